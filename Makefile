@@ -1,0 +1,51 @@
+# The commands of the project.  A target says how a job is started; what the job does is in the
+# package it starts.
+#
+# Everything a target needs is made below this folder, in .venv: PYTHON only has to exist.
+
+PYTHON ?= python3
+
+# One stamp for each PYTHON, so that asking for another one makes the environment anew.
+venv := .venv/made-by$(subst /,-,-$(PYTHON))
+python := .venv/bin/python
+pip := python -m pip --disable-pip-version-check --no-cache-dir
+install := .venv/bin/$(pip) install --upgrade --constraint constraints.txt --only-binary :all:
+
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the targets (this is what plain `make` does).
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@echo 'Add PYTHON=python3.12 to choose the Python that .venv is made with (python3 otherwise).'
+
+.PHONY: check
+check: $(venv) ## Check the models, and hold the node and the specification to each other.
+	@$(python) -m conformance check
+
+.PHONY: test
+test: $(venv) ## Run the tests.
+	@$(python) -m pytest
+
+.PHONY: lock
+lock: ## Pin the newest versions that pyproject.toml allows in constraints.txt.
+	@$(PYTHON) -m venv --clear .venv-lock
+	@.venv-lock/bin/$(pip) install --quiet 'uv>=0.5,<1'
+	@.venv-lock/bin/uv --no-cache --quiet pip compile pyproject.toml --output-file constraints.txt \
+	    --upgrade --all-extras --universal --python-version 3.10 --custom-compile-command 'make lock'
+	@rm -rf .venv-lock
+
+.PHONY: clean
+clean: ## Remove the environment and everything that was generated.
+	@rm -rf .venv .venv-lock .pytest_cache .ruff_cache build dist out *.egg-info
+	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
+
+# What builds the project is pinned like the rest: it is installed first, and used as it is instead
+# of being fetched once more into an isolated build.
+$(venv): pyproject.toml constraints.txt
+	@echo 'Making .venv with $(PYTHON) (once, about a minute) ...'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or later, please.")'
+	@$(PYTHON) -m venv --clear .venv
+	@{ $(install) setuptools && \
+	    $(install) --no-build-isolation --check-build-dependencies --editable '.[test]'; } \
+	    > .venv/install.log 2>&1 || { cat .venv/install.log >&2; exit 1; }
+	@touch $@
