@@ -1,0 +1,306 @@
+------------------------------- MODULE Broken -------------------------------
+(***************************************************************************)
+(* Bugs that implementations really have.  Each operator here replaces one *)
+(* of MultiPaxos.tla, in one .cfg, and TLC must find the property violated *)
+(* that models.toml names.  Nothing here is ever true of the protocol; an  *)
+(* operator repeats the one it replaces but for the mistake its comment    *)
+(* tells.                                                                  *)
+(*                                                                         *)
+(* A broken protocol gives no right to leave messages out, so these models *)
+(* compare states by Seen and never by Live.                               *)
+(***************************************************************************)
+EXTENDS MC
+
+-----------------------------------------------------------------------------
+(* What a crash keeps: in place of Durable. *)
+
+(* The promise is not on disk. *)
+
+LosesPromise(s) == [Fresh EXCEPT !.accepted = s.accepted, !.decided = s.decided]
+
+(* `accepted` leaves before the vote is on disk. *)
+
+LosesVotes(s) == [Fresh EXCEPT !.promised = s.promised, !.decided = s.decided]
+
+(* The disk is lost, and the node takes part as if it were new. *)
+
+LosesDisk(s) == Fresh
+
+(* Decisions are kept in memory alone. *)
+
+LosesDecisions(s) == [Fresh EXCEPT !.promised = s.promised, !.accepted = s.accepted]
+
+-----------------------------------------------------------------------------
+(* Quorums and ballots: in place of IsQuorum, NextBallot and Leading. *)
+
+(* Half of the nodes are a quorum.  (What is chosen is then read with such  *)
+(* quorums too, and is still not one value.)                               *)
+
+TakesHalf(S) == 2 * Cardinality(S) >= Len(Members)
+
+(* Every node counts its ballots by one, so two nodes run the same. *)
+
+SharesBallots(n, b) == b + 1
+
+(* To have started a ballot is to lead it. *)
+
+LeadsAtOnce(s) == s.ballot > 0
+
+-----------------------------------------------------------------------------
+(* Following: in place of Follow. *)
+
+(* To lead is a state of the process: it goes on in the ballot followed. *)
+
+KeepsLeading(s, b) ==
+    IF b <= s.promised THEN s
+    ELSE [s EXCEPT !.promised = b, !.ballot = IF @ = 0 THEN 0 ELSE b]
+
+(* Any other ballot is followed, higher or not. *)
+
+FollowsBack(s, b) ==
+    IF b = s.promised THEN s
+    ELSE [s EXCEPT !.promised = b, !.ballot = 0, !.promises = {},
+                   !.reported = <<>>, !.closed = {}, !.votes = <<>>]
+
+(* On a rejection the leader takes a higher ballot and goes on without a   *)
+(* new Phase 1 (in place of ReceiveRejected).                              *)
+
+SkipsPhase1(n, m) ==
+    /\ Receives(n, m, "rejected")
+    /\ LET t == Begin(n)
+           b == NextBallot(n, m.body.promised)
+           risen == [t EXCEPT !.state.promised = b, !.state.ballot = b]
+           again(u, slot) == Propose(n, u, slot, u.state.accepted[slot].value)
+       IN  Step(n, m,
+           IF Leading(t.state) /\ m.body.promised > t.state.promised
+           THEN Fold(again, risen, Ascending(DOMAIN t.state.votes))
+           ELSE [t EXCEPT !.state = Follow(@, m.body.promised)])
+
+-----------------------------------------------------------------------------
+(* Starting a ballot: in place of StartBallot. *)
+
+Started(n, t, promised, reported, waiting) ==
+    LET b == NextBallot(n, t.state.promised)
+        s == [t.state EXCEPT
+                 !.promised = promised,
+                 !.ballot = b,
+                 !.promises = {n},
+                 !.reported = reported,
+                 !.closed = {},
+                 !.votes = <<>>,
+                 !.waiting = waiting]
+        asked == Say([t EXCEPT !.state = s],
+                     Send(n, Peers(n), Prepare(b, Known(s))))
+    IN  IF IsQuorum({n}) THEN Lead(n, asked) ELSE asked
+
+Late(t) ==
+    [i \in DOMAIN t.state.waiting |->
+        [t.state.waiting[i] EXCEPT !.phase1_skipped = FALSE]]
+
+(* The ballot is not promised to the node itself. *)
+
+BreaksOwnPromise(n, t) ==
+    Started(n, t, t.state.promised, t.state.accepted, Late(t))
+
+(* The node's own votes are not among those it looks at. *)
+
+ForgetsOwnVotes(n, t) ==
+    Started(n, t, NextBallot(n, t.state.promised), <<>>, Late(t))
+
+(* A request that waits for a second Phase 1 is taken for one that skipped *)
+(* it, since there was a leader when it came.                              *)
+
+ForgetsDelay(n, t) ==
+    Started(n, t, NextBallot(n, t.state.promised), t.state.accepted, t.state.waiting)
+
+-----------------------------------------------------------------------------
+(* Phase 1. *)
+
+Promise(m, accepted, known) ==
+    Answer(m, [type |-> "promise", ballot |-> m.body.ballot,
+               accepted |-> accepted, known |-> known])
+
+(* Said, but not kept (in place of ReceivePrepare, as the next two). *)
+
+PromisesLightly(n, m) ==
+    /\ Receives(n, m, "prepare")
+    /\ LET t == Begin(n)
+           s == t.state
+       IN  Step(n, m,
+           IF m.body.ballot < s.promised THEN Say(t, Answer(m, Rejected(s.promised)))
+           ELSE Say(t, Promise(m, Without(s.accepted, m.body.known),
+                               Known(s) \ m.body.known)))
+
+(* Votes are reported up to slot 4. *)
+
+ReportsTooFew(n, m) ==
+    /\ Receives(n, m, "prepare")
+    /\ LET t == Begin(n)
+           s == Follow(t.state, m.body.ballot)
+           unreported == m.body.known \cup {slot \in DOMAIN s.accepted : slot > 4}
+       IN  Step(n, m,
+           IF m.body.ballot < s.promised THEN Say(t, Answer(m, Rejected(s.promised)))
+           ELSE Say([t EXCEPT !.state = s],
+                    Promise(m, Without(s.accepted, unreported),
+                            Known(s) \ m.body.known)))
+
+(* A decided slot has no vote to report, and nothing else is said of it. *)
+
+HidesDecisions(n, m) ==
+    /\ Receives(n, m, "prepare")
+    /\ LET t == Begin(n)
+           s == Follow(t.state, m.body.ballot)
+       IN  Step(n, m,
+           IF m.body.ballot < s.promised THEN Say(t, Answer(m, Rejected(s.promised)))
+           ELSE Say([t EXCEPT !.state = s],
+                    Promise(m, Without(s.accepted, m.body.known), {})))
+
+Heard(n, m, votes, current) ==
+    LET t == Begin(n)
+        s == t.state
+        s2 == [s EXCEPT
+                  !.promises = @ \cup {m.src},
+                  !.reported = [slot \in DOMAIN @ \cup DOMAIN votes |->
+                      IF slot \in DOMAIN votes
+                      THEN Higher(votes[slot], @, slot) ELSE @[slot]],
+                  !.closed = @ \cup (m.body.known \ Known(s))]
+        heard == [t EXCEPT !.state = s2]
+    IN  Step(n, m,
+        IF ~InPhase1(s) \/ ~current THEN t
+        ELSE IF IsQuorum(s2.promises) THEN Lead(n, heard)
+        ELSE heard)
+
+(* A promise counts whatever its ballot (in place of ReceivePromise, as    *)
+(* the next).                                                              *)
+
+CountsOldPromises(n, m) ==
+    /\ Receives(n, m, "promise")
+    /\ Heard(n, m, Without(m.body.accepted, Known(replica[n])), TRUE)
+
+(* A report lands one slot off. *)
+
+MisplacesReports(n, m) ==
+    /\ Receives(n, m, "promise")
+    /\ LET votes == m.body.accepted
+           moved == [slot \in {x + 1 : x \in DOMAIN votes} |-> votes[slot - 1]]
+       IN  Heard(n, m, Without(moved, Known(replica[n])),
+                 m.body.ballot = replica[n].ballot)
+
+(* The lowest ballot's vote is inherited (in place of Higher). *)
+
+InheritsLowest(vote, f, slot) ==
+    IF slot \notin DOMAIN f \/ f[slot].ballot > vote.ballot THEN vote ELSE f[slot]
+
+(* The leader proposes what it was asked for although votes were reported  *)
+(* (in place of Lead).                                                     *)
+
+IgnoresReports(n, t) ==
+    LET serve(u, w) == Serve(n, u, w)
+        started == [t EXCEPT !.state.reported = <<>>]
+        served == Fold(serve, started, started.state.waiting)
+    IN  IF served.state.closed = {} THEN served
+        ELSE Say(served, Send(n, Peers(n), Learn(Known(served.state))))
+
+-----------------------------------------------------------------------------
+(* Phase 2. *)
+
+(* A second value is proposed in a slot (in place of Serve, as the next). *)
+
+ProposesTwice(n, t, w) ==
+    LET slot == w.request.body.slot
+    IN  IF slot \in t.state.closed THEN t
+        ELSE Propose(n, t, slot, w.request.body.value)
+
+(* A slot that somebody knows to be decided is taken for a free one. *)
+
+IgnoresClosed(n, t, w) ==
+    LET slot == w.request.body.slot
+    IN  IF slot \in DOMAIN t.state.votes THEN t
+        ELSE Propose(n, t, slot, w.request.body.value)
+
+(* A late accept is voted for, below the promise (in place of              *)
+(* ReceiveAccept).                                                         *)
+
+VotesBelowPromise(n, m) ==
+    /\ Receives(n, m, "accept")
+    /\ LET t == Begin(n)
+           b == m.body.ballot
+           slot == m.body.slot
+           followed == [t EXCEPT !.state = Follow(t.state, b)]
+       IN  Step(n, m,
+           IF slot \in Known(t.state)
+           THEN Say(t, Answer(m, Decided(slot, t.state.decided[slot])))
+           ELSE Say(VoteFor(n, followed, b, slot, m.body.value), Answer(m,
+                    [type |-> "accepted", ballot |-> b, slot |-> slot])))
+
+(* A value is decided one vote too early (in place of Count). *)
+
+DecidesEarly(n, t, slot, voter) ==
+    LET counted == [t EXCEPT !.state.votes = Put(@, slot, @[slot] \cup {voter})]
+        v == t.state.accepted[slot].value
+    IN  IF 2 * (Cardinality(counted.state.votes[slot]) + 1) > Len(Members)
+        THEN Say(Decide(n, counted, slot, v), Send(n, Peers(n), Decided(slot, v)))
+        ELSE counted
+
+-----------------------------------------------------------------------------
+(* What is told. *)
+
+(* A vote is taught as if it were a decision (in place of ReceiveLearn). *)
+
+TeachesVotes(n, m) ==
+    /\ Receives(n, m, "learn")
+    /\ LET t == Begin(n)
+           votes == t.state.accepted
+           some == DOMAIN votes \ m.body.known
+       IN  Step(n, m, Say(t, Answer(m,
+               [type    |-> "learned",
+                decided |-> [slot \in some |-> votes[slot].value],
+                more    |-> FALSE])))
+
+(* The client of a lost slot is told its own value (in place of            *)
+(* ProposeOk).                                                             *)
+
+TellsOwnValue(request, skipped, v) ==
+    [type           |-> "multi_paxos_propose_ok",
+     in_reply_to    |-> request.body.msg_id,
+     slot           |-> request.body.slot,
+     phase1_skipped |-> skipped,
+     chosen         |-> TRUE,
+     value          |-> request.body.value]
+
+(* `phase1_skipped` is told from the state at the reply, not at the        *)
+(* request (in place of Decide).                                           *)
+
+TellsAtReply(n, t, slot, v) ==
+    IF slot \in Known(t.state) THEN t
+    ELSE
+    LET asks(w) == w.request.body.slot = slot
+        other(w) == ~asks(w)
+        answered == SelectSeq(t.state.waiting, asks)
+        s == [t.state EXCEPT
+                 !.decided = Put(@, slot, v),
+                 !.accepted = Without(@, {slot}),
+                 !.reported = Without(@, {slot}),
+                 !.votes = Without(@, {slot}),
+                 !.closed = @ \ {slot},
+                 !.waiting = SelectSeq(@, other)]
+        reply(w) == Message(n, w.request.src,
+                            ProposeOk(w.request, Leading(t.state), v))
+    IN  Say([t EXCEPT !.state = s],
+            [i \in 1..Len(answered) |-> reply(answered[i])])
+
+(* The log shows votes as chosen (in place of ReceiveMultiPaxosLog). *)
+
+LogsVotes(n, m) ==
+    /\ Receives(n, m, "multi_paxos_log")
+    /\ LET s == replica[n]
+           value(slot) == IF slot \in Known(s) THEN s.decided[slot]
+                          ELSE s.accepted[slot].value
+           entry(slot) == [slot |-> slot, value |-> value(slot),
+                           status |-> "chosen"]
+           slots == Ascending(Known(s) \cup DOMAIN s.accepted)
+       IN  Step(n, m, Say(Begin(n), Answer(m,
+               [type        |-> "multi_paxos_log_ok",
+                in_reply_to |-> m.body.msg_id,
+                log         |-> [i \in DOMAIN slots |-> entry(slots[i])]])))
+=============================================================================

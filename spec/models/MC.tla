@@ -1,0 +1,128 @@
+--------------------------------- MODULE MC ---------------------------------
+(***************************************************************************)
+(* How TLC is bounded: clusters, requests, limits, and what makes two      *)
+(* states the same.  Nothing here says what the protocol does or what must *)
+(* hold; a model is this module and one .cfg beside it, and models.toml    *)
+(* tells what each one shows.                                              *)
+(***************************************************************************)
+EXTENDS MultiPaxos
+
+CONSTANTS
+    MaxBallot,  \* no node promises more than this
+    Fallible,   \* the nodes that may crash
+    MaxLearn    \* the most `learn` messages that differ
+
+-----------------------------------------------------------------------------
+(* Clusters and what clients may ask of them.  A request may arrive at any *)
+(* time, any number of times, or never.                                    *)
+
+One == <<"n1">>
+Two == <<"n1", "n2">>
+Three == <<"n1", "n2", "n3">>
+Five == <<"n1", "n2", "n3", "n4", "n5">>
+
+Ask(client, n, id, slot, v) ==
+    Message(client, n, [type |-> "multi_paxos_propose", msg_id |-> id,
+                        slot |-> slot, value |-> v])
+
+AskLog(client, n, id) ==
+    Message(client, n, [type |-> "multi_paxos_log", msg_id |-> id])
+
+Lone == {Ask("c1", "n1", 1, 1, "v1")}
+Rival == Ask("c2", "n2", 1, 1, "v2")
+
+Rivals == Lone \cup {Rival}                              \* one slot, two values
+RivalsMore == Rivals \cup {Ask("c2", "n2", 2, 2, "v2")}  \* and a free slot
+Series == Lone \cup {Ask("c1", "n1", 2, 2, "v1")}        \* one client, two slots
+SeriesRival == Series \cup {Rival}
+SeriesMore == Series \cup {Ask("c2", "n2", 2, 2, "v2")}
+Clash == Lone \cup {Ask("c2", "n1", 1, 1, "v2")}         \* two values at one node
+FarRivals == {Ask("c1", "n1", 1, 5, "v1"), Ask("c2", "n2", 1, 5, "v2")}
+Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
+
+Logs(nodes) == {AskLog("c3", n, 1) : n \in nodes}
+ClashLog == Clash \cup {Ask("c1", "n1", 2, 2, "v1")} \cup Logs({"n1"})
+RivalsLog == Rivals \cup Logs({"n1", "n2"})
+
+-----------------------------------------------------------------------------
+(* The limits.  A step that leaves them is still taken and its result is   *)
+(* still checked; only what could follow is left out.                      *)
+
+Bounded ==
+    /\ \A n \in Node : replica[n].promised <= MaxBallot
+    /\ \A n \in Node \ Fallible : replica[n].up
+    /\ Cardinality({m \in network : m.body.type = "learn"}) <= MaxLearn
+
+(* An action constraint for models that would be too large: the network    *)
+(* never delivers between these two.                                       *)
+
+Apart ==
+    "src" \in DOMAIN record'.input =>
+        {record'.input.src, record'.input.dest} # {"n1", "n2"}
+
+-----------------------------------------------------------------------------
+(* What makes two states the same.  `record` is told by a step and read by *)
+(* none, so it has no say in what can follow; the properties that speak of *)
+(* it are properties of steps, and TLC checks these on every step, whether *)
+(* or not the state that it leads to was seen before.                      *)
+
+Seen == <<replica, network, cast, delayed>>
+
+(* A message is dead if to receive it changes nothing and sends nothing,   *)
+(* now and ever after, so that a state with it can do no more than the     *)
+(* same state without it.                                                  *)
+(*                                                                         *)
+(* promise    What is asked back is a ballot of the receiver's own, which  *)
+(*            it promised to itself before it asked.  It never runs this   *)
+(*            ballot a second time, for `promised` survives a crash and a  *)
+(*            new ballot is above it; and while it runs, it collects       *)
+(*            promises until it leads and never again.  A second promise   *)
+(*            from the same node is not dead: between the two its sender   *)
+(*            may have learned a decision, which then shows as a closed    *)
+(*            slot.                                                        *)
+(* accepted   It answers an accept of the receiver's own ballot, so its    *)
+(*            slot was opened in that ballot.  A ballot that was left is   *)
+(*            left for ever, a slot of the present one leaves `votes` only *)
+(*            when it is decided and then for ever, and a vote counted     *)
+(*            twice is counted once.                                       *)
+(* rejected   `promised` never shrinks, so a node that follows this ballot *)
+(*            or a higher one has nothing to learn.                        *)
+(* decided    What is decided stays, and is not decided again.             *)
+(* learned    The same for each of its slots; but if there is more, the    *)
+(*            answer to it asks on.                                        *)
+(*                                                                         *)
+(* A request, prepare, accept or learn is always answered, by what the     *)
+(* receiver knows at that time, so it is never dead.                       *)
+(*                                                                         *)
+(* A node that is down keeps all that is used above (`promised` and        *)
+(* `decided`) and runs no ballot, so what is dead at a crash stays dead.   *)
+(* A dead message that is sent once more stays dead too.  DeadIsDead states *)
+(* the argument; it is checked where dead messages are not left out.       *)
+
+Dead(m) ==
+    LET s == replica[m.dest]
+        b == m.body
+    IN  CASE b.type = "promise" -> b.ballot # s.ballot \/ ~InPhase1(s)
+          [] b.type = "accepted" -> \/ b.ballot # s.ballot
+                                    \/ b.slot \notin DOMAIN s.votes
+                                    \/ m.src \in s.votes[b.slot]
+          [] b.type = "rejected" -> b.promised <= s.promised
+          [] b.type = "decided"  -> b.slot \in Known(s)
+          [] b.type = "learned"  -> DOMAIN b.decided \subseteq Known(s) /\ ~b.more
+          [] OTHER -> FALSE
+
+DeadIsDead ==
+    [][\A m \in network :
+           Dead(m) => /\ Dead(m)'
+                      /\ record'.input = m => /\ record'.output = <<>>
+                                             /\ UNCHANGED Seen]_vars
+
+(* AcceptIsBacked asks who has promised which ballot, of dead promises as  *)
+(* of others, so this much of them stays in view.  (`Bounded` counts only  *)
+(* `learn` and no other property reads the network.)                       *)
+
+Backing ==
+    {<<m.src, m.body.ballot>> : m \in {x \in network : x.body.type = "promise"}}
+
+Live == <<replica, {m \in network : ~Dead(m)}, Backing, cast, delayed>>
+=============================================================================
