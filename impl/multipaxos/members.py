@@ -1,0 +1,31 @@
+"""Who is in the cluster, what a quorum is and whose ballot is whose.
+
+Everything here follows from `node_ids` alone and never changes; nothing here knows what a node
+remembers or says.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+
+class Members:
+    """The spec's `Members` with the operators of its section "Membership"."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self.nodes = tuple(nodes)
+        self._index = {node: index for index, node in enumerate(self.nodes)}
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._index
+
+    def peers(self, node: str) -> tuple[str, ...]:
+        return tuple(other for other in self.nodes if other != node)
+
+    def is_quorum(self, nodes: Collection[str]) -> bool:
+        return 2 * len(nodes) > len(self.nodes)
+
+    def owner(self, ballot: int) -> str:
+        return self.nodes[(ballot - 1) % len(self.nodes)]
+
+    def next_ballot(self, node: str, ballot: int) -> int:
+        return ballot + 1 + (self._index[node] - ballot) % len(self.nodes)

@@ -1,0 +1,71 @@
+"""A set of slots that costs what its gaps cost: a log of a million slots in a row is one range.
+
+Only the set itself belongs here; what a slot holds, and why a slot is in a set, is told elsewhere.
+"""
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+Ranges = tuple[tuple[int, int], ...]
+"""A set of slots as a value: inclusive, ascending, disjoint and never adjacent ranges."""
+
+
+class Slots:
+    """A mutable set of slots, kept as its maximal ranges."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        self._lows: list[int] = []
+        self._highs: list[int] = []
+        for low, high in ranges:
+            self._lows.append(low)
+            self._highs.append(high)
+
+    def ranges(self) -> Ranges:
+        return tuple(zip(self._lows, self._highs, strict=True))
+
+    def __bool__(self) -> bool:
+        return bool(self._lows)
+
+    def __contains__(self, slot: int) -> bool:
+        at = bisect_right(self._lows, slot)
+        return at > 0 and slot <= self._highs[at - 1]
+
+    def __iter__(self) -> Iterator[int]:
+        for low, high in zip(self._lows, self._highs, strict=True):
+            yield from range(low, high + 1)
+
+    def add(self, slot: int) -> None:
+        self._cover(slot, slot)
+
+    def update(self, other: Slots) -> None:
+        for low, high in other.ranges():
+            self._cover(low, high)
+
+    def _cover(self, low: int, high: int) -> None:
+        # All the ranges that overlap the new one or touch it become one with it.
+        first, last = bisect_left(self._highs, low - 1), bisect_right(self._lows, high + 1)
+        self._lows[first:last] = [min([low, *self._lows[first:last]])]
+        self._highs[first:last] = [max([high, *self._highs[first:last]])]
+
+    def discard(self, slot: int) -> None:
+        at = bisect_left(self._highs, slot)
+        if at < len(self._lows) and self._lows[at] <= slot:
+            beside = (self._lows[at], slot - 1), (slot + 1, self._highs[at])
+            left = [(low, high) for low, high in beside if low <= high]
+            self._lows[at:at + 1] = [low for low, _ in left]
+            self._highs[at:at + 1] = [high for _, high in left]
+
+    def __sub__(self, other: Slots) -> Slots:
+        return Slots(piece for low, high in self.ranges() for piece in other._gaps(low, high))
+
+    def _gaps(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """The ranges between `low` and `high` that this set leaves open."""
+        at = bisect_left(self._highs, low)
+        while at < len(self._lows) and self._lows[at] <= high:
+            if low < self._lows[at]:
+                yield low, self._lows[at] - 1
+            low = self._highs[at] + 1
+            at += 1
+        if low <= high:
+            yield low, high

@@ -1,0 +1,315 @@
+"""Lines of JSON on one side, messages on the other: every check of what arrives is made here.
+
+What passes is a well-formed message from somebody who may send it; what the node does about it,
+and whom it tells about what does not pass, belongs elsewhere.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from .members import Members
+from .messages import (
+    Accept,
+    Accepted,
+    Body,
+    Decided,
+    Envelope,
+    Error,
+    Init,
+    InitOk,
+    Learn,
+    Learned,
+    MultiPaxosLog,
+    MultiPaxosLogOk,
+    MultiPaxosPropose,
+    MultiPaxosProposeOk,
+    Prepare,
+    Promise,
+    Rejected,
+    Value,
+    Vote,
+)
+from .slots import Ranges
+
+NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 10, 11, 12
+"""Maelstrom's error codes, all of them definite: nothing has happened and nothing will."""
+
+END = 2 ** 63
+"""The least number that is too large for a slot or a ballot."""
+
+DEEPEST = 128
+"""How deep lists and objects may nest in a value: far from where a JSON library gives up."""
+
+Json = Any
+
+
+def no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+encode = json.JSONEncoder(allow_nan=False).encode
+decode = json.JSONDecoder(parse_constant=no_constant).decode
+
+
+class Dropped(Exception):
+    """Nobody can be answered; the text says why."""
+
+
+class Refused(Exception):
+    """The sender should hear an error, if it is one that can be answered."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+# Reading.
+
+def read(text: str) -> Json:
+    """The JSON value of a line: an envelope as an object, or an event as a string."""
+    try:
+        line = decode(text)
+    except RecursionError:
+        raise Dropped("it is nested too deep to be read") from None
+    except ValueError as error:
+        raise Dropped(f"it is not JSON: {error}") from None
+    if isinstance(line, str):
+        return line
+    if not isinstance(line, dict):
+        raise Dropped("it is not an object")
+    for key, kind, what in ("src", str, "a string"), ("dest", str, "a string"), \
+                           ("body", dict, "an object"):
+        if not isinstance(line.get(key), kind):
+            raise Dropped(f"its {key} is not {what}")
+    if "in_reply_to" in line["body"]:
+        raise Dropped("it is a reply that nobody asked for")
+    return line
+
+
+def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Envelope:
+    """The message of an envelope to this node, or Refused."""
+    kind = body.get("type")
+    if not isinstance(kind, str):
+        raise Refused(MALFORMED, "type is not a string")
+    if kind in REQUESTS:
+        if src in members:
+            raise Refused(MALFORMED, f"{kind} is for clients")
+        if not answerable(src, body, members):
+            raise Refused(MALFORMED, "msg_id is not an integer")
+        return Envelope(src, dest, REQUESTS[kind](body))
+    if kind not in BETWEEN_NODES:
+        raise Refused(NOT_SUPPORTED, f"there is no such type: {kind[:80]}")
+    if src not in members or src == dest:
+        raise Refused(NOT_SUPPORTED, f"{kind} is for the other members of the cluster")
+    parse, fields, owner = BETWEEN_NODES[kind]
+    if body.keys() != fields:
+        raise Refused(MALFORMED, f"{kind} has other fields than {', '.join(sorted(fields))}")
+    parsed = parse(body)
+    if owner and members.owner(parsed.ballot) != (src if owner == "src" else dest):
+        raise Refused(MALFORMED, f"ballot {parsed.ballot} is not the {owner}'s")
+    return Envelope(src, dest, parsed)
+
+
+def answerable(src: str, body: dict[str, Json], members: Members) -> bool:
+    """Whether an error about this message would reach a client that can tell what it is about."""
+    return src not in members and type(body.get("msg_id")) is int
+
+
+def init(body: dict[str, Json]) -> Init:
+    node_id, node_ids = body.get("node_id"), body.get("node_ids")
+    if not isinstance(node_ids, list) or not all(isinstance(node, str) for node in node_ids):
+        raise Refused(MALFORMED, "node_ids is not a list of strings")
+    if len(set(node_ids)) < len(node_ids):
+        raise Refused(MALFORMED, "node_ids names a node twice")
+    if not isinstance(node_id, str) or node_id not in node_ids:
+        raise Refused(MALFORMED, "node_id is not one of node_ids")
+    return Init(body["msg_id"], node_id, tuple(node_ids))
+
+
+def multi_paxos_propose(body: dict[str, Json]) -> MultiPaxosPropose:
+    if "value" not in body:
+        raise Refused(MALFORMED, "value is missing")
+    return MultiPaxosPropose(body["msg_id"], natural(body, "slot"), value_of(body))
+
+
+def multi_paxos_log(body: dict[str, Json]) -> MultiPaxosLog:
+    return MultiPaxosLog(body["msg_id"])
+
+
+def prepare(body: dict[str, Json]) -> Prepare:
+    return Prepare(natural(body, "ballot", 1), ranges(body))
+
+
+def promise(body: dict[str, Json]) -> Promise:
+    accepted = {natural(vote, "slot"): Vote(natural(vote, "ballot", 1), value_of(vote))
+                for vote in entries(body, "accepted", {"slot", "ballot", "value"})}
+    return Promise(natural(body, "ballot", 1), ascending(accepted, body["accepted"]), ranges(body))
+
+
+def accept(body: dict[str, Json]) -> Accept:
+    return Accept(natural(body, "ballot", 1), natural(body, "slot"), value_of(body))
+
+
+def accepted(body: dict[str, Json]) -> Accepted:
+    return Accepted(natural(body, "ballot", 1), natural(body, "slot"))
+
+
+def rejected(body: dict[str, Json]) -> Rejected:
+    return Rejected(natural(body, "promised", 1))
+
+
+def decided(body: dict[str, Json]) -> Decided:
+    return Decided(natural(body, "slot"), value_of(body))
+
+
+def learn(body: dict[str, Json]) -> Learn:
+    return Learn(ranges(body))
+
+
+def learned(body: dict[str, Json]) -> Learned:
+    told = {natural(entry, "slot"): value_of(entry)
+            for entry in entries(body, "decided", {"slot", "value"})}
+    if not isinstance(body["more"], bool):
+        raise Refused(MALFORMED, "more is not true or false")
+    return Learned(ascending(told, body["decided"]), body["more"])
+
+
+REQUESTS: dict[str, Callable[[dict[str, Json]], Body]] = {
+    "init": init, "multi_paxos_propose": multi_paxos_propose, "multi_paxos_log": multi_paxos_log,
+}
+
+Parser = tuple[Callable[[dict[str, Json]], Body], set[str], str]
+"""How a body is read, the fields it has, and which end of the envelope owns its ballot."""
+
+BETWEEN_NODES: dict[str, Parser] = {
+    "prepare": (prepare, {"type", "ballot", "known"}, "src"),
+    "promise": (promise, {"type", "ballot", "accepted", "known"}, "dest"),
+    "accept": (accept, {"type", "ballot", "slot", "value"}, "src"),
+    "accepted": (accepted, {"type", "ballot", "slot"}, "dest"),
+    "rejected": (rejected, {"type", "promised"}, ""),
+    "decided": (decided, {"type", "slot", "value"}, ""),
+    "learn": (learn, {"type", "known"}, ""),
+    "learned": (learned, {"type", "decided", "more"}, ""),
+}
+
+
+# The parts of a body.
+
+def natural(body: dict[str, Json], key: str, least: int = 0) -> int:
+    number = body.get(key)
+    # A boolean is an int to isinstance, but not on the wire.
+    if type(number) is not int or not least <= number < END:
+        raise Refused(MALFORMED, f"{key} is not an integer from {least} to 2^63-1")
+    return number
+
+
+def value_of(body: dict[str, Json]) -> Value:
+    value = body["value"]
+    if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
+        raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}")
+    try:
+        return encode(value)
+    except ValueError:
+        raise Refused(MALFORMED, "value holds a number that JSON cannot express") from None
+
+
+def is_deeper(value: Json, depth: int) -> bool:
+    """Whether a value nests deeper, found without nesting as deep itself."""
+    level = [value]
+    for _ in range(depth):
+        level = [child for container in level for child in children(container)]
+    return any(isinstance(child, (dict, list)) for child in level)
+
+
+def children(container: Json) -> Iterable[Json]:
+    if isinstance(container, dict):
+        return container.values()
+    return container if isinstance(container, list) else ()
+
+
+def ranges(body: dict[str, Json]) -> Ranges:
+    pairs = body["known"]
+    if not isinstance(pairs, list):
+        raise Refused(MALFORMED, "known is not a list")
+    least = 0
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is type(pair[1]) is int
+                and least <= pair[0] <= pair[1] < END):
+            raise Refused(MALFORMED, "known is not made of ascending, maximal ranges of slots")
+        # Between two ranges at least one slot is left out, or they would be one range.
+        least = pair[1] + 2
+    return tuple((low, high) for low, high in pairs)
+
+
+def entries(body: dict[str, Json], key: str, fields: Collection[str]) -> list[dict[str, Json]]:
+    found = body[key]
+    if not isinstance(found, list) or not all(
+            isinstance(entry, dict) and entry.keys() == fields for entry in found):
+        raise Refused(MALFORMED, f"{key} is not a list of {{{', '.join(sorted(fields))}}}")
+    return found
+
+
+def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
+    slots = [entry["slot"] for entry in listed]
+    if slots != sorted(by_slot):
+        raise Refused(MALFORMED, "slots are not in ascending order")
+    return by_slot
+
+
+# Writing.  A value's text is spliced in as it is, so it is encoded once and never misread.
+
+def write(envelope: Envelope, msg_id: int | None) -> str:
+    """The line of a message, without its end; `msg_id` numbers the messages to clients."""
+    src, dest, body = envelope
+    last = "" if msg_id is None else f', "msg_id": {msg_id}'
+    text = WRITERS[type(body)](body)
+    return f'{{"src": {encode(src)}, "dest": {encode(dest)}, "body": {{"type": {text}{last}}}}}'
+
+
+def text_of_ranges(known: Ranges) -> str:
+    return "[" + ", ".join(f"[{low}, {high}]" for low, high in known) + "]"
+
+
+def text_of_log(log: Mapping[int, Value]) -> str:
+    return ", ".join(f'{{"slot": {slot}, "value": {value}, "status": "chosen"}}'
+                     for slot, value in log.items())
+
+
+def text_of_votes(votes: Mapping[int, Vote]) -> str:
+    return ", ".join(f'{{"slot": {slot}, "ballot": {vote.ballot}, "value": {vote.value}}}'
+                     for slot, vote in votes.items())
+
+
+def text_of_decisions(decisions: Mapping[int, Value]) -> str:
+    return ", ".join(f'{{"slot": {slot}, "value": {value}}}' for slot, value in decisions.items())
+
+
+def text_of_bool(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+WRITERS: dict[type, Callable[[Any], str]] = {
+    InitOk: lambda m: f'"init_ok", "in_reply_to": {m.in_reply_to}',
+    MultiPaxosProposeOk: lambda m: (
+        f'"multi_paxos_propose_ok", "in_reply_to": {m.in_reply_to}, "slot": {m.slot}, '
+        f'"phase1_skipped": {text_of_bool(m.phase1_skipped)}, '
+        f'"chosen": {text_of_bool(m.chosen)}, "value": {m.value}'),
+    MultiPaxosLogOk: lambda m: (
+        f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'),
+    Error: lambda m: (
+        f'"error", "in_reply_to": {m.in_reply_to}, "code": {m.code}, "text": {encode(m.text)}'),
+    Prepare: lambda m: f'"prepare", "ballot": {m.ballot}, "known": {text_of_ranges(m.known)}',
+    Promise: lambda m: (
+        f'"promise", "ballot": {m.ballot}, "accepted": [{text_of_votes(m.accepted)}], '
+        f'"known": {text_of_ranges(m.known)}'),
+    Accept: lambda m: (
+        f'"accept", "ballot": {m.ballot}, "slot": {m.slot}, "value": {m.value}'),
+    Accepted: lambda m: f'"accepted", "ballot": {m.ballot}, "slot": {m.slot}',
+    Rejected: lambda m: f'"rejected", "promised": {m.promised}',
+    Decided: lambda m: f'"decided", "slot": {m.slot}, "value": {m.value}',
+    Learn: lambda m: f'"learn", "known": {text_of_ranges(m.known)}',
+    Learned: lambda m: (
+        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {text_of_bool(m.more)}'),
+}

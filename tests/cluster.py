@@ -1,0 +1,120 @@
+"""A cluster of replicas in one process, for tests that choose what happens next.
+
+The faulty network, and what is seen from outside of the nodes (votes, replies), belong here; what
+must be true of them is asked by the tests.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from multipaxos.members import Members
+from multipaxos.messages import (
+    Accept,
+    Accepted,
+    Decided,
+    Envelope,
+    Learn,
+    Learned,
+    MultiPaxosLog,
+    MultiPaxosPropose,
+    Prepare,
+    Promise,
+    Rejected,
+)
+from multipaxos.replica import Output, Replica
+
+Cast = tuple[int, int, str]
+"""A vote as anybody could have seen it: slot, ballot, value."""
+
+Input = Envelope | str
+"""A message, or an event by its name."""
+
+LONG = 10_000
+"""More messages than a small cluster sends without being asked or timed out."""
+
+
+class Cluster:
+    """Nodes, and every message between them that may still arrive."""
+
+    def __init__(self, size: int, batch: int, replica: type[Replica] = Replica) -> None:
+        self.ids = [f"n{number}" for number in range(1, size + 1)]
+        self.members = Members(self.ids)
+        self.votes: dict[Cast, set[str]] = {}
+        self.network: list[Envelope] = []
+        self.asked: list[Envelope] = []
+        self.watch: Callable[[str, Input, Output], None] = lambda *_: None
+        self.nodes = {node: witness(replica, self.votes)(node, self.members, batch)
+                      for node in self.ids}
+
+    def propose(self, node: str, slot: int, value: str) -> None:
+        body = MultiPaxosPropose(len(self.asked), slot, value)
+        self.asked.append(Envelope("c1", node, body))
+        self.receive(self.asked[-1])
+
+    def log(self, node: str) -> None:
+        self.receive(Envelope("c1", node, MultiPaxosLog(-1)))
+
+    def deliver(self, index: int, keep: bool) -> None:
+        message = self.network[index] if keep else self.network.pop(index)
+        self.receive(message)
+
+    def receive(self, message: Envelope) -> None:
+        if self.nodes[message.dest].up:
+            self.step(message.dest, message)
+
+    def event(self, node: str, name: str) -> None:
+        if self.nodes[node].up == (name != "restart"):
+            self.step(node, name)
+
+    def step(self, node: str, taken: Input) -> None:
+        output = take(self.nodes[node], taken)
+        self.network += [sent for sent in output if sent.dest in self.members]
+        self.watch(node, taken, output)
+
+    def settle(self, nodes: list[str]) -> None:
+        """Deliver what these nodes say to each other until they are silent, in order."""
+        for _ in range(LONG):
+            at = next((at for at, message in enumerate(self.network)
+                       if message.src in nodes and message.dest in nodes), None)
+            if at is None:
+                return
+            self.deliver(at, keep=False)
+        raise AssertionError("the nodes never fall silent")
+
+    def heal(self, rounds: int) -> None:
+        """Let nothing fail any more and time pass."""
+        for node in self.ids:
+            self.event(node, "restart")
+        for _ in range(rounds):
+            for node in self.ids:
+                self.settle(self.ids)
+                self.event(node, "timeout")
+        self.settle(self.ids)
+
+    def choices(self) -> set[tuple[int, str]]:
+        """What is chosen, by the votes that were cast and not by what a node believes."""
+        return {(slot, value) for (slot, _, value), voters in self.votes.items()
+                if 2 * len(voters) > len(self.ids)}
+
+
+def take(replica: Replica, taken: Input) -> Output:
+    if isinstance(taken, str):
+        return getattr(replica, taken)()
+    return getattr(replica, METHODS[type(taken.body)])(taken)
+
+
+def witness(replica: type[Replica], votes: dict[Cast, set[str]]) -> type[Replica]:
+    """Replicas whose votes are written down where they are cast."""
+    class Witnessed(replica):
+        def vote_for(self, ballot: int, slot: int, value: str) -> None:
+            votes.setdefault((slot, ballot, value), set()).add(self.node)
+            super().vote_for(ballot, slot, value)
+    return Witnessed
+
+
+METHODS = {
+    MultiPaxosPropose: "receive_multi_paxos_propose", MultiPaxosLog: "receive_multi_paxos_log",
+    Prepare: "receive_prepare", Promise: "receive_promise", Accept: "receive_accept",
+    Accepted: "receive_accepted", Rejected: "receive_rejected", Decided: "receive_decided",
+    Learn: "receive_learn", Learned: "receive_learned",
+}

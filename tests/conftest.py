@@ -1,0 +1,10 @@
+"""How all tests run: Hypothesis measures no time on shared machines, and says how to repeat."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "shared", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared")
