@@ -1,0 +1,187 @@
+"""The command line: `python -m conformance VERB`.
+
+Only reads arguments, calls the room that does the work and turns its answer into words and an
+exit status: 0 agreed, 1 disagreed, 2 could not be run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import checking, logs, report, tlc
+from . import generate as generating
+from . import models as manifest
+from . import record as recording
+from . import replay as replaying
+from .cluster import NodeError
+
+COULD_NOT_RUN = (
+    logs.LogError, tlc.ToolError, manifest.UnknownModel, replaying.CommandError, NodeError, OSError,
+)  # fmt: skip
+
+
+class Verbs(click.Group):
+    """Takes the node's command from behind --, and reports what could not be run, with status 2."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:
+        given = list(sys.argv[1:] if args is None else args)
+        end = given.index("--") if "--" in given else len(given)
+        return super().main(given[:end], obj=tuple(given[end + 1 :]), **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except COULD_NOT_RUN as error:
+            report.err.print(f"conformance: {error}", markup=False, style="red")
+            sys.exit(2)
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 agreed, 1 disagreed, 2 could not be run.",
+)
+def main() -> None:
+    """Holds a Multi-Paxos node and its TLA+ specification to each other."""
+
+
+def example(text: str) -> Callable[..., Any]:
+    """Registers a verb whose help ends with an example."""
+    return main.command(epilog=f"\b\nExample:\n  python -m conformance {text}")
+
+
+folder = click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
+    help="Folder for the logs; made if it is not there.",
+)  # fmt: skip
+places = click.argument("log", nargs=-1, required=True, type=click.Path(path_type=Path))
+seconds = click.option(
+    "--timeout-seconds", default=30.0, show_default=True, help="How long a node may be silent."
+)
+
+
+@example("models single sometimes-inherits")
+@click.argument("name", nargs=-1)
+def models(name: tuple[str, ...]) -> None:
+    """Run models with TLC and hold them against the manifest: all of them, or those named."""
+    searched = [each for each in manifest.load().values() if each.expect != "runs"]
+    chosen = [manifest.get(each) for each in name] or searched
+    rows = checking.models(chosen)
+    checking.show_models(rows)
+    sys.exit(0 if all(row.agrees for row in rows) else 1)
+
+
+@example("generate main -o out/main")
+@click.argument("model")
+@folder
+@click.option("--simulate", type=click.IntRange(1), metavar="N",
+              help="Instead of a cover, N random runs of the whole cluster.")  # fmt: skip
+@click.option("--depth", default=100, show_default=True, help="Steps of each random run.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random runs.")
+def generate(model: str, output: Path, simulate: int | None, depth: int, seed: int) -> None:
+    """Write golden logs from MODEL: every distinct local transition, covered."""
+    with report.Line(f"model {model}") as line:
+        chosen = manifest.get(model)
+        if simulate:
+            generated = generating.simulate(chosen, output, simulate, depth, seed)
+        else:
+            generated = generating.generate(chosen, output, on_progress=line.tell)
+    checking.show_generated([(model, generated)])
+    violated = generated.outcome.violated
+    if violated:
+        report.err.print(f"{model}: {violated} is violated", style="red")
+    sys.exit(1 if violated or not generated.complete else 0)
+
+
+@example("replay out/main -- python3 impl/main.py --manual-clock --batch 1")
+@places
+@seconds
+@click.pass_obj
+def replay(command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float) -> None:
+    """Feed each LOG's inputs to a fresh node and compare all that it prints.
+
+    LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
+    """
+    paths = logs.find(log)
+    results = checking.replay(paths, command, timeout_seconds)
+    differing = [result.difference for result in results if result.difference]
+    for found in differing[:5]:
+        report.out.print(report.difference(found), markup=False, soft_wrap=True)
+    steps = sum(result.steps for result in results)
+    counted = f"{len(paths):,} logs, {steps:,} records agreed"
+    report.out.print(f"{counted}, {len(differing):,} logs differ")
+    sys.exit(1 if differing else 0)
+
+
+@example("record -o out/run --nodes 5 --seed 7 -- python3 impl/main.py")
+@folder
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--requests", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=1, show_default=True, help="The same seed is the same run.")
+@click.option("--loss", default=0.1, show_default=True, type=click.FloatRange(0, 1),
+              help="Chance that a message is lost.")  # fmt: skip
+@click.option("--repeat", default=0.1, show_default=True, type=click.FloatRange(0, 1),
+              help="Chance that a message arrives twice.")  # fmt: skip
+@seconds
+@click.pass_obj
+def record(
+    command: tuple[str, ...], output: Path, nodes: int, requests: int, seed: int,
+    loss: float, repeat: float, timeout_seconds: float,
+) -> None:  # fmt: skip
+    """Run a cluster of real processes in a bad network and leave its log.
+
+    The node's COMMAND follows after --; --manual-clock and --log are added to it.
+    """
+    with report.Line(f"cluster of {nodes}, seed {seed}") as line:
+        recorded = recording.record(
+            output, command, nodes=nodes, requests=requests, seed=seed,
+            faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
+            on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+        )  # fmt: skip
+    happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
+    report.out.print(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
+    if not recorded.happened["answered"]:
+        report.err.print("no request was answered, so the run shows nothing", style="red")
+        sys.exit(1)
+
+
+@example("validate out/run")
+@places
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1),
+              help="The nodes' --batch: the most decisions in one `learned`.")  # fmt: skip
+def validate(log: tuple[Path, ...], batch: int) -> None:
+    """Let TLC decide whether each node's log is a behaviour of the specification.
+
+    LOG is a file or a folder of *.ndjson files; the records of one cluster stand in one file.
+    """
+    paths = logs.find(log)
+    verdicts = checking.validate([logs.read(path) for path in paths], batch)
+    bad = [found for verdict in verdicts for found in verdict.rejections]
+    for found in bad[:5]:
+        report.out.print(report.rejection(found), markup=False, soft_wrap=True)
+    records = sum(verdict.records for verdict in verdicts)
+    rejected = sum(bool(verdict.rejections) for verdict in verdicts)
+    report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
+    sys.exit(1 if bad else 0)
+
+
+@example("check --seed 7")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out"), show_default=True, help="Folder for all logs.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Seed of the recorded runs.")
+@click.pass_obj
+def check(command: tuple[str, ...], output: Path, seed: int) -> None:
+    """Everything: models, generate, replay, record, validate; one table at the end.
+
+    The node's COMMAND may follow after --; without one, it is this project's own.
+    """
+    sys.exit(0 if checking.check(output, seed, command) else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m conformance")

@@ -1,0 +1,207 @@
+"""From a model to golden logs: every distinct local transition, covered by logs of one node.
+
+TLC prints what each transition looks like from the acting node; `cover` finds paths through that
+graph.  A random run of a bigger model becomes the log of a whole cluster instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import logs, tlc, values
+from .cover import Automaton, Step, Transition, cover
+from .models import LIBRARIES, Model
+from .schema import action
+from .translate import message_to_json, message_to_tla
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Generated:
+    """What was generated: the search, the distinct local transitions, the logs that cover them.
+
+    Random runs cover what they happen to cover, and so count no transitions.
+    """
+
+    outcome: tlc.Outcome
+    logs: list[Path] = field(default_factory=list)
+    steps: int = 0
+    transitions: int = 0
+    covered: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are logs and they leave nothing out."""
+        return bool(self.logs) and self.covered == self.transitions
+
+
+def generate(
+    model: Model, folder: Path, *, on_progress: Callable[[str], None] = lambda text: None
+) -> Generated:
+    """Checks a model and writes the logs that cover its local transitions to a folder."""
+    printed: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="generate-") as scratch:
+        root = Path(scratch) / "Generate.tla"
+        root.write_text(
+            f"---- MODULE Generate ----\nEXTENDS {model.module}, LocalTransitions\n====\n"
+        )
+        config = root.with_suffix(".cfg")
+        config.write_text(model.config.read_text() + "\nACTION_CONSTRAINT PrintNew\n")
+        outcome = tlc.run(
+            root, config, libraries=LIBRARIES, workers=model.workers,
+            on_progress=on_progress, on_print=printed.add,
+        )  # fmt: skip
+    members, automata = _automata(printed)
+    on_progress("inputs that leave a state as it is")
+    _add_loops(model, automata)
+    made = Generated(outcome, transitions=sum(map(len, automata)))
+    for automaton in automata:
+        for number, path in enumerate(cover(automaton), 1):
+            made.logs.append(folder / f"{automaton.node}-{number:04}.ndjson")
+            steps = (transition.step for transition in path)
+            logs.write(made.logs[-1], _log([automaton.node], members, steps))
+    _measure(made, automata)
+    return made
+
+
+def _add_loops(model: Model, automata: list[Automaton]) -> None:
+    """Adds every step that leaves a local state as it is.
+
+    Each message that exists anywhere in the model is delivered in each local state that the model
+    reaches, whether or not they meet there: to be ignored, refused or answered once more.
+    """
+    by_node = {automaton.node: automaton for automaton in automata}
+    states = {node: automaton.states() for node, automaton in by_node.items()}
+    sent = {key: m for automaton in automata for key, m in automaton.messages().items()}
+    inputs = {node: [m for _, m in sorted(sent.items()) if m["dest"] == node] for node in by_node}
+    asked = {node: [message_to_tla(m) for m in found] for node, found in inputs.items()}
+    listed = ", ".join(f"{node} |-> <<{', '.join(found)}>>" for node, found in states.items())
+    with tempfile.TemporaryDirectory(prefix="every-") as scratch:
+        root = Path(scratch) / "Every.tla"
+        root.write_text(
+            f"---- MODULE Every ----\nEXTENDS {model.module}, EveryInput\n"
+            f"TheStates == [{listed}]\nTheInputs == {values.text(asked)}\n====\n"
+        )
+        config = root.with_suffix(".cfg")
+        config.write_text(model.constants() + _EVERY)
+        printed: list[str] = []
+        tlc.run(root, config, libraries=LIBRARIES, on_print=printed.append)
+    for line in printed:
+        node, state, number, output = values.parse(json.loads(line))
+        given = inputs[node][number - 1] if number else "timeout"
+        step = Step(node, given, [message_to_json(message) for message in output])
+        by_node[node].add(Transition(states[node][state - 1], step, states[node][state - 1]))
+
+
+_EVERY = """
+CONSTANTS
+    States <- TheStates
+    Inputs <- TheInputs
+SPECIFICATION EverySpec
+VIEW Place
+ACTION_CONSTRAINT PrintLoops
+"""
+
+
+def _measure(made: Generated, automata: Iterable[Automaton]) -> None:
+    """Counts what the logs cover from the logs as they were written."""
+    by_node = {automaton.node: automaton for automaton in automata}
+    covered: set[int] = set()
+    for path in made.logs:
+        _, *records = logs.read(path)
+        made.steps += 1 + len(records)
+        walked = by_node[records[0].node].walk(record.input for record in records)
+        covered |= {id(transition) for transition in walked}
+    made.covered = len(covered)
+
+
+def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Generated:
+    """Writes random runs of a model, each the log of a whole cluster.
+
+    TLC writes a run as a module whose states hold `record`, the last record of the log.
+    """
+    with tempfile.TemporaryDirectory(prefix="simulate-") as scratch:
+        root = Path(scratch) / "Generate.tla"
+        root.write_text(f"---- MODULE Generate ----\nEXTENDS {model.module}\n====\n")
+        config = root.with_suffix(".cfg")
+        # A view has no meaning in a random run, and TLC says so at length.
+        config.write_text(re.sub(r"(?m)^VIEW.*$", "", model.config.read_text()))
+        outcome = tlc.run(
+            root, config, libraries=LIBRARIES, workers=1,
+            options=["-simulate", f"file={scratch}/run,num={runs}", "-depth", str(depth),
+                     "-seed", str(seed)],
+        )  # fmt: skip
+        found = sorted(Path(scratch).glob("run*"))
+        texts = [path.read_text() for path in found]
+    made = Generated(outcome)
+    for number, text in enumerate(texts, 1):
+        # The initial state has a record, too, but of no step.
+        _, *taken = (values.parse(record) for record in _RECORD.findall(text))
+        run = [Step.of(record["node"], record["input"], record["output"]) for record in taken]
+        members = sorted(values.parse(_REPLICA.search(text)[1]))  # type: ignore[index]
+        records = list(_log(members, members, run))
+        made.logs.append(folder / f"run-{number:04}.ndjson")
+        logs.write(made.logs[-1], records)
+        made.steps += len(records)
+    return made
+
+
+_RECORD = re.compile(r"/\\ record = (.*?)(?=\n/\\ |\n\n|\Z)", re.DOTALL)
+_REPLICA = re.compile(r"/\\ replica = (.*?)(?=\n/\\ |\n\n|\Z)", re.DOTALL)
+
+
+def _automata(printed: Iterable[str]) -> tuple[list[str], list[Automaton]]:
+    """The members of the cluster, and the automaton of each node that took a step."""
+    members: list[str] = []
+    transitions: dict[str, list[Transition]] = defaultdict(list)
+    for line in sorted(printed):
+        first, *rest = values.parse(json.loads(line))
+        if isinstance(first, list):
+            members, start = first, values.text(rest[0])
+            continue
+        before, given, after, output = rest
+        step = Step.of(first, given, output)
+        transitions[first].append(Transition(values.text(before), step, values.text(after)))
+    return members, [Automaton(node, start, transitions[node]) for node in sorted(transitions)]
+
+
+def _log(nodes: Iterable[str], members: list[str], steps: Iterable[Step]) -> Iterable[Json]:
+    """Steps as the records of a log: every node opened by `init`, replies numbered as on the wire.
+
+    The specification begins after `init` and leaves the numbers of replies to the wire.
+    """
+    replies: dict[str, int] = {}
+    for node in nodes:
+        body = {"type": "init", "msg_id": 1, "node_id": node, "node_ids": members}
+        opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
+        yield {
+            "node": node,
+            "input": {"src": "c0", "dest": node, "body": body},
+            "output": [{"src": node, "dest": "c0", "body": opened}],
+            "action": "Init",
+        }
+        replies[node] = 1
+    for step in steps:
+        output = []
+        for message in step.output:
+            body = dict(message["body"])
+            if message["dest"] not in members:
+                body["msg_id"] = replies[step.node]
+                replies[step.node] += 1
+            output.append({**message, "body": body})
+        if step.input == "restart":
+            replies[step.node] = 0
+        yield {
+            "node": step.node,
+            "input": step.input,
+            "output": output,
+            "action": action(step.input),
+        }

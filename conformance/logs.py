@@ -1,0 +1,85 @@
+"""Message logs as files: every record that comes in or goes out satisfies its schema.
+
+A log is NDJSON; it may hold the records of one node or of a whole cluster, each node's in the
+order of its steps.  What a record means is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .schema import SchemaError, check_record, is_refusal
+
+
+class LogError(Exception):
+    """A log that cannot be read; the text names the file and the line."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step of one node, and where it is written."""
+
+    node: str
+    input: Any
+    output: list[Any]
+    path: Path
+    line: int
+
+    @property
+    def refused(self) -> bool:
+        """Whether this tells of a request that was refused, and so of no step."""
+        return is_refusal({"input": self.input, "output": self.output})
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+def read(path: Path) -> list[Record]:
+    """All records of a log file; raises `LogError` for the first line that is none."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError(f"{path}: {error}") from None
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if not lines:
+        raise LogError(f"{path}: the log is empty, so it shows nothing")
+    return [_record(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _record(path: Path, number: int, line: str) -> Record:
+    try:
+        record = json.loads(line)
+        check_record(record)
+    except (ValueError, RecursionError, SchemaError) as error:
+        raise LogError(f"{path}:{number}: not a log record: {error}") from None
+    return Record(record["node"], record["input"], record["output"], path, number)
+
+
+def find(places: Iterable[Path]) -> list[Path]:
+    """The log files among files and folders, in order; raises `LogError` where there are none."""
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            inside = sorted(place.rglob("*.ndjson"))
+            if not inside:
+                raise LogError(f"{place}: no *.ndjson file in this folder")
+            found += inside
+        else:
+            found.append(place)
+    if not found:
+        raise LogError("no log was given")
+    return found
+
+
+def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes a log, each record checked on its way out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            check_record(record)
+            file.write(json.dumps(record) + "\n")

@@ -1,0 +1,203 @@
+"""Runs a cluster of real node processes in a bad network, and leaves its log.
+
+All chance comes from one seed: what is lost, repeated or late, who crashes and when, what clients
+ask.  Time is the router's own, so a run takes as long as the nodes need and not longer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from . import logs
+from .cluster import NodeProcess
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How bad the network is: chances per message, and mean times in the router's own unit.
+
+    A message takes up to `slowest` units, so messages overtake each other.
+    """
+
+    loss: float = 0.1
+    repeat: float = 0.1
+    slowest: float = 10.0
+    timeout: float = 40.0
+    crash: float = 300.0
+    downtime: float = 40.0
+
+
+@dataclass
+class Recorded:
+    """A recorded run: where its log is, and what happened in it."""
+
+    path: Path
+    records: list[Json] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
+
+
+# How long clients wait between requests, and how long the network is whole at the end.
+PAUSE = 6.0
+PEACE = 600.0
+
+
+def record(
+    folder: Path,
+    command: Sequence[str],
+    *,
+    nodes: int,
+    requests: int,
+    seed: int,
+    faults: Faults | None = None,
+    seconds: float = 10,
+    on_progress: Callable[[int], None] = lambda steps: None,
+) -> Recorded:
+    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    members = [f"n{number}" for number in range(1, nodes + 1)]
+    with ExitStack() as stack:
+        processes = {
+            node: stack.enter_context(
+                closing(NodeProcess(node, command, folder / f"{node}.stderr", seconds))
+            )
+            for node in members
+        }
+        world = _World(processes, random.Random(seed), faults or Faults())
+        recorded = Recorded(folder / f"seed-{seed}.ndjson")
+        try:
+            for taken in world.run(requests):
+                recorded.records.append(taken)
+                on_progress(len(recorded.records))
+            for process in processes.values():
+                process.end()
+        finally:
+            # A run that failed is left as a log, too: it is what shows the failure.
+            logs.write(recorded.path, recorded.records)
+    recorded.happened = world.happened
+    return recorded
+
+
+class _World:
+    """The network, the clients and the bad luck."""
+
+    def __init__(
+        self, processes: dict[str, NodeProcess], chance: random.Random, faults: Faults
+    ) -> None:
+        self.processes = processes
+        self.members = list(processes)
+        self.chance = chance
+        self.faults = faults
+        self.down: set[str] = set()
+        self.happened: Counter[str] = Counter()
+        self._now = 0.0
+        self._peace = float("inf")
+        self._agenda: list[tuple[float, int, str, Any]] = []
+        self._order = count()
+
+    def run(self, requests: int) -> Any:
+        """Yields the records of the run, one a step."""
+        for node in self.members:
+            body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": self.members}
+            yield self.processes[node].step({"src": "c0", "dest": node, "body": body})
+        self._plan_clients(requests)
+        for node in self.members:
+            self._plan_soon(self.faults.timeout, "timeout", node)
+            self._plan_soon(self.faults.crash, "crash", node)
+        end = self._peace + PEACE
+        while self._agenda:
+            self._now, _, kind, what = heapq.heappop(self._agenda)
+            if self._now > end:
+                break
+            taken = self._deliver(what) if kind == "message" else self._happen(kind, what)
+            if taken is not None:
+                yield taken
+
+    # What happens.
+
+    def _deliver(self, message: Json) -> Json | None:
+        node = message["dest"]
+        if node in self.down:
+            self.happened["lost"] += 1
+            return None
+        self.happened["delivered"] += 1
+        return self._step(node, message)
+
+    def _happen(self, event: str, node: str) -> Json | None:
+        if event == "timeout":
+            self._plan_soon(self.faults.timeout, "timeout", node)
+            return None if node in self.down else self._step(node, event)
+        if event == "crash":
+            if self._now >= self._peace:
+                return None
+            self.down.add(node)
+            self._plan_soon(self.faults.downtime, "restart", node)
+            self.happened["crashes"] += 1
+        else:
+            self.down.discard(node)
+            self._plan_soon(self.faults.crash, "crash", node)
+        return self._step(node, event)
+
+    def _step(self, node: str, given: Json) -> Json:
+        taken = self.processes[node].step(given)
+        for message in taken["output"]:
+            if message["dest"] in self.processes:
+                self._send(message)
+            else:
+                self.happened["answered"] += 1
+        return taken
+
+    def _send(self, message: Json) -> None:
+        """Hands a message to the network, which may lose it or carry it twice."""
+        peace = self._now >= self._peace
+        copies = 1 + (not peace and self.chance.random() < self.faults.repeat)
+        self.happened["repeated"] += copies - 1
+        for _ in range(copies):
+            if not peace and self.chance.random() < self.faults.loss:
+                self.happened["lost"] += 1
+            else:
+                delay = self.chance.uniform(0, self.faults.slowest)
+                self._plan(self._now + delay, "message", message)
+
+    # What will happen.
+
+    def _plan(self, when: float, kind: str, what: Any) -> None:
+        heapq.heappush(self._agenda, (when, next(self._order), kind, what))
+
+    def _plan_soon(self, mean: float, kind: str, node: str) -> None:
+        self._plan(self._now + self.chance.expovariate(1 / mean), kind, node)
+
+    def _plan_clients(self, requests: int) -> None:
+        """Clients mostly stay with one node and fill new slots, but not always."""
+        when, favourite, newest = 0.0, self.members[0], 0
+        for number in range(1, requests + 1):
+            when += self.chance.expovariate(1 / PAUSE)
+            if self.chance.random() < 0.05:
+                favourite = self.chance.choice(self.members)
+            stray = self.chance.random() < 0.1
+            node = self.chance.choice(self.members) if stray else favourite
+            if self.chance.random() < 0.7:
+                newest += self.chance.choice((1, 1, 1, 2))
+            slot = max(0, newest - self.chance.choice((0, 0, 0, 1, 2)))
+            self._plan_request(when, node, number, slot)
+        self._peace = when
+
+    def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
+        body: Json = {"type": "multi_paxos_propose", "msg_id": number, "slot": slot}
+        body["value"] = self.chance.choice((f"v{number}", number, [number, None], {"set": number}))
+        if self.chance.random() < 0.03:
+            body = {"type": "multi_paxos_log", "msg_id": number}
+        client = f"c{self.chance.randint(1, 3)}"
+        for _ in range(1 + (self.chance.random() < self.faults.repeat)):
+            later = when + self.chance.uniform(0, self.faults.slowest)
+            self._plan(later, "message", {"src": client, "dest": node, "body": body})
+        self.happened["requests"] += 1

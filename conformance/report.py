@@ -1,0 +1,111 @@
+"""What people see: a line that moves while something runs, tables at the end, verdicts in words.
+
+Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .replay import Difference
+from .validate import Rejection
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+# Where nobody watches a terminal, a line this often shows that the job is alive.
+QUIET_SECONDS = 20
+
+# Wide enough for every table here.
+WIDEST = 140
+
+
+class Line:
+    """One line that tells what is being done; a context manager, on standard error."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = time.monotonic()
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=err, transient=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Line:
+        if err.is_terminal:
+            self._progress.start()
+            self._task = self._progress.add_task(escape(self._what), total=None)
+        else:
+            err.print(f"{self._what} ...", markup=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tell(self, how_far: str) -> None:
+        """Says how far it is."""
+        if err.is_terminal:
+            self._progress.update(self._task, description=escape(f"{self._what}: {how_far}"))
+        elif time.monotonic() - self._told >= QUIET_SECONDS:
+            self._told = time.monotonic()
+            err.print(f"{self._what}: {how_far}", markup=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints a table; a column whose name starts with # holds figures."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        right = column.startswith("#")
+        shown.add_column(column.lstrip("#"), justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        shown.add_row(*(_cell(item) for item in row))
+    # A line that a narrow terminal wraps tells more than one that is cut.
+    Console(highlight=False, width=max(out.width, WIDEST)).print(shown)
+
+
+def _cell(item: Any) -> str:
+    if isinstance(item, bool):
+        return "[green]yes[/]" if item else "[bold red]NO[/]"
+    if isinstance(item, int):
+        return f"{item:,}"
+    if isinstance(item, float):
+        return f"{item:.1f} s"
+    return escape(str(item))
+
+
+def difference(found: Difference) -> str:
+    """The first record that differs, expected beside found."""
+    lines = [f"{found.record.place}: node {found.record.node} differs here"]
+    if found.remark:
+        lines.append(f"  {found.remark}")
+    lines += [f"  input:    {json.dumps(found.record.input)}"]
+    lines += _beside(found.record.output, found.found)
+    return "\n".join(lines)
+
+
+def rejection(found: Rejection) -> str:
+    """The first bad record of a log, and what the specification allowed there."""
+    lines = [f"{found.record.place}: node {found.record.node}: {found.reason} ({found.judge})"]
+    lines.append(f"  input:    {json.dumps(found.record.input)}")
+    if found.allowed is not None:
+        lines += _beside(found.allowed, found.record.output)
+    else:
+        lines += [f"  found:    {json.dumps(message)}" for message in found.record.output]
+    return "\n".join(lines)
+
+
+def _beside(expected: list[Any], found: list[Any]) -> list[str]:
+    lines = []
+    for name, messages in (("expected", expected), ("found", found)):
+        texts = [json.dumps(message) for message in messages] or ["nothing"]
+        lines += [f"  {name + ':':9} {text}" for text in texts]
+    return lines

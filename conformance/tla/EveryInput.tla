@@ -1,0 +1,41 @@
+----------------------------- MODULE EveryInput -----------------------------
+(***************************************************************************)
+(* The other half of the automaton: in every local state that a model      *)
+(* reaches, every input that exists anywhere in the model, whether or not  *)
+(* they meet there.  What leaves the state as it is is printed: a message  *)
+(* that is ignored, refused or answered once more.                         *)
+(*                                                                         *)
+(* States and Inputs are defined by a module written for the run.  Each    *)
+(* state is an initial one, and no step is kept.                           *)
+(***************************************************************************)
+EXTENDS MultiPaxos, Printing
+
+CONSTANTS
+    States,     \* node -> its local states, a sequence
+    Inputs      \* node -> the messages sent to it, a sequence
+
+VARIABLES node, state, input
+
+EveryInit ==
+    /\ node \in DOMAIN States
+    /\ state \in DOMAIN States[node]
+    /\ input = 0
+    /\ replica = node :> States[node][state]
+    /\ network = {}
+    /\ cast = {}
+    /\ delayed = node :> {}
+    /\ record = <<>>
+
+EveryNext ==
+    /\ UNCHANGED <<node, state>>
+    /\ \/ input' = 0 /\ Timeout(node)
+       \/ \E i \in DOMAIN Inputs[node] : input' = i /\ Receive(node, Inputs[node][i])
+
+EverySpec == EveryInit /\ [][EveryNext]_<<vars, node, state, input>>
+
+Place == <<node, state, input>>
+
+PrintLoops ==
+    LET loop == <<node, state, input', record'.output>>
+    IN  (replica' = replica => PrintT(Text(loop))) /\ FALSE
+=============================================================================

@@ -1,0 +1,33 @@
+-------------------------- MODULE LocalTransitions --------------------------
+(***************************************************************************)
+(* Prints what a model's transitions look like from the acting node: its   *)
+(* state before, the input, its state after, what it sent.  Millions of    *)
+(* transitions of a cluster are a few thousand of these.                   *)
+(*                                                                         *)
+(* The first line printed tells the members and the initial state.        *)
+(*                                                                         *)
+(* A step that does nothing is left to EveryInput, for which of them occur *)
+(* depends on which of the states that a view makes equal TLC came by.     *)
+(*                                                                         *)
+(* PrintNew is an action constraint that is always true.  Each worker of   *)
+(* TLC keeps what it has printed, so a line may come once from each.       *)
+(***************************************************************************)
+EXTENDS MultiPaxos, Printing
+
+ASSUME TLCSet(1, {}) /\ PrintT(Text(<<Members, Fresh>>))
+
+Local ==
+    LET n == record'.node
+    IN  <<n, replica[n], record'.input, replica'[n], record'.output>>
+
+Silent ==
+    /\ record'.output = <<>>
+    /\ replica'[record'.node] = replica[record'.node]
+
+PrintNew ==
+    LET seen == TLCGet(1)
+        t == Local
+    IN  \/ Silent
+        \/ t \in seen
+        \/ TLCSet(1, seen \cup {t}) /\ PrintT(Text(t))
+=============================================================================

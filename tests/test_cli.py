@@ -1,0 +1,171 @@
+"""The harness's command line: statuses 0, 1 and 2, help with an example, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "tests" / "fixtures"
+OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"
+NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
+REPLAYED = [*NODE, "--manual-clock"]
+VERBS = ["models", "generate", "replay", "record", "validate", "check"]
+
+
+def conformance(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_ends_with_an_example(verb: str) -> None:
+    done = conformance(verb, "--help")
+    assert done.returncode == 0
+    assert f"Example: python -m conformance {verb}" in " ".join(done.stdout.split())
+
+
+def test_the_list_of_verbs() -> None:
+    listed = conformance("--help").stdout
+    assert [verb for verb in VERBS if f"\n  {verb} " not in listed] == []
+
+
+# Agreed, disagreed.
+
+
+def test_replay_agrees() -> None:
+    done = conformance("replay", OK, "--", *REPLAYED)
+    assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
+
+
+def test_replay_shows_the_first_record_that_differs() -> None:
+    done = conformance("replay", BAD, "--", *REPLAYED)
+    assert done.returncode == 1
+    assert f"{BAD}:{bad_line()}: node" in done.stdout
+    assert "expected: " in done.stdout and "found: " in done.stdout
+
+
+def test_validate_agrees() -> None:
+    done = conformance("validate", OK)
+    assert done.returncode == 0 and "0 logs rejected" in done.stdout
+
+
+def test_validate_names_the_bad_record_and_what_was_allowed() -> None:
+    done = conformance("validate", BAD)
+    assert done.returncode == 1
+    assert f"{BAD}:{bad_line()}: node" in done.stdout
+    assert "expected: " in done.stdout and "found: " in done.stdout
+
+
+def bad_line() -> int:
+    """The line where the two fixtures differ."""
+    pairs = zip(OK.read_text().splitlines(), BAD.read_text().splitlines(), strict=True)
+    [line] = [number for number, (ok, bad) in enumerate(pairs, 1) if ok != bad]
+    return line
+
+
+def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
+    done = conformance("record", "-o", tmp_path, "--requests", 10, "--seed", 3, "--", *NODE)
+    assert done.returncode == 0 and "seed-3.ndjson" in done.stdout
+    assert conformance("validate", tmp_path).returncode == 0
+
+
+def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
+    done = conformance("models", "single", "sometimes-inherits")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "single" in done.stdout and "sometimes-inherits" in done.stdout
+
+
+# Could not be run.
+
+
+def not_run(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    for word in words:
+        assert word in " ".join(done.stderr.split())
+
+
+def test_no_such_command() -> None:
+    not_run(conformance("replay", OK, "--", "no-such-node"), "no-such-node", "no such command")
+    not_run(conformance("record", "-o", "out/none", "--", "no-such-node"), "no such command")
+
+
+def test_no_command_at_all() -> None:
+    not_run(conformance("replay", OK), "give it after --")
+
+
+@pytest.mark.parametrize("missing", ["JAVA", "TLA2TOOLS_JAR"])
+def test_no_tools(missing: str) -> None:
+    not_run(conformance("validate", OK, **{missing: "/no/such/thing"}), missing, "unset it")
+
+
+def test_a_jar_that_is_none(tmp_path: Path) -> None:
+    jar = tmp_path / "tla2tools.jar"
+    jar.write_text("no jar")
+    not_run(conformance("validate", OK, TLA2TOOLS_JAR=str(jar)), "gave no verdict")
+
+
+def test_an_unknown_model() -> None:
+    not_run(conformance("generate", "nonsense", "-o", "out/none"), "no model 'nonsense'", "main")
+
+
+def test_a_missing_log() -> None:
+    not_run(conformance("validate", "no/such.ndjson"), "no/such.ndjson")
+
+
+def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.ndjson"
+    empty.touch()
+    not_run(conformance("validate", empty), "the log is empty")
+    not_run(conformance("replay", empty, "--", *REPLAYED), "the log is empty")
+
+
+def test_an_empty_folder_shows_nothing(tmp_path: Path) -> None:
+    not_run(conformance("validate", tmp_path), "no *.ndjson file")
+
+
+@pytest.mark.parametrize(
+    "line, word",
+    [
+        ("{", "not a log record"),
+        ("[" * 100_000, "not a log record"),
+        ("null", "not a log record"),
+        (json.dumps({"node": "n1", "input": "timeout"}), "output"),
+        (json.dumps({"node": "n1", "input": "tick", "output": []}), "tick"),
+    ],
+)
+def test_a_log_against_the_schema_is_named_with_its_line(
+    line: str, word: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "bad.ndjson"
+    first = OK.read_text().splitlines()[0]
+    log.write_text(f"{first}\n{line}\n")
+    for verb in (["validate", log], ["replay", log, "--", *REPLAYED]):
+        not_run(conformance(*verb), f"{log}:2", word)
+
+
+def test_a_node_that_dies_silently(tmp_path: Path) -> None:
+    done = conformance("record", "-o", tmp_path, "--", sys.executable, "-c", "print('hello')")
+    not_run(done, "node n1")
+    done = conformance("replay", OK, "--", sys.executable, "-c", "import sys; sys.exit(3)")
+    assert done.returncode == 1 and "status 3" in done.stdout
+
+
+def test_a_node_that_hangs() -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    done = conformance("replay", OK, "--timeout-seconds", 1, "--", *sleeper)
+    assert done.returncode == 1 and "did not end within 1 s" in done.stdout

@@ -1,0 +1,179 @@
+"""The judge accepts what nodes did and rejects what they did not, at the record where it begins.
+
+Whether an altered log is still legal is decided here by other means than the judge's: a fresh node
+is fed the altered inputs, and the messages that were sent are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from multipaxos.node import Node
+
+from conformance import logs, record, validate
+
+ROOT = Path(__file__).parent.parent
+NODE = (sys.executable, str(ROOT / "impl" / "main.py"))
+FIXTURES = sorted((ROOT / "tests" / "fixtures").glob("*.ndjson"))
+
+Log = list[logs.Record]
+
+
+def altered_field(chance: random.Random, log: Log) -> tuple[Log, int]:
+    """One number, text or truth somewhere in one record's input or output is another one."""
+    places = [at for at, taken in enumerate(log) if isinstance(taken.input, dict)]
+    at = chance.choice(places)
+    taken = log[at]
+    message = chance.choice([taken.input, *taken.output])
+    field = chance.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
+    changed = {**message, "body": {**message["body"], field: other(message["body"][field])}}
+    swap = [changed if m is message else m for m in (taken.input, *taken.output)]
+    new = logs.Record(taken.node, swap[0], swap[1:], taken.path, taken.line)
+    return [*log[:at], new, *log[at + 1 :]], at
+
+
+def other(item: object) -> object:
+    """Another item that the schema allows in the same place."""
+    if isinstance(item, bool):
+        return not item
+    if isinstance(item, int):
+        return item + 1
+    if isinstance(item, str):
+        return item + "x"
+    if item == []:
+        return [[7, 9]]
+    return [] if isinstance(item, list) else {"other": item}
+
+
+def dropped_record(chance: random.Random, log: Log) -> tuple[Log, int]:
+    at = chance.randrange(1, len(log))
+    return [*log[:at], *log[at + 1 :]], at
+
+
+def swapped_records(chance: random.Random, log: Log) -> tuple[Log, int]:
+    at = chance.randrange(1, len(log) - 1)
+    return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
+
+
+ALTERATIONS = [altered_field, dropped_record, swapped_records]
+
+
+def illegal_at(log: Log, batch: int) -> int | None:
+    """Where a node that takes these inputs says something else, or takes no such input."""
+    node = Node(manual_clock=True, batch=batch)
+    for at, taken in enumerate(log):
+        lines = node.take(json.dumps(taken.input).encode()).splitlines()
+        printed = [json.loads(line) for line in lines]
+        ignored = node.replica is not None and not printed and is_refused(node, taken)
+        if json.dumps(printed) != json.dumps(taken.output) or ignored:
+            return at
+    return None
+
+
+def is_refused(node: Node, taken: logs.Record) -> bool:
+    """Whether the node dropped this input instead of taking it as a step."""
+    up = node.replica.up
+    if isinstance(taken.input, str):
+        # After a crash it is down and after a restart it is up, unless it was so before.
+        return taken.input == "timeout" and not up
+    return not up or taken.input["dest"] != node.replica.node
+
+
+def undelivered_at(cluster: dict[str, Log]) -> dict[str, int]:
+    """For each node that ends there, the first message that nobody can have sent before it.
+
+    Tries every node again and again until none gets further.
+    """
+    at = dict.fromkeys(cluster, 0)
+    sent: set[str] = set()
+    moved = True
+    while moved:
+        moved = False
+        for node, log in cluster.items():
+            while at[node] < len(log):
+                given = log[at[node]].input
+                stranger = isinstance(given, str) or given["src"] not in cluster
+                if not stranger and json.dumps(given) not in sent:
+                    break
+                sent |= {json.dumps(message) for message in log[at[node]].output}
+                at[node] += 1
+                moved = True
+    return {node: at[node] for node, log in cluster.items() if at[node] < len(log)}
+
+
+def expected(cluster: dict[str, Log], batch: int) -> dict[str, int]:
+    """The line of the first bad record of each node that has one."""
+    found = undelivered_at(cluster)
+    for node, log in cluster.items():
+        at = illegal_at(log, batch)
+        if at is not None:
+            found[node] = min(at, found.get(node, at))
+    return {node: cluster[node][at].line for node, at in found.items()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """A short run of three real processes."""
+    folder = tmp_path_factory.mktemp("small")
+    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
+
+
+def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
+    """Alters a cluster's log once for each seed and kind, has all judged, compares."""
+    nodes = validate.by_node(cluster)
+    cases = []
+    for seed in seeds:
+        for alter in ALTERATIONS:
+            chance = random.Random(f"{alter.__name__} {seed}")
+            node = chance.choice(sorted(nodes))
+            changed, _ = alter(chance, nodes[node])
+            cases.append((f"{alter.__name__} in {node}, seed {seed}", {**nodes, node: changed}))
+    verdicts = validate.validate(
+        [[taken for log in case.values() for taken in log] for _, case in cases], batch
+    )
+    counts = {"rejected": 0, "legal": 0}
+    for (name, case), verdict in zip(cases, verdicts, strict=True):
+        found = {r.record.node: r.record.line for r in verdict.rejections}
+        assert found == expected(case, batch), name
+        counts["rejected" if found else "legal"] += 1
+        print(f"{name}: {f'rejected at line {found}' if found else 'legal as it is'}")
+    return counts
+
+
+def test_altered_small_logs_are_rejected_at_the_right_record(small: Log) -> None:
+    counts = judge_alterations(small, range(12))
+    assert counts["rejected"] >= 10
+
+
+@pytest.mark.parametrize("nodes", [3, 5])
+def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_path: Path) -> None:
+    run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
+    assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
+    cluster = logs.read(run.path)
+    [verdict] = validate.validate([cluster], 1000)
+    assert verdict.rejections == [] and verdict.records == len(cluster)
+    counts = judge_alterations(cluster, range(1, 2))
+    assert counts["rejected"] > 0
+
+
+def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
+    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
+    assert again.read_bytes() == small[0].path.read_bytes()
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
+    [verdict] = validate.validate([logs.read(path)], 1000)
+    ok = path.stem.endswith("-ok")
+    assert ok or path.stem.endswith("-bad")
+    assert bool(verdict.rejections) != ok
+    mine, other_end = ("-ok", "-bad") if ok else ("-bad", "-ok")
+    twin = path.with_stem(path.stem.removesuffix(mine) + other_end)
+    ours, theirs = path.read_text().splitlines(), twin.read_text().splitlines()
+    assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1

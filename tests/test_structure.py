@@ -1,0 +1,214 @@
+"""The arrows between the layers and the words they share, read from the sources themselves.
+
+Each check is a function of texts, so that each is also seen to reject one; what the code does is
+tested elsewhere.
+"""
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from multipaxos import messages
+from multipaxos.members import Members
+from multipaxos.replica import Replica
+
+ROOT = Path(__file__).parent.parent
+NODE = {path.stem: path.read_text("utf-8") for path in (ROOT / "impl/multipaxos").glob("*.py")}
+HARNESS = {path.stem: path.read_text("utf-8") for path in (ROOT / "conformance").glob("*.py")}
+SPEC = (ROOT / "spec/MultiPaxos.tla").read_text("utf-8")
+
+OUTER = {"wire", "node", "__init__"}
+CORE = sorted(NODE.keys() - OUTER)
+PURE = {"__future__", "bisect", "collections", "dataclasses", "itertools", "typing"}
+OUTSIDE = {"open", "print", "input", "exec", "eval", "__import__"}
+
+
+def imports(source: str) -> set[str]:
+    """The modules that a source imports; a leading dot marks a sibling."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {"." + name.split(".")[0] for name in names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def names(source: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+
+
+# Layers.
+
+def impure(source: str) -> set[str]:
+    """What a module of the core uses and must not."""
+    allowed = PURE | {f".{module}" for module in CORE}
+    return (imports(source) - allowed) | (names(source) & OUTSIDE)
+
+
+def test_the_core_is_there() -> None:
+    assert {"acceptor", "leader", "members", "messages", "replica", "slots"} <= set(CORE)
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_is_pure(module: str) -> None:
+    assert impure(NODE[module]) == set()
+
+
+@pytest.mark.parametrize("source, found", [
+    ("import json", {"json"}), ("import time", {"time"}), ("from random import random", {"random"}),
+    ("from os import path", {"os"}), ("from . import wire", {".wire"}),
+    ("from .node import Node", {".node"}), ("def f():\n    import sys", {"sys"}),
+    ("open('x')", {"open"}), ("print(1)", {"print"}),
+    ("from conformance import x", {"conformance"}),
+])
+def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
+    assert impure(source) == found
+
+
+def users(modules: dict[str, str], *used: str) -> set[str]:
+    return {name for name, source in modules.items()
+            if (imports(source) | names(source)) & set(used)}
+
+
+def test_only_the_wire_speaks_json() -> None:
+    assert users(NODE, "json") == {"wire"}
+
+
+def test_only_the_node_touches_the_world() -> None:
+    assert users(NODE, "sys", "os", "argparse", "pathlib", *OUTSIDE) == {"node"}
+
+
+def test_the_node_needs_nothing_installed() -> None:
+    used = set().union(*map(imports, NODE.values()))
+    assert {name for name in used if name[0] != "."} \
+        <= PURE | {"json", "sys", "os", "argparse", "contextlib"}
+
+
+def test_node_and_harness_never_import_each_other() -> None:
+    assert users(NODE, "conformance") == set()
+    assert users(HARNESS, "multipaxos") == set()
+    assert users({"bad": "from multipaxos.node import Node"}, "multipaxos") == {"bad"}
+
+
+def speakers_of_java(modules: dict[str, str]) -> set[str]:
+    return {name for name, source in modules.items() if re.search("java", source, re.IGNORECASE)}
+
+
+def test_only_tlc_knows_java() -> None:
+    assert speakers_of_java(NODE) == set()
+    assert speakers_of_java(HARNESS) <= {"tlc"}
+    assert speakers_of_java({"bad": "run('java')", "good": "tlc.run()"}) == {"bad"}
+
+
+# Vocabulary.
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name).lower()
+
+
+def definition(spec: str, name: str) -> str:
+    """The text of an operator's definition, up to the blank line behind it and without comments."""
+    found = re.search(rf"^{name}(?:\([^)]*\))? ==(.*?)\n\s*\n", spec, re.DOTALL | re.MULTILINE)
+    assert found, f"the spec defines no {name}"
+    return re.sub(r"\\\*.*", "", found[1])
+
+
+def actions(spec: str) -> set[str]:
+    """The actions of Next, with Receive taken apart."""
+    def called(name: str) -> set[str]:
+        return set(re.findall(r"\b([A-Z]\w+)\(", definition(spec, name)))
+    return called("Next") - {"Receive"} | called("Receive")
+
+
+def fields(spec: str) -> set[str]:
+    return set(re.findall(r"(\w+)\s*\|->", definition(spec, "Fresh")))
+
+
+def message_types(spec: str) -> dict[str, tuple[str, ...]]:
+    """The record of each message that the spec makes: its type and then its other fields."""
+    records = re.findall(r'\[type\s*\|->\s*"(\w+)",([^]]*\|->.*?)\]\)*\s*\n', spec, re.DOTALL)
+    return {kind: tuple(re.findall(r"(\w+)\s*\|->", re.sub(r"\[[^]]*\]", "", rest)))
+            for kind, rest in records}
+
+
+def methods(replica: type) -> set[str]:
+    return {name for name in vars(replica)
+            if name.startswith("receive_") or name in ("timeout", "crash", "restart")}
+
+
+def test_actions_are_methods() -> None:
+    assert {snake(action) for action in actions(SPEC)} == methods(Replica)
+
+
+def test_docstrings_name_the_actions() -> None:
+    for action in actions(SPEC):
+        docstring = getattr(Replica, snake(action)).__doc__
+        assert re.match(rf"{action}[.:]", docstring), action
+
+
+def test_every_method_is_an_operator() -> None:
+    operators = {snake(name) for name in re.findall(r"(\w+)(?:\([^)]*\))? ==", SPEC)}
+    assert {name for name in vars(Replica) if not name.startswith("__")} <= operators
+
+
+def test_fields_are_attributes() -> None:
+    replica = Replica("n1", Members(["n1"]), 1)
+    about_all = vars(replica).keys() & {"up"}
+    state = vars(replica.acceptor).keys() | vars(replica.leader).keys() | about_all
+    # `known` is an index of `decided`: the spec's Known(s).
+    assert fields(SPEC) == state - {"known"}
+
+
+def classes() -> dict[str, tuple[str, ...]]:
+    """Message type -> fields, of every message class."""
+    kinds = messages.Body.__args__
+    return {snake(kind.__name__): kind._fields for kind in kinds}
+
+
+def test_message_types_are_classes() -> None:
+    received = set(re.findall(r'Receives\(n, m, "(\w+)"\)', SPEC))
+    # `init` is how a process learns what the spec takes as given, and `error` is for bad input.
+    assert received | message_types(SPEC).keys() == classes().keys() - {"init", "init_ok", "error"}
+
+
+def test_message_fields_are_the_same() -> None:
+    for kind, found in message_types(SPEC).items():
+        assert classes()[kind] == found, kind
+
+
+MINIATURE = """
+Fresh ==
+    [promised |-> 0,    \\* not a |-> field
+     up       |-> TRUE]
+
+Reply == [type |-> "reply", slot |-> 1,
+          log |-> [i \\in S |-> entry(i)]]
+
+Receive(n, m) ==
+    \\/ ReceiveAsk(n, m)
+
+Next ==
+    \\/ \\E m \\in network : Receive(m.dest, m)
+    \\/ \\E n \\in Node : Timeout(n)
+
+"""
+
+
+def test_the_spec_is_read_right() -> None:
+    assert actions(MINIATURE) == {"ReceiveAsk", "Timeout"}
+    assert fields(MINIATURE) == {"promised", "up"}
+    assert message_types(MINIATURE) == {"reply": ("slot", "log")}
+
+
+def test_a_missing_word_is_found() -> None:
+    renamed = SPEC.replace("ReceiveLearned(n, m)", "ReceiveTaught(n, m)")
+    assert {snake(action) for action in actions(renamed)} ^ methods(Replica) \
+        == {"receive_taught", "receive_learned"}
+    assert "known" not in message_types(re.sub(r"known( *)\|->", r"heard\1|->", SPEC))["prepare"]
+    assert "vow" in fields(SPEC.replace("promised |-> 0", "vow |-> 0"))
