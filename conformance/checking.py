@@ -23,7 +23,7 @@ from . import validate as validating
 from .generate import Generated
 from .models import LIBRARIES, Model
 from .replay import Replayed
-from .validate import Verdict
+from .verdict import Verdict
 
 # What TLC and the replay are sized for.
 CORES = 2

@@ -167,7 +167,7 @@ def _automata(printed: Iterable[str]) -> tuple[list[str], list[Automaton]]:
         if isinstance(first, list):
             members, start = first, values.text(rest[0])
             continue
-        before, given, after, output = rest
+        given, output, before, after = rest
         step = Step.of(first, given, output)
         transitions[first].append(Transition(values.text(before), step, values.text(after)))
     return members, [Automaton(node, start, transitions[node]) for node in sorted(transitions)]

@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .replay import Difference
-from .validate import Rejection
+from .verdict import Rejection
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -49,7 +49,8 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if err.is_terminal:
+            self._progress.stop()
 
     def tell(self, how_far: str) -> None:
         """Says how far it is."""

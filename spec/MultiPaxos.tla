@@ -502,7 +502,8 @@ Promised(b) ==
                                                     /\ x.body.ballot = b}}
 
 AcceptIsBacked ==
-    \A m \in network : m.body.type = "accept" => IsQuorum(Promised(m.body.ballot))
+    LET accepts == {m \in network : m.body.type = "accept"}
+    IN  \A b \in {m.body.ballot : m \in accepts} : IsQuorum(Promised(b))
 
 OneValuePerBallot ==
     \A c, d \in cast :

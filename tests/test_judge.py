@@ -167,6 +167,21 @@ def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
     assert again.read_bytes() == small[0].path.read_bytes()
 
 
+def test_there_is_no_verdict_before_the_end_of_every_log(
+    small: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when TLC reads an empty module, or another one."""
+    for said in ([], ['"<<\\"accepted\\", 1>>"'], ['"<<\\"accepted\\", 9>>"']):
+
+        def run(*_: object, on_print: object, said: list[str] = said, **__: object) -> None:
+            for line in said:
+                on_print(line)
+
+        monkeypatch.setattr(validate.tlc, "run", run)
+        with pytest.raises(validate.tlc.ToolError, match="end of every log"):
+            validate.validate([small], 1000)
+
+
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
     [verdict] = validate.validate([logs.read(path)], 1000)

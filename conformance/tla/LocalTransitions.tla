@@ -16,9 +16,11 @@ EXTENDS MultiPaxos, Printing
 
 ASSUME TLCSet(1, {}) /\ PrintT(Text(<<Members, Fresh>>))
 
+(* Values are compared from the left, and inputs differ sooner than states. *)
+
 Local ==
     LET n == record'.node
-    IN  <<n, replica[n], record'.input, replica'[n], record'.output>>
+    IN  <<n, record'.input, record'.output, replica[n], replica'[n]>>
 
 Silent ==
     /\ record'.output = <<>>

@@ -26,7 +26,7 @@ Current == Logs[log].records[at]
 TraceStep(n, input, t) ==
     /\ IF t.output = Current.output THEN TRUE
        ELSE PrintT(Text(<<"differs", log, at, t.output>>)) /\ FALSE
-    /\ at < Len(Logs[log].records) \/ PrintT(Text(<<"accepted", log>>))
+    /\ IF at < Len(Logs[log].records) THEN TRUE ELSE PrintT(Text(<<"accepted", log>>))
     /\ replica' = [replica EXCEPT ![n] = t.state]
     /\ at' = at + 1
     /\ UNCHANGED <<network, cast, delayed, record, log>>

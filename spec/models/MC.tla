@@ -53,6 +53,14 @@ Bounded ==
     /\ \A n \in Node \ Fallible : replica[n].up
     /\ Cardinality({m \in network : m.body.type = "learn"}) <= MaxLearn
 
+(* Any node may crash, but one that no client asks only while the others   *)
+(* are up.                                                                 *)
+
+Asked == {m.dest : m \in Requests}
+
+OthersUp ==
+    \A n \in Node \ Asked : replica[n].up \/ \A other \in Asked : replica[other].up
+
 (* An action constraint for models that would be too large: the network    *)
 (* never delivers between these two.                                       *)
 
