@@ -19,10 +19,17 @@ from . import models as manifest
 from . import record as recording
 from . import replay as replaying
 from .cluster import NodeError
+from .cover import CoverError
 
 COULD_NOT_RUN = (
-    logs.LogError, tlc.ToolError, manifest.UnknownModel, replaying.CommandError, NodeError, OSError,
-)  # fmt: skip
+    OSError,
+    CoverError,
+    NodeError,
+    logs.LogError,
+    manifest.UnknownModel,
+    replaying.CommandError,
+    tlc.ToolError,
+)
 
 
 class Verbs(click.Group):
@@ -55,6 +62,14 @@ def example(text: str) -> Callable[..., Any]:
     return main.command(epilog=f"\b\nExample:\n  python -m conformance {text}")
 
 
+def searched(name: str) -> manifest.Model:
+    """A model that TLC can search to the end."""
+    model = manifest.get(name)
+    if model.expect == "runs":
+        raise click.UsageError(f"{name} is too big to search; generate --simulate N walks it")
+    return model
+
+
 folder = click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
     help="Folder for the logs; made if it is not there.",
@@ -69,8 +84,9 @@ seconds = click.option(
 @click.argument("name", nargs=-1)
 def models(name: tuple[str, ...]) -> None:
     """Run models with TLC and hold them against the manifest: all of them, or those named."""
-    searched = [each for each in manifest.load().values() if each.expect != "runs"]
-    chosen = [manifest.get(each) for each in name] or searched
+    chosen = [searched(each) for each in name] or [
+        each for each in manifest.load().values() if each.expect != "runs"
+    ]
     rows = checking.models(chosen)
     checking.show_models(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -86,11 +102,10 @@ def models(name: tuple[str, ...]) -> None:
 def generate(model: str, output: Path, simulate: int | None, depth: int, seed: int) -> None:
     """Write golden logs from MODEL: every distinct local transition, covered."""
     with report.Line(f"model {model}") as line:
-        chosen = manifest.get(model)
         if simulate:
-            generated = generating.simulate(chosen, output, simulate, depth, seed)
+            generated = generating.simulate(manifest.get(model), output, simulate, depth, seed)
         else:
-            generated = generating.generate(chosen, output, on_progress=line.tell)
+            generated = generating.generate(searched(model), output, on_progress=line.tell)
     checking.show_generated([(model, generated)])
     violated = generated.outcome.violated
     if violated:

@@ -21,8 +21,8 @@ LONGEST_PATH = 80
 Json = dict[str, Any]
 
 
-class NotDeterministic(Exception):
-    """A state and an input with two outcomes: then golden logs mean nothing."""
+class CoverError(Exception):
+    """A graph that no logs can cover: a step with two outcomes, or one out of reach."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Automaton:
         if known is transition:
             self.leaving[transition.before].append(transition)
         elif known != transition:
-            raise NotDeterministic(f"{self.node} in {key[0]} on {key[1]} does either of two things")
+            raise CoverError(f"{self.node} in {key[0]} on {key[1]} does either of two things")
 
     def __len__(self) -> int:
         return len(self._taking)
@@ -113,7 +113,7 @@ def cover(automaton: Automaton) -> Iterable[list[Transition]]:
             state = last.after
         if not path:
             unreached = sum(map(len, untaken.values()))
-            raise RuntimeError(f"{unreached} transitions cannot be reached within {LONGEST_PATH}")
+            raise CoverError(f"{unreached} transitions cannot be reached within {LONGEST_PATH}")
         yield path
 
 

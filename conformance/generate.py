@@ -39,14 +39,18 @@ class Generated:
 
     @property
     def complete(self) -> bool:
-        """Whether there are logs and they leave nothing out."""
-        return bool(self.logs) and self.covered == self.transitions
+        """Whether the model holds, there are logs, and they leave nothing out."""
+        return not self.outcome.violated and bool(self.logs) and self.covered == self.transitions
 
 
 def generate(
     model: Model, folder: Path, *, on_progress: Callable[[str], None] = lambda text: None
 ) -> Generated:
-    """Checks a model and writes the logs that cover its local transitions to a folder."""
+    """Checks a model and writes the logs that cover its local transitions to a folder.
+
+    A model that does not hold gives no logs: what it prints may be wrong.
+    """
+    logs.check_free(folder)
     printed: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="generate-") as scratch:
         root = Path(scratch) / "Generate.tla"
@@ -59,6 +63,8 @@ def generate(
             root, config, libraries=LIBRARIES, workers=model.workers,
             on_progress=on_progress, on_print=printed.add,
         )  # fmt: skip
+    if outcome.violated:
+        return Generated(outcome)
     members, automata = _automata(printed)
     on_progress("inputs that leave a state as it is")
     _add_loops(model, automata)
@@ -128,6 +134,7 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
 
     TLC writes a run as a module whose states hold `record`, the last record of the log.
     """
+    logs.check_free(folder)
     with tempfile.TemporaryDirectory(prefix="simulate-") as scratch:
         root = Path(scratch) / "Generate.tla"
         root.write_text(f"---- MODULE Generate ----\nEXTENDS {model.module}\n====\n")
@@ -142,6 +149,10 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
         found = sorted(Path(scratch).glob("run*"))
         texts = [path.read_text() for path in found]
     made = Generated(outcome)
+    if outcome.violated:
+        return made
+    if len(texts) != runs:
+        raise tlc.ToolError(f"TLC wrote {len(texts)} runs of {model.name} instead of {runs}")
     for number, text in enumerate(texts, 1):
         # The initial state has a record, too, but of no step.
         _, *taken = (values.parse(record) for record in _RECORD.findall(text))

@@ -76,6 +76,12 @@ def find(places: Iterable[Path]) -> list[Path]:
     return found
 
 
+def check_free(folder: Path) -> None:
+    """Raises `LogError` if a folder holds logs already, which new ones would be taken for."""
+    if any(folder.glob("*.ndjson")):
+        raise LogError(f"{folder}: there are logs in it already; remove them or name another one")
+
+
 def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Writes a log, each record checked on its way out."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,19 @@ def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
     assert "single" in done.stdout and "sometimes-inherits" in done.stdout
 
 
+def test_a_model_that_does_not_hold_gives_no_logs(tmp_path: Path) -> None:
+    done = conformance("generate", "broken-takes-half", "-o", tmp_path)
+    assert done.returncode == 1 and "Agreement is violated" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_runs_are_replayed(tmp_path: Path) -> None:
+    walk = ("--simulate", 2, "--depth", 30, "--seed", 4)
+    done = conformance("generate", "wide", "-o", tmp_path, *walk)
+    assert done.returncode == 0 and len(list(tmp_path.glob("*.ndjson"))) == 2
+    assert conformance("replay", tmp_path, "--", *REPLAYED, "--batch", 1).returncode == 0
+
+
 # Could not be run.
 
 
@@ -121,6 +134,16 @@ def test_a_jar_that_is_none(tmp_path: Path) -> None:
 
 def test_an_unknown_model() -> None:
     not_run(conformance("generate", "nonsense", "-o", "out/none"), "no model 'nonsense'", "main")
+
+
+def test_a_model_too_big_to_search() -> None:
+    not_run(conformance("models", "wide"), "too big to search")
+    not_run(conformance("generate", "wide", "-o", "out/none"), "too big to search")
+
+
+def test_a_folder_with_other_logs(tmp_path: Path) -> None:
+    (tmp_path / "old.ndjson").touch()
+    not_run(conformance("generate", "single", "-o", tmp_path), "there are logs in it already")
 
 
 def test_a_missing_log() -> None:
