@@ -18,6 +18,9 @@ from .translate import function
 
 Json = Any
 
+# Far from where TLC's numbers end, so that it can go on counting from it.
+LARGEST_BALLOT = 2**30
+
 # What the specification reads of a request; a client may send more.
 _REQUEST_FIELDS = {
     "multi_paxos_propose": ("type", "msg_id", "slot", "value"),
@@ -139,6 +142,17 @@ class Names:
             else:
                 merged.append([low, high])
         return merged
+
+
+def countable(given: Json) -> bool:
+    """Whether TLC, whose numbers have 32 bits, can count with every ballot of an input."""
+    if isinstance(given, str):
+        return True
+    body = given["body"]
+    found = [body.get("ballot", 0), body.get("promised", 0)]
+    if body["type"] == "promise":
+        found += [vote["ballot"] for vote in body["accepted"]]
+    return max(found) <= LARGEST_BALLOT
 
 
 def _slots(body: Json) -> Iterable[int]:

@@ -19,7 +19,7 @@ from .delivery import delivery
 from .handshake import handshake
 from .logs import Record
 from .models import LIBRARIES
-from .names import Names
+from .names import Names, countable
 from .verdict import Rejection, Verdict
 
 
@@ -68,12 +68,17 @@ def _protocol(
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     steps = [[record for record in log if _is_step(record)] for log in logs]
     for index, log in enumerate(logs):
+        uncounted = next((r for r in steps[index] if not _countable(r)), None)
+        if uncounted is not None:
+            # What came before is judged all the same, and may be found bad sooner.
+            del steps[index][steps[index].index(uncounted) :]
+            rejections[index] = Rejection(uncounted, "protocol", "a ballot too large to count with")
         if steps[index]:
             groups[_members(log)].append(index)
     for members, chosen in groups.items():
         found = _judge(members, batch, [steps[index] for index in chosen], on_progress)
         for index, rejection in zip(chosen, found, strict=True):
-            rejections[index] = rejection
+            rejections[index] = rejection or rejections[index]
     return rejections
 
 
@@ -81,6 +86,10 @@ def _is_step(record: Record) -> bool:
     given = record.input
     started = isinstance(given, dict) and given["body"].get("type") == "init"
     return not started and not record.refused
+
+
+def _countable(record: Record) -> bool:
+    return all(map(countable, (record.input, *record.output)))
 
 
 def _members(log: Sequence[Record]) -> tuple[str, ...]:

@@ -167,6 +167,21 @@ def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
     assert again.read_bytes() == small[0].path.read_bytes()
 
 
+def test_a_ballot_that_tlc_cannot_count_is_rejected_where_it_stands(small: Log) -> None:
+    log = [taken for taken in small if taken.node == "n1"]
+    ballot = 3 * 2**40 + 2
+    request = {
+        "src": "n2",
+        "dest": "n1",
+        "body": {"type": "prepare", "ballot": ballot, "known": []},
+    }
+    huge = logs.Record("n1", request, [], log[0].path, 9_999)
+    [verdict] = validate.validate([[*log, huge, *log[1:]]], 1000)
+    assert [found.record.line for found in verdict.rejections if found.judge == "protocol"] == [
+        9_999
+    ]
+
+
 def test_there_is_no_verdict_before_the_end_of_every_log(
     small: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
