@@ -26,10 +26,9 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
     replies = 0
     for record in log:
         given = record.input
-        kind = given["body"].get("type") if isinstance(given, dict) else None
         if record.refused:
             reason = _wrongly_refused(record, members)
-        elif kind == "init":
+        elif record.starts:
             reason = _wrongly_started(record, members)
             members = members or given["body"]["node_ids"]
         else:

@@ -30,6 +30,11 @@ class Record:
     line: int
 
     @property
+    def starts(self) -> bool:
+        """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
+        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+
+    @property
     def refused(self) -> bool:
         """Whether this tells of a request that was refused, and so of no step."""
         return is_refusal({"input": self.input, "output": self.output})

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from .schema import fields
-from .translate import function
+from .translate import function, merged
 
 Json = Any
 
@@ -56,8 +56,8 @@ class Names:
     def message(self, message: Json) -> str:
         """An envelope of a log."""
         body = message["body"]
-        fields = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f != "msg_id"]
-        inside = ", ".join(f"{field} |-> {self._field(field, body[field])}" for field in fields)
+        read = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f != "msg_id"]
+        inside = ", ".join(f"{field} |-> {self._field(field, body[field])}" for field in read)
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])
         return f"[src |-> {src}, dest |-> {dest}, body |-> [{inside}]]"
 
@@ -119,7 +119,7 @@ class Names:
         if field == "slot":
             return self._starts[item]
         if field == "known":
-            return self._ranges(item)
+            return merged(self._stretches[rank] for rank in sorted(item))
         if field in ("accepted", "decided"):
             # A vote is a record already, a decision just a value.
             votes = field == "accepted"
@@ -133,15 +133,6 @@ class Names:
 
     def _entry(self, entry: dict[str, Any]) -> Json:
         return {field: self._meaning(field, item) for field, item in entry.items()}
-
-    def _ranges(self, ranks: Iterable[int]) -> list[list[int]]:
-        merged: list[list[int]] = []
-        for low, high in (self._stretches[rank] for rank in sorted(ranks)):
-            if merged and merged[-1][1] == low - 1:
-                merged[-1][1] = high
-            else:
-                merged.append([low, high])
-        return merged
 
 
 def countable(given: Json) -> bool:

@@ -117,7 +117,7 @@ def _fenced(records: list[logs.Record]) -> tuple[list[Json], list[list[logs.Reco
         groups[-1].append(record)
         if isinstance(record.input, str):
             up = record.input != "crash" and (up or record.input == "restart")
-        elif record.input["body"].get("type") == "init" and not record.refused:
+        elif record.starts and not record.refused:
             fence = {**record.input, "src": FENCE}
         if fence and up:
             inputs.append(fence)

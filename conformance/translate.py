@@ -7,6 +7,7 @@ else keeps its name and its place.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .schema import fields
@@ -17,12 +18,17 @@ Tla = Any
 
 def ranges(slots: frozenset[int] | set[int]) -> list[list[int]]:
     """A set of slots as inclusive ranges, ascending and as few as possible."""
+    return merged((slot, slot) for slot in sorted(slots))
+
+
+def merged(stretches: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Ascending, disjoint stretches of slots as ranges: those that touch become one."""
     found: list[list[int]] = []
-    for slot in sorted(slots):
-        if found and found[-1][1] == slot - 1:
-            found[-1][1] = slot
+    for low, high in stretches:
+        if found and found[-1][1] == low - 1:
+            found[-1][1] = high
         else:
-            found.append([slot, slot])
+            found.append([low, high])
     return found
 
 

@@ -83,9 +83,7 @@ def _protocol(
 
 
 def _is_step(record: Record) -> bool:
-    given = record.input
-    started = isinstance(given, dict) and given["body"].get("type") == "init"
-    return not started and not record.refused
+    return not record.starts and not record.refused
 
 
 def _countable(record: Record) -> bool:
@@ -95,7 +93,7 @@ def _countable(record: Record) -> bool:
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
     """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
     for record in log:
-        if isinstance(record.input, dict) and record.input["body"].get("type") == "init":
+        if record.starts:
             return tuple(record.input["body"]["node_ids"])
     return (log[0].node,)
 
