@@ -5,6 +5,14 @@
 
 PYTHON ?= python3
 
+# Where the workers of check-distributed run, as ssh knows the hosts; none given, two run here.
+HOSTS ?=
+MODEL ?= closed
+
+# How long simulate goes on, and where its seeds begin.
+MINUTES ?= 10
+SEED ?= 1
+
 # One stamp for each PYTHON, so that asking for another one makes the environment anew.
 venv := .venv/made-by$(subst /,-,-$(PYTHON))
 python := .venv/bin/python
@@ -15,12 +23,24 @@ install := .venv/bin/$(pip) install --upgrade --constraint constraints.txt --onl
 
 .PHONY: help
 help: ## List the targets (this is what plain `make` does).
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo 'Add PYTHON=python3.12 to choose the Python that .venv is made with (python3 otherwise).'
 
 .PHONY: check
 check: $(venv) ## Check the models, and hold the node and the specification to each other.
 	@$(python) -m conformance check
+
+.PHONY: check-large
+check-large: $(venv) ## Search the large models too, for an hour or two; goes on where it was stopped.
+	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
+
+.PHONY: simulate
+simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED on.
+	@$(python) -m conformance simulate --minutes $(MINUTES) --seed $(SEED)
+
+.PHONY: check-distributed
+check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two workers here if none).
+	@$(python) -m conformance distributed $(MODEL) $(HOSTS:%=--host %)
 
 .PHONY: test
 test: $(venv) ## Run the tests.

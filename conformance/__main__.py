@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from . import checking, logs, report, tlc
+from . import checking, logs, report, searching, tlc
+from . import distributed as distributing
 from . import generate as generating
 from . import models as manifest
 from . import record as recording
@@ -45,6 +46,9 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except COULD_NOT_RUN as error:
             report.err.print(f"conformance: {error}", markup=False, style="red")
+            sys.exit(2)
+        except KeyboardInterrupt:
+            report.err.print("conformance: interrupted", style="red")
             sys.exit(2)
 
 
@@ -82,13 +86,59 @@ seconds = click.option(
 
 @example("models single sometimes-inherits")
 @click.argument("name", nargs=-1)
-def models(name: tuple[str, ...]) -> None:
+@click.option("--tier", type=click.Choice(manifest.TIERS[:-1]),
+              help="Those of this size, if none are named (tiny and standard).")  # fmt: skip
+@click.option("--pin", is_flag=True,
+              help="Write what is found into the manifest and into spec/README.md.")  # fmt: skip
+@click.option("--checkpoints", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Keep checkpoints here, and go on from those that are left here.")  # fmt: skip
+def models(name: tuple[str, ...], tier: str | None, pin: bool, checkpoints: Path | None) -> None:
     """Run models with TLC and hold them against the manifest: all of them, or those named."""
-    chosen = [searched(each) for each in name] or [
-        each for each in manifest.load().values() if each.expect != "runs"
-    ]
-    rows = checking.models(chosen)
-    checking.show_models(rows)
+    everything = manifest.load().values()
+    chosen = [searched(each) for each in name] or (
+        [each for each in everything if each.tier == tier] if tier else searching.standard()
+    )
+    rows = searching.models(chosen, checkpoints, searching.pin if pin else lambda row: None)
+    searching.show_models(rows)
+    sys.exit(0 if all(row.agrees for row in rows) else 1)
+
+
+@example("coverage")
+def coverage() -> None:
+    """See which branches of the specification the small models never take."""
+    found = searching.coverage()
+    searching.show_coverage(found)
+    sys.exit(1 if found.untouched else 0)
+
+
+@example("simulate --minutes 30 --seed 7")
+@click.option("--minutes", default=10.0, show_default=True, type=click.FloatRange(0),
+              help="How long; a batch that was begun is finished.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Seed of the first batch.")
+@click.option("--steps", default=150, show_default=True, type=click.IntRange(1),
+              help="Steps of each behaviour.")  # fmt: skip
+def simulate(minutes: float, seed: int, steps: int) -> None:
+    """Look for violations in random behaviours of the model that is too big to search."""
+    [deep] = [each for each in manifest.load().values() if each.tier == "deep"]
+    sys.exit(0 if searching.simulate(deep, minutes, seed, steps) else 1)
+
+
+@example("distributed closed --host big1 --host big2")
+@click.argument("model", nargs=-1, required=True)
+@click.option("--host", multiple=True, metavar="HOST",
+              help="Where a worker runs: a name that ssh knows, or localhost for one more thread "
+                   "here. Without any, two workers here.")  # fmt: skip
+@click.option("--address", help="What the hosts find this machine by; as they see it, if not "
+                                "given.")  # fmt: skip
+@click.option("--jar", default=distributing.JAR, show_default=True, metavar="PATH",
+              help="Where the hosts have the TLA+ tools, the same as here.")  # fmt: skip
+def distributed(
+    model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
+) -> None:  # fmt: skip
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    chosen = [searched(each) for each in model]
+    rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
+    searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
 
 
@@ -106,7 +156,7 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
             generated = generating.simulate(manifest.get(model), output, simulate, depth, seed)
         else:
             generated = generating.generate(searched(model), output, on_progress=line.tell)
-    checking.show_generated([(model, generated)])
+    checking.show_generated([(manifest.get(model), generated)])
     violated = generated.outcome.violated
     if violated:
         report.err.print(f"{model}: {violated} is violated", style="red")

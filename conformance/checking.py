@@ -9,24 +9,19 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import generate as generating
-from . import logs, report, tlc
+from . import logs, report, searching
 from . import models as manifest
 from . import record as recording
 from . import replay as replaying
 from . import validate as validating
 from .generate import Generated
-from .models import LIBRARIES, Model
+from .models import Model
 from .replay import Replayed
 from .verdict import Verdict
-
-# What TLC and the replay are sized for.
-CORES = 2
 
 NODE = (sys.executable, str(manifest.ROOT / "impl" / "main.py"))
 
@@ -35,78 +30,13 @@ CLUSTERS = ((3, 200), (5, 200))
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
 
 
-@dataclass(frozen=True)
-class ModelRow:
-    """A model held against the manifest."""
-
-    model: Model
-    outcome: tlc.Outcome
-
-    @property
-    def agrees(self) -> bool:
-        return (
-            self.outcome.violated == self.model.violates
-            and self.outcome.distinct == self.model.states
-        )
-
-
-def models(chosen: Sequence[Model]) -> list[ModelRow]:
-    """Runs models, as many at a time as there are cores for."""
-    found: dict[str, ModelRow] = {}
-    with report.Line(f"{len(chosen)} models") as line:
-
-        def run(model: Model) -> None:
-            outcome = tlc.run(
-                manifest.MODELS / f"{model.module}.tla", model.config, libraries=LIBRARIES,
-                workers=model.workers, on_progress=lambda text: line.tell(f"{model.name}, {text}"),
-            )  # fmt: skip
-            found[model.name] = ModelRow(model, outcome)
-            line.tell(f"{len(found)} done")
-
-        for workers in sorted({model.workers for model in chosen}):
-            with ThreadPoolExecutor(CORES // workers) as pool:
-                list(pool.map(run, (model for model in chosen if model.workers == workers)))
-    return [found[model.name] for model in chosen]
-
-
-def show_models(rows: Sequence[ModelRow]) -> None:
-    """The models beside what the manifest expects of them; a counterexample nobody expected."""
-    report.table(
-        "Models",
-        ("model", "expected", "#states", "#depth", "#time", "agrees"),
-        [
-            (
-                row.model.name,
-                f"{row.model.expect} {row.model.violates or ''}".strip(),
-                row.outcome.distinct,
-                row.outcome.depth,
-                row.outcome.seconds,
-                row.agrees,
-            )
-            for row in rows
-        ],
-    )
-    for row in rows:
-        if row.outcome.violated != row.model.violates:
-            found = f"violates {row.outcome.violated}" if row.outcome.violated else "holds"
-            report.err.print(f"{row.model.name} {found}, which nobody expected", style="red")
-            report.err.print("\n".join(row.outcome.trace), markup=False)
-        elif not row.agrees:
-            report.err.print(
-                f"{row.model.name}: {row.model.states:,} distinct states are pinned in "
-                f"models.toml, {row.outcome.distinct:,} were found; if that is what the "
-                "change means, change the pin",
-                style="red",
-            )
-
-
-def show_generated(rows: Sequence[tuple[str, Generated]]) -> None:
+def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
     """What was generated from models; of random runs nothing is counted but what they wrote."""
     shown = []
-    for name, made in rows:
+    for model, made in rows:
         counts = (made.outcome.generated, made.transitions, made.covered)
         figures = counts if made.transitions else ("", "", "")
-        shown.append((name, *figures, len(made.logs), made.steps, made.outcome.seconds))
+        shown.append((model.name, *figures, len(made.logs), made.steps, made.outcome.seconds))
     columns = ("model", "#transitions", "#local", "#covered", "#logs", "#records", "#time")
     report.table("Generated logs", columns, shown)
 
@@ -136,28 +66,38 @@ def check(output: Path, seed: int, command: Sequence[str]) -> bool:
     replaying.check_command(node)
     for old in ("golden", "run"):
         shutil.rmtree(output / old, ignore_errors=True)
-    everything = list(manifest.load().values())
-    rows = models([m for m in everything if m.expect != "runs" and not m.golden])
-    made: list[tuple[str, Generated]] = []
-    for model in everything:
-        target = output / "golden" / model.name
-        if model.golden:
-            with report.Line(f"model {model.name}, with its golden logs") as line:
-                made.append((model.name, generating.generate(model, target, on_progress=line.tell)))
-            rows.append(ModelRow(model, made[-1][1].outcome))
-        elif model.expect == "runs":
-            with report.Line(f"random runs of {model.name}, seed {seed}"):
-                generated = generating.simulate(model, target, RANDOM_RUNS, RANDOM_STEPS, seed)
-            made.append((f"{model.name}, {RANDOM_RUNS} random runs", generated))
+    rows = searching.models([model for model in searching.standard() if not model.golden])
+    made = _generated(output / "golden", seed)
+    rows += [searching.ModelRow(model, found.outcome) for model, found in made if model.golden]
+    branches = searching.coverage()
     loop = _loop(output, seed, node, [path for _, found in made for path in found.logs])
-    show_models(rows)
+    searching.show_models(rows)
+    searching.show_coverage(branches)
     show_generated(made)
     report.table("The loop", ("what", "figure", "#time", "agrees"), loop)
     return (
         all(row.agrees for row in rows)
+        and not branches.untouched
         and all(found.complete for _, found in made)
         and all(row[-1] for row in loop)
     )
+
+
+def _generated(folder: Path, seed: int) -> list[tuple[Model, Generated]]:
+    """Golden logs of the models that are searched for them, and random runs of the deep one."""
+    made = []
+    for model in manifest.load().values():
+        if model.golden:
+            with report.Line(f"model {model.name}, with its golden logs") as line:
+                found = generating.generate(model, folder / model.name, on_progress=line.tell)
+            made.append((model, found))
+        elif model.expect == "runs":
+            with report.Line(f"random runs of {model.name}, seed {seed}"):
+                found = generating.simulate(
+                    model, folder / model.name, RANDOM_RUNS, RANDOM_STEPS, seed
+                )
+            made.append((model, found))
+    return made
 
 
 def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> list[Any]:

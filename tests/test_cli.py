@@ -15,7 +15,10 @@ FIXTURES = ROOT / "tests" / "fixtures"
 OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"
 NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
-VERBS = ["models", "generate", "replay", "record", "validate", "check"]
+VERBS = [
+    *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
+    *("validate", "check"),
+]
 
 
 def conformance(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -212,3 +212,28 @@ def test_a_missing_word_is_found() -> None:
         == {"receive_taught", "receive_learned"}
     assert "known" not in message_types(re.sub(r"known( *)\|->", r"heard\1|->", SPEC))["prepare"]
     assert "vow" in fields(SPEC.replace("promised |-> 0", "vow |-> 0"))
+
+
+# The ladder.
+
+def known(module: str) -> set[str]:
+    """The modules that a module of the specification knows: it extends or instantiates them."""
+    text = (ROOT / f"spec/{module}.tla").read_text("utf-8")
+    extended = re.findall(r"(?m)^EXTENDS (.*)$", text)
+    return set(re.findall(r"\w+", " ".join(extended))) | set(re.findall(r"INSTANCE (\w+)", text))
+
+
+STANDARD = {"Naturals", "Sequences", "FiniteSets"}
+
+
+@pytest.mark.parametrize("module, below", [
+    ("Consensus", set()), ("Voting", {"Consensus"}), ("MultiPaxos", {"Voting"}),
+    ("Liveness", {"MultiPaxos"}),
+])
+def test_a_rung_knows_the_one_above_it_alone(module: str, below: set[str]) -> None:
+    assert known(module) - STANDARD == below
+
+
+def test_every_module_of_the_specification_has_its_place() -> None:
+    assert {path.stem for path in (ROOT / "spec").glob("*.tla")} \
+        == {"Consensus", "Voting", "MultiPaxos", "Liveness"}

@@ -7,7 +7,7 @@
 (* tells.                                                                  *)
 (*                                                                         *)
 (* A broken protocol gives no right to leave messages out, so these models *)
-(* compare states by Seen and never by Live.                               *)
+(* keep the dead ones.                                                     *)
 (***************************************************************************)
 EXTENDS MC
 
@@ -233,6 +233,22 @@ VotesBelowPromise(n, m) ==
            ELSE Say(VoteFor(n, followed, b, slot, m.body.value), Answer(m,
                     [type |-> "accepted", ballot |-> b, slot |-> slot])))
 
+(* An acceptor votes in a ballot that it never promised, and promises none *)
+(* by it: it will vote below (in place of ReceiveAccept, too).             *)
+
+VotesWithoutPromise(n, m) ==
+    /\ Receives(n, m, "accept")
+    /\ LET t == Begin(n)
+           b == m.body.ballot
+           slot == m.body.slot
+       IN  Step(n, m,
+           IF slot \in Known(t.state)
+           THEN Say(t, Answer(m, Decided(slot, t.state.decided[slot])))
+           ELSE IF b < t.state.promised
+           THEN Say(t, Answer(m, Rejected(t.state.promised)))
+           ELSE Say(VoteFor(n, t, b, slot, m.body.value), Answer(m,
+                    [type |-> "accepted", ballot |-> b, slot |-> slot])))
+
 (* A value is decided one vote too early (in place of Count). *)
 
 DecidesEarly(n, t, slot, voter) ==
@@ -268,8 +284,27 @@ TellsOwnValue(request, skipped, v) ==
      chosen         |-> TRUE,
      value          |-> request.body.value]
 
+(* A decided slot keeps its vote (in place of Decide, as the next). *)
+
+KeepsVotes(n, t, slot, v) ==
+    IF slot \in Known(t.state) THEN t
+    ELSE
+    LET asks(w) == w.request.body.slot = slot
+        other(w) == ~asks(w)
+        answered == SelectSeq(t.state.waiting, asks)
+        s == [t.state EXCEPT
+                 !.decided = Put(@, slot, v),
+                 !.reported = Without(@, {slot}),
+                 !.votes = Without(@, {slot}),
+                 !.closed = @ \ {slot},
+                 !.waiting = SelectSeq(@, other)]
+        reply(w) == Message(n, w.request.src,
+                            ProposeOk(w.request, w.phase1_skipped, v))
+    IN  Say([t EXCEPT !.state = s],
+            [i \in 1..Len(answered) |-> reply(answered[i])])
+
 (* `phase1_skipped` is told from the state at the reply, not at the        *)
-(* request (in place of Decide).                                           *)
+(* request.                                                                *)
 
 TellsAtReply(n, t, slot, v) ==
     IF slot \in Known(t.state) THEN t
@@ -303,4 +338,10 @@ LogsVotes(n, m) ==
                [type        |-> "multi_paxos_log_ok",
                 in_reply_to |-> m.body.msg_id,
                 log         |-> [i \in DOMAIN slots |-> entry(slots[i])]])))
+
+-----------------------------------------------------------------------------
+(* A mistake in what is left out: a rejection is taken for dead, whatever  *)
+(* its receiver has promised (in place of DeadTo).                         *)
+
+TakesRejectionsForDead(s, m, b) == b.type = "rejected"
 =============================================================================

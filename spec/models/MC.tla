@@ -38,6 +38,11 @@ SeriesRival == Series \cup {Rival}
 SeriesMore == Series \cup {Ask("c2", "n2", 2, 2, "v2")}
 Clash == Lone \cup {Ask("c2", "n1", 1, 1, "v2")}         \* two values at one node
 FarRivals == {Ask("c1", "n1", 1, 5, "v1"), Ask("c2", "n2", 1, 5, "v2")}
+Throng == SeriesRival \cup SeriesMore \cup {Ask("c3", "n1", 1, 1, "v3")}
+Commands == {Ask(c.client, n, 1, c.slot, c.value) :    \* two, sent to two nodes
+                c \in {[client |-> "c1", slot |-> 1, value |-> "v1"],
+                       [client |-> "c2", slot |-> 2, value |-> "v2"]},
+                n \in {"n1", "n2"}}
 Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
 
 Logs(nodes) == {AskLog("c3", n, 1) : n \in nodes}
@@ -53,6 +58,10 @@ Bounded ==
     /\ \A n \in Node \ Fallible : replica[n].up
     /\ Cardinality({m \in network : m.body.type = "learn"}) <= MaxLearn
 
+(* Ballots for a model that must enumerate them: all that it can reach. *)
+
+FewBallots == 1..(MaxBallot + Len(Members))
+
 (* Any node may crash, but one that no client asks only while the others   *)
 (* are up.                                                                 *)
 
@@ -60,13 +69,6 @@ Asked == {m.dest : m \in Requests}
 
 OthersUp ==
     \A n \in Node \ Asked : replica[n].up \/ \A other \in Asked : replica[other].up
-
-(* An action constraint for models that would be too large: the network    *)
-(* never delivers between these two.                                       *)
-
-Apart ==
-    "src" \in DOMAIN record'.input =>
-        {record'.input.src, record'.input.dest} # {"n1", "n2"}
 
 -----------------------------------------------------------------------------
 (* What makes two states the same.  `record` is told by a step and read by *)
@@ -107,17 +109,17 @@ Seen == <<replica, network, cast, delayed>>
 (* A dead message that is sent once more stays dead too.  DeadIsDead states *)
 (* the argument; it is checked where dead messages are not left out.       *)
 
-Dead(m) ==
-    LET s == replica[m.dest]
-        b == m.body
-    IN  CASE b.type = "promise" -> b.ballot # s.ballot \/ ~InPhase1(s)
-          [] b.type = "accepted" -> \/ b.ballot # s.ballot
-                                    \/ b.slot \notin DOMAIN s.votes
-                                    \/ m.src \in s.votes[b.slot]
-          [] b.type = "rejected" -> b.promised <= s.promised
-          [] b.type = "decided"  -> b.slot \in Known(s)
-          [] b.type = "learned"  -> DOMAIN b.decided \subseteq Known(s) /\ ~b.more
-          [] OTHER -> FALSE
+DeadTo(s, m, b) ==      \* s receives m, and b is its body
+    CASE b.type = "promise"  -> b.ballot # s.ballot \/ ~InPhase1(s)
+      [] b.type = "accepted" -> \/ b.ballot # s.ballot
+                                \/ b.slot \notin DOMAIN s.votes
+                                \/ m.src \in s.votes[b.slot]
+      [] b.type = "rejected" -> b.promised <= s.promised
+      [] b.type = "decided"  -> b.slot \in Known(s)
+      [] b.type = "learned"  -> DOMAIN b.decided \subseteq Known(s) /\ ~b.more
+      [] OTHER -> FALSE
+
+Dead(m) == DeadTo(replica[m.dest], m, m.body)
 
 DeadIsDead ==
     [][\A m \in network :
@@ -125,12 +127,24 @@ DeadIsDead ==
                       /\ record'.input = m => /\ record'.output = <<>>
                                              /\ UNCHANGED Seen]_vars
 
-(* AcceptIsBacked asks who has promised which ballot, of dead promises as  *)
-(* of others, so this much of them stays in view.  (`Bounded` counts only  *)
-(* `learn` and no other property reads the network.)                       *)
+(* So a model may forget dead messages as they die (Network <- Living): of *)
+(* those that wait for node n, when its step has changed it, and of those  *)
+(* that it sent.  No property reads the network, and `Bounded` counts only *)
+(* `learn`.                                                                *)
 
-Backing ==
-    {<<m.src, m.body.ballot>> : m \in {x \in network : x.body.type = "promise"}}
+Living(n, sent) ==
+    LET s == replica'[n]
+    IN  (IF s = replica[n] THEN network
+         ELSE {m \in network : m.dest # n \/ ~DeadTo(s, m, m.body)})
+        \cup {m \in sent : m.dest \in DOMAIN replica
+                           /\ ~DeadTo(replica'[m.dest], m, m.body)}
 
-Live == <<replica, {m \in network : ~Dead(m)}, Backing, cast, delayed>>
+(* And a model that would be too large may lose whatever these two say to  *)
+(* each other, so that only a third node hears both.                       *)
+
+Passing(sent) == {m \in sent : m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}}
+
+Parted(n, sent) == network \cup Passing(sent)
+
+PartedLiving(n, sent) == Living(n, Passing(sent))
 =============================================================================

@@ -13,6 +13,8 @@ Input(type) ==
 (* In d's ballot the votes were too few, but the owner of c's, a later     *)
 (* one, who was never asked for this value, found it and had it chosen.    *)
 
+Voters(c) == {n \in Node : [c EXCEPT !.node = n] \in cast}
+
 NeverInherits ==
     \A c, d \in cast :
         ~ /\ c.slot = d.slot /\ c.value = d.value /\ d.ballot < c.ballot

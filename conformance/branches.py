@@ -1,0 +1,130 @@
+"""What of the specification no model has ever evaluated.
+
+What there is to evaluate is read from the text of the modules: the branches of every operator that
+Init and Next are made of.  Each is marked in a copy (see tla/Taken.tla), models are run with the
+copy in the place of the original, and a mark that TLC came by is printed by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from . import tlc
+from .models import LIBRARIES, ROOT, Model
+
+# The modules whose branches are counted, and what their behaviours are made of.
+ROOTS = {
+    "Consensus": ("Init", "Next"),
+    "Voting": ("Init", "Next"),
+    "MultiPaxos": ("Init", "Next"),
+    "Liveness": ("LossyInit", "LossyNext", "LossyStep"),
+}
+
+_OPENERS = ("THEN", "ELSE", "IN", "/\\", "\\/")
+_TOKEN = re.compile(r'"[^"]*"|/\\|\\/|\\\w+|\w+|[^\s\w]')
+_DEFINITION = re.compile(r"(?m)^(\w+)(?:\([^)]*\))? ==")
+_COMMENT = re.compile(r"\(\*.*?\*\)|\\\*[^\n]*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A part of an operator that may or may not be evaluated, and where it begins in the text."""
+
+    module: str
+    operator: str
+    at: int
+    line: int
+    text: str
+
+
+def branches(module: str, text: str, roots: Iterable[str]) -> list[Branch]:
+    """The branches of the operators that the roots use, in the text of a module."""
+    # Comments become blanks, so that every place stays where it is.
+    plain = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    heads = list(_DEFINITION.finditer(plain))
+    ends = [head.start() for head in heads[1:]] + [len(plain)]
+    bodies = {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
+    used: set[str] = set()
+    new = set(roots) & bodies.keys()
+    while new:
+        used |= new
+        words = {word for name in new for word in re.findall(r"\w+", plain[slice(*bodies[name])])}
+        new = (words & bodies.keys()) - used
+    return [
+        Branch(module, name, at, plain.count("\n", 0, at) + 1, text[at:].split("\n", 1)[0])
+        for name, body in bodies.items()
+        if name in used
+        for at in _places(name, plain, *body)
+    ]
+
+
+def _places(operator: str, plain: str, start: int, end: int) -> Iterator[int]:
+    """Where the branches of one operator begin.
+
+    Raises `ValueError` for one with a CASE, whose arms a mark would take for its own.
+    """
+    tokens = [(found[0], found.start()) for found in _TOKEN.finditer(plain, start, end)]
+    if "CASE" in {token for token, _ in tokens}:
+        raise ValueError(f"{operator} has a CASE: write IF, so that it can be marked")
+    for (opener, _), (first, at) in pairwise(tokens):
+        # A bullet opens a branch of its own.
+        if opener in _OPENERS and first not in ("/\\", "\\/"):
+            yield at
+
+
+def marked(text: str, found: Sequence[Branch], first: int) -> str:
+    """The text of a module with its branches marked by numbers from `first` on."""
+    pieces, last = [], 0
+    for number, branch in enumerate(found, first):
+        # Bullets mean something by their column, so what follows stays in its own.
+        column = branch.at - text.rfind("\n", 0, branch.at) - 1
+        pieces += [text[last : branch.at], f"CASE Took({number}) ->\n{' ' * column}"]
+        last = branch.at
+    copy = "".join([*pieces, text[last:]])
+    if re.search(r"(?m)^EXTENDS ", copy):
+        return re.sub(r"(?m)^EXTENDS ", "EXTENDS Taken, ", copy, count=1)
+    return re.sub(r"(?m)^(-+ MODULE \w+ -+)$", r"\1\nEXTENDS Taken", copy, count=1)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """All branches, and those that no model took, after so many models."""
+
+    branches: list[Branch]
+    untouched: list[Branch]
+    models: list[str]
+
+
+def measure(
+    models: Iterable[Model], on_progress: Callable[[str], None] = lambda text: None
+) -> Coverage:
+    """Runs models one after the other until nothing is left to take."""
+    texts = {name: (ROOT / "spec" / f"{name}.tla").read_text("utf-8") for name in ROOTS}
+    everything: list[Branch] = []
+    taken: set[int] = set()
+    used: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="coverage-") as scratch:
+        for name, text in texts.items():
+            found = branches(name, text, ROOTS[name])
+            copy = marked(text, found, len(everything) + 1)
+            Path(scratch, f"{name}.tla").write_text(copy, "utf-8")
+            everything += found
+        for model in models:
+            if len(taken) == len(everything):
+                break
+            on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
+            outcome = tlc.run(
+                model.module.stem, model.module.read_text("utf-8"), model.text(),
+                libraries=[Path(scratch), *LIBRARIES], workers=model.workers,
+            )  # fmt: skip
+            before = len(taken)
+            taken |= {int(json.loads(line)) for line in outcome.printed}
+            used += [model.name] * (len(taken) > before)
+    left = [branch for number, branch in enumerate(everything, 1) if number not in taken]
+    return Coverage(everything, left, used)

@@ -1,0 +1,41 @@
+"""What a TLC configuration says, as far as the harness has to know: its sections, by keyword.
+
+A section begins with its keyword at the start of a line and ends where the next one begins.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def _sections(text: str) -> list[tuple[str, str]]:
+    """The sections as (keyword, text), in order; singular and plural are one keyword."""
+    found = re.split(r"(?m)^(?=[A-Z_]+\b)", text)
+    keywords = {"CONSTANTS": "CONSTANT", "INVARIANTS": "INVARIANT", "PROPERTIES": "PROPERTY"}
+    named = [(section.split()[0], section) for section in found if section.strip()]
+    return [(keywords.get(keyword, keyword), section) for keyword, section in named]
+
+
+def constants(text: str) -> str:
+    """The part that gives the constants their values."""
+    return "".join(section for keyword, section in _sections(text) if keyword == "CONSTANT")
+
+
+def without(text: str, *keywords: str) -> str:
+    """The configuration without some sections."""
+    return "".join(section for keyword, section in _sections(text) if keyword not in keywords)
+
+
+def listed(text: str, *keywords: str) -> list[str]:
+    """The names that sections list, as `listed(text, "INVARIANT", "PROPERTY")`."""
+    return [
+        name
+        for keyword, section in _sections(text)
+        if keyword in keywords
+        for name in section.split()[1:]
+    ]
+
+
+def overridden(text: str) -> dict[str, str]:
+    """What is put in the place of which operator or constant: name -> name."""
+    return dict(re.findall(r"(\w+)\s*<-\s*(\w+)", constants(text)))

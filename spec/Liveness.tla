@@ -1,0 +1,144 @@
+------------------------------ MODULE Liveness ------------------------------
+(***************************************************************************)
+(* What happens at last.  MultiPaxos.tla tells what a node may do and what *)
+(* is never false; a cluster that does nothing satisfies it.  Here is what *)
+(* must be assumed of time, crashes and the network for something to       *)
+(* happen, and what then does: while one node proposes, a majority is up   *)
+(* and what its members say to each other is not lost for ever, every      *)
+(* request is answered and every started slot is decided.                  *)
+(*                                                                         *)
+(* That one node proposes is an assumption too: no protocol that is always *)
+(* safe also ends always (Fischer, Lynch and Paterson), and two nodes that *)
+(* outbid each other show it (models/Duel.tla).                            *)
+(*                                                                         *)
+(* A node does here what it does there, action by action; only the end of  *)
+(* each action differs, LossyStep in place of Step, because the network    *)
+(* and the histories do.  Bounds are in models/Live.tla.                   *)
+(***************************************************************************)
+EXTENDS MultiPaxos
+
+CONSTANTS
+    Repeated,   \* requests that their clients repeat until answered
+    Patient,    \* nodes that time out again and again
+    Returning,  \* nodes that do not stay down
+    Links       \* what is not lost for ever: [type, src, dest] each
+
+VARIABLES
+    answered,   \* history: the requests that were answered
+    crashes     \* history: how many crashes there were
+
+live == <<vars, answered, crashes>>
+
+-----------------------------------------------------------------------------
+(* The network.  In MultiPaxos.tla a message that was sent stays, and one  *)
+(* that is lost is one that nobody receives.  This does not tell a message *)
+(* that is sent again from one that is not, so nothing could be said of    *)
+(* repeating.  Here `network` holds what is on its way: what is received   *)
+(* is gone, what is lost is gone, and only its sender can bring it back.   *)
+(* That a message arrives twice is then the sender's doing as well; the    *)
+(* network that repeats of its own accord is left to the safety models.    *)
+(*                                                                         *)
+(* A request stays, for its client repeats it.                             *)
+(*                                                                         *)
+(* The histories of MultiPaxos.tla say nothing of what comes at last and   *)
+(* would only tell apart states that are the same, so they stand still.    *)
+
+Histories == <<cast, delayed, record>>
+
+(* Three openings for models: which steps there are, which messages leave  *)
+(* their sender, and which are still worth carrying after the step.        *)
+
+May(n, input, t) == TRUE
+Leaving(messages) == messages
+Carried(messages) == messages
+
+Replies(n, r, output) ==
+    \E m \in Range(output) :
+        m.src = n /\ m.dest = r.src /\ m.body.in_reply_to = r.body.msg_id
+
+LossyStep(n, input, t) ==
+    /\ May(n, input, t)
+    /\ replica' = [replica EXCEPT ![n] = t.state]
+    /\ network' = Carried(
+           (network \ ({input} \ Requests))
+           \cup {m \in Leaving(Range(t.output)) : m.dest \in Node})
+    /\ answered' = answered \cup {r \in Requests : Replies(n, r, t.output)}
+    /\ crashes' = IF input = Event("crash") THEN crashes + 1 ELSE crashes
+    /\ UNCHANGED Histories
+
+Lose(m) ==
+    /\ network' = network \ {m}
+    /\ UNCHANGED <<replica, answered, crashes, Histories>>
+
+LossyInit == Init /\ answered = {} /\ crashes = 0
+
+LossyNext == Next \/ \E m \in network \ Requests : Lose(m)
+
+-----------------------------------------------------------------------------
+(* Fairness.                                                               *)
+(*                                                                         *)
+(*   requests   A client repeats its request, so one that is neither       *)
+(*              waiting nor answered is received while the node is up.     *)
+(*   time       A node whose timeout has something to do times out.        *)
+(*   returns    A node that is down restarts.                              *)
+(*   links      What is on its way again and again, to a node that is up,  *)
+(*              is received again and again.  A link may lose any finite   *)
+(*              number of messages in a row, and infinitely many in all.   *)
+(*                                                                         *)
+(* The first three are weak fairness, the last is strong: a loss ends what *)
+(* weak fairness would need to last.  Instead of WF and SF they are        *)
+(* written out with what makes the action possible, which says the same    *)
+(* (DueIsDue, OnItsWay) and saves TLC the search for a step at every step. *)
+(*                                                                         *)
+(* That crashes end is assumed too.  It is no formula here, for every      *)
+(* model bounds their number.                                              *)
+
+Unheard(r) ==
+    LET s == replica[r.dest]
+    IN  s.up /\ r \notin answered /\ \A w \in Range(s.waiting) : w.request # r
+
+Due(n) ==
+    /\ replica[n].up
+    /\ LET t == Begin(n)
+       IN  \/ Stuck(t.state) /\ ~InPhase1(t.state)
+           \/ ~(Leaving(Range(Again(n, t).output)) \subseteq network)
+
+DueIsDue == \A n \in Node : Due(n) = ENABLED <<Timeout(n)>>_live
+
+On(m, link) == m.body.type = link.type /\ m.src = link.src /\ m.dest = link.dest
+
+InTransit(link) == replica[link.dest].up /\ \E m \in network : On(m, link)
+
+Deliver(link) ==
+    \E m \in network \ network' : On(m, link) /\ Receive(m.dest, m)
+
+OnItsWay ==
+    \A link \in Links :
+        InTransit(link) =
+            \E m \in network :
+                On(m, link) /\ ENABLED (Receive(m.dest, m) /\ m \notin network')
+
+Fairness ==
+    /\ \A r \in Repeated : []<>~Unheard(r)
+    /\ \A n \in Patient : []<>~Due(n) \/ []<><<Timeout(n)>>_live
+    /\ \A n \in Returning : []<>replica[n].up
+    /\ \A link \in Links : []<>InTransit(link) => []<><<Deliver(link)>>_live
+
+LossySpec == LossyInit /\ [][LossyNext]_live /\ Fairness
+
+-----------------------------------------------------------------------------
+(* What happens at last.  The links that are needed are those between the  *)
+(* proposing node and one other, if the two are a majority of three; what  *)
+(* a third node does, hears or loses cannot prevent it.                    *)
+
+EveryRequestIsAnswered == <>(Requests \subseteq answered)
+
+(* A slot is started when somebody has voted in it.  It is decided by the  *)
+(* node that is asked for it; the others hear of it or ask.                *)
+
+Started(slot) == \E n \in Node : slot \in DOMAIN replica[n].accepted
+
+EveryStartedSlotIsDecided ==
+    \A r \in Requests :
+        Started(r.body.slot) ~> (r.body.slot \in Known(replica[r.dest]))
+=============================================================================

@@ -1,0 +1,69 @@
+-------------------------------- MODULE Live --------------------------------
+(***************************************************************************)
+(* How TLC is bounded where it looks for what happens at last.             *)
+(*                                                                         *)
+(* A constraint would cut behaviours off, and a behaviour that is cut off  *)
+(* can violate nothing at its end; a view or a symmetry would make TLC     *)
+(* take two states of a cycle for one.  So none is used: one node          *)
+(* proposes, it takes a new ballot only after a crash, and crashes are     *)
+(* counted.  This leaves finitely many states of its own.                  *)
+(***************************************************************************)
+EXTENDS Liveness, MC
+
+CONSTANTS
+    MaxCrashes, \* of all nodes together
+    Types       \* the message types that the network carries
+
+-----------------------------------------------------------------------------
+(* What n1, which proposes, and n2 have to say to each other. *)
+
+Link(type, src, dest) == [type |-> type, src |-> src, dest |-> dest]
+
+Phases(n, p) ==
+    {Link("prepare", n, p), Link("promise", p, n),
+     Link("accept", n, p), Link("accepted", p, n)}
+
+Majority == Phases("n1", "n2")
+
+Except(type) == {link \in Majority : link.type # type}
+
+NoPrepare == Except("prepare")
+NoPromise == Except("promise")
+NoAccept == Except("accept")
+NoAccepted == Except("accepted")
+
+-----------------------------------------------------------------------------
+(* The limits.  A node that is never asked has nothing to lose at a crash  *)
+(* but the messages it does not receive meanwhile, and these may be lost   *)
+(* without one; so where n3 owes nobody anything it need not crash.        *)
+
+FewCrashes(n, input, t) ==
+    input = Event("crash") => crashes < MaxCrashes /\ n \in Fallible
+
+(* What is dead may be forgotten (see Dead): to receive it is to lose it.  *)
+(* `decided`, `learn` and `learned` tell a node decisions that it lacks.   *)
+(* Where only n1 proposes n1 lacks none, so they change what other nodes   *)
+(* answer about slots that n1 asks no more about; most models lose them.   *)
+
+OfTypes(messages) == {m \in messages : m.body.type \in Types}
+
+Lively(messages) == {m \in messages : ~Dead(m)'}
+
+ProposerKnows == \A n \in Node : Known(replica[n]) \subseteq Known(replica["n1"])
+
+-----------------------------------------------------------------------------
+(* What must be possible, or the above would hold because nothing is fair. *)
+(* Each says that it never happens; TLC must find that it does.            *)
+
+(* A fair behaviour has a crash, and an answer. *)
+
+NeverRecovers == []<>~(crashes > 0 /\ Requests \subseteq answered)
+
+(* The proposing node loses its ballot while a slot is started. *)
+
+NeverLeavesOpen ==
+    [][~ \E n \in Node :
+           /\ replica[n].up /\ ~replica'[n].up
+           /\ replica[n].votes # <<>>]_live
+
+=============================================================================

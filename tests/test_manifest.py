@@ -1,0 +1,87 @@
+"""What is pinned is written where it is read, and what is found is held against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance import config, models, searching, tables, tlc
+
+SINGLE = models.get("single")
+
+CONFIG = """CONSTANTS
+    Members <- Three
+    MaxBallot = 2
+SPECIFICATION Spec
+VIEW Seen
+INVARIANTS TypeOK
+    Agreement
+PROPERTY Refines
+"""
+
+
+def row(**found: object) -> searching.ModelRow:
+    outcome = {"distinct": SINGLE.states, "depth": SINGLE.depth, **found}
+    return searching.ModelRow(SINGLE, tlc.Outcome(**outcome))  # type: ignore[arg-type]
+
+
+def test_what_is_found_must_be_what_is_pinned() -> None:
+    assert row().agrees
+    assert not row(distinct=SINGLE.states + 1).agrees
+    assert not row(depth=SINGLE.depth + 1).agrees
+    assert not row(violated="Agreement").agrees
+
+
+def test_a_pin_is_written_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = models.MANIFEST.read_text("utf-8")
+    copy = tmp_path / "models.toml"
+    copy.write_text(before, "utf-8")
+    monkeypatch.setattr(models, "MANIFEST", copy)
+    models.pin("single", 1_234_567, 89, 1.26)
+    assert (models.get("single").states, models.get("single").depth) == (1_234_567, 89)
+    after = copy.read_text("utf-8").splitlines()
+    pairs = zip(after, before.splitlines(), strict=True)
+    changed = [line for line, other in pairs if line != other]
+    assert set(changed) <= {"states = 1_234_567", "depth = 89", "seconds = 1.3"}
+    assert "states = 1_234_567" in changed
+
+
+def test_a_model_that_finds_something_else_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[int] = []
+    monkeypatch.setattr(models, "pin", lambda name, states, depth, seconds: pinned.append(states))
+    monkeypatch.setattr(tables, "write", lambda: None)
+    searching.pin(row(violated="Agreement"))
+    searching.pin(row(distinct=5))
+    assert pinned == [5]
+
+
+def test_a_table_is_written_between_its_marks() -> None:
+    page = "a\n<!-- models that holds -->\nold\n<!-- end -->\nb\n"
+    lines = tables.render(page, [SINGLE]).split("\n")
+    assert [lines[0], lines[1], *lines[-3:]] == [
+        *("a", "<!-- models that holds -->", "<!-- end -->", "b", "")
+    ]
+    assert lines[4].startswith("| `single` | tiny |") and "old" not in lines
+
+
+def test_a_configuration_is_read_by_its_sections() -> None:
+    assert config.listed(CONFIG, "INVARIANT", "PROPERTY") == ["TypeOK", "Agreement", "Refines"]
+    assert config.overridden(CONFIG) == {"Members": "Three"}
+    assert config.constants(CONFIG) == CONFIG[: CONFIG.index("SPECIFICATION")]
+    assert config.without(CONFIG, "VIEW") == CONFIG.replace("VIEW Seen\n", "")
+
+
+def test_random_behaviours_that_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert searching.simulate(models.get("wide"), minutes=0, seed=5, steps=10) is True
+    said = " ".join(capsys.readouterr().out.split())
+    assert "wide: 200 behaviours of 10 steps" in said and "seeds 5 to 6" in said
+
+
+def test_a_violated_behaviour_tells_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert searching.simulate(models.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
+    said = " ".join(capsys.readouterr().err.split())
+    assert "violates Agreement, seed 3" in said
+    assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in said

@@ -1,0 +1,54 @@
+"""What models leave out leaves nothing out: with and without it, nodes do the same.
+
+Two searches agree here when they show the same local transitions: what a node had, what it was
+given, what it did and said.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from conformance import generate, models, tlc, values
+from conformance.config import without
+from conformance.models import Model
+
+
+def ordered(value: Any) -> Any:
+    """A value with its fields and elements in order, for TLC prints them in one of its own."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [ordered(item) for item in value]
+    return value
+
+
+def searched(model: Model, config: str) -> tuple[tlc.Outcome, set[str]]:
+    """What a search finds, and the local transitions that it comes by."""
+    outcome, printed = generate.local_transitions(model, config)
+    return outcome, {values.text(ordered(values.parse(json.loads(line)))) for line in printed}
+
+
+def test_to_forget_dead_messages_loses_nothing() -> None:
+    plain, reduced = (models.get(name) for name in ("unreduced", "reduced"))
+    everything, every = searched(plain, plain.text())
+    less, same = searched(reduced, reduced.text())
+    assert same == every and len(every) > 100
+    assert less.distinct < everything.distinct / 5
+
+
+def test_to_compare_states_without_the_last_record_loses_nothing() -> None:
+    model = models.get("returns")
+    viewed, same = searched(model, model.text())
+    plain, every = searched(model, without(model.text(), "VIEW"))
+    assert same == every and len(every) > 100
+    assert viewed.distinct < plain.distinct
+
+
+def test_a_reduction_that_loses_something_is_seen() -> None:
+    """Rejections are not dead, so to forget them loses what a node does when it gets one."""
+    reduced, broken = (models.get(name) for name in ("reduced", "broken-dead"))
+    wrong = reduced.text().replace("VIEW", "CONSTANT DeadTo <- TakesRejectionsForDead\nVIEW")
+    _, every = searched(reduced, reduced.text())
+    _, less = searched(broken, without(wrong, "PROPERTY"))
+    assert less < every
