@@ -6,6 +6,7 @@ exit status: 0 agreed, 1 disagreed, 2 could not be run.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +34,12 @@ COULD_NOT_RUN = (
 )
 
 
+def interrupted(*_: object) -> None:
+    """Ends every search under way, and then the command."""
+    tlc.end_all()
+    raise KeyboardInterrupt
+
+
 class Verbs(click.Group):
     """Takes the node's command from behind --, and reports what could not be run, with status 2."""
 
@@ -42,6 +49,9 @@ class Verbs(click.Group):
         return super().main(given[:end], obj=tuple(given[end + 1 :]), **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
+        # Whoever is asked to end must end what it started, and wait for nothing else.
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(asked, interrupted)
         try:
             return super().invoke(ctx)
         except COULD_NOT_RUN as error:
@@ -99,6 +109,8 @@ def models(name: tuple[str, ...], tier: str | None, pin: bool, checkpoints: Path
         [each for each in everything if each.tier == tier] if tier else searching.standard()
     )
     rows = searching.models(chosen, checkpoints, searching.pin if pin else lambda row: None)
+    if pin:
+        rows = [searching.ModelRow(manifest.get(row.model.name), row.outcome) for row in rows]
     searching.show_models(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
 

@@ -76,7 +76,12 @@ def models(
 
         for workers in sorted({model.workers for model in chosen}):
             with ThreadPoolExecutor(CORES // workers) as pool:
-                list(pool.map(run, (model for model in chosen if model.workers == workers)))
+                try:
+                    list(pool.map(run, (model for model in chosen if model.workers == workers)))
+                except BaseException:
+                    # What went wrong ends the others that have not begun.
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
     return [found[model.name] for model in chosen]
 
 

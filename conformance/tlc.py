@@ -32,7 +32,9 @@ _FOUND_NOTHING = "Model checking completed. No error has been found."
 _LAST_STEP = "Error: The behavior up to this point is:"
 _REPORT_MILLISECONDS = 2000
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
-_PROGRESS = re.compile(r"^Progress\((\d+)\).*?([\d,]+) distinct states found")
+_PROGRESS = re.compile(
+    r"^Progress\((\d+)\).*?([\d,]+) distinct states found.*?([\d,]+) states left on queue"
+)
 _DEPTH = re.compile(r"^The depth of the complete state graph search is (\d+)")
 _VIOLATED = re.compile(
     r"^(?:Error: )+(?:Invariant|Implied-init|Action property|Temporal property|Property) (\w+) "
@@ -227,6 +229,15 @@ def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
         process.wait()
 
 
+_under_way: set[subprocess.Popen[str]] = set()
+
+
+def end_all() -> None:
+    """Ends all runs under way, in whatever thread; each of them then gives no verdict."""
+    for process in list(_under_way):
+        process.terminate()
+
+
 def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
     """Where TLC keeps its states: for this run only, or so that another run can go on."""
     if checkpoints is None:
@@ -265,6 +276,8 @@ def _execute(
         stderr=subprocess.STDOUT,
     )  # fmt: skip
 
+    _under_way.add(process)
+
     def told(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             if line.startswith("TLC server at "):
@@ -279,6 +292,8 @@ def _execute(
     except BaseException:
         end(process)
         raise
+    finally:
+        _under_way.discard(process)
     outcome.seconds = time.monotonic() - started
     return status, outcome, tail
 
@@ -300,7 +315,7 @@ def _read(
         elif found := _VIOLATED.match(line):
             outcome.violated, tracing = outcome.violated or found[1], True
         elif found := _PROGRESS.match(line):
-            on_progress(f"depth {found[1]}, {found[2]} distinct states")
+            on_progress(f"depth {found[1]}, {found[2]} distinct states, {found[3]} to expand")
         elif found := _COUNTS.match(line):
             outcome.generated = int(found[1].replace(",", ""))
             outcome.distinct = int(found[2].replace(",", ""))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,25 @@ def test_a_node_that_hangs() -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     done = conformance("replay", OK, "--timeout-seconds", 1, "--", *sleeper)
     assert done.returncode == 1 and "did not end within 1 s" in done.stdout
+
+
+def test_a_command_that_is_ended_ends_its_searches(tmp_path: Path) -> None:
+    """Java is played by a shell that tells its number and sleeps."""
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 60\n")
+    java.chmod(0o755)
+    command = [sys.executable, "-m", "conformance", "models", "single", "consensus", "returns"]
+    environment = {**os.environ, "JAVA": str(java)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
+        while not (tmp_path / "pids").exists() or len(pids := numbers(tmp_path)) < 2:
+            time.sleep(0.05)
+        run.terminate()
+        assert run.wait(20) == 2
+    assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def numbers(folder: Path) -> list[int]:
+    return [int(line) for line in (folder / "pids").read_text().split()]
