@@ -228,7 +228,7 @@ STANDARD = {"Naturals", "Sequences", "FiniteSets"}
 
 @pytest.mark.parametrize("module, below", [
     ("Consensus", set()), ("Voting", {"Consensus"}), ("MultiPaxos", {"Voting"}),
-    ("Liveness", {"MultiPaxos"}),
+    ("Liveness", {"MultiPaxos"}), ("Invariant", {"MultiPaxos"}),
 ])
 def test_a_rung_knows_the_one_above_it_alone(module: str, below: set[str]) -> None:
     assert known(module) - STANDARD == below
@@ -236,4 +236,4 @@ def test_a_rung_knows_the_one_above_it_alone(module: str, below: set[str]) -> No
 
 def test_every_module_of_the_specification_has_its_place() -> None:
     assert {path.stem for path in (ROOT / "spec").glob("*.tla")} \
-        == {"Consensus", "Voting", "MultiPaxos", "Liveness"}
+        == {"Consensus", "Voting", "MultiPaxos", "Liveness", "Invariant"}

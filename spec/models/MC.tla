@@ -38,11 +38,8 @@ SeriesRival == Series \cup {Rival}
 SeriesMore == Series \cup {Ask("c2", "n2", 2, 2, "v2")}
 Clash == Lone \cup {Ask("c2", "n1", 1, 1, "v2")}         \* two values at one node
 FarRivals == {Ask("c1", "n1", 1, 5, "v1"), Ask("c2", "n2", 1, 5, "v2")}
-Throng == SeriesRival \cup SeriesMore \cup {Ask("c3", "n1", 1, 1, "v3")}
-Commands == {Ask(c.client, n, 1, c.slot, c.value) :    \* two, sent to two nodes
-                c \in {[client |-> "c1", slot |-> 1, value |-> "v1"],
-                       [client |-> "c2", slot |-> 2, value |-> "v2"]},
-                n \in {"n1", "n2"}}
+Throng == SeriesRival \cup SeriesMore                     \* both, in both slots
+Commands == Lone \cup {Ask("c2", "n2", 1, 2, "v2")}       \* two nodes, a slot each
 Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
 
 Logs(nodes) == {AskLog("c3", n, 1) : n \in nodes}
