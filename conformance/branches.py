@@ -120,9 +120,8 @@ def measure(
                 break
             on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
             outcome = tlc.run(
-                model.module.stem, model.module.read_text("utf-8"), model.text(),
-                libraries=[Path(scratch), *LIBRARIES], workers=model.workers,
-            )  # fmt: skip
+                *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers
+            )
             before = len(taken)
             taken |= {int(json.loads(line)) for line in outcome.printed}
             used += [model.name] * (len(taken) > before)

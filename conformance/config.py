@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import re
 
+_PLURALS = {
+    "CONSTANTS": "CONSTANT",
+    "CONSTRAINTS": "CONSTRAINT",
+    "ACTION_CONSTRAINTS": "ACTION_CONSTRAINT",
+    "INVARIANTS": "INVARIANT",
+    "PROPERTIES": "PROPERTY",
+}
+
 
 def _sections(text: str) -> list[tuple[str, str]]:
     """The sections as (keyword, text), in order; singular and plural are one keyword."""
     found = re.split(r"(?m)^(?=[A-Z_]+\b)", text)
-    keywords = {"CONSTANTS": "CONSTANT", "INVARIANTS": "INVARIANT", "PROPERTIES": "PROPERTY"}
     named = [(section.split()[0], section) for section in found if section.strip()]
-    return [(keywords.get(keyword, keyword), section) for keyword, section in named]
+    return [(_PLURALS.get(keyword, keyword), section) for keyword, section in named]
 
 
 def constants(text: str) -> str:

@@ -47,7 +47,7 @@ def fit(model: Model) -> None:
     With an action constraint it loses states: a step that the constraint forbids hides another one
     to the same state that it allows.
     """
-    if listed(model.text(), "ACTION_CONSTRAINT", "ACTION_CONSTRAINTS"):
+    if listed(model.text(), "ACTION_CONSTRAINT"):
         raise tlc.ToolError(
             f"{model.name} has an ACTION_CONSTRAINT, with which TLC's distributed mode loses "
             f"states; run it with: models {model.name}"
@@ -82,9 +82,8 @@ def run(
     with Workers(hosts, address, port, jar) as workers:
         try:
             return tlc.serve(
-                model.module.stem, model.module.read_text("utf-8"), model.text(), address, port,
-                libraries=LIBRARIES, on_ready=workers.start, on_worker=workers.came,
-                on_progress=on_progress,
+                *model.sources(), address, port, libraries=LIBRARIES, on_ready=workers.start,
+                on_worker=workers.came, on_progress=on_progress,
             )  # fmt: skip
         except tlc.ToolError as error:
             raise tlc.ToolError(workers.lost or str(error)) from None

@@ -62,6 +62,15 @@ class Model:
         large = self.tier == "large" or self.states >= FOR_ONE_WORKER
         return 2 if self.expect == "holds" and large else 1
 
+    @property
+    def expected(self) -> str:
+        """What TLC must find, in words."""
+        return f"{self.expect} {self.violates or ''}".strip()
+
+    def sources(self) -> tuple[str, str, str]:
+        """What TLC runs: the module's name, its text, and the text of the configuration."""
+        return self.module.stem, self.module.read_text("utf-8"), self.text()
+
     def text(self) -> str:
         """The text of the configuration."""
         return self.config.read_text("utf-8")

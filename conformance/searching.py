@@ -64,8 +64,7 @@ def models(
 
         def run(model: Model) -> None:
             outcome = tlc.run(
-                model.module.stem, model.module.read_text("utf-8"), model.text(),
-                libraries=LIBRARIES, workers=model.workers,
+                *model.sources(), libraries=LIBRARIES, workers=model.workers,
                 checkpoints=checkpoints and checkpoints / model.name,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
             )  # fmt: skip
@@ -104,7 +103,7 @@ def show_models(rows: Sequence[ModelRow]) -> None:
         [
             (
                 row.model.name,
-                f"{row.model.expect} {row.model.violates or ''}".strip(),
+                row.model.expected,
                 row.outcome.distinct,
                 row.outcome.depth or "",
                 row.outcome.seconds,
@@ -167,9 +166,8 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
         def batch(number: int) -> tuple[int, tlc.Outcome]:
             options = ["-simulate", f"num={BATCH_RUNS}", "-depth", str(steps)]
             return number, tlc.run(
-                model.module.stem, model.module.read_text("utf-8"), model.text(), seed=number,
-                libraries=LIBRARIES, workers=1, options=options,
-            )  # fmt: skip
+                *model.sources(), seed=number, libraries=LIBRARIES, workers=1, options=options
+            )
 
         with ThreadPoolExecutor(CORES) as pool:
             while not done or time.monotonic() < deadline:
@@ -231,10 +229,9 @@ def show_distributed(rows: Sequence[DistributedRow]) -> None:
     """What several machines found beside what one finds, and what they do not decide."""
     shown = []
     for row in rows:
-        expected = f"{row.model.expect} {row.model.violates or ''}".strip()
         pinned = "" if row.model.violates else row.model.states
         found = (row.outcome.distinct, row.outcome.seconds, row.agrees)
-        shown.append((row.model.name, expected, pinned, *found))
+        shown.append((row.model.name, row.model.expected, pinned, *found))
     columns = ("model", "expected", "#states pinned", "#distributed", "#time", "agrees")
     report.table("Distributed models", columns, shown)
     for row in rows:
