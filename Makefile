@@ -31,7 +31,7 @@ check: $(venv) ## Check the models, and hold the node and the specification to e
 	@$(python) -m conformance check
 
 .PHONY: check-large
-check-large: $(venv) ## Search the large models, for some minutes; goes on where it was stopped.
+check-large: $(venv) ## Search the large models, for two to three hours; goes on where it was stopped.
 	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
 
 .PHONY: simulate

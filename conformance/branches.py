@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from . import tlc
+from .jobs import at_once
 from .models import LIBRARIES, ROOT, Model
 
 # The modules whose branches are counted, and what their behaviours are made of.
@@ -104,7 +105,7 @@ class Coverage:
 def measure(
     models: Iterable[Model], on_progress: Callable[[str], None] = lambda text: None
 ) -> Coverage:
-    """Runs models one after the other until nothing is left to take."""
+    """Runs models, as many at a time as there are cores for, until nothing is left to take."""
     texts = {name: (ROOT / "spec" / f"{name}.tla").read_text("utf-8") for name in ROOTS}
     everything: list[Branch] = []
     taken: set[int] = set()
@@ -115,15 +116,18 @@ def measure(
             copy = marked(text, found, len(everything) + 1)
             Path(scratch, f"{name}.tla").write_text(copy, "utf-8")
             everything += found
-        for model in models:
+
+        def marks(model: Model) -> set[int]:
             if len(taken) == len(everything):
-                break
+                return set()
             on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
             outcome = tlc.run(
                 *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers
             )
-            before = len(taken)
-            taken |= {int(json.loads(line)) for line in outcome.printed}
-            used += [model.name] * (len(taken) > before)
+            return {int(json.loads(line)) for line in outcome.printed}
+
+        for model, found in at_once(marks, models):
+            used += [model.name] * (not found <= taken)
+            taken |= found
     left = [branch for number, branch in enumerate(everything, 1) if number not in taken]
     return Coverage(everything, left, used)

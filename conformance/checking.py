@@ -19,6 +19,7 @@ from . import record as recording
 from . import replay as replaying
 from . import validate as validating
 from .generate import Generated
+from .jobs import at_once
 from .models import Model
 from .replay import Replayed
 from .verdict import Verdict
@@ -85,19 +86,19 @@ def check(output: Path, seed: int, command: Sequence[str]) -> bool:
 
 def _generated(folder: Path, seed: int) -> list[tuple[Model, Generated]]:
     """Golden logs of the models that are searched for them, and random runs of the deep one."""
-    made = []
-    for model in manifest.load().values():
-        if model.golden:
-            with report.Line(f"model {model.name}, with its golden logs") as line:
-                found = generating.generate(model, folder / model.name, on_progress=line.tell)
-            made.append((model, found))
-        elif model.expect == "runs":
-            with report.Line(f"random runs of {model.name}, seed {seed}"):
-                found = generating.simulate(
-                    model, folder / model.name, RANDOM_RUNS, RANDOM_STEPS, seed
+    chosen = [model for model in manifest.load().values() if model.golden or model.expect == "runs"]
+    with report.Line(f"golden logs of {len(chosen)} models") as line:
+
+        def make(model: Model) -> Generated:
+            place = folder / model.name
+            if model.golden:
+                return generating.generate(
+                    model, place, on_progress=lambda text: line.tell(f"{model.name}, {text}")
                 )
-            made.append((model, found))
-    return made
+            return generating.simulate(model, place, RANDOM_RUNS, RANDOM_STEPS, seed)
+
+        found = dict(at_once(make, chosen, lambda model: model.workers))
+    return [(model, found[model]) for model in chosen]
 
 
 def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> list[Any]:

@@ -10,7 +10,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,8 @@ from . import distributed as distributing
 from . import models as manifest
 from . import report, tables, tlc
 from .branches import Coverage
+from .jobs import CORES, at_once
 from .models import LIBRARIES, Model
-
-# What TLC is sized for.
-CORES = 2
 
 # Behaviours in one batch of a simulation.
 BATCH_RUNS = 100
@@ -58,30 +55,26 @@ def models(
 
     A run that is interrupted goes on from its last checkpoint, if there is a folder for them.
     """
-    found: dict[str, ModelRow] = {}
+    done = 0
     one_at_a_time = threading.Lock()
     with report.Line(f"{len(chosen)} models") as line:
 
-        def run(model: Model) -> None:
+        def run(model: Model) -> ModelRow:
+            nonlocal done
             outcome = tlc.run(
                 *model.sources(), libraries=LIBRARIES, workers=model.workers,
                 checkpoints=checkpoints and checkpoints / model.name,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
             )  # fmt: skip
-            found[model.name] = ModelRow(model, outcome)
+            row = ModelRow(model, outcome)
             with one_at_a_time:
-                on_found(found[model.name])
-            line.tell(f"{len(found)} done")
+                done += 1
+                on_found(row)
+            line.tell(f"{done} done")
+            return row
 
-        for workers in sorted({model.workers for model in chosen}):
-            with ThreadPoolExecutor(CORES // workers) as pool:
-                try:
-                    list(pool.map(run, (model for model in chosen if model.workers == workers)))
-                except BaseException:
-                    # What went wrong ends the others that have not begun.
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-    return [found[model.name] for model in chosen]
+        found = dict(at_once(run, chosen, lambda model: model.workers))
+    return [found[model] for model in chosen]
 
 
 def pin(row: ModelRow) -> None:
@@ -163,22 +156,20 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
     seeds, done, states = itertools.count(seed), [], 0
     with report.Line(f"random behaviours of {model.name}") as line:
 
-        def batch(number: int) -> tuple[int, tlc.Outcome]:
+        def batch(number: int) -> tlc.Outcome:
             options = ["-simulate", f"num={BATCH_RUNS}", "-depth", str(steps)]
-            return number, tlc.run(
+            return tlc.run(
                 *model.sources(), seed=number, libraries=LIBRARIES, workers=1, options=options
             )
 
-        with ThreadPoolExecutor(CORES) as pool:
-            while not done or time.monotonic() < deadline:
-                found = list(pool.map(batch, itertools.islice(seeds, CORES)))
-                for number, outcome in found:
-                    done.append(number)
-                    states += outcome.generated
-                    if outcome.violated:
-                        _show_violation(model, number, steps, outcome)
-                        return False
-                line.tell(f"{len(done) * BATCH_RUNS:,} behaviours, {states:,} steps")
+        while not done or time.monotonic() < deadline:
+            for number, outcome in at_once(batch, itertools.islice(seeds, CORES)):
+                done.append(number)
+                states += outcome.generated
+                if outcome.violated:
+                    _show_violation(model, number, steps, outcome)
+                    return False
+            line.tell(f"{len(done) * BATCH_RUNS:,} behaviours, {states:,} steps")
     report.out.print(
         f"{model.name}: {len(done) * BATCH_RUNS:,} behaviours of {steps} steps, {states:,} states, "
         f"seeds {done[0]} to {done[-1]}: nothing is violated"

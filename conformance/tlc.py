@@ -27,6 +27,10 @@ JAR_SHA256 = "58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a"
 SERVER, WORKER = "tlc2.tool.distributed.TLCServer", "tlc2.tool.distributed.TLCWorker"
 PORT = 10997
 
+# Nearly all that TLC allocates dies at once: with this much room for the young it is a tenth faster
+# than with what Java chooses.
+_YOUNG = "-Xmn512m"
+
 _SAFETY, _LIVENESS = 12, 13
 _FOUND_NOTHING = "Model checking completed. No error has been found."
 _LAST_STEP = "Error: The behavior up to this point is:"
@@ -255,8 +259,8 @@ def _write(scratch: str, name: str, module: str, config: str) -> None:
 def _program(scratch: str, libraries: Iterable[Path], *properties: str) -> list[str]:
     library = os.pathsep.join(str(Path(path).resolve()) for path in libraries)
     return [
-        java(), "-XX:+UseParallelGC", f"-Djava.io.tmpdir={scratch}", f"-DTLA-Library={library}",
-        *properties, "-cp", jar(),
+        java(), "-XX:+UseParallelGC", _YOUNG, f"-Djava.io.tmpdir={scratch}",
+        f"-DTLA-Library={library}", *properties, "-cp", jar(),
     ]  # fmt: skip
 
 

@@ -39,6 +39,7 @@ SeriesMore == Series \cup {Ask("c2", "n2", 2, 2, "v2")}
 Clash == Lone \cup {Ask("c2", "n1", 1, 1, "v2")}         \* two values at one node
 FarRivals == {Ask("c1", "n1", 1, 5, "v1"), Ask("c2", "n2", 1, 5, "v2")}
 Throng == SeriesRival \cup SeriesMore                     \* both, in both slots
+              \cup {Ask("c3", "n1", 1, 1, "v3")}          \* and three values in one
 Commands == Lone \cup {Ask("c2", "n2", 1, 2, "v2")}       \* two nodes, a slot each
 Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
 

@@ -1,0 +1,43 @@
+"""Jobs beside each other: each item gets its own result, and a failure ends the rest."""
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from conformance.jobs import CORES, at_once
+
+
+def test_each_item_with_its_own() -> None:
+    assert list(at_once(lambda n: n * n, range(20))) == [(n, n * n) for n in range(20)]
+
+
+def test_as_many_as_there_are_cores() -> None:
+    together = threading.Barrier(CORES, timeout=10)
+    assert len(list(at_once(lambda _: together.wait(), range(2 * CORES)))) == 2 * CORES
+
+
+def test_a_greedy_one_runs_alone_and_last() -> None:
+    busy, most = threading.Semaphore(CORES), []
+
+    def do(cores: int) -> bool:
+        with busy:
+            most.append(cores)
+            return busy._value == CORES - 1
+
+    found = list(at_once(do, [CORES, 1, 1, CORES], lambda cores: cores))
+    assert [cores for cores, _ in found] == most == [1, 1, CORES, CORES]
+    assert [alone for cores, alone in found if cores == CORES] == [True, True]
+
+
+def test_a_failure_ends_those_that_have_not_begun() -> None:
+    begun = []
+
+    def do(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise RuntimeError("it went wrong")
+
+    with pytest.raises(RuntimeError, match="wrong"):
+        list(at_once(do, range(10_000)))
+    assert len(begun) < 10_000
