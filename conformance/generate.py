@@ -105,7 +105,8 @@ def _add_loops(model: Model, automata: list[Automaton]) -> None:
     )  # fmt: skip
     for line in printed:
         node, state, number, output = values.parse(json.loads(line))
-        given = inputs[node][number - 1] if number else "timeout"
+        # What no message asks for is numbered around those that do (see EveryInput).
+        given = ["timeout", *inputs[node], "inquire"][number]
         step = Step(node, given, [message_to_json(message) for message in output])
         by_node[node].add(Transition(states[node][state - 1], step, states[node][state - 1]))
 

@@ -19,13 +19,16 @@ from .translate import function, merged
 Json = Any
 
 # Far from where TLC's numbers end, so that it can go on counting from it.
-LARGEST_BALLOT = 2**30
+LARGEST = 2**30
 
 # What the specification reads of a request; a client may send more.
 _REQUEST_FIELDS = {
     "multi_paxos_propose": ("type", "msg_id", "slot", "value"),
-    "multi_paxos_log": ("type", "msg_id"),
+    "multi_paxos_log": ("type", "msg_id", "from", "limit"),
 }
+
+# What it does not tell of a reply: its number, and the reason that people are given.
+_UNTOLD = ("msg_id", "text")
 
 
 class Names:
@@ -56,7 +59,8 @@ class Names:
     def message(self, message: Json) -> str:
         """An envelope of a log."""
         body = message["body"]
-        read = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f != "msg_id"]
+        wanted = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f not in _UNTOLD]
+        read = [field for field in wanted if field in body]
         inside = ", ".join(f"{field} |-> {self._field(field, body[field])}" for field in read)
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])
         return f"[src |-> {src}, dest |-> {dest}, body |-> [{inside}]]"
@@ -66,8 +70,10 @@ class Names:
             return self.name("i", meant)
         if field == "value":
             return self.name("v", meant)
-        if field == "slot":
+        if field in ("slot", "from"):
             return str(self._rank(meant))
+        if field == "limit":
+            return str(min(meant, LARGEST))
         if field == "known":
             return self._known(meant)
         if field in ("accepted", "decided"):
@@ -143,13 +149,14 @@ def countable(given: Json) -> bool:
     found = [body.get("ballot", 0), body.get("promised", 0)]
     if body["type"] == "promise":
         found += [vote["ballot"] for vote in body["accepted"]]
-    return max(found) <= LARGEST_BALLOT
+    return max(found) <= LARGEST
 
 
 def _slots(body: Json) -> Iterable[int]:
     """Every slot that a message speaks of."""
-    if "slot" in body:
-        yield body["slot"]
+    for field in ("slot", "from"):
+        if field in body:
+            yield body[field]
     for low, high in body.get("known", ()):
         yield low
         yield high

@@ -139,6 +139,7 @@ CONSTANTS
     Members <- TheMembers
     Requests = {{}}
     Batch = {batch}
+    Restless <- Node
     Logs <- TheLogs
     Step <- TraceStep
 SPECIFICATION TraceSpec

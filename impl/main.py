@@ -4,7 +4,7 @@
 Whatever a node does belongs in the package `multipaxos` beside this file."""
 import sys
 
-from multipaxos.node import main
+from multipaxos.process import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,7 +20,8 @@ EXTENDS Naturals, Sequences, FiniteSets
 CONSTANTS
     Members,    \* the node ids, a sequence in the order given by `init`
     Requests,   \* the messages that clients may have sent: envelopes
-    Batch       \* the most decisions that one `learned` carries
+    Batch,      \* the most decisions that one `learned` carries
+    Restless    \* the nodes that, given time, give up requests and ask around
 
 ASSUME Len(Members) > 0 /\ Batch > 0
 
@@ -113,6 +114,17 @@ ProposeOk(request, skipped, v) ==
      phase1_skipped |-> skipped,
      chosen         |-> TRUE,
      value          |-> v]
+
+(* An error claims that nothing came of the request and nothing will, or   *)
+(* (Indefinite) claims nothing.  Its text is for people and not told here. *)
+
+Indefinite == 0
+Unavailable == 11
+
+GivenUp(request, code) ==
+    [type        |-> "error",
+     in_reply_to |-> request.body.msg_id,
+     code        |-> code]
 
 -----------------------------------------------------------------------------
 (* A node's state.  The first three fields are durable: they are on disk   *)
@@ -256,11 +268,11 @@ Network(n, sent) == network \cup {m \in sent : m.dest \in Node}
 Step(n, input, t) ==
     LET asked == {w.request : w \in Range(t.state.waiting)}
     IN  /\ replica' = [replica EXCEPT ![n] = t.state]
+        /\ record' = [node |-> n, input |-> input, output |-> t.output]
         /\ network' = Network(n, Range(t.output))
         /\ cast' = cast \cup t.cast
         /\ delayed' = [delayed EXCEPT ![n] =
                IF InPhase1(t.state) THEN asked ELSE @ \cap asked]
-        /\ record' = [node |-> n, input |-> input, output |-> t.output]
 
 Receives(n, m, type) == m.body.type = type /\ m.dest = n /\ replica[n].up
 
@@ -289,16 +301,24 @@ ReceiveMultiPaxosPropose(n, m) ==
            THEN queued
            ELSE StartBallot(n, queued))
 
+(* A client may ask for a part of the log only: from a slot on, and no     *)
+(* more than so many entries.                                              *)
+
 ReceiveMultiPaxosLog(n, m) ==
     /\ Receives(n, m, "multi_paxos_log")
     /\ LET s == replica[n]
+           given == DOMAIN m.body
+           wanted == IF "from" \in given
+                     THEN {slot \in Known(s) : slot >= m.body.from} ELSE Known(s)
+           slots == Ascending(wanted)
+           some == IF "limit" \in given
+                   THEN {i \in DOMAIN slots : i <= m.body.limit} ELSE DOMAIN slots
            entry(slot) == [slot |-> slot, value |-> s.decided[slot],
                            status |-> "chosen"]
-           slots == Ascending(Known(s))
        IN  Step(n, m, Say(Begin(n), Answer(m,
                [type        |-> "multi_paxos_log_ok",
                 in_reply_to |-> m.body.msg_id,
-                log         |-> [i \in DOMAIN slots |-> entry(slots[i])]])))
+                log         |-> [i \in some |-> entry(slots[i])]])))
 
 -----------------------------------------------------------------------------
 (* Phase 1.  A prepare of the ballot already promised is answered again,   *)
@@ -430,6 +450,34 @@ Timeout(n) ==
                IF Stuck(t.state) /\ ~InPhase1(t.state) THEN StartBallot(n, t)
                ELSE Again(n, t))
 
+(* A leader that has nothing to repeat believes that it knows all there    *)
+(* is.  If it was replaced unheard, only asking can show it; so any node   *)
+(* may ask at any time.                                                    *)
+
+Inquire(n) ==
+    /\ n \in Restless /\ replica[n].up
+    /\ LET t == Begin(n)
+       IN  Step(n, Event("inquire"), Say(t, Send(n, Peers(n), Learn(Known(t.state)))))
+
+(* A node that gives up on a request answers it with an error: on the one  *)
+(* that has waited longest, for all may wait equally long.  To propose a   *)
+(* value is to vote for it, and that vote or a later one is remembered,    *)
+(* crash or not, until the slot is decided.  So if the node has no vote in *)
+(* the slot, nothing of the request has left it, and the error may say so. *)
+(* With a vote it claims nothing, though the vote may be for another value *)
+(* than the one that was asked for.  Nothing else of the node changes: a   *)
+(* value that was proposed may yet be chosen.                              *)
+
+Expire(n) ==
+    /\ n \in Restless /\ replica[n].up /\ replica[n].waiting # <<>>
+    /\ LET t == Begin(n)
+           request == Head(t.state.waiting).request
+           code == IF request.body.slot \in DOMAIN t.state.accepted
+                   THEN Indefinite ELSE Unavailable
+       IN  Step(n, Event("expire"),
+               Say([t EXCEPT !.state.waiting = Tail(@)],
+                   Answer(request, GivenUp(request, code))))
+
 -----------------------------------------------------------------------------
 (* A crash keeps what is durable and nothing else.                         *)
 
@@ -468,7 +516,8 @@ Receive(n, m) ==
 
 Next ==
     \/ \E m \in network : Receive(m.dest, m)
-    \/ \E n \in Node : Timeout(n) \/ Crash(n) \/ Restart(n)
+    \/ \E n \in Node :
+           Timeout(n) \/ Inquire(n) \/ Expire(n) \/ Crash(n) \/ Restart(n)
 
 Spec == Init /\ [][Next]_vars
 
@@ -567,6 +616,20 @@ SkipIsTrue ==
                    /\ m.body.phase1_skipped =
                           IF r \in waited THEN r \notin delayed[n]
                           ELSE Leading(s) \/ m.body.slot \in Known(s)]_vars
+
+(* An error that claims that nothing came of a request is true: nobody has *)
+(* voted for its value.  That nobody ever will, unless it is asked for     *)
+(* again, is checked where no request comes twice (models/Once.tla).       *)
+
+Voted(r) == \E c \in cast : c.slot = r.body.slot /\ c.value = r.body.value
+
+Refuses(m, r) ==
+    /\ m.body.type = "error" /\ m.body.code = Unavailable
+    /\ m.src = r.dest /\ m.dest = r.src /\ m.body.in_reply_to = r.body.msg_id
+
+RefusalIsTrue ==
+    [][\A r \in Proposals :
+           (\E m \in Range(record'.output) : Refuses(m, r)) => ~Voted(r)']_vars
 
 (* What is decided stays, and no promise is taken back. *)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
 
-from multipaxos import node
+from multipaxos import node, process
 from multipaxos.acceptor import Acceptor
-from multipaxos.leader import Leader
+from multipaxos.leader import Leader, Waiting
 from multipaxos.members import Members
 from multipaxos.messages import Accepted, Prepare, Rejected
-from multipaxos.replica import Replica
+from multipaxos.replica import UNAVAILABLE, Replica
 from multipaxos.slots import Slots
 
 
@@ -52,7 +52,7 @@ class BallotUsedAgainAfterRestart(Replica):
 
 class OwnValueThoughVotesReported(Replica):
     def lead(self, out):
-        for slot in self.leader.waiting:
+        for slot in self.leader.waiting.of:
             self.leader.reported.pop(slot, None)
         super().lead(out)
 
@@ -77,7 +77,7 @@ class InheritedVotesNotProposedAgain(Replica):
     """Only the slots that a client waits for are proposed in."""
 
     def lead(self, out):
-        for slot in self.leader.reported.keys() - self.leader.waiting.keys():
+        for slot in self.leader.reported.keys() - self.leader.waiting.of.keys():
             del self.leader.reported[slot]
         super().lead(out)
 
@@ -238,7 +238,7 @@ class LoserToldItsOwnValue(Replica):
 class WaitingDroppedAtPreemption(Replica):
     def follow(self, ballot):
         if ballot > self.acceptor.promised:
-            self.leader.waiting = {}
+            self.leader.waiting = Waiting()
         super().follow(ballot)
 
 
@@ -247,6 +247,41 @@ class WaitingForgottenByTime(Replica):
 
     def stuck(self):
         return False
+
+
+class RefusedThoughProposed(Replica):
+    """A request that is given up is always said to have come to nothing."""
+
+    def given_up(self, request, code):
+        return super().given_up(request, UNAVAILABLE)
+
+
+class NewestGivenUp(Replica):
+    def expire(self):
+        waiting = self.leader.waiting
+        newest = list(waiting)[-1]
+        self.leader.waiting = Waiting()
+        self.leader.waiting.queue(newest, True)
+        out = super().expire()
+        del waiting[newest]
+        waiting.of[newest.body.slot].remove(newest)
+        self.leader.waiting = waiting
+        return out
+
+
+class GivenUpIsForgotten(Replica):
+    """What was proposed is not pursued any more when nobody waits for it."""
+
+    def expire(self):
+        out = super().expire()
+        for slot in self.leader.votes.keys() - self.leader.waiting.of.keys():
+            del self.leader.votes[slot]
+        return out
+
+
+class LeaderNeverInquires(Replica):
+    def inquire(self):
+        return [] if self.leading() else super().inquire()
 
 
 class LearnedPageIsTheLast(Replica):
@@ -290,7 +325,7 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     node.Replica = replica_with(BUGS[sys.argv[1]])
-    return node.main(sys.argv[2:])
+    return process.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

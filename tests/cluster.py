@@ -63,7 +63,8 @@ class Cluster:
             self.step(message.dest, message)
 
     def event(self, node: str, name: str) -> None:
-        if self.nodes[node].up == (name != "restart"):
+        replica = self.nodes[node]
+        if replica.up == (name != "restart") and (name != "expire" or replica.leader.waiting):
             self.step(node, name)
 
     def step(self, node: str, taken: Input) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multipaxos.clock import Clock
 from multipaxos.node import Node
+from multipaxos.process import complain
 from running import init, request, run
 
 
@@ -21,12 +23,12 @@ def line(body: object, src: object = "n2", dest: object = "n1") -> bytes:
 
 def busy_node() -> Node:
     """A node of three that has decided a slot, leads, and has a client waiting."""
-    node = Node(manual_clock=True)
-    node.take(init("n1", "n2", "n3").encode())
-    node.take(line({"type": "decided", "slot": 0, "value": "old"}))
-    node.take(request(2, "multi_paxos_propose", slot=1, value="mine").encode())
-    node.take(line({"type": "promise", "ballot": 1, "accepted": [], "known": [[4, 4]]}))
-    assert node.replica.leading() and 1 in node.replica.leader.waiting
+    node = Node(complain=complain)
+    node.turn([init("n1", "n2", "n3").encode()])
+    node.turn([line({"type": "decided", "slot": 0, "value": "old"})])
+    node.turn([request(2, "multi_paxos_propose", slot=1, value="mine").encode()])
+    node.turn([line({"type": "promise", "ballot": 1, "accepted": [], "known": [[4, 4]]})])
+    assert node.replica.leading() and 1 in node.replica.leader.waiting.of
     return node
 
 
@@ -43,10 +45,10 @@ def state(node: Node) -> Any:
 def taken(node: Node, given: bytes) -> list[dict]:
     """The bodies printed for a line, after which the node knows what it knew and still serves."""
     before = state(node)
-    bodies = [json.loads(printed)["body"] for printed in node.take(given).splitlines()]
+    bodies = [json.loads(printed)["body"] for printed in node.turn([given]).splitlines()]
     assert state(node) == before
     if node.replica is not None:
-        log = json.loads(node.take(request(99, "multi_paxos_log").encode()))["body"]["log"]
+        log = json.loads(node.turn([request(99, "multi_paxos_log").encode()]))["body"]["log"]
         assert log == [{"slot": 0, "value": "old", "status": "chosen"}]
     return bodies
 
@@ -135,28 +137,28 @@ FIELDS = ["msg_id", "slot", "value", "ballot", "known", "accepted", "promised", 
        st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)))
 def test_any_body_prints_messages_only(src: str, kind: str, fields: dict) -> None:
     node = busy_node()
-    for printed in node.take(line({"type": kind, **fields}, src=src)).splitlines():
+    for printed in node.turn([line({"type": kind, **fields}, src=src)]).splitlines():
         assert json.loads(printed).keys() == {"src", "dest", "body"}
     assert node.replica.acceptor.decided[0] == '"old"'
 
 
 def test_an_event_where_there_is_a_clock(capsys: pytest.CaptureFixture[str]) -> None:
     node = busy_node()
-    node.manual_clock = False
-    for event in b'"timeout"', b'"crash"', b'"restart"':
+    node.make_clock = Clock
+    for event in b'"timeout"', b'"inquire"', b'"expire"', b'"crash"', b'"restart"':
         assert is_dropped(event, capsys, node)
 
 
 def test_a_message_to_a_node_that_is_down(capsys: pytest.CaptureFixture[str]) -> None:
     node = busy_node()
-    node.take(b'"crash"')
+    node.turn([b'"crash"'])
     before = state(node)
     learn = line({"type": "learn", "known": []})
     for lost in asked(), learn, init("n1", "n2", "n3").encode(), b'"timeout"', b'"crash"':
-        assert node.take(lost) == b""
+        assert node.turn([lost]) == b""
         assert "down" in capsys.readouterr().err
     assert state(node) == before
-    node.take(b'"restart"')
+    node.turn([b'"restart"'])
     assert taken(node, request(7, "multi_paxos_log").encode())[0]["type"] == "multi_paxos_log_ok"
 
 
@@ -206,15 +208,15 @@ def test_refused(kind: str) -> None:
 ])
 def test_malformed_init(fields: dict) -> None:
     given = line({"type": "init", "msg_id": 7, **fields}, src="c1")
-    assert error(given, Node()) == 12
+    assert error(given, Node(complain=complain)) == 12
     assert error(given) == 12
 
 
 def test_a_request_before_init(capsys: pytest.CaptureFixture[str]) -> None:
     assert error(asked(), Node()) == 11
     assert error(line({"type": "multi_paxos_log", "msg_id": 7}, "c1"), Node()) == 11
-    assert is_dropped(line({"type": "learn", "known": []}), capsys, Node())
-    assert is_dropped(b'"timeout"', capsys, Node(manual_clock=True))
+    assert is_dropped(line({"type": "learn", "known": []}), capsys, Node(complain=complain))
+    assert is_dropped(b'"timeout"', capsys, Node(complain=complain))
 
 
 def test_an_equal_init_is_answered_again() -> None:
@@ -256,7 +258,7 @@ def test_unanswerable(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_waiting_request_that_is_repeated_waits_once() -> None:
     node = busy_node()
     assert taken(node, request(2, "multi_paxos_propose", slot=1, value="mine").encode()) == []
-    replies = node.take(line({"type": "accepted", "ballot": 1, "slot": 1})).splitlines()
+    replies = node.turn([line({"type": "accepted", "ballot": 1, "slot": 1})]).splitlines()
     assert sum(b"propose_ok" in reply for reply in replies) == 1
 
 
@@ -332,7 +334,7 @@ def test_message_of_a_stranger(kind: str, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("kind", BETWEEN_NODES)
 def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    busy_node().take(line({"type": kind, **BETWEEN_NODES[kind]}))
+    busy_node().turn([line({"type": kind, **BETWEEN_NODES[kind]})])
     assert capsys.readouterr().err == ""
 
 

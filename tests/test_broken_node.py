@@ -39,7 +39,7 @@ def run(cluster: Cluster, chance: random.Random) -> None:
         if what < 0.15:
             cluster.propose(node, moment // 30 + chance.randrange(2), chance.choice(['"a"', '"b"']))
         elif what < 0.25:
-            cluster.event(node, "timeout")
+            cluster.event(node, chance.choice(["timeout", "timeout", "inquire", "expire"]))
         elif what < 0.3:
             cluster.event(node, "crash" if cluster.nodes[node].up else "restart")
         elif cluster.network:

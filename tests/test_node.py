@@ -59,7 +59,7 @@ def test_the_log_is_written_before_the_output_is_printed(tmp_path: Path) -> None
     with log.open("wb") as file:
         node = Node(log=file)
         for line in init(), PROPOSE:
-            printed = node.take(line.encode())
+            printed = node.turn([line.encode()])
             assert records(log)[-1]["output"] == [json.loads(printed)]
 
 

@@ -140,7 +140,7 @@ class Faults(RuleBasedStateMachine):
     def remember(self, node: str) -> None:
         """What the next step of the node is judged by."""
         replica = self.cluster.nodes[node]
-        waited = {request for queue in replica.leader.waiting.values() for request in queue}
+        waited = set(replica.leader.waiting)
         self.decided[node] = dict(replica.acceptor.decided)
         self.led[node] = replica.leading()
         self.waited[node] = waited

@@ -29,6 +29,7 @@ EveryInit ==
 EveryNext ==
     /\ UNCHANGED <<node, state>>
     /\ \/ input' = 0 /\ Timeout(node)
+       \/ input' = Len(Inputs[node]) + 1 /\ Inquire(node)
        \/ \E i \in DOMAIN Inputs[node] : input' = i /\ Receive(node, Inputs[node][i])
 
 EverySpec == EveryInit /\ [][EveryNext]_<<vars, node, state, input>>

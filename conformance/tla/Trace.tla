@@ -42,14 +42,19 @@ TraceInit ==
 
 Happens(n, event) ==
     \/ event = "timeout" /\ Timeout(n)
+    \/ event = "inquire" /\ Inquire(n)
+    \/ event = "expire" /\ Expire(n)
     \/ event = "crash" /\ Crash(n)
     \/ event = "restart" /\ Restart(n)
 
-(* A node that is down takes nothing but its restart. *)
+(* A node that is down takes nothing but its restart, and only a request   *)
+(* that waits can be given up.                                             *)
 
 Taken(n, input) ==
-    LET restarts == "event" \in DOMAIN input /\ input.event = "restart"
-    IN  replica[n].up # restarts /\ ("dest" \in DOMAIN input => input.dest = n)
+    LET happens(event) == "event" \in DOMAIN input /\ input.event = event
+    IN  /\ replica[n].up # happens("restart")
+        /\ happens("expire") => replica[n].waiting # <<>>
+        /\ "dest" \in DOMAIN input => input.dest = n
 
 TraceNext ==
     /\ at <= Len(Logs[log].records)

@@ -10,11 +10,35 @@ from dataclasses import dataclass, field
 from .messages import Envelope, Vote
 from .slots import Slots
 
-Waiting = dict[int, dict[Envelope, bool]]
-"""Slot -> its requests -> `phase1_skipped`, both in order of arrival.
 
-Requests of one slot are answered together, so the order in which slots were first asked for is all
-that is left of the order of all requests."""
+class Waiting(dict[Envelope, bool]):
+    """Requests -> `phase1_skipped`, in order of arrival, with `of` as an index by slot."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, list[Envelope]] = {}
+
+    def queue(self, request: Envelope, phase1_skipped: bool) -> None:
+        self[request] = phase1_skipped
+        slot = request.body.slot
+        if slot in self.of:
+            self.of[slot].append(request)
+        else:
+            self.of[slot] = [request]
+
+    def leave(self, slot: int) -> dict[Envelope, bool]:
+        """Take out those that wait for a slot."""
+        requests = self.of.pop(slot, None)
+        return {request: self.pop(request) for request in requests} if requests else {}
+
+    def give_up(self) -> Envelope:
+        """Take out the one that has waited longest."""
+        request = next(iter(self))
+        del self[request]
+        others = self.of[request.body.slot]
+        others.remove(request)
+        if not others:
+            del self.of[request.body.slot]
+        return request
 
 
 @dataclass
@@ -26,11 +50,13 @@ class Leader:
     reported: dict[int, Vote] = field(default_factory=dict)
     closed: Slots = field(default_factory=Slots)
     votes: dict[int, set[str]] = field(default_factory=dict)
-    waiting: Waiting = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
 
     def forget(self, slot: int) -> dict[Envelope, bool]:
         """Leave nothing to do for a slot, and give back the requests that waited for it."""
-        self.reported.pop(slot, None)
+        if self.reported:
+            self.reported.pop(slot, None)
         self.votes.pop(slot, None)
-        self.closed.discard(slot)
-        return self.waiting.pop(slot, {})
+        if self.closed:
+            self.closed.discard(slot)
+        return self.waiting.leave(slot)

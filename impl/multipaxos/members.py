@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 
-class Members:
-    """The spec's `Members` with the operators of its section "Membership"."""
+class Members(frozenset[str]):
+    """The spec's `Node`, with its `Members` as `nodes` and its section "Membership"."""
+
+    def __new__(cls, nodes: Sequence[str]) -> Members:
+        return super().__new__(cls, nodes)
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = tuple(nodes)
+        self.majority = len(self.nodes) // 2 + 1
         self._index = {node: index for index, node in enumerate(self.nodes)}
-
-    def __contains__(self, node: object) -> bool:
-        return node in self._index
 
     def peers(self, node: str) -> tuple[str, ...]:
         return tuple(other for other in self.nodes if other != node)
 
     def is_quorum(self, nodes: Collection[str]) -> bool:
-        return 2 * len(nodes) > len(self.nodes)
+        return len(nodes) >= self.majority
 
     def owner(self, ballot: int) -> str:
         return self.nodes[(ballot - 1) % len(self.nodes)]

@@ -45,6 +45,8 @@ class MultiPaxosProposeOk(NamedTuple):
 
 class MultiPaxosLog(NamedTuple):
     msg_id: int
+    from_: int = 0
+    limit: int | None = None
 
 
 class MultiPaxosLogOk(NamedTuple):

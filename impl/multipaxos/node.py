@@ -1,65 +1,126 @@
-"""The process: it reads lines, has the replica take its steps, logs them and prints what they say.
+"""One line in, some lines out: the replica with what a node needs around it.
 
-Only here is anything opened, read or written. What a line means is told in `wire`, what is done
-about it in `replica`.
+A turn takes all the lines that have come and whatever is due, saves what has changed, and only then
+lets out what was said.  What a line means is told in `wire`, what is done about it in `replica`,
+when time has its say in `clock`; where lines come from and go to is told in `process`.
 """
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from . import wire
+from .clock import Clock
 from .members import Members
-from .messages import Envelope, Error, Init, InitOk
+from .messages import Envelope, Error, Init, InitOk, MultiPaxosPropose
 from .replica import Output, Replica
+from .storage import Storage
 from .wire import Dropped, Refused
 
-LONGEST = 64 * 2 ** 20
-"""Bytes of the longest line that is kept in memory to be read."""
-
 BLANK = " \t\r\n"
-EVENTS = {"timeout": "Timeout", "crash": "Crash", "restart": "Restart"}
+EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
+          "restart": "Restart"}
 
 Step = tuple[str, Output]
 """The action that a line was taken as, and what it sent."""
 
 
-class Node:
-    """One line in, some lines out: the replica with what a process needs around it."""
+def steps_of(replica: Replica) -> dict[type, tuple[str, Callable[[Envelope], Output]]]:
+    """Message class -> the action that takes it, and how."""
+    return {kind: (f"Receive{kind.__name__}", getattr(replica, f"receive_{name}"))
+            for name, kind in wire.TAKEN.items()}
 
-    def __init__(self, manual_clock: bool = False, batch: int = 1000,
-                 log: BinaryIO | None = None) -> None:
-        self.manual_clock = manual_clock
+
+class Held(Exception):
+    """A request that is taken later, as if it were still on its way."""
+
+
+class Node:
+    """A node from its first line on.
+
+    `clock` makes the clock of a replica, at a time in seconds; without one, time passes only where
+    a line says so.  Without `storage` the node must not come back after a crash.  `complain` hears
+    of each line that is dropped.
+    """
+
+    def __init__(self, *, batch: int = 1000, log: BinaryIO | None = None,
+                 storage: Storage | None = None,
+                 clock: Callable[[Replica, float], Clock] | None = None,
+                 complain: Callable[[str, bytes], None] = lambda reason, line: None) -> None:
         self.batch = batch
         self.log = log
+        self.storage = storage
+        self.make_clock = clock
+        self.complain = complain
+        self.clock: Clock | None = None
         self.init: Init | None = None
         self.replica: Replica | None = None
         self.members = Members(())
+        self.steps: dict[type, tuple[str, Callable[[Envelope], Output]]] = {}
         self.replies = 0
+        self.held: list[bytes] = []
+        self.now = 0.0
 
-    def take(self, line: bytes) -> bytes:
-        """What the node prints for one line, which is in the message log by then."""
+    def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
+        """Take lines, and the time (in seconds, from anywhere); what is to be printed is safe.
+
+        Raises StorageError or OSError if it cannot be saved: then nothing was said.
+        """
+        self.now = now
+        said: list[str] = []
+        if self.held and not self.clock.holding(now):
+            lines, self.held = [*self.held, *lines], []
+        for line in lines:
+            self.take(line, said)
+        if self.clock is not None:
+            for event in self.clock.events(now):
+                self.happen(event, said)
+        self.save()
+        said.append("")
+        return "\n".join(said).encode()
+
+    def due(self) -> float | None:
+        """When the next turn is due, though no line may come; None if none is."""
+        return self.clock and self.clock.due()
+
+    def save(self) -> None:
+        if self.log is not None:
+            self.log.flush()
+        if self.storage is not None and self.init is not None:
+            self.storage.commit(self.log.tell() if self.log is not None else 0)
+
+    def take(self, line: bytes, said: list[str]) -> None:
         try:
             text = line.decode().strip(BLANK)
             if not text:
                 raise Dropped("it is blank")
             dest, (action, output) = self.step(wire.read(text))
         except UnicodeDecodeError:
-            complain("it is not UTF-8", line)
+            self.complain("it is not UTF-8", line)
         except Dropped as reason:
-            complain(str(reason), line)
+            self.complain(str(reason), line)
+        except Held:
+            self.held.append(line)
         else:
-            lines = [self.write(envelope) for envelope in output]
-            self.record(dest, text, lines, action)
-            return "".join(f"{written}\n" for written in lines).encode()
-        return b""
+            self.say(dest, text, action, output, said)
+
+    def happen(self, event: str, said: list[str]) -> None:
+        """Take an event of the node's own clock."""
+        node, (action, output) = self.event(event)
+        self.say(node, wire.encode(event), action, output, said)
+
+    def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
+        lines = self.write(output)
+        said += lines
+        if self.log is not None:
+            self.record(node, text, lines, action)
+        if self.clock is not None:
+            self.clock.stepped(self.now)
 
     def step(self, line: dict | str) -> tuple[str, Step]:
         if isinstance(line, str):
+            if self.make_clock is not None or line not in EVENTS:
+                raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line["src"], line["dest"], line["body"]
         if self.replica is not None and dest != self.replica.node:
@@ -75,12 +136,12 @@ class Node:
             return dest, ("Refuse", [Envelope(dest, src, refusal)])
 
     def event(self, name: str) -> tuple[str, Step]:
-        if not self.manual_clock or name not in EVENTS:
-            raise Dropped("it is not an object")
         if self.replica is None:
             raise Dropped("the node is not initialized")
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
+        if name == "expire" and not self.replica.leader.waiting:
+            raise Dropped("no request waits")
         if name == "restart":
             self.replies = 0
         return self.replica.node, (EVENTS[name], getattr(self.replica, name)())
@@ -89,102 +150,72 @@ class Node:
         if self.replica is None and body.get("type") != "init":
             raise Refused(wire.UNAVAILABLE, "the node is not initialized")
         message = wire.message(src, dest, body, self.members)
-        if isinstance(message.body, Init):
+        if type(message.body) is Init:
             return self.initialize(message, message.body)
-        step = getattr(self.replica, "receive_" + body["type"])
-        return "Receive" + type(message.body).__name__, step(message)
+        if self.clock is not None and type(message.body) is MultiPaxosPropose:
+            return self.propose(message)
+        action, step = self.steps[type(message.body)]
+        return action, step(message)
+
+    def propose(self, message: Envelope) -> Step:
+        """Take a request when time passes: it may be held back, and it is not waited for long."""
+        if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
+            raise Held
+        output = self.replica.receive_multi_paxos_propose(message)
+        self.clock.asked(message, self.now)
+        return "ReceiveMultiPaxosPropose", output
 
     def initialize(self, message: Envelope, init: Init) -> Step:
         if message.dest != init.node_id or message.src in init.node_ids:
             raise Refused(wire.MALFORMED, "init is from a client to the node that it names")
         if self.init is None:
-            self.init = init
-            self.members = Members(init.node_ids)
-            self.replica = Replica(init.node_id, self.members, self.batch)
+            self.begin(init)
         elif self.init[1:] != init[1:]:
             raise Refused(wire.MALFORMED, "the node is already initialized otherwise")
         return "Init", [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
 
-    def write(self, envelope: Envelope) -> str:
-        if envelope.dest in self.members:
-            return wire.write(envelope, None)
-        self.replies += 1
-        return wire.write(envelope, self.replies - 1)
+    def begin(self, init: Init) -> None:
+        acceptor = None
+        if self.storage is not None:
+            self.storage.claim(init.node_id, init.node_ids)
+            acceptor = self.storage.acceptor
+        self.init = init
+        self.members = Members(init.node_ids)
+        self.replica = Replica(init.node_id, self.members, self.batch, acceptor)
+        self.steps = steps_of(self.replica)
+        if self.make_clock is not None and self.replica.peers:
+            self.clock = self.make_clock(self.replica, self.now)
+
+    def write(self, output: Output) -> list[str]:
+        lines, last, text = [], None, ""
+        for src, dest, body in output:
+            if body is not last:
+                # What goes to several nodes is written once.
+                last, text = body, wire.text(body)
+            if dest in self.members:
+                lines.append(wire.line(src, dest, text))
+            else:
+                lines.append(wire.line(src, dest, f'{text}, "msg_id": {self.replies}'))
+                self.replies += 1
+        return lines
 
     def record(self, node: str, text: str, lines: list[str], action: str) -> None:
         """Log a step. Its input is logged as it came, so it reads back as what was answered."""
-        if self.log is not None:
-            # Within JSON a carriage return is white space, but some readers end a line there.
-            given, output = text.replace("\r", " "), ", ".join(lines)
-            record = (f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
-                      f'"action": "{action}"}}\n')
-            self.log.write(record.encode())
-            self.log.flush()
+        # Within JSON a carriage return is white space, but some readers end a line there.
+        given, output = text.replace("\r", " "), ", ".join(lines)
+        self.log.write(f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
+                       f'"action": "{action}"}}\n'.encode())
 
-
-def complain(reason: str, line: bytes) -> None:
-    # A node that cannot be heard complaining still serves.
-    with suppress(OSError, ValueError):
-        if sys.stderr is not None:
-            print(f"dropped a line: {reason}: {line[:80]!r}", file=sys.stderr, flush=True)
-
-
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, but none that is too long to be kept."""
-    while line := stream.readline(LONGEST):
-        if len(line) < LONGEST or line.endswith(b"\n"):
-            yield line
-            continue
-        complain("it is too long", line)
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(LONGEST)
-
-
-def run(node: Node, source: BinaryIO, sink: BinaryIO) -> None:
-    for line in lines_of(source):
-        if printed := node.take(line):
-            try:
-                sink.write(printed)
-                sink.flush()
-            except BrokenPipeError:
-                # Nobody reads any more; what is in the buffer must not be tried again at exit.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sink.fileno())
-                return
-
-
-def command_line() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="main.py", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="One Multi-Paxos node: Maelstrom messages in, one a line, and messages out.",
-        epilog="""example:
-  echo '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", \
-"node_ids": ["n1"]}}' | python3 impl/main.py
-  {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""")
-    parser.add_argument("--manual-clock", action="store_true",
-                        help='take the lines "timeout", "crash" and "restart" as events')
-    parser.add_argument("--log", metavar="FILE", help="write the message log to FILE")
-    parser.add_argument("--batch", metavar="N", type=positive, default=1000,
-                        help="tell a node that catches up N decisions at a time (default: 1000)")
-    return parser
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a node until its input ends; the result is the exit status."""
-    options = command_line().parse_args(arguments)
-    try:
-        with open(options.log, "wb") if options.log else nullcontext() as log:
-            node = Node(options.manual_clock, options.batch, log)
-            run(node, sys.stdin.buffer, sys.stdout.buffer)
-    except OSError as error:
-        print(f"the node cannot go on: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    def resume_log(self) -> None:
+        """Go on with the log of an earlier life: what was not saved has not happened, and what
+        ended that life was a crash, however it came."""
+        end = self.log.seek(0, 2)
+        if end < self.storage.logged:
+            raise OSError(f"{self.log.name} is not the log that goes with {self.storage.path}: "
+                          f"it has {end} bytes, not {self.storage.logged}")
+        self.log.truncate(self.storage.logged)
+        self.log.seek(self.storage.logged)
+        if self.storage.logged:
+            node = self.storage.cluster[0]
+            self.record(node, '"crash"', [], "Crash")
+            self.record(node, '"restart"', [], "Restart")

@@ -17,6 +17,7 @@ from .messages import (
     Body,
     Decided,
     Envelope,
+    Error,
     Learn,
     Learned,
     MultiPaxosLogOk,
@@ -32,17 +33,22 @@ from .slots import Slots
 
 Output = list[Envelope]
 
+INDEFINITE, UNAVAILABLE = 0, 11
+REASONS = {INDEFINITE: "timed out: the value may still be decided",
+           UNAVAILABLE: "timed out: the value was not proposed"}
+
 
 class Replica:
     """One node's state, `replica[n]` in the spec, and its steps."""
 
-    def __init__(self, node: str, members: Members, batch: int) -> None:
+    def __init__(self, node: str, members: Members, batch: int,
+                 acceptor: Acceptor | None = None) -> None:
         self.node = node
         self.members = members
         self.peers = members.peers(node)
         self.batch = batch
         self.up = True
-        self.acceptor = Acceptor()
+        self.acceptor = acceptor or Acceptor()
         self.leader = Leader()
 
     # Clients.
@@ -52,10 +58,10 @@ class Replica:
         slot, out = m.body.slot, []
         if slot in self.acceptor.decided:
             return [self.propose_ok(m, True, self.acceptor.decided[slot])]
-        if m in self.leader.waiting.get(slot, ()):
+        if m in self.leader.waiting.of.get(slot, ()):
             return []
         leading = self.leading()
-        self.leader.waiting.setdefault(slot, {})[m] = leading
+        self.leader.waiting.queue(m, leading)
         if leading:
             self.serve(out, m.body)
         elif not self.in_phase1():
@@ -64,7 +70,8 @@ class Replica:
 
     def receive_multi_paxos_log(self, m: Envelope) -> Output:
         """ReceiveMultiPaxosLog."""
-        log = {slot: self.acceptor.decided[slot] for slot in self.acceptor.known}
+        slots = islice(self.acceptor.known.from_(m.body.from_), m.body.limit)
+        log = {slot: self.acceptor.decided[slot] for slot in slots}
         return [self.answer(m, MultiPaxosLogOk(m.body.msg_id, log))]
 
     # Phase 1.
@@ -157,6 +164,18 @@ class Replica:
             self.again(out)
         return out
 
+    def inquire(self) -> Output:
+        """Inquire."""
+        out: Output = []
+        self.send(out, self.peers, self.learn())
+        return out
+
+    def expire(self) -> Output:
+        """Expire."""
+        request = self.leader.waiting.give_up()
+        code = INDEFINITE if request.body.slot in self.acceptor.accepted else UNAVAILABLE
+        return [self.answer(request, self.given_up(request, code))]
+
     def crash(self) -> Output:
         """Crash."""
         self.leader = Leader()
@@ -178,11 +197,11 @@ class Replica:
 
     def follow(self, ballot: int) -> None:
         if ballot > self.acceptor.promised:
-            self.acceptor.promised = ballot
+            self.acceptor.promise(ballot)
             self.leader = Leader(waiting=self.leader.waiting)
 
     def vote_for(self, ballot: int, slot: int, value: Value) -> None:
-        self.acceptor.accepted[slot] = Vote(ballot, value)
+        self.acceptor.vote(ballot, slot, value)
 
     def higher(self, vote: Vote, slot: int) -> Vote:
         other = self.leader.reported.get(slot)
@@ -201,12 +220,14 @@ class Replica:
         if self.members.is_quorum(voters):
             value = self.acceptor.accepted[slot].value
             self.decide(out, slot, value)
-            self.send(out, self.peers, Decided(slot, value))
+            if self.peers:
+                self.send(out, self.peers, Decided(slot, value))
 
     def propose(self, out: Output, slot: int, value: Value) -> None:
         self.vote_for(self.leader.ballot, slot, value)
         self.leader.votes[slot] = set()
-        self.send(out, self.peers, Accept(self.leader.ballot, slot, value))
+        if self.peers:
+            self.send(out, self.peers, Accept(self.leader.ballot, slot, value))
         self.count(out, slot, self.node)
 
     def serve(self, out: Output, request: MultiPaxosPropose) -> None:
@@ -219,19 +240,18 @@ class Replica:
         for slot in sorted(inherited):
             if slot not in self.leader.closed:
                 self.propose(out, slot, inherited[slot].value)
-        # Of the requests for one slot only the first can find it free.
-        for first in [next(iter(requests)) for requests in self.leader.waiting.values()]:
-            self.serve(out, first.body)
+        for request in list(self.leader.waiting):
+            self.serve(out, request.body)
         if self.leader.closed:
             self.send(out, self.peers, self.learn())
 
     def start_ballot(self, out: Output) -> None:
         ballot = self.members.next_ballot(self.node, self.acceptor.promised)
-        late = {slot: dict.fromkeys(requests, False)
-                for slot, requests in self.leader.waiting.items()}
-        self.acceptor.promised = ballot
+        waiting = self.leader.waiting
+        waiting.update(dict.fromkeys(waiting, False))
+        self.acceptor.promise(ballot)
         self.leader = Leader(ballot=ballot, promises={self.node},
-                             reported=dict(self.acceptor.accepted), waiting=late)
+                             reported=dict(self.acceptor.accepted), waiting=waiting)
         self.send(out, self.peers, Prepare(ballot, self.acceptor.known.ranges()))
         if self.leading():
             self.lead(out)
@@ -250,7 +270,7 @@ class Replica:
 
     def stuck(self) -> bool:
         return any(self.leader.ballot == 0 or slot in self.leader.closed
-                   for slot in self.leader.waiting)
+                   for slot in self.leader.waiting.of)
 
     def silent(self, heard: set[str]) -> Iterable[str]:
         return [peer for peer in self.peers if peer not in heard]
@@ -259,11 +279,15 @@ class Replica:
         return Learn(self.acceptor.known.ranges())
 
     def propose_ok(self, request: Envelope, skipped: bool, value: Value) -> Envelope:
-        ok = MultiPaxosProposeOk(request.body.msg_id, request.body.slot, skipped, True, value)
-        return self.answer(request, ok)
+        msg_id, slot, _ = request.body
+        return self.answer(request, MultiPaxosProposeOk(msg_id, slot, skipped, True, value))
+
+    def given_up(self, request: Envelope, code: int) -> Error:
+        return Error(request.body.msg_id, code, REASONS[code])
 
     def answer(self, m: Envelope, body: Body) -> Envelope:
         return Envelope(self.node, m.src, body)
 
     def send(self, out: Output, nodes: Iterable[str], body: Body) -> None:
-        out.extend(Envelope(self.node, node, body) for node in nodes)
+        for node in nodes:
+            out.append(Envelope(self.node, node, body))

@@ -32,11 +32,21 @@ class Slots:
         return at > 0 and slot <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:
-        for low, high in zip(self._lows, self._highs, strict=True):
-            yield from range(low, high + 1)
+        return self.from_(0)
+
+    def from_(self, least: int) -> Iterator[int]:
+        """The slots of the set from this one on."""
+        at = bisect_left(self._highs, least)
+        for low, high in zip(self._lows[at:], self._highs[at:], strict=True):
+            yield from range(max(low, least), high + 1)
 
     def add(self, slot: int) -> None:
-        self._cover(slot, slot)
+        highs = self._highs
+        if highs and slot == highs[-1] + 1:
+            # As a log mostly grows.
+            highs[-1] = slot
+        else:
+            self._cover(slot, slot)
 
     def update(self, other: Slots) -> None:
         for low, high in other.ranges():

@@ -6,7 +6,9 @@ and whom it tells about what does not pass, belongs elsewhere.
 from __future__ import annotations
 
 import json
+import json.encoder
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .members import Members
@@ -34,7 +36,7 @@ from .messages import (
 from .slots import Ranges
 
 NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 10, 11, 12
-"""Maelstrom's error codes, all of them definite: nothing has happened and nothing will."""
+"""Maelstrom's error codes for refusals, all definite: nothing has happened and nothing will."""
 
 END = 2 ** 63
 """The least number that is too large for a slot or a ballot."""
@@ -50,7 +52,11 @@ def no_constant(name: str) -> Json:
 
 
 encode = json.JSONEncoder(allow_nan=False).encode
-decode = json.JSONDecoder(parse_constant=no_constant).decode
+quote = json.encoder.encode_basestring_ascii
+scan = json.JSONDecoder(parse_constant=no_constant).scan_once
+
+named = lru_cache(maxsize=10_000)(quote)
+"""The JSON text of a node's or client's name."""
 
 
 class Dropped(Exception):
@@ -68,21 +74,28 @@ class Refused(Exception):
 # Reading.
 
 def read(text: str) -> Json:
-    """The JSON value of a line: an envelope as an object, or an event as a string."""
+    """The JSON value of a line without white space around it: an envelope as an object, or an
+    event as a string."""
     try:
-        line = decode(text)
+        line, end = scan(text, 0)
     except RecursionError:
         raise Dropped("it is nested too deep to be read") from None
+    except StopIteration as error:
+        raise Dropped(f"it is not JSON from character {error.value} on") from None
     except ValueError as error:
         raise Dropped(f"it is not JSON: {error}") from None
-    if isinstance(line, str):
+    if end != len(text):
+        raise Dropped(f"it is not JSON from character {end} on")
+    if type(line) is str:
         return line
-    if not isinstance(line, dict):
+    if type(line) is not dict:
         raise Dropped("it is not an object")
-    for key, kind, what in ("src", str, "a string"), ("dest", str, "a string"), \
-                           ("body", dict, "an object"):
-        if not isinstance(line.get(key), kind):
-            raise Dropped(f"its {key} is not {what}")
+    if type(line.get("src")) is not str:
+        raise Dropped("its src is not a string")
+    if type(line.get("dest")) is not str:
+        raise Dropped("its dest is not a string")
+    if type(line.get("body")) is not dict:
+        raise Dropped("its body is not an object")
     if "in_reply_to" in line["body"]:
         raise Dropped("it is a reply that nobody asked for")
     return line
@@ -96,7 +109,7 @@ def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Env
     if kind in REQUESTS:
         if src in members:
             raise Refused(MALFORMED, f"{kind} is for clients")
-        if not answerable(src, body, members):
+        if type(body.get("msg_id")) is not int:
             raise Refused(MALFORMED, "msg_id is not an integer")
         return Envelope(src, dest, REQUESTS[kind](body))
     if kind not in BETWEEN_NODES:
@@ -135,7 +148,8 @@ def multi_paxos_propose(body: dict[str, Json]) -> MultiPaxosPropose:
 
 
 def multi_paxos_log(body: dict[str, Json]) -> MultiPaxosLog:
-    return MultiPaxosLog(body["msg_id"])
+    limit = natural(body, "limit") if "limit" in body else None
+    return MultiPaxosLog(body["msg_id"], natural(body, "from") if "from" in body else 0, limit)
 
 
 def prepare(body: dict[str, Json]) -> Prepare:
@@ -195,6 +209,14 @@ BETWEEN_NODES: dict[str, Parser] = {
 }
 
 
+TAKEN: dict[str, type] = {
+    "multi_paxos_propose": MultiPaxosPropose, "multi_paxos_log": MultiPaxosLog,
+    "prepare": Prepare, "promise": Promise, "accept": Accept, "accepted": Accepted,
+    "rejected": Rejected, "decided": Decided, "learn": Learn, "learned": Learned,
+}
+"""The messages that the protocol takes, by their type."""
+
+
 # The parts of a body.
 
 def natural(body: dict[str, Json], key: str, least: int = 0) -> int:
@@ -207,6 +229,8 @@ def natural(body: dict[str, Json], key: str, least: int = 0) -> int:
 
 def value_of(body: dict[str, Json]) -> Value:
     value = body["value"]
+    if type(value) is str:
+        return quote(value)
     if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
         raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}")
     try:
@@ -260,12 +284,14 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 
 # Writing.  A value's text is spliced in as it is, so it is encoded once and never misread.
 
-def write(envelope: Envelope, msg_id: int | None) -> str:
-    """The line of a message, without its end; `msg_id` numbers the messages to clients."""
-    src, dest, body = envelope
-    last = "" if msg_id is None else f', "msg_id": {msg_id}'
-    text = WRITERS[type(body)](body)
-    return f'{{"src": {encode(src)}, "dest": {encode(dest)}, "body": {{"type": {text}{last}}}}}'
+def text(body: Body) -> str:
+    """The fields of a body."""
+    return WRITERS[type(body)](body)
+
+
+def line(src: str, dest: str, fields: str) -> str:
+    """The line of a message with these fields in its body, without its end."""
+    return f'{{"src": {named(src)}, "dest": {named(dest)}, "body": {{"type": {fields}}}}}'
 
 
 def text_of_ranges(known: Ranges) -> str:

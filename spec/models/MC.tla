@@ -28,6 +28,10 @@ Ask(client, n, id, slot, v) ==
 AskLog(client, n, id) ==
     Message(client, n, [type |-> "multi_paxos_log", msg_id |-> id])
 
+AskPart(client, n, id, from, limit) ==
+    Message(client, n, [type |-> "multi_paxos_log", msg_id |-> id,
+                        from |-> from, limit |-> limit])
+
 Lone == {Ask("c1", "n1", 1, 1, "v1")}
 Rival == Ask("c2", "n2", 1, 1, "v2")
 
@@ -44,7 +48,8 @@ Commands == Lone \cup {Ask("c2", "n2", 1, 2, "v2")}       \* two nodes, a slot e
 Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
 
 Logs(nodes) == {AskLog("c3", n, 1) : n \in nodes}
-ClashLog == Clash \cup {Ask("c1", "n1", 2, 2, "v1")} \cup Logs({"n1"})
+Parts(n) == {AskPart("c3", n, 2, 0, 1), AskPart("c3", n, 3, 2, 2)}
+ClashLog == Clash \cup {Ask("c1", "n1", 2, 2, "v1")} \cup Logs({"n1"}) \cup Parts("n1")
 RivalsLog == Rivals \cup Logs({"n1", "n2"})
 
 -----------------------------------------------------------------------------

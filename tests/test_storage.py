@@ -1,0 +1,255 @@
+"""The directory of a node: what survives, what is refused, and that nothing is said too soon.
+
+Real files and real processes; kills at random moments are for the campaigns.
+"""
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from multipaxos.members import Members
+from multipaxos.messages import Vote
+from multipaxos.node import Node
+from multipaxos.replica import Replica
+from multipaxos.storage import FILE, Journal, Storage, StorageError
+from running import ROOT, init, request, run
+
+ACCEPT = b'{"src": "n2", "dest": "n1", "body": ' \
+         b'{"type": "accept", "ballot": 5, "slot": 7, "value": "v"}}'
+CLUSTER = ("n1", ("n1", "n2", "n3"))
+
+
+def opened(folder: Path) -> Storage:
+    storage = Storage(folder)
+    storage.claim(*CLUSTER)
+    return storage
+
+
+def reopened(storage: Storage) -> Storage:
+    storage.close()
+    return Storage(storage.path.parent)
+
+
+def state(journal: Journal) -> tuple:
+    return journal.promised, journal.accepted, journal.decided, journal.known.ranges()
+
+
+def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "a" / "n1")
+    journal = storage.acceptor
+    journal.promise(5)
+    journal.vote(5, 7, '"v"')
+    journal.vote(2, 8, '"w"')
+    storage.commit()
+    journal.vote(5, 8, '"x"')
+    journal.decide(7, '"v"')
+    journal.decide(2 ** 63 - 1, "null")
+    journal.vote(5, 9, "1")
+    journal.decide(9, "1")
+    storage.commit(123)
+    storage = reopened(storage)
+    assert state(storage.acceptor) == state(journal)
+    assert storage.acceptor.accepted == {8: Vote(5, '"x"')}
+    assert (storage.cluster, storage.logged) == (CLUSTER, 123)
+
+
+def test_what_was_not_committed_is_not(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.acceptor.promise(1)
+    storage.commit()
+    storage.acceptor.promise(4)
+    storage.acceptor.vote(4, 1, "1")
+    storage = reopened(storage)
+    assert state(storage.acceptor) == (1, {}, {}, ())
+
+
+def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init("n1").encode()])
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    node.turn([request(slot, "multi_paxos_propose", slot=slot, value=slot).encode()
+               for slot in range(100)])
+    assert [one for one in statements if one in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
+    assert len([one for one in statements if "INTO decided" in one]) == 100
+    node.turn([request(1, "multi_paxos_log").encode()])
+    assert statements.count("COMMIT") == 1
+
+
+def test_what_cannot_be_saved_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    storage._db.execute("PRAGMA max_page_count = 1")
+    large = ACCEPT.replace(b'"v"', b'"' + 100_000 * b"v" + b'"')
+    with pytest.raises(StorageError, match="full; make room"):
+        node.turn([large])
+    again = reopened(storage)
+    assert state(again.acceptor) == (0, {}, {}, ())
+
+
+def test_the_disk_comes_before_the_output(tmp_path: Path) -> None:
+    """What another reader finds in the file when the output is there."""
+    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(tmp_path)], cwd=ROOT,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+        node.stdin.write(init(*CLUSTER[1]).encode() + ACCEPT + b"\n")
+        node.stdin.flush()
+        while b"accepted" not in node.stdout.readline():
+            pass
+        node.kill()
+    storage = Storage(tmp_path)
+    assert (storage.acceptor.promised, storage.acceptor.accepted) == (5, {7: Vote(5, '"v"')})
+
+
+def test_a_restarted_node_goes_on_as_if_it_had_been_slow(tmp_path: Path) -> None:
+    def started(*lines: bytes) -> list[dict]:
+        done = run(init(*CLUSTER[1]).encode() + b"\n".join(lines), "--data", str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, b"")
+        return [json.loads(line)["body"] for line in done.stdout.splitlines()][1:]
+
+    assert started(ACCEPT)[0]["type"] == "accepted"
+    prepare = b'{"src": "n3", "dest": "n1", "body": {"type": "prepare", "ballot": 3, "known": []}}'
+    assert started(prepare) == [{"type": "rejected", "promised": 5}]
+    higher = prepare.replace(b"3, ", b"6, ")
+    assert started(higher)[0]["accepted"] == [{"slot": 7, "ballot": 5, "value": "v"}]
+
+
+# What is refused.
+
+def refused(data: Path, given: str = "", *options: str) -> str:
+    """What a node says that cannot go on; nothing is printed then."""
+    done = run(given, "--data", str(data), *options)
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in told
+    assert told.startswith("the node cannot go on: ") and told.count("\n") == 1
+    return told
+
+
+def test_two_nodes_in_one_directory(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    assert "each needs its own" in refused(tmp_path)
+    storage.acceptor.promise(2)
+    storage.commit()
+    assert reopened(storage).acceptor.promised == 2
+
+
+@pytest.mark.parametrize("other", [init("n1", "n2"), init(*CLUSTER[1], node="n2")])
+def test_the_directory_of_another(tmp_path: Path, other: str) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage.close()
+    assert "data of n1 in n1, n2, n3, not" in refused(tmp_path, other)
+    assert Storage(tmp_path).cluster == CLUSTER
+
+
+@pytest.mark.parametrize("harm, told", [
+    ("PRAGMA user_version = 2", "newer version"),
+    ("PRAGMA application_id = 1", "another program's"),
+    ("DROP TABLE decided", "no such table"),
+])
+def test_a_file_of_another_kind(tmp_path: Path, harm: str, told: str) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage.close()
+    database = sqlite3.connect(storage.path)
+    database.execute(harm)
+    database.close()
+    assert told in refused(tmp_path)
+
+
+def test_a_corrupt_file(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    for slot in range(2000):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    storage.close()
+    content = bytearray(storage.path.read_bytes())
+    for harmed in (b"no database at all" * 500, content[:5000],
+                   content[:8192] + bytes(8192) + content[16384:]):
+        storage.path.write_bytes(harmed)
+        assert "leave this node out" in refused(tmp_path)
+        assert storage.path.read_bytes() == harmed
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "needs a directory" in refused(tmp_path / "file" / "n1")
+    (tmp_path / "n1" / FILE).mkdir(parents=True)
+    assert "unable to open" in refused(tmp_path / "n1")
+
+
+# The message log of many lives.
+
+def records(log: Path) -> list[str]:
+    return [json.loads(line)["action"] for line in log.read_text().splitlines()]
+
+
+def life(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
+    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(tmp_path / "n1"),
+                           "--log", str(tmp_path / "log")], cwd=ROOT,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+        node.stdin.write(b"\n".join([init(*CLUSTER[1]).encode().rstrip(), *lines, b""]))
+        node.stdin.flush()
+        for _ in range(1 + len(lines)):
+            node.stdout.readline()
+        node.send_signal(end)
+
+
+def test_the_log_goes_on_over_lives(tmp_path: Path) -> None:
+    life(tmp_path, ACCEPT)
+    life(tmp_path, end=signal.SIGTERM)
+    life(tmp_path, ACCEPT)
+    again = ["Crash", "Restart", "Init"]
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", *again, *again, "ReceiveAccept"]
+
+
+def test_what_was_not_committed_is_cut_from_the_log(tmp_path: Path) -> None:
+    life(tmp_path, ACCEPT)
+    with (tmp_path / "log").open("a") as log:
+        log.write('{"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}\n{"no')
+    life(tmp_path)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
+
+
+def test_the_log_of_another_life(tmp_path: Path) -> None:
+    life(tmp_path, ACCEPT)
+    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "other"))
+    assert "is not the log that goes with" in told
+
+
+# An infinite log.
+
+def test_a_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    for slot in range(100_000):
+        storage.acceptor.decide(slot, "0")
+    storage.commit()
+    node = Node(storage=reopened(storage))
+    node.turn([init(*CLUSTER[1]).encode()])
+    asked = request(2, "multi_paxos_propose", slot=10 ** 6, value="v")
+    prepare = json.loads(node.turn([asked.encode()]).splitlines()[0])
+    assert prepare["body"]["known"] == [[0, 99_999]]
+    part = request(3, "multi_paxos_log", **{"from": 99_998, "limit": 5})
+    log = json.loads(node.turn([part.encode()]))["body"]["log"]
+    assert [entry["slot"] for entry in log] == [99_998, 99_999]
+
+
+def test_a_node_that_was_away_for_100_000_slots_catches_up() -> None:
+    members = Members(CLUSTER[1])
+    here, away = (Replica(node, members, 1000) for node in ("n1", "n3"))
+    for slot in range(100_000):
+        here.acceptor.decide(slot, str(slot))
+    [ask] = [m for m in away.inquire() if m.dest == "n1"]
+    for _ in range(100):
+        [told] = here.receive_learn(ask)
+        assert len(told.body.decided) == 1000
+        asks_on = away.receive_learned(told)
+        ask = asks_on[0] if asks_on else None
+    assert ask is None and away.acceptor.known.ranges() == ((0, 99_999),)
