@@ -17,6 +17,8 @@ import click
 from . import checking, logs, report, searching, tlc
 from . import distributed as distributing
 from . import generate as generating
+from . import history as histories
+from . import judge as judging
 from . import models as manifest
 from . import record as recording
 from . import replay as replaying
@@ -245,6 +247,26 @@ def validate(log: tuple[Path, ...], batch: int) -> None:
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
     report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
     sys.exit(1 if bad else 0)
+
+
+@example("judge --settled out/endure/history.ndjson")
+@click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--settled", is_flag=True,
+              help="The history ends in peace: each node's last whole log must tell everything "
+                   "that was ever told to be decided.")  # fmt: skip
+def judge(history: tuple[Path, ...], settled: bool) -> None:
+    """Judge what clients saw: agreement, validity, durability, and that errors told the truth.
+
+    HISTORY is a file, or a folder of *.ndjson files: questions and answers in the order in which
+    one observer saw them.
+    """
+    read = [histories.read(path) for path in logs.find(history)]
+    found = [finding for each in read for finding in judging.judge(each, settled)]
+    for finding in found[:5]:
+        report.out.print(report.finding(finding), markup=False, soft_wrap=True)
+    entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
+    report.out.print(f"{entries}, {len(found):,} findings")
+    sys.exit(1 if found else 0)
 
 
 @example("check --seed 7")

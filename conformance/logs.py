@@ -7,12 +7,12 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .schema import SchemaError, check_record, is_refusal
+from .schema import check_record, is_refusal
 
 
 class LogError(Exception):
@@ -46,23 +46,32 @@ class Record:
 
 def read(path: Path) -> list[Record]:
     """All records of a log file; raises `LogError` for the first line that is none."""
+    return [
+        Record(record["node"], record["input"], record["output"], path, line)
+        for line, record in lines(path, "log", "log record", check_record)
+    ]
+
+
+def lines(
+    path: Path, whole: str, part: str, check: Callable[[Any], None]
+) -> Iterator[tuple[int, Any]]:
+    """What stands in each line of an NDJSON file, with its number; `check` raises what is wrong.
+
+    `whole` and `part` are what people call the file and a line of it.
+    """
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LogError(f"{path}: {error}") from None
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if not lines:
-        raise LogError(f"{path}: the log is empty, so it shows nothing")
-    return [_record(path, number, line) for number, line in enumerate(lines, 1)]
-
-
-def _record(path: Path, number: int, line: str) -> Record:
-    try:
-        record = json.loads(line)
-        check_record(record)
-    except (ValueError, RecursionError, SchemaError) as error:
-        raise LogError(f"{path}:{number}: not a log record: {error}") from None
-    return Record(record["node"], record["input"], record["output"], path, number)
+    if not text:
+        raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        try:
+            found = json.loads(line)
+            check(found)
+        except (ValueError, RecursionError) as error:
+            raise LogError(f"{path}:{number}: not a {part}: {error}") from None
+        yield number, found
 
 
 def find(places: Iterable[Path]) -> list[Path]:

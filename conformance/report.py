@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .replay import Difference
-from .verdict import Rejection
+from .verdict import Finding, Rejection
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -27,6 +27,9 @@ QUIET_SECONDS = 20
 
 # Wide enough for every table here.
 WIDEST = 140
+
+# An answer may tell a log of thousands of slots; the file has the rest.
+LONGEST_ENTRY = 300
 
 
 class Line:
@@ -101,6 +104,17 @@ def rejection(found: Rejection) -> str:
         lines += _beside(found.allowed, found.record.output)
     else:
         lines += [f"  found:    {json.dumps(message)}" for message in found.record.output]
+    return "\n".join(lines)
+
+
+def finding(found: Finding) -> str:
+    """An entry of a history that is wrong, and what it contradicts."""
+    entries = [each for each in (found.other, found.entry) if each is not None]
+    lines = [f"{found.entry.place}: {found.reason} ({found.rule})"]
+    for entry in sorted(entries, key=lambda each: each.line):
+        text = json.dumps(entry.message)
+        shown = text if len(text) <= LONGEST_ENTRY else f"{text[:LONGEST_ENTRY]} ..."
+        lines.append(f"  line {entry.line}, {entry.kind}: {shown}")
     return "\n".join(lines)
 
 

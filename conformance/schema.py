@@ -1,4 +1,4 @@
-"""Holds messages and records of a log against the schemas, and says where one differs.
+"""Holds messages, records of logs and entries of histories against the schemas.
 
 What is well formed is told here and in schemas/.  Whether it was right to send it is not: that is
 for the specification to say.
@@ -33,6 +33,11 @@ def check_record(record: Any) -> None:
     check(record, "urn:multipaxos:schema:record")
     if is_refusal(record):
         _check_refusal(record)
+
+
+def check_entry(entry: Any) -> None:
+    """Raises SchemaError unless this is a well-formed entry of a history."""
+    check(entry, "urn:multipaxos:schema:history")
 
 
 def check_sent(message: Any) -> None:
@@ -76,7 +81,7 @@ def fields(kind: str) -> tuple[str, ...]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The text of a schema: of "messages" or of "record"."""
+    """The text of a schema: of "messages", of "record" or of "history"."""
     path = files("conformance").joinpath("schemas", f"{name}.schema.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -183,7 +188,7 @@ _Checker = extend(
 
 @cache
 def _validator(reference: str) -> Validator:
-    registry = Registry().with_resources(map(_resource, ("messages", "record"))).crawl()
+    registry = Registry().with_resources(map(_resource, ("messages", "record", "history"))).crawl()
     return _Checker({"$ref": reference}, registry=registry)
 
 

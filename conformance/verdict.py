@@ -1,10 +1,11 @@
-"""What a judge of logs says: nothing here judges."""
+"""What the judges of logs and of histories say: nothing here judges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from .history import Entry
 from .logs import Record
 
 Json = Any
@@ -30,3 +31,13 @@ class Verdict:
 
     records: int
     rejections: list[Rejection]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An entry of a history that cannot be right, and the other one that it contradicts, if any."""
+
+    rule: str
+    entry: Entry
+    other: Entry | None
+    reason: str

@@ -14,11 +14,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"
+HISTORIES = FIXTURES / "histories"
 NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "check"),
+    *("validate", "judge", "check"),
 ]
 
 
@@ -73,6 +74,19 @@ def test_validate_names_the_bad_record_and_what_was_allowed() -> None:
     assert done.returncode == 1
     assert f"{BAD}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
+
+
+def test_judge_agrees() -> None:
+    done = conformance("judge", "--settled", HISTORIES / "duel-ok.ndjson")
+    assert done.returncode == 0 and "0 findings" in done.stdout
+
+
+def test_judge_shows_the_entry_and_what_it_contradicts() -> None:
+    bad = HISTORIES / "duel-bad.ndjson"
+    done = conformance("judge", bad)
+    assert done.returncode == 1 and "1 findings" in done.stdout
+    assert f"{bad}:4: slot 1 holds" in done.stdout
+    assert "line 3, answer: " in done.stdout and "line 4, answer: " in done.stdout
 
 
 def bad_line() -> int:
@@ -154,11 +168,16 @@ def test_a_missing_log() -> None:
     not_run(conformance("validate", "no/such.ndjson"), "no/such.ndjson")
 
 
+def test_a_log_is_no_history() -> None:
+    not_run(conformance("judge", OK), f"{OK}:1: not a history entry")
+
+
 def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ndjson"
     empty.touch()
     not_run(conformance("validate", empty), "the log is empty")
     not_run(conformance("replay", empty, "--", *REPLAYED), "the log is empty")
+    not_run(conformance("judge", empty), "the history is empty")
 
 
 def test_an_empty_folder_shows_nothing(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from conformance.schema import (
 )
 
 SPEC = Path(__file__).parent.parent.joinpath("spec", "MultiPaxos.tla").read_text("utf-8")
-SCHEMAS = {name: load(name) for name in ("messages", "record")}
+SCHEMAS = {name: load(name) for name in ("messages", "record", "history")}
 MESSAGES = SCHEMAS["messages"]["$defs"]
 
 REQUESTS = {
