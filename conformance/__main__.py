@@ -95,6 +95,11 @@ seconds = click.option(
     "--timeout-seconds", default=30.0, show_default=True, help="How long a node may be silent."
 )
 
+batches = click.option(
+    "--batch", default=1000, show_default=True, type=click.IntRange(1),
+    help="The nodes' --batch: the most decisions in one `learned`.",
+)  # fmt: skip
+
 
 @example("models single sometimes-inherits")
 @click.argument("name", nargs=-1)
@@ -231,8 +236,7 @@ def record(
 
 @example("validate out/run")
 @places
-@click.option("--batch", default=1000, show_default=True, type=click.IntRange(1),
-              help="The nodes' --batch: the most decisions in one `learned`.")  # fmt: skip
+@batches
 def validate(log: tuple[Path, ...], batch: int) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
@@ -267,6 +271,36 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.out.print(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
+
+
+@example("endure -o out/endure --nodes 5 --kills 500 --seconds 900 --seed 7")
+@folder
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--kills", default=20, show_default=True, type=click.IntRange(1),
+              help="The faults end with so many kills,")  # fmt: skip
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(0),
+              help="or after so long.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True,
+              help="The same seed is the same schedule of faults.")  # fmt: skip
+@click.option("--records", default=100_000, show_default=True, type=click.IntRange(0),
+              help="Let TLC judge the nodes' logs up to so many records.")  # fmt: skip
+@batches
+@click.pass_obj
+def endure(
+    command: tuple[str, ...], output: Path, nodes: int, kills: int, seconds: float, seed: int,
+    records: int, batch: int,
+) -> None:  # fmt: skip
+    """Have real processes killed, stopped and cut off while clients duel; judge what came of it.
+
+    The nodes run in real time, each on a directory of its own; --data, --log and --seed are added
+    to their COMMAND, which may follow after --; without one, it is this project's own. What clients
+    saw is left in history.ndjson, what each node logged beside it.
+    """
+    agrees = checking.endure(
+        output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
+        batch=batch, records=records,
+    )  # fmt: skip
+    sys.exit(0 if agrees else 1)
 
 
 @example("check --seed 7")

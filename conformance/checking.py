@@ -5,6 +5,7 @@ Puts the rooms together and shows what they found; what agreement means is decid
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
@@ -12,12 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import endure as enduring
 from . import generate as generating
+from . import judge as judging
 from . import logs, report, searching
 from . import models as manifest
 from . import record as recording
 from . import replay as replaying
 from . import validate as validating
+from .endure import Endured
 from .generate import Generated
 from .jobs import at_once
 from .models import Model
@@ -25,6 +29,9 @@ from .replay import Replayed
 from .verdict import Verdict
 
 NODE = (sys.executable, str(manifest.ROOT / "impl" / "main.py"))
+
+# So impatient that it gives requests up even where all is bad for moments only.
+IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 
 # The standard runs of real processes: nodes and requests.  Those of random models: runs, steps.
 CLUSTERS = ((3, 200), (5, 200))
@@ -59,6 +66,71 @@ def validate(clusters: Sequence[Sequence[logs.Record]], batch: int) -> list[Verd
     """Judges logs, with a line that tells how far it is."""
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
         return validating.validate(clusters, batch, on_progress=line.tell)
+
+
+def endure(
+    output: Path, command: Sequence[str], *, nodes: int, kills: int, seconds: float, seed: int,
+    batch: int, records: int,
+) -> bool:  # fmt: skip
+    """Has a cluster endure a faulty world, has it judged and shows it; True if all agrees."""
+    again = (
+        f"python -m conformance endure -o {shlex.quote(str(output))}-again --nodes {nodes} "
+        f"--kills {kills} --seconds {seconds:g} --seed {seed} -- {shlex.join(command)}"
+    )
+    agrees = False
+    try:
+        with report.Line(f"{nodes} nodes, seed {seed}") as line:
+            endured = enduring.endure(
+                output, command, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
+                on_progress=line.tell,
+            )  # fmt: skip
+        rows = [*_happened(endured), *_judged(endured, batch, records)]
+        report.table(f"{nodes} nodes, seed {seed}", ("what", "figure", "agrees"), rows)
+        agrees = all(row[-1] is not False for row in rows)
+    finally:
+        if not agrees:
+            report.err.print(f"the same faults again (seed {seed}), though time is never the same:")
+            report.err.print(f"  {again}", markup=False, soft_wrap=True)
+    return agrees
+
+
+def _happened(endured: Endured) -> list[Any]:
+    """What a faulty world was like; a run in which little happened shows little."""
+
+    def told(*what: str) -> str:
+        return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
+
+    left = sum(status == 0 for status in endured.statuses.values())
+    peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
+    return [
+        ("nodes", told("kills", "restarts", "pauses"), ""),
+        ("network", told("partitions", "delivered", "late", "repeated"), ""),
+        ("", told("lost", "cut off", "met nobody"), ""),
+        ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
+        ("answers", told("acknowledged", "logs told"), endured.happened["acknowledged"] > 0),
+        ("in peace every node decides and knows all", peace, endured.settled is not None),
+        ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
+    ]
+
+
+def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
+    """What the judges say of what clients saw, and of what the nodes logged."""
+    found = judging.judge(endured.history, settled=True)
+    for finding in found[:5]:
+        report.out.print(report.finding(finding), markup=False, soft_wrap=True)
+    lost = sum(finding.rule in ("durability", "peace") for finding in found)
+    rows = [
+        ("acknowledged decisions lost", f"{lost:,}", lost == 0),
+        ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
+    ]
+    cluster = [record for path in endured.logs for record in logs.read(path)]
+    if len(cluster) > records:
+        return [*rows, ("records not judged, for they are too many", f"{len(cluster):,}", "")]
+    [verdict] = validate([cluster], batch)
+    for rejection in verdict.rejections[:5]:
+        report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
+    return [*rows, ("what the specification says", rejected, not verdict.rejections)]
 
 
 def check(output: Path, seed: int, command: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "check"),
+    *("validate", "judge", "endure", "check"),
 ]
 
 
@@ -102,6 +102,14 @@ def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
     assert conformance("validate", tmp_path).returncode == 0
 
 
+def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
+    done = conformance("endure", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 kills" in done.stdout and "records not judged" in done.stdout
+    assert conformance("judge", "--settled", tmp_path / "history.ndjson").returncode == 0
+    not_run(conformance("endure", "-o", tmp_path), "there are logs in it already")
+
+
 def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
     done = conformance("models", "single", "sometimes-inherits")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -132,7 +140,8 @@ def not_run(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_no_such_command() -> None:
     not_run(conformance("replay", OK, "--", "no-such-node"), "no-such-node", "no such command")
-    not_run(conformance("record", "-o", "out/none", "--", "no-such-node"), "no such command")
+    for verb in ("record", "endure"):
+        not_run(conformance(verb, "-o", "out/none", "--", "no-such-node"), "no such command")
 
 
 def test_no_command_at_all() -> None:

@@ -1,0 +1,92 @@
+"""A node that is careless with what must survive a kill, or with how a process behaves.
+
+    python tests/careless_node.py BUG [options of the node]
+
+Its protocol is the right one, and it tells its process id on standard error; `broken_node.py` has
+the bugs of the protocol.  How carelessness is caught is not told here.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
+
+from multipaxos import process
+from multipaxos.node import Node
+from multipaxos.storage import FILE, Storage
+
+
+def none(data: Path) -> None:
+    """Not careless at all."""
+
+
+def forgets(data: Path) -> None:
+    """It begins anew at every start."""
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def forgets_votes(data: Path) -> None:
+    """It comes back with its decisions, and without its votes and promises."""
+    if (data / FILE).exists():
+        with closing(sqlite3.connect(data / FILE)) as db, db:
+            db.execute("UPDATE node SET promised = 0")
+            db.execute("DELETE FROM accepted")
+
+
+def answers_first(data: Path) -> None:
+    """It says what it has done at once, and writes down now and then."""
+    commit, turns = Storage.commit, 0
+
+    def commit_sometimes(storage: Storage, logged: int = 0) -> None:
+        nonlocal turns
+        turns += 1
+        if turns % 10 == 0:
+            commit(storage, logged)
+    Storage.commit = commit_sometimes
+
+
+def leaves(data: Path) -> None:
+    """It ends by itself, with a reason and a status."""
+    after(20, lambda: sys.exit("enough"))
+
+
+def mumbles(data: Path) -> None:
+    """It says what is no message."""
+    after(20, lambda: print("{}", flush=True))
+
+
+def after(turns: int, act: object) -> None:
+    turn, left = Node.turn, turns
+
+    def counted(node: Node, *given: object) -> bytes:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            act()
+        return turn(node, *given)
+    Node.turn = counted
+
+
+def stays(data: Path) -> None:
+    """It does not leave when it is asked to."""
+    process.Signals.take = lambda *_: None
+
+
+BUGS = {bug.__name__.replace("_", "-"): bug
+        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, stays)}
+
+
+def main() -> int:
+    bug, *options = sys.argv[1:]
+    print(f"pid {os.getpid()}", file=sys.stderr, flush=True)
+    BUGS[bug](process.command_line().parse_args(options).data)
+    return process.main(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
