@@ -98,6 +98,7 @@ class Life:
     def close(self) -> None:
         """Makes sure that nothing of it is left."""
         self.kill()
+        self.over = True
         for stream in (self._process.stdin, self._process.stdout):
             stream.close()  # type: ignore[union-attr]
 

@@ -259,7 +259,10 @@ def test_what_clients_cannot_see_is_found_in_the_logs(bug: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("bug", "reason"),
-    [("leaves", r"n\d left by itself: 1\n.*enough"), ("mumbles", r"n\d said b'{}': .*src")],
+    [
+        ("leaves", r"n\d left by itself, with status 1\n.*enough"),
+        ("mumbles", r"n\d said b'{}': .*src"),
+    ],
 )
 def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=f"(?s){reason}"):

@@ -1,0 +1,96 @@
+"""The nodes of a faulty world: each has a directory, a log and at most one life at a time.
+
+Lines become messages here, or trouble.  When a node lives and dies, and what becomes of what it
+says, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .cluster import NodeError
+from .life import Life
+from .schema import check_sent
+
+Json = Any
+
+
+class Nodes:
+    """The nodes of a cluster, by their names; `lives` has those that live."""
+
+    def __init__(self, folder: Path, command: Sequence[str], members: Sequence[str]) -> None:
+        self.members = list(members)
+        self.lives: dict[str, Life] = {}
+        self._folder = folder
+        self._command = command
+
+    def log(self, node: str) -> Path:
+        return self._folder / f"{node}.ndjson"
+
+    def logged(self, node: str) -> int:
+        """How many bytes its log has."""
+        log = self.log(node)
+        return log.stat().st_size if log.exists() else 0
+
+    def start(self, node: str, seed: int) -> None:
+        """Begins a life, on whatever the one before has left."""
+        data, log = self._folder / f"{node}.data", self.log(node)
+        options = ("--data", str(data), "--log", str(log), "--seed", str(seed))
+        self.lives[node] = Life([*self._command, *options], self._errors(node))
+
+    def give(self, node: str, message: Json) -> None:
+        self.lives[node].give(json.dumps(message).encode())
+
+    def kill(self, node: str) -> list[Json]:
+        """Ends a life; what the node said before had left it."""
+        lines = self.lives[node].kill()
+        self.lives.pop(node).close()
+        return self._read(node, lines)
+
+    def listen(self, seconds: float, leaving: bool) -> list[Json]:
+        """What nodes say within this time; puts in what they have not taken yet.
+
+        Raises `NodeError` for one that says what is no message, or is gone and not `leaving`.
+        """
+        sources = {life.source: node for node, life in self.lives.items() if not life.over}
+        sinks = {life.sink: life for life in self.lives.values() if life.unsent}
+        readable, writable, _ = select.select([*sources], [*sinks], [], seconds)
+        for sink in writable:
+            sinks[sink].push()
+        said: list[Json] = []
+        for node in (sources[source] for source in readable):
+            life = self.lives[node]
+            said += self._read(node, life.hear())
+            if life.over and not leaving:
+                raise self.trouble(node, f"left by itself, with status {life.status(1)}")
+        return said
+
+    def _read(self, node: str, lines: list[bytes]) -> list[Json]:
+        return [self._message(node, line) for line in lines]
+
+    def _message(self, node: str, line: bytes) -> Json:
+        try:
+            message = json.loads(line)
+            check_sent(message)
+        except (ValueError, RecursionError) as error:
+            raise self.trouble(node, f"said {line[:80]!r}: {error}") from None
+        # Only replies have a number, and only they are for clients.
+        if (message["dest"] in self.members) == ("msg_id" in message["body"]):
+            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}")
+        return message
+
+    def trouble(self, node: str, what: str) -> NodeError:
+        last = self._errors(node).read_text("utf-8", "replace").strip().splitlines()[-3:]
+        return NodeError(f"node {node} {what}" + "".join(f"\n  {line}" for line in last))
+
+    def _errors(self, node: str) -> Path:
+        return self._folder / f"{node}.stderr"
+
+    def close(self) -> None:
+        """Makes sure that nothing of any node is left."""
+        for life in self.lives.values():
+            life.close()
