@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from . import checking, logs, report, searching, tlc
+from . import bench as measuring
+from . import checking, load, logs, report, searching, tlc
 from . import distributed as distributing
 from . import generate as generating
 from . import history as histories
@@ -29,6 +30,7 @@ COULD_NOT_RUN = (
     OSError,
     CoverError,
     NodeError,
+    load.LoadError,
     logs.LogError,
     manifest.UnknownModel,
     replaying.CommandError,
@@ -314,6 +316,29 @@ def check(command: tuple[str, ...], output: Path, seed: int) -> None:
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     sys.exit(0 if checking.check(output, seed, command) else 1)
+
+
+@example("bench --repetitions 9 -- ./my-node")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out"), show_default=True,
+              help="Folder on the disk that is measured; nothing is left there.")  # fmt: skip
+@click.option("--repetitions", default=7, show_default=True, type=click.IntRange(1),
+              help="How often each figure is taken, in turn with the others.")  # fmt: skip
+@click.option("--requests", default=30_000, show_default=True, type=click.IntRange(1),
+              help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--without-pysyncobj", is_flag=True,
+              help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
+@click.pass_obj
+def bench(
+    command: tuple[str, ...], output: Path, repetitions: int, requests: int,
+    without_pysyncobj: bool,
+) -> None:  # fmt: skip
+    """Measure a node side by side with its peers; whether a target is reached fails nothing.
+
+    The node's COMMAND may follow after --; without one, it is this project's own.
+    """
+    node = command or checking.NODE
+    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
 
 
 if __name__ == "__main__":

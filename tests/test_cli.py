@@ -19,7 +19,7 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "endure", "check"),
+    *("validate", "judge", "endure", "check", "bench"),
 ]
 
 
