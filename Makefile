@@ -13,6 +13,9 @@ MODEL ?= closed
 MINUTES ?= 10
 SEED ?= 1
 
+# How often bench takes each figure.
+REPETITIONS ?= 7
+
 # One stamp for each PYTHON, so that asking for another one makes the environment anew.
 venv := .venv/made-by$(subst /,-,-$(PYTHON))
 python := .venv/bin/python
@@ -46,6 +49,10 @@ check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two wor
 test: $(venv) ## Run the tests.
 	@$(python) -m pytest
 
+.PHONY: bench
+bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.
+	@$(python) -m conformance bench --repetitions $(REPETITIONS)
+
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows in constraints.txt.
 	@$(PYTHON) -m venv --clear .venv-lock
@@ -68,4 +75,12 @@ $(venv): pyproject.toml constraints.txt
 	@{ $(install) setuptools && \
 	    $(install) --no-build-isolation --check-build-dependencies --editable '.[test]'; } \
 	    > .venv/install.log 2>&1 || { cat .venv/install.log >&2; exit 1; }
+	@touch $@
+
+# PySyncObj is there as source alone, and nothing but the benchmark needs it.  The wheel package
+# that its build asks for has become a part of setuptools.
+.venv/bench: $(venv)
+	@echo 'Adding PySyncObj to .venv (once) ...'
+	@$(install) --no-binary pysyncobj --no-build-isolation --editable '.[bench]' \
+	    > .venv/install-bench.log 2>&1 || { cat .venv/install-bench.log >&2; exit 1; }
 	@touch $@
