@@ -27,6 +27,7 @@ NODE, DURABLE = "node, in memory", "node, --data"
 LOOP, BATCHES = "parse-print-flush loop", "the loop, flushing once a batch"
 # PySyncObj writes its journal into a mapped file, and leaves it to the system when to sync it.
 PYSYNCOBJ, JOURNAL = "PySyncObj, in memory", "PySyncObj, journal not synced"
+INSIDE = "PySyncObj, in memory, no client"
 COMMITS = {size: f"SQLite alone, commits of {size}" for size in (1, 32, 256)}
 
 # What takes longer than streaming is done so many times less often, so that no run takes much
@@ -126,13 +127,14 @@ def contests(command: Sequence[str], requests: int, peer: bool) -> list[Contest]
     one_ahead = {
         NODE: partial(_cluster, memory, few["one ahead"], 1),
         DURABLE: partial(_cluster, durable, few["one synced"], 1),
-        PYSYNCOBJ: partial(_pysyncobj, peer, False, few["one ahead"], 1),
+        PYSYNCOBJ: partial(_pysyncobj, peer, "waiting", few["one ahead"], 1),
     }
     many_ahead = {
         NODE: partial(_cluster, memory, few["many ahead"], MANY),
-        PYSYNCOBJ: partial(_pysyncobj, peer, False, few["many ahead"], MANY),
+        PYSYNCOBJ: partial(_pysyncobj, peer, "ahead", few["many ahead"], MANY),
+        INSIDE: partial(_pysyncobj, peer, "inside", few["many ahead"], MANY),
         DURABLE: partial(_cluster, durable, few["many ahead"], MANY),
-        JOURNAL: partial(_pysyncobj, peer, True, few["many ahead"], MANY),
+        JOURNAL: partial(_pysyncobj, peer, "ahead", few["many ahead"], MANY, journal=True),
     }
     return [
         Contest("single node, streamed", streamed, (
@@ -141,9 +143,9 @@ def contests(command: Sequence[str], requests: int, peer: bool) -> list[Contest]
         Contest("single node, one request at a time", in_turn, (
             Row(NODE, LOOP, 0.95), Row(DURABLE, LOOP), Row(DURABLE, COMMITS[1]))),
         Contest("three processes, 1 outstanding", one_ahead, (
-            Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ, 1, above=True))),
+            Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ))),
         Contest(f"three processes, {MANY} outstanding", many_ahead, (
-            Row(NODE, PYSYNCOBJ, 2), Row(DURABLE, JOURNAL, 1, above=True))),
+            Row(NODE, PYSYNCOBJ, 2), Row(NODE, INSIDE), Row(DURABLE, JOURNAL, 1, above=True))),
     ]  # fmt: skip
 
 
@@ -218,7 +220,9 @@ def _sqlite(rows: int, size: int, folder: Path) -> float:
         return rows / _told(alone)
 
 
-def _pysyncobj(peer: bool, journal: bool, requests: int, window: int, folder: Path) -> float:
+def _pysyncobj(
+    peer: bool, client: str, requests: int, window: int, folder: Path, *, journal: bool = False
+) -> float:
     if not peer:
         raise Unmeasurable("PySyncObj was left out")
     ports = ",".join(map(str, _free_ports(len(MEMBERS))))
@@ -227,7 +231,7 @@ def _pysyncobj(peer: bool, journal: bool, requests: int, window: int, folder: Pa
         # The first one leads, so it is started when it finds the others there.
         *_, leader = [
             stack.enter_context(closing(Process(
-                [*PEERS, "pysyncobj", str(index), ports, str(window), str(requests), *kept],
+                [*PEERS, "pysyncobj", str(index), ports, client, str(window), str(requests), *kept],
                 LONGEST)))
             for index in (2, 1, 0)
         ]  # fmt: skip

@@ -55,10 +55,13 @@ def sqlite(folder: str, rows: str, size: str) -> None:
     connection.close()
 
 
-def pysyncobj(index: str, ports: str, window: str, requests: str, folder: str = "") -> None:
+def pysyncobj(
+    index: str, ports: str, client: str, window: str, requests: str, folder: str = ""
+) -> None:
     """One of three nodes on loopback; the first one leads, runs the load and prints the seconds.
 
-    With a folder it keeps its journal there.  It ends with its input.
+    `client` tells where the load comes from, see `CLIENTS`.  With a folder it keeps its journal
+    there.  It ends with its input.
     """
     nodes = [f"127.0.0.1:{port}" for port in ports.split(",")]
     store = _store(int(index), nodes, int(window), folder)
@@ -67,7 +70,7 @@ def pysyncobj(index: str, ports: str, window: str, requests: str, folder: str = 
         _put(store, ["warm up"])
         values = [f"set x={number}" for number in range(int(requests))]
         started = time.perf_counter()
-        (_put if int(window) == 1 else _put_ahead)(store, values, int(window))
+        CLIENTS[client](store, values, int(window))
         print(time.perf_counter() - started, flush=True)
     sys.stdin.read()
     # Its thread for the ticks is no daemon and must not keep the process.
@@ -117,9 +120,30 @@ def _put(store: Any, values: list[str], _: int = 1) -> None:
 
 
 def _put_ahead(store: Any, values: list[str], window: int) -> None:
-    """Puts with so many of them under way, each from the callback of an earlier one.
+    """Puts with so many of them under way, by a client that has a thread of its own."""
+    answers: list[tuple[Any, Any]] = []
+    free = threading.Semaphore(window)
 
-    A thread of its own for the client costs a third of the speed, with the locks in between.
+    def answered(result: Any, error: Any) -> None:
+        answers.append((result, error))
+        free.release()
+
+    for value in values:
+        _take(free)
+        store.put(value, callback=answered)
+    for _ in range(window):
+        _take(free)
+    _check(answers, values)
+
+
+def _take(free: threading.Semaphore) -> None:
+    if not free.acquire(timeout=LONGEST):
+        sys.exit("PySyncObj lost a command")
+
+
+def _put_inside(store: Any, values: list[str], window: int) -> None:
+    """The same with no client at all: each put is made by the leader itself, in the callback of an
+    earlier one.  No service is used like this; it is what the replication alone is worth.
     """
     left = iter(values)
     answers: list[tuple[Any, Any]] = []
@@ -139,9 +163,19 @@ def _put_ahead(store: Any, values: list[str], window: int) -> None:
         put()
     if not done.wait(LONGEST):
         sys.exit("PySyncObj lost a command")
+    _check(answers, values)
+
+
+def _check(answers: list[tuple[Any, Any]], values: list[str]) -> None:
     if answers != [(value, 0) for value in values]:
         sys.exit("PySyncObj failed a command, or returned another value")
 
+
+CLIENTS: dict[str, Callable[..., None]] = {
+    "waiting": _put,
+    "ahead": _put_ahead,
+    "inside": _put_inside,
+}
 
 PEERS: dict[str, Callable[..., None]] = {
     "loop": loop,
