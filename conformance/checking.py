@@ -85,7 +85,8 @@ def endure(
                 on_progress=line.tell,
             )  # fmt: skip
         rows = [*_happened(endured), *_judged(endured, batch, records)]
-        report.table(f"{nodes} nodes, seed {seed}", ("what", "figure", "agrees"), rows)
+        title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
+        report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
     finally:
         if not agrees:

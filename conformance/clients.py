@@ -48,8 +48,10 @@ class Client:
         body: Json = {"type": "multi_paxos_propose", "msg_id": self._number}
         if self._chance.random() < 0.15:
             body["type"] = "multi_paxos_log"
-            if self._chance.random() < 0.5:
-                body |= {"from": self._chance.randint(0, newest), "limit": 10}
+            # Rarely the whole log, for what it costs to judge grows with the square of its length.
+            if self._chance.random() < 0.9:
+                body["from"] = max(0, newest - self._chance.randint(0, 20))
+                body["limit"] = self._chance.randint(1, 20)
         else:
             # Mostly a new slot or the newest, which somebody else may be asking for just now.
             ahead = self._chance.choice((1, 1, 1, 0, 0, 0, -1, -5))

@@ -102,6 +102,12 @@ def test_node_and_harness_never_import_each_other() -> None:
     assert users({"bad": "from multipaxos.node import Node"}, "multipaxos") == {"bad"}
 
 
+@pytest.mark.parametrize("module", ["judge", "delivery", "handshake", "network", "clients"])
+def test_judges_and_chance_are_pure(module: str) -> None:
+    assert not imports(HARNESS[module]) & {"os", "select", "signal", "subprocess", "sys", "time"}
+    assert not names(HARNESS[module]) & OUTSIDE
+
+
 def speakers_of_java(modules: dict[str, str]) -> set[str]:
     return {name for name, source in modules.items() if re.search("java", source, re.IGNORECASE)}
 
