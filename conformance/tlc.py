@@ -31,6 +31,9 @@ PORT = 10997
 # than with what Java chooses.
 _YOUNG = "-Xmn512m"
 
+# TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
+_STACK = "-Xss64m"
+
 _SAFETY, _LIVENESS = 12, 13
 _FOUND_NOTHING = "Model checking completed. No error has been found."
 _LAST_STEP = "Error: The behavior up to this point is:"
@@ -259,7 +262,7 @@ def _write(scratch: str, name: str, module: str, config: str) -> None:
 def _program(scratch: str, libraries: Iterable[Path], *properties: str) -> list[str]:
     library = os.pathsep.join(str(Path(path).resolve()) for path in libraries)
     return [
-        java(), "-XX:+UseParallelGC", _YOUNG, f"-Djava.io.tmpdir={scratch}",
+        java(), "-XX:+UseParallelGC", _YOUNG, _STACK, f"-Djava.io.tmpdir={scratch}",
         f"-DTLA-Library={library}", *properties, "-cp", jar(),
     ]  # fmt: skip
 

@@ -312,8 +312,8 @@ def replica_with(bug: type) -> type[Replica]:
         return bug
 
     class Broken(Replica):
-        def __init__(self, name, members, batch):
-            super().__init__(name, bug(members.nodes), batch)
+        def __init__(self, name, members, *others):
+            super().__init__(name, bug(members.nodes), *others)
     return Broken
 
 

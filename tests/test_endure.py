@@ -115,7 +115,7 @@ def test_clients_duel() -> None:
     """For one slot several values are proposed, at several nodes."""
     chance = random.Random(2)
     clients = [Client(f"c{number}", NODES, chance) for number in range(4)]
-    asked = [client.turn(5) for _ in range(50) for client in clients]
+    asked = [client.turn(5) for _ in range(200) for client in clients]
     bodies = [question["body"] for question in asked if "slot" in question["body"]]
     duels = [question for question in asked if question["body"].get("slot") == 5]
     assert len({question["dest"] for question in duels}) == len(NODES)

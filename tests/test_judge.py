@@ -64,9 +64,9 @@ ALTERATIONS = [altered_field, dropped_record, swapped_records]
 
 def illegal_at(log: Log, batch: int) -> int | None:
     """Where a node that takes these inputs says something else, or takes no such input."""
-    node = Node(manual_clock=True, batch=batch)
+    node = Node(batch=batch)
     for at, taken in enumerate(log):
-        lines = node.take(json.dumps(taken.input).encode()).splitlines()
+        lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
         printed = [json.loads(line) for line in lines]
         ignored = node.replica is not None and not printed and is_refused(node, taken)
         if json.dumps(printed) != json.dumps(taken.output) or ignored:
@@ -79,7 +79,7 @@ def is_refused(node: Node, taken: logs.Record) -> bool:
     up = node.replica.up
     if isinstance(taken.input, str):
         # After a crash it is down and after a restart it is up, unless it was so before.
-        return taken.input == "timeout" and not up
+        return taken.input in ("timeout", "inquire", "expire") and not up
     return not up or taken.input["dest"] != node.replica.node
 
 

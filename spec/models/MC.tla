@@ -41,6 +41,7 @@ Series == Lone \cup {Ask("c1", "n1", 2, 2, "v1")}        \* one client, two slot
 SeriesRival == Series \cup {Rival}
 SeriesMore == Series \cup {Ask("c2", "n2", 2, 2, "v2")}
 Clash == Lone \cup {Ask("c2", "n1", 1, 1, "v2")}         \* two values at one node
+ClashRival == Clash \cup {Ask("c3", "n2", 1, 1, "v3")}   \* and a third at another
 FarRivals == {Ask("c1", "n1", 1, 5, "v1"), Ask("c2", "n2", 1, 5, "v2")}
 Throng == SeriesRival \cup SeriesMore                     \* both, in both slots
               \cup {Ask("c3", "n1", 1, 1, "v3")}          \* and three values in one
