@@ -42,6 +42,11 @@ class Names:
         self._given: dict[tuple[str, str], str] = {}
         self._meant: dict[str, Json] = {}
 
+    @property
+    def last(self) -> int:
+        """The highest rank of a slot."""
+        return max(0, len(self._stretches) - 1)
+
     # From JSON to the text of a TLA+ expression.
 
     def name(self, kind: str, meant: Json) -> str:

@@ -111,7 +111,7 @@ def _judge(
     )
     printed: list[Any] = []
     tlc.run(
-        "Judge", _module(members, logs, names), _CONFIG.format(batch=batch),
+        "Judge", _module(members, logs, names), _CONFIG.format(batch=batch, last=names.last),
         libraries=LIBRARIES, on_progress=on_progress,
         on_print=lambda line: printed.append(values.parse(json.loads(line))),
     )  # fmt: skip
@@ -141,6 +141,8 @@ CONSTANTS
     Batch = {batch}
     Restless <- Node
     Logs <- TheLogs
+    Last = {last}
+    Ascending <- InOrder
     Step <- TraceStep
 SPECIFICATION TraceSpec
 VIEW Place
