@@ -242,8 +242,9 @@ def value_of(body: dict[str, Json]) -> Value:
 def is_deeper(value: Json, depth: int) -> bool:
     """Whether a value nests deeper, found without nesting as deep itself."""
     level = [value]
-    for _ in range(depth):
+    while level and depth:
         level = [child for container in level for child in children(container)]
+        depth -= 1
     return any(isinstance(child, (dict, list)) for child in level)
 
 
