@@ -1,0 +1,113 @@
+"""The clients of a simulated world, and the one history of all that they see.
+
+They ask what they are told to and repeat it until it is answered, for messages are lost.  What they
+ask for is told in `faults`, and whether they were answered rightly is for the judge of histories.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lives import Host
+
+if TYPE_CHECKING:
+    from world import World
+
+Json = Any
+
+PATIENCE = 5.0
+"""How long a client waits before it repeats what it asked."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked, and at how many other nodes it tries if all it is told is an error."""
+
+    client: str
+    node: str
+    body: Json
+    tries: float
+
+    @property
+    def msg_id(self) -> int:
+        return self.body["msg_id"]
+
+    def envelope(self) -> Json:
+        return {"src": self.client, "dest": self.node, "body": self.body}
+
+
+class Clients:
+    """All clients.  A number is used for one request alone, whichever client asks."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.history: list[tuple[float, str, Json]] = []
+        self.open: dict[int, Request] = {}
+        self.acknowledged: set[int] = set()
+        self.asked = 0
+        self.newest = 0
+
+    def propose(self, client: str, node: str, slot: int, tries: float) -> None:
+        number = self.asked + 1
+        value = (f"v{number}", number, [number, None], {"set": number})[number % 4]
+        self.newest = max(self.newest, slot)
+        self.ask(client, node, tries, type="multi_paxos_propose", slot=slot, value=value)
+
+    def log(self, client: str, node: str, **which: int) -> int:
+        return self.ask(client, node, 0, type="multi_paxos_log", **which)
+
+    def ask(self, client: str, node: str, tries: float, **body: Json) -> int:
+        self.asked += 1
+        request = Request(client, node, {**body, "msg_id": self.asked}, tries)
+        self.open[self.asked] = request
+        self.say(request)
+        return self.asked
+
+    def say(self, request: Request) -> None:
+        if request.msg_id in self.open:
+            world, message = self.world, request.envelope()
+            self.history.append((world.now, "ask", message))
+            world.carry(request.client, request.node, self.arrive, world.hosts[request.node],
+                        request.msg_id, json.dumps(message).encode())
+            world.at(world.now + PATIENCE, self.say, request)
+
+    def arrive(self, host: Host, msg_id: int, line: bytes) -> None:
+        if host.node is not None:
+            host.questions.append(msg_id)
+            self.world.arrive(host, line)
+
+    def hear(self, message: Json) -> None:
+        self.history.append((self.world.now, "answer", message))
+        body = message["body"]
+        request = self.open.pop(body["in_reply_to"], None)
+        if body["type"] == "multi_paxos_propose_ok":
+            self.acknowledged.add(body["slot"])
+        elif body["type"] == "error":
+            self.world.happened["errors"] += 1
+            if request is not None and request.tries > 0:
+                self.try_again(request)
+
+    def try_again(self, request: Request) -> None:
+        """The slot is asked for anew, at the next node, or at the same one by who insists."""
+        nodes = list(self.world.hosts)
+        insists = request.tries == float("inf")
+        node = nodes[(nodes.index(request.node) + (not insists)) % len(nodes)]
+        self.propose(request.client, node, request.body["slot"], request.tries - 1)
+
+    # The end.
+
+    def are_content(self) -> bool:
+        return not self.open
+
+    def insist(self, nodes: Sequence[str]) -> Callable[[], bool]:
+        """Have each node decide a new slot; the result tells whether all have."""
+        slots = [self.newest + place for place in range(1, len(nodes) + 1)]
+        for node, slot in zip(nodes, slots, strict=True):
+            self.propose("c4", node, slot, float("inf"))
+        return lambda: self.acknowledged.issuperset(slots)
+
+    def insist_on_logs(self, nodes: Sequence[str]) -> Callable[[], bool]:
+        numbers = [self.log("c4", node) for node in nodes]
+        return lambda: not any(number in self.open for number in numbers)

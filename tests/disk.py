@@ -1,0 +1,93 @@
+"""A disk in memory, which does for a node what `storage` does: what was committed, stays.
+
+It can be full, and the power can fail before a commit.  When it is or does is told in `faults`.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from multipaxos.messages import Value, Vote
+from multipaxos.slots import Slots
+from multipaxos.storage import Journal, StorageError
+
+Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
+"""Hears of every commit: whose it was, the votes that were cast, and what was decided."""
+
+
+class PowerCut(Exception):
+    """The node is gone, and what it had not committed."""
+
+
+class Witnessed(Journal):
+    """A journal that tells all votes of a turn, also those that were replaced or decided in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cast: list[tuple[int, int, Value]] = []
+
+    def vote(self, ballot: int, slot: int, value: Value) -> None:
+        super().vote(ballot, slot, value)
+        self.cast.append((slot, ballot, value))
+
+
+class Disk:
+    """What survives every life of a node."""
+
+    def __init__(self, node: str, saved: Saved = lambda *_: None) -> None:
+        self.node = node
+        self.saved = saved
+        self.cluster: tuple[str, tuple[str, ...]] | None = None
+        self.promised = 0
+        self.accepted: dict[int, Vote] = {}
+        self.decided: dict[int, Value] = {}
+        self.logged = 0
+        self.full = False
+        self.power_fails = False
+
+    def mount(self) -> Mounted:
+        return Mounted(self)
+
+    def save(self, journal: Journal) -> None:
+        self.promised = journal.promised
+        self.accepted.update(journal.votes)
+        self.decided.update(journal.decisions)
+        for slot in journal.decisions:
+            self.accepted.pop(slot, None)
+
+
+class Mounted:
+    """A disk in one life of its node: `storage.Storage` to it."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.path = f"the disk of {disk.node}"
+        self.cluster = disk.cluster
+        self.logged = disk.logged
+        self.acceptor = journal = Witnessed()
+        journal.promised = disk.promised
+        journal.accepted = dict(sorted(disk.accepted.items()))
+        journal.decided = dict(sorted(disk.decided.items()))
+        journal.known = Slots.of(journal.decided)
+
+    def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
+        if self.cluster is None:
+            self.cluster = (node_id, node_ids)
+        elif self.cluster != (node_id, node_ids):
+            raise StorageError(f"{self.path} is another's")
+
+    def commit(self, logged: int = 0) -> None:
+        disk, journal = self.disk, self.acceptor
+        if disk.power_fails:
+            raise PowerCut
+        changed = (journal.cast or journal.decisions or journal.promised != disk.promised
+                   or self.cluster != disk.cluster)
+        # The log takes no room here, so that a world is the same whether there is one or not.
+        if changed and disk.full:
+            raise StorageError(f"{self.path} is full")
+        disk.logged = logged
+        if not changed:
+            return
+        disk.cluster = self.cluster
+        disk.save(journal)
+        disk.saved(disk.node, journal.cast, journal.decisions)
+        journal.cast, journal.votes, journal.decisions = [], {}, {}

@@ -1,0 +1,171 @@
+"""What happens to a simulated world and when: drawn from one seed before anything has happened.
+
+A script is plain data, so it can be written down, repeated and made smaller.  Every seed draws its
+own mixture of faults, since a fault is found most easily where others do not hide it.  What the
+things do to a node is told in `world`.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from random import Random
+from typing import Any
+
+Event = dict[str, Any]
+"""One thing that happens: `at` (in seconds), `kind`, and what its kind needs."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A world's seed and size, how bad its network is all the time, and what happens when.
+
+    A message takes from `base` to `base + spread` seconds, most of them little.
+    """
+
+    seed: int
+    nodes: int
+    seconds: float
+    loss: float
+    repeat: float
+    base: float
+    spread: float
+    events: tuple[Event, ...]
+
+    def members(self) -> list[str]:
+        return [f"n{number}" for number in range(1, self.nodes + 1)]
+
+    def text(self) -> str:
+        """JSON, an event a line."""
+        *fields, (_, events) = asdict(self).items()
+        head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
+        lines = ",\n  ".join(map(json.dumps, events))
+        return "{" + ",\n ".join([*head, f'"events": [\n  {lines}]']) + "}\n"
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        fields = json.loads(text)
+        return cls(**{**fields, "events": tuple(fields["events"])})
+
+
+SIZES = (3, 3, 3, 3, 5, 5, 4, 2, 1)
+"""How many nodes a seed may have."""
+
+
+def draw(seed: int, nodes: int | None, seconds: float) -> Script:
+    """The script of a seed, for so many nodes if it is told how many."""
+    chance = Random(f"{seed} script")
+    size = chance.choice(SIZES)
+    script = Script(
+        seed, nodes or size, seconds,
+        loss=chance.choice((0.0, 0.02, 0.1, 0.3)), repeat=chance.choice((0.0, 0.02, 0.2)),
+        base=chance.choice((0.001, 0.01, 0.05)), spread=chance.choice((0.0, 0.02, 0.5, 3.0)),
+        events=())
+    members = script.members()
+    events = list(requests(chance, members, seconds))
+    for fault in crash, cut, full, pause, slow:
+        # Some worlds know no such fault, and some little else.
+        mean = chance.choice((None, seconds / 20, seconds / 10, seconds / 5))
+        if mean is not None:
+            events += happening(chance, members, seconds, mean, fault)
+    if chance.random() < 0.5:
+        events.append(straggle(chance, members, seconds))
+    events.sort(key=lambda event: event["at"])
+    return replace(script, events=tuple(events))
+
+
+# What clients do.
+
+def requests(chance: Random, members: list[str], seconds: float) -> Iterator[Event]:
+    """Clients mostly stay with one node and fill new slots; at times several want the same one."""
+    at, newest, favourite = 0.0, 0, chance.choice(members)
+    gap = chance.choice((0.5, 1.0, 2.0))
+    strays = chance.choice((0.0, 0.1, 0.5))
+    while (at := at + chance.uniform(0, 2 * gap)) < seconds:
+        if chance.random() < 0.05:
+            favourite = chance.choice(members)
+        if chance.random() < 0.05:
+            yield log(chance, members, newest, at)
+            continue
+        newest += chance.choice((0, 1, 1, 1, 2))
+        slot = max(0, newest - chance.choice((0, 0, 0, 0, 1, 3)))
+        for _ in range(chance.choice((1, 1, 1, 1, 2, 3))):
+            node = chance.choice(members) if chance.random() < strays else favourite
+            yield {"at": at, "kind": "propose", "client": client(chance), "node": node,
+                   "slot": slot, "tries": chance.choice((0, 1))}
+
+
+def log(chance: Random, members: list[str], newest: int, at: float) -> Event:
+    least = chance.choice((0, max(0, newest - 5)))
+    return {"at": at, "kind": "log", "client": client(chance), "node": chance.choice(members),
+            "from": least, "limit": chance.choice((3, 1000))}
+
+
+def client(chance: Random) -> str:
+    return chance.choice(("c1", "c2", "c3"))
+
+
+# What goes wrong.
+
+Fault = Callable[[Random, list[str]], Event]
+
+
+def happening(chance: Random, members: list[str], seconds: float, mean: float,
+              fault: Fault) -> Iterator[Event]:
+    at = 0.0
+    while (at := at + chance.uniform(0, 2 * mean)) < seconds:
+        yield {"at": at, **fault(chance, members)}
+
+
+def crash(chance: Random, members: list[str]) -> Event:
+    """Between two turns; before the next one is on the disk; or when it is, but only the first
+    `left` of its lines have left."""
+    return {"kind": "crash", "node": chance.choice(members),
+            "point": chance.choice(("between", "before", "after")),
+            "left": chance.choice((0, 0, 1, 2)),
+            "seconds": chance.uniform(0, chance.choice((0.05, 4)))}
+
+
+def cut(chance: Random, members: list[str]) -> Event:
+    """No message gets through some links: one way, both ways, or from one part to the other."""
+    part = members[:]
+    chance.shuffle(part)
+    one, *others = part
+    half = len(part) // 2
+    links = chance.choice((
+        [(one, other) for other in others[:1]],
+        [(one, other) for other in others],
+        [(other, one) for other in others],
+        both_ways([one], others),
+        both_ways(part[:half], part[half:]),
+    ))
+    return {"kind": "cut", "links": links, "seconds": chance.uniform(0.5, 8)}
+
+
+def straggle(chance: Random, members: list[str], seconds: float) -> Event:
+    """In the end, one node is alone for so long that it misses much."""
+    one, *others = chance.sample(members, len(members))
+    alone = chance.uniform(seconds / 4, seconds / 2)
+    return {"at": seconds - alone, "kind": "cut", "links": both_ways([one], others),
+            "seconds": alone}
+
+
+def both_ways(one: list[str], other: list[str]) -> list[tuple[str, str]]:
+    links = [(here, there) for here in one for there in other]
+    return links + [(there, here) for here, there in links]
+
+
+def full(chance: Random, members: list[str]) -> Event:
+    """There is no room on a disk until somebody makes some."""
+    return {"kind": "full", "node": chance.choice(members), "seconds": chance.uniform(0.5, 5)}
+
+
+def pause(chance: Random, members: list[str]) -> Event:
+    """A node does nothing for a while, and does not know."""
+    return {"kind": "pause", "node": chance.choice(members), "seconds": chance.uniform(0.2, 6)}
+
+
+def slow(chance: Random, members: list[str]) -> Event:
+    """Every turn of a node takes long."""
+    return {"kind": "slow", "node": chance.choice(members), "turn": chance.choice((0.05, 0.5)),
+            "seconds": chance.uniform(1, 10)}

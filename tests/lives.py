@@ -1,0 +1,136 @@
+"""A node in a simulated world: one life after another, on one disk.
+
+What a process does for a node is done here, at a time that is made up: it gives it lines, prints
+what it says, and resumes its log.  What happens to a node, and when, is told elsewhere.
+"""
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from random import Random
+
+from disk import Disk, PowerCut
+from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
+from multipaxos.node import Node
+from multipaxos.replica import Replica
+from multipaxos.storage import StorageError
+
+BATCH = 3
+"""Small enough for catching up to take more than one message."""
+
+PACE = Pace()
+LONGEST_ANSWER = PACE.request_timeout + LONGEST_BACKOFF * PACE.backoff + 2 * PACE.retry
+"""By when a node that lives has answered a request that it has taken, by its own clock."""
+
+TURN = 0.002
+"""How long a turn takes if the node is not slow; what comes meanwhile is taken in the next one."""
+
+NEVER = float("inf")
+
+OPERATOR = "c0"
+"""Who tells a node its name when it begins a life."""
+
+
+class Failed(Exception):
+    """A node did what it must not, or not what it must; the text begins with the broken rule."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the nodes of a world are made of; broken ones are put in to see that it is noticed."""
+
+    node: type[Node] = Node
+    replica: type[Replica] = Replica
+    clock: type[Clock] = Clock
+    disk: type[Disk] = Disk
+
+
+RIGHT = Parts()
+
+
+class Host:
+    """One node's name, disk, log, clock and inbox, whether it lives or not."""
+
+    def __init__(self, name: str, members: list[str], parts: Parts, disk: Disk, seed: int,
+                 logs: bool) -> None:
+        self.name = name
+        self.parts = parts
+        self.disk = disk
+        self.seed = seed
+        self.log = io.BytesIO() if logs else None
+        body = {"type": "init", "msg_id": 0, "node_id": name, "node_ids": members}
+        self.init = json.dumps({"src": OPERATOR, "dest": name, "body": body}).encode()
+        chance = Random(f"{seed} host {name}")
+        self.begun, self.rate = chance.uniform(0, 1e6), chance.uniform(0.9, 1.1)
+        self.lives = 0
+        self.node: Node | None = None
+        self.inbox: list[bytes] = []
+        self.questions: list[int] = []
+        self.owed: dict[int, float] = {}
+        self.now = 0.0
+        self.turn_seconds = TURN
+        self.free_at = 0.0
+        self.turn_at = NEVER
+        self.due_at = NEVER
+        self.left: int | None = None
+
+    def start(self) -> None:
+        """Begin a life; the first line tells the node who it is."""
+        self.lives += 1
+        chance = Random(f"{self.seed} clock {self.name} {self.lives}")
+        self.node = self.parts.node(
+            batch=BATCH, log=self.log, storage=self.disk.mount(), complain=self.complain,
+            clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now))
+        if self.log is not None:
+            self.node.resume_log()
+        self.inbox = [self.init]
+
+    def fall(self) -> None:
+        """What is not on the disk is gone, and what is on its way to the node meets nobody."""
+        self.node = None
+        self.inbox, self.questions, self.owed = [], [], {}
+        self.turn_at = self.due_at = NEVER
+        self.left = None
+        self.disk.power_fails = False
+
+    def complain(self, reason: str, line: bytes) -> None:
+        raise Failed(f"wire: {self.name} dropped a line: {reason}: {line!r}")
+
+    def take_turn(self, at: float) -> list[bytes] | None:
+        """What a turn says, of which all that leaves has left; None if the node falls in it."""
+        lines, self.inbox = self.inbox, []
+        asked, self.questions = self.questions, []
+        before, self.now = self.now, max(self.begun + self.rate * at, self.now)
+        if at >= self.due_at:
+            # Or a rounding would have the node wait for ever for the time that has come.
+            self.now = max(self.now, self.node.due())
+        if self.now > before + 2 * PACE.retry:
+            self.excuse(self.now - before)
+        try:
+            said = self.node.turn(lines, self.now).splitlines()
+        except (PowerCut, StorageError):
+            return None
+        except Failed:
+            raise
+        except Exception as error:
+            raise Failed(f"stopped: {self.name} cannot go on: {error!r}") from error
+        for question in asked:
+            self.owed.setdefault(question, self.now + LONGEST_ANSWER)
+        return said
+
+    def plan(self) -> float:
+        """When the node's clock wants a turn, by the world's."""
+        due = self.node.due()
+        self.due_at = NEVER if due is None else (due - self.begun) / self.rate
+        return self.due_at
+
+    def excuse(self, seconds: float) -> None:
+        """Time in which a node had no turn does not count."""
+        self.owed = {question: until + seconds for question, until in self.owed.items()}
+
+    def check_answers(self) -> None:
+        """Whoever lives answers in time."""
+        question = next(iter(self.owed), None)
+        if question is not None and self.owed[question] < self.now:
+            raise Failed(f"answers: {self.name} never answers request {question}")

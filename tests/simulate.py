@@ -1,0 +1,207 @@
+"""Runs many simulated worlds, a seed each, and tells what came of them.
+
+    python tests/simulate.py --seeds 1..10000
+    python tests/simulate.py --script out/simulated/scripts/seed-17.ndjson
+
+What a world is, is told in `world`.  A seed that fails is made smaller, and left as a log.
+"""
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import click
+import trial
+from broken_parts import BUGS, parts_with
+from faults import Script, draw
+from lives import BATCH, RIGHT, Parts
+from shrink import shrink
+from trial import Trial
+
+from conformance import logs, report
+from conformance.validate import validate
+
+
+@dataclass(frozen=True)
+class Series:
+    """The seeds that are run, and everything that they have in common."""
+
+    first: int
+    last: int
+    nodes: int | None
+    seconds: float
+    bug: str | None = None
+
+    def script(self, seed: int) -> Script:
+        return draw(seed, self.nodes, self.seconds)
+
+    def parts(self) -> Parts:
+        return parts_with(BUGS[self.bug]) if self.bug else RIGHT
+
+    def run(self, seed: int) -> Trial:
+        return trial.run(self.script(seed), self.parts())
+
+    def command(self, seed: int) -> str:
+        nodes = f" --nodes {self.nodes}" if self.nodes else ""
+        bug = f" --bug {self.bug}" if self.bug else ""
+        return (f"python tests/simulate.py --seeds {seed}..{seed}{nodes} "
+                f"--seconds {self.seconds:g}{bug}")
+
+    def trials(self, jobs: int) -> Iterator[Trial]:
+        seeds = range(self.first, self.last + 1)
+        if jobs == 1 or len(seeds) == 1:
+            yield from map(self.run, seeds)
+            return
+        with multiprocessing.Pool(jobs) as pool:
+            yield from pool.imap(partial(Series.run, self), seeds, chunksize=4)
+
+
+class Seeds(click.ParamType):
+    """FIRST..LAST."""
+
+    name = "FIRST..LAST"
+
+    def convert(self, value: str, param: object, ctx: object) -> tuple[int, int]:
+        first, _, last = value.partition("..")
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            self.fail(f"{value} is not like 1..1000")
+        return int(first), int(last)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="""\b
+Example:
+  python tests/simulate.py --seeds 1..10000 -o out/simulated
+
+Exit status: 0 all is well, 1 something failed, 2 could not be run.""")
+@click.option("--seeds", type=Seeds(), default="1..1000", show_default=True)
+@click.option("--nodes", type=click.IntRange(1), metavar="N",
+              help="Nodes of each cluster (default: another number for each seed).")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1),
+              help="Simulated seconds in which things go wrong; peace comes after them.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1),
+              help="Processes that share the seeds.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              default="out/simulated", show_default=True, help="Folder for what a failure leaves.")
+@click.option("--validate", "judged", default=0, type=click.IntRange(0), metavar="N",
+              help="Let TLC judge the logs of the first N seeds, too.")
+@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Run what was left in this file instead.")
+@click.option("--bug", type=click.Choice(list(BUGS)), metavar="NAME",
+              help="Give every node this bug, to see it found.")
+def main(seeds: tuple[int, int], nodes: int | None, seconds: float, jobs: int, output: Path,
+         judged: int, script: Path | None, bug: str | None) -> None:
+    """Run simulated clusters in a faulty world, a seed each."""
+    series = Series(*seeds, nodes, seconds, bug)
+    if script is not None:
+        sys.exit(repeat(Script.of(script.read_text("utf-8")), series.parts(), output))
+    failed = run_all(series, jobs)
+    for found in failed[:1]:
+        explain(series, found, output)
+    rejected = judge_logs(series, judged, output) if judged else 0
+    sys.exit(1 if failed or rejected else 0)
+
+
+def run_all(series: Series, jobs: int) -> list[Trial]:
+    """Run all seeds, tell what happened, and give back the runs that failed."""
+    begun, total = time.monotonic(), Total()
+    with report.Line(f"seeds {series.first}..{series.last}") as line:
+        for found in series.trials(jobs):
+            total.add(found)
+            line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
+    report.out.print(total.text(time.monotonic() - begun), soft_wrap=True)
+    return total.failed
+
+
+TOLD = {"propose": "requests", "acknowledged": "slots acknowledged", "errors": "errors",
+        "falls": "crashes", "cut": "partitions", "pause": "pauses", "slow": "slow spells",
+        "full": "full disks", "lost": "messages lost", "cut off": "cut off", "repeated": "repeated"}
+"""What happened in a world, and what people call it."""
+
+
+@dataclass
+class Total:
+    """What came of the runs so far."""
+
+    seeds: int = 0
+    seconds: float = 0.0
+    processor: float = 0.0
+    happened: Counter[str] = field(default_factory=Counter)
+    failed: list[Trial] = field(default_factory=list)
+
+    def add(self, found: Trial) -> None:
+        self.seeds += 1
+        self.seconds += found.seconds
+        self.processor += found.processor
+        self.happened += found.happened
+        if found.failure:
+            self.failed.append(found)
+
+    def text(self, real: float) -> str:
+        happened = ", ".join(f"{self.happened[what]:,} {name}" for what, name in TOLD.items())
+        return (f"{self.seeds:,} seeds, {len(self.failed):,} failed: {happened}\n"
+                f"{self.seconds:,.0f} simulated seconds in {real:,.1f} real ones, "
+                f"{self.seconds / real:,.0f} in one; "
+                f"{self.seconds / self.processor:,.0f} in one of a processor")
+
+
+def explain(series: Series, found: Trial, output: Path) -> None:
+    """Make a failure smaller, leave it as a log, and say how it is repeated."""
+    out = partial(report.out.print, markup=False, soft_wrap=True)
+    out(f"seed {found.script.seed} failed: {found.failure}")
+    out(f"  repeat it with: {series.command(found.script.seed)}")
+    with report.Line("making it smaller"):
+        smaller = shrink(found.script, lambda script: fails_alike(script, series.parts(), found))
+    again = trial.run(smaller, series.parts(), logs=True)
+    again.write(output)
+    out(f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
+        f"{again.failure}")
+    bug = f" --bug {series.bug}" if series.bug else ""
+    out(f"  repeat it with: python tests/simulate.py --script "
+        f"{output}/scripts/seed-{smaller.seed}.ndjson{bug}")
+    out(f"  its log and its history are in {output}/logs and {output}/histories")
+
+
+def fails_alike(script: Script, parts: Parts, found: Trial) -> bool:
+    return trial.run(script, parts).rule == found.rule
+
+
+def repeat(script: Script, parts: Parts, output: Path) -> int:
+    """Run one script, and leave its log."""
+    found = trial.run(script, parts, logs=True)
+    found.write(output)
+    report.out.print(found.failure or "all is well", markup=False, soft_wrap=True)
+    return 1 if found.failure else 0
+
+
+def judge_logs(series: Series, number: int, output: Path) -> int:
+    """Let the specification judge what the nodes of the first seeds did."""
+    clusters = []
+    for seed in range(series.first, min(series.last, series.first + number - 1) + 1):
+        found = trial.run(series.script(seed), series.parts(), logs=True)
+        found.write(output)
+        clusters.append(logs.read(output / "logs" / f"seed-{seed}.ndjson"))
+    return count_rejections(clusters)
+
+
+def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
+    with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
+        verdicts = validate(clusters, BATCH, on_progress=line.tell)
+    bad = [found for verdict in verdicts for found in verdict.rejections]
+    for found in bad[:5]:
+        report.out.print(report.rejection(found), markup=False, soft_wrap=True)
+    report.out.print(f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
+                     f"specification, {len(bad):,} rejected")
+    return len(bad)
+
+
+if __name__ == "__main__":
+    main()

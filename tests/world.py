@@ -1,0 +1,300 @@
+"""A faulty world in one process: nodes, their network, disks and clocks, and clients who duel.
+
+The nodes are the real ones, from a line to a line.  All else is made up, by one seed and in
+simulated time, so a run is the same to the byte whenever and wherever it is repeated.  What goes
+wrong is told in `faults`, a single node's life in `lives`, what clients do in `clients`; this is
+what lies between them, and what must be true while they run.
+"""
+from __future__ import annotations
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from random import Random
+from typing import Any
+from unittest import mock
+
+import multipaxos.node
+from clients import Clients
+from faults import Event, Script
+from lives import NEVER, OPERATOR, PACE, RIGHT, TURN, Failed, Host, Parts
+from multipaxos.messages import Value
+
+
+class Link:
+    """The way from one to another.  It throws its own dice, so that what happens on one link
+    changes nothing on the others."""
+
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance.random
+        self.cuts = 0
+
+
+class World:
+    """One run of a script."""
+
+    def __init__(self, script: Script, parts: Parts = RIGHT, logs: bool = False) -> None:
+        self.script = script
+        self.parts = parts
+        self.loss, self.repeat = script.loss, script.repeat
+        self.base, self.spread = script.base, script.spread
+        self.now = 0.0
+        self.peace = False
+        self.happened: Counter[str] = Counter()
+        self.votes: dict[tuple[int, int], tuple[Value, set[str]]] = {}
+        self.chosen: dict[int, Value] = {}
+        members = script.members()
+        self.majority = len(members) // 2 + 1
+        self.hosts = {
+            name: Host(name, members, parts, parts.disk(name, self.saved), script.seed, logs)
+            for name in members}
+        self.clients = Clients(self)
+        self.links: dict[tuple[str, str], Link] = {}
+        self.agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self.order = count()
+
+    def run(self) -> None:
+        """Live through the script, and then in peace until all is well; raises Failed."""
+        with mock.patch.object(multipaxos.node, "Replica", self.parts.replica):
+            for host in self.hosts.values():
+                self.start(host)
+            for event in self.script.events:
+                self.at(event["at"], self.happen, event)
+            self.live(self.script.seconds)
+            self.make_peace()
+            self.examine()
+
+    # Time.
+
+    def at(self, when: float, what: Callable[..., None], *about: Any) -> None:
+        heapq.heappush(self.agenda, (when, next(self.order), what, about))
+
+    def live(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass until then, or until something is true; the result is whether it is."""
+        agenda = self.agenda
+        while not over():
+            if not agenda or agenda[0][0] > until:
+                self.now = max(self.now, until)
+                return False
+            self.now, _, what, about = heapq.heappop(agenda)
+            what(*about)
+        return True
+
+    # The network.
+
+    def send(self, src: str, dest: str, line: bytes) -> None:
+        """Hand a line from one node to another over to the network."""
+        link = self.link(src, dest)
+        if link.cuts and not self.peace:
+            self.happened["cut off"] += 1
+            return
+        fate = link.chance()
+        if fate < self.loss:
+            self.happened["lost"] += 1
+            return
+        host = self.hosts[dest]
+        self.at(self.arrival(link), self.arrive, host, line)
+        if fate > 1 - self.repeat:
+            self.happened["repeated"] += 1
+            self.at(self.arrival(link), self.arrive, host, line)
+
+    def link(self, src: str, dest: str) -> Link:
+        link = self.links.get((src, dest))
+        if link is None:
+            chance = Random(f"{self.script.seed} link {src} {dest}")
+            link = self.links[src, dest] = Link(chance)
+        return link
+
+    def arrival(self, link: Link) -> float:
+        late = link.chance()
+        return self.now + self.base + self.spread * late * late * late
+
+    def arrive(self, host: Host, line: bytes) -> None:
+        if host.node is not None:
+            host.inbox.append(line)
+            self.wake(host, self.now)
+
+    def carry(self, src: str, dest: str, what: Callable[..., None], *about: Any) -> None:
+        """Between a client and a node nothing is repeated but by the client, who knows it then."""
+        link = self.link(src, dest)
+        if link.chance() < self.loss and not self.peace:
+            self.happened["lost"] += 1
+        else:
+            self.at(self.arrival(link), what, *about)
+
+    # Nodes.
+
+    def start(self, host: Host) -> None:
+        if host.node is None and not host.disk.full:
+            host.start()
+            self.wake(host, self.now)
+
+    def wake(self, host: Host, when: float) -> None:
+        """See to it that a node has a turn by then, or as soon as it is free."""
+        when = max(when, host.free_at)
+        if when < host.turn_at:
+            host.turn_at = when
+            self.at(when, self.turn, host)
+
+    def turn(self, host: Host) -> None:
+        if self.now != host.turn_at:
+            # It had its turn sooner, or fell.
+            return
+        host.turn_at = NEVER
+        if self.now < host.free_at:
+            self.wake(host, host.free_at)
+            return
+        said = host.take_turn(self.now)
+        if said is None:
+            self.fall(host)
+            return
+        host.free_at = self.now + host.turn_seconds
+        for line in said[:host.left]:
+            self.at(host.free_at, self.leave, host, *self.addressed(host, line))
+        if host.left is not None:
+            self.fall(host)
+        else:
+            host.check_answers()
+            self.wake(host, host.plan())
+
+    def addressed(self, host: Host, line: bytes) -> tuple[str, Any]:
+        """Whom a line is for, and what is for them: another node's is never read here."""
+        # It begins with {"src": "n1", "dest": "n2", and no name here needs to be escaped.
+        dest = line.split(b'"', 8)[7].decode()
+        if dest in self.hosts:
+            return dest, line
+        message = json.loads(line)
+        host.owed.pop(message["body"]["in_reply_to"], None)
+        return dest, message
+
+    def leave(self, host: Host, dest: str, said: Any) -> None:
+        if dest in self.hosts:
+            self.send(host.name, dest, said)
+        elif dest != OPERATOR:
+            self.carry(host.name, dest, self.clients.hear, said)
+
+    def fall(self, host: Host) -> None:
+        host.fall()
+        self.happened["falls"] += 1
+
+    # What happens to them.
+
+    def happen(self, event: Event) -> None:
+        self.happened[event["kind"]] += 1
+        getattr(self, event["kind"])(event)
+
+    def propose(self, event: Event) -> None:
+        self.clients.propose(event["client"], event["node"], event["slot"], event["tries"])
+
+    def log(self, event: Event) -> None:
+        which = {"from": event["from"], "limit": event["limit"]}
+        self.clients.log(event["client"], event["node"], **which)
+
+    def crash(self, event: Event) -> None:
+        host = self.hosts[event["node"]]
+        if host.node is not None:
+            if event["point"] == "between":
+                self.fall(host)
+            elif event["point"] == "before":
+                host.disk.power_fails = True
+            else:
+                host.left = event["left"]
+        self.at(self.now + event["seconds"], self.restart, host)
+
+    def restart(self, host: Host) -> None:
+        # A crash that was to come in its next turn comes now, if it has had none.
+        if host.node is not None and (host.disk.power_fails or host.left is not None):
+            self.fall(host)
+        self.start(host)
+
+    def cut(self, event: Event) -> None:
+        links = [self.link(src, dest) for src, dest in event["links"]]
+        for link in links:
+            link.cuts += 1
+        self.at(self.now + event["seconds"], self.mend, links)
+
+    def mend(self, links: list[Link]) -> None:
+        for link in links:
+            link.cuts -= 1
+
+    def full(self, event: Event) -> None:
+        host = self.hosts[event["node"]]
+        host.disk.full = True
+        self.at(self.now + event["seconds"], self.make_room, host)
+
+    def make_room(self, host: Host) -> None:
+        host.disk.full = False
+        self.start(host)
+
+    def pause(self, event: Event) -> None:
+        host = self.hosts[event["node"]]
+        host.free_at = max(host.free_at, self.now + event["seconds"])
+
+    def slow(self, event: Event) -> None:
+        host = self.hosts[event["node"]]
+        host.turn_seconds = event["turn"]
+        self.at(self.now + event["seconds"], self.hurry, host)
+
+    def hurry(self, host: Host) -> None:
+        host.turn_seconds = TURN
+
+    # What must be true, by what is on the disks.
+
+    def saved(self, node: str, cast: list[tuple[int, int, Value]], told: dict[int, Value]) -> None:
+        """A commit: votes are cast by it, and what it calls decided has been chosen before."""
+        for slot, ballot, value in cast:
+            voted, voters = self.votes.setdefault((slot, ballot), (value, set()))
+            if voted != value:
+                raise Failed(f"votes: {voted} and {value} in slot {slot}, ballot {ballot}")
+            voters.add(node)
+            if len(voters) >= self.majority and self.chosen.setdefault(slot, value) != value:
+                raise Failed(f"votes: {self.chosen[slot]} and {value} are chosen in slot {slot}")
+        for slot, value in told.items():
+            if self.chosen.get(slot) != value:
+                raise Failed(f"votes: {node} calls {value} decided in slot {slot}, and it is not")
+
+    # The end.
+
+    def make_peace(self) -> None:
+        """Nothing fails any more, and all are there again."""
+        self.peace = True
+        self.loss, self.repeat, self.base = 0.0, 0.0, 0.01
+        self.spread = min(self.spread, 0.02)
+        for host in self.hosts.values():
+            host.disk.full = False
+            host.turn_seconds, host.free_at = TURN, self.now
+            self.restart(host)
+
+    def examine(self) -> None:
+        """All come to know what clients know; each node has something decided on its own, then all
+        do at once; and in the end everybody knows everything, and tells it."""
+        members = list(self.hosts)
+        self.expect(8, "all know what clients know", self.all_know_what_clients_know)
+        self.loss = 0.2
+        for node in members:
+            self.expect(20, f"{node} decides", self.clients.insist([node]))
+        self.loss = 0.0
+        self.expect(20, "all decide at once", self.clients.insist(members))
+        # Whoever was outbid for long has had success since, so nobody waits for long.
+        soon = PACE.request_timeout
+        self.expect(soon, "two decide at once", self.clients.insist(members[-2:]))
+        self.expect(20, "every client is answered", self.clients.are_content)
+        self.expect(20, "all know everything", self.all_know_everything)
+        # What was said in worse times has come by then, so that the last logs are the last.
+        self.live(self.script.seconds + self.script.spread + 1)
+        self.expect(1, "all tell their logs", self.clients.insist_on_logs(members))
+
+    def expect(self, seconds: float, what: str, is_so: Callable[[], bool]) -> None:
+        if not self.live(self.now + seconds, is_so):
+            raise Failed(f"peace: not within {seconds:.0f} seconds: {what}")
+
+    def all_know_what_clients_know(self) -> bool:
+        return all(self.clients.acknowledged <= known.keys() for known in self.known())
+
+    def all_know_everything(self) -> bool:
+        return all(len(known) == len(self.chosen) for known in self.known())
+
+    def known(self) -> list[dict[int, Value]]:
+        return [host.disk.decided for host in self.hosts.values()]
