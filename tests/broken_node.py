@@ -260,13 +260,11 @@ class NewestGivenUp(Replica):
     def expire(self):
         waiting = self.leader.waiting
         newest = list(waiting)[-1]
-        self.leader.waiting = Waiting()
-        self.leader.waiting.queue(newest, True)
-        out = super().expire()
-        del waiting[newest]
-        waiting.of[newest.body.slot].remove(newest)
-        self.leader.waiting = waiting
-        return out
+        last = waiting.pop(newest)
+        others = list(waiting.items())
+        waiting.clear()
+        waiting.update([(newest, last), *others])
+        return super().expire()
 
 
 class GivenUpIsForgotten(Replica):

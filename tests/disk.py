@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from multipaxos.messages import Value, Vote
-from multipaxos.slots import Slots
 from multipaxos.storage import Journal, StorageError
 
 Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
@@ -67,7 +66,8 @@ class Mounted:
         journal.promised = disk.promised
         journal.accepted = dict(sorted(disk.accepted.items()))
         journal.decided = dict(sorted(disk.decided.items()))
-        journal.known = Slots.of(journal.decided)
+        for slot in journal.decided:
+            journal.known.add(slot)
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
         if self.cluster is None:

@@ -140,7 +140,7 @@ class Faults(RuleBasedStateMachine):
     def remember(self, node: str) -> None:
         """What the next step of the node is judged by."""
         replica = self.cluster.nodes[node]
-        waited = set(replica.leader.waiting)
+        waited = {request for request, _ in replica.leader.waiting.values()}
         self.decided[node] = dict(replica.acceptor.decided)
         self.led[node] = replica.leading()
         self.waited[node] = waited

@@ -37,7 +37,7 @@ class Clock:
         self.replica = replica
         self.pace = pace
         self.chance = chance
-        self.deadlines: deque[tuple[float, Envelope]] = deque()
+        self.deadlines: deque[tuple[float, int]] = deque()
         self.ballot = 0
         self.decided = 0
         self.outbid = 0
@@ -57,8 +57,9 @@ class Clock:
 
     def asked(self, request: Envelope, now: float) -> None:
         """A client's request has been taken."""
-        if self.pace.request_timeout and request.body.slot in self.replica.leader.waiting.of:
-            self.deadlines.append((now + self.pace.request_timeout, request))
+        numbers = self.replica.leader.waiting.of.get(request.body.slot)
+        if numbers and self.pace.request_timeout:
+            self.deadlines.append((now + self.pace.request_timeout, numbers[-1]))
 
     def stepped(self, now: float) -> None:
         """A step was taken: see whether the node was outbid.

@@ -11,32 +11,43 @@ from .messages import Envelope, Vote
 from .slots import Slots
 
 
-class Waiting(dict[Envelope, bool]):
-    """Requests -> `phase1_skipped`, in order of arrival, with `of` as an index by slot."""
+class Waiting(dict[int, tuple[Envelope, bool]]):
+    """The requests that wait, each with its `phase1_skipped`, by a number in order of arrival.
+
+    `of` is an index: slot -> the numbers of those that wait for it.
+    """
 
     def __init__(self) -> None:
-        self.of: dict[int, list[Envelope]] = {}
+        self.of: dict[int, list[int]] = {}
+        self.newest = 0
 
     def queue(self, request: Envelope, phase1_skipped: bool) -> None:
-        self[request] = phase1_skipped
+        self.newest += 1
+        self[self.newest] = request, phase1_skipped
         slot = request.body.slot
         if slot in self.of:
-            self.of[slot].append(request)
+            self.of[slot].append(self.newest)
         else:
-            self.of[slot] = [request]
+            self.of[slot] = [self.newest]
 
-    def leave(self, slot: int) -> dict[Envelope, bool]:
+    def has(self, request: Envelope) -> bool:
+        return any(self[number][0] == request for number in self.of.get(request.body.slot, ()))
+
+    def be_late(self) -> None:
+        """Phase 1 runs for all who wait."""
+        for number, (request, _) in self.items():
+            self[number] = request, False
+
+    def leave(self, slot: int) -> list[tuple[Envelope, bool]]:
         """Take out those that wait for a slot."""
-        requests = self.of.pop(slot, None)
-        return {request: self.pop(request) for request in requests} if requests else {}
+        return [self.pop(number) for number in self.of.pop(slot, ())]
 
     def give_up(self) -> Envelope:
         """Take out the one that has waited longest."""
-        request = next(iter(self))
-        del self[request]
-        others = self.of[request.body.slot]
-        others.remove(request)
-        if not others:
+        number = next(iter(self))
+        request, _ = self.pop(number)
+        self.of[request.body.slot].remove(number)
+        if not self.of[request.body.slot]:
             del self.of[request.body.slot]
         return request
 
@@ -52,7 +63,7 @@ class Leader:
     votes: dict[int, set[str]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
-    def forget(self, slot: int) -> dict[Envelope, bool]:
+    def forget(self, slot: int) -> list[tuple[Envelope, bool]]:
         """Leave nothing to do for a slot, and give back the requests that waited for it."""
         if self.reported:
             self.reported.pop(slot, None)

@@ -25,8 +25,11 @@ Step = tuple[str, Output]
 """The action that a line was taken as, and what it sent."""
 
 
-def steps_of(replica: Replica) -> dict[type, tuple[str, Callable[[Envelope], Output]]]:
-    """Message class -> the action that takes it, and how."""
+Steps = dict[type, tuple[str, Callable[[Envelope], Output]]]
+"""Message class -> the action that takes it, and how."""
+
+
+def steps_of(replica: Replica) -> Steps:
     return {kind: (f"Receive{kind.__name__}", getattr(replica, f"receive_{name}"))
             for name, kind in wire.TAKEN.items()}
 
@@ -56,7 +59,7 @@ class Node:
         self.init: Init | None = None
         self.replica: Replica | None = None
         self.members = Members(())
-        self.steps: dict[type, tuple[str, Callable[[Envelope], Output]]] = {}
+        self.steps: Steps = {Init: ("Init", self.initialize)}
         self.replies = 0
         self.held: list[bytes] = []
         self.now = 0.0
@@ -110,10 +113,18 @@ class Node:
         self.say(node, wire.encode(event), action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
-        lines = self.write(output)
-        said += lines
+        first, last, fields = len(said), None, ""
+        for src, dest, body in output:
+            if body is not last:
+                # What goes to several nodes is written once.
+                last, fields = body, wire.TEXT[type(body)](body)
+            if dest in self.members:
+                said.append(wire.line(src, dest, fields))
+            else:
+                said.append(wire.line(src, dest, f'{fields}, "msg_id": {self.replies}'))
+                self.replies += 1
         if self.log is not None:
-            self.record(node, text, lines, action)
+            self.record(node, text, said[first:], action)
         if self.clock is not None:
             self.clock.stepped(self.now)
 
@@ -123,10 +134,11 @@ class Node:
                 raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line["src"], line["dest"], line["body"]
-        if self.replica is not None and dest != self.replica.node:
-            raise Dropped("it is for another node")
-        if self.replica is not None and not self.replica.up:
-            raise Dropped("the node is down")
+        if self.replica is not None:
+            if dest != self.replica.node:
+                raise Dropped("it is for another node")
+            if not self.replica.up:
+                raise Dropped("the node is down")
         try:
             return dest, self.receive(src, dest, body)
         except Refused as error:
@@ -150,29 +162,26 @@ class Node:
         if self.replica is None and body.get("type") != "init":
             raise Refused(wire.UNAVAILABLE, "the node is not initialized")
         message = wire.message(src, dest, body, self.members)
-        if type(message.body) is Init:
-            return self.initialize(message, message.body)
-        if self.clock is not None and type(message.body) is MultiPaxosPropose:
-            return self.propose(message)
         action, step = self.steps[type(message.body)]
         return action, step(message)
 
-    def propose(self, message: Envelope) -> Step:
+    def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
         if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
             raise Held
         output = self.replica.receive_multi_paxos_propose(message)
         self.clock.asked(message, self.now)
-        return "ReceiveMultiPaxosPropose", output
+        return output
 
-    def initialize(self, message: Envelope, init: Init) -> Step:
+    def initialize(self, message: Envelope) -> Output:
+        init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
             raise Refused(wire.MALFORMED, "init is from a client to the node that it names")
         if self.init is None:
             self.begin(init)
         elif self.init[1:] != init[1:]:
             raise Refused(wire.MALFORMED, "the node is already initialized otherwise")
-        return "Init", [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
+        return [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
 
     def begin(self, init: Init) -> None:
         acceptor = None
@@ -182,22 +191,10 @@ class Node:
         self.init = init
         self.members = Members(init.node_ids)
         self.replica = Replica(init.node_id, self.members, self.batch, acceptor)
-        self.steps = steps_of(self.replica)
+        self.steps.update(steps_of(self.replica))
         if self.make_clock is not None and self.replica.peers:
             self.clock = self.make_clock(self.replica, self.now)
-
-    def write(self, output: Output) -> list[str]:
-        lines, last, text = [], None, ""
-        for src, dest, body in output:
-            if body is not last:
-                # What goes to several nodes is written once.
-                last, text = body, wire.text(body)
-            if dest in self.members:
-                lines.append(wire.line(src, dest, text))
-            else:
-                lines.append(wire.line(src, dest, f'{text}, "msg_id": {self.replies}'))
-                self.replies += 1
-        return lines
+            self.steps[MultiPaxosPropose] = "ReceiveMultiPaxosPropose", self.propose
 
     def record(self, node: str, text: str, lines: list[str], action: str) -> None:
         """Log a step. Its input is logged as it came, so it reads back as what was answered."""

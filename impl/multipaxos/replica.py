@@ -58,7 +58,7 @@ class Replica:
         slot, out = m.body.slot, []
         if slot in self.acceptor.decided:
             return [self.propose_ok(m, True, self.acceptor.decided[slot])]
-        if m in self.leader.waiting.of.get(slot, ()):
+        if slot in self.leader.waiting.of and self.leader.waiting.has(m):
             return []
         leading = self.leading()
         self.leader.waiting.queue(m, leading)
@@ -211,7 +211,7 @@ class Replica:
         if slot in self.acceptor.decided:
             return
         self.acceptor.decide(slot, value)
-        for request, skipped in self.leader.forget(slot).items():
+        for request, skipped in self.leader.forget(slot):
             out.append(self.propose_ok(request, skipped, value))
 
     def count(self, out: Output, slot: int, voter: str) -> None:
@@ -240,7 +240,7 @@ class Replica:
         for slot in sorted(inherited):
             if slot not in self.leader.closed:
                 self.propose(out, slot, inherited[slot].value)
-        for request in list(self.leader.waiting):
+        for request, _ in list(self.leader.waiting.values()):
             self.serve(out, request.body)
         if self.leader.closed:
             self.send(out, self.peers, self.learn())
@@ -248,7 +248,7 @@ class Replica:
     def start_ballot(self, out: Output) -> None:
         ballot = self.members.next_ballot(self.node, self.acceptor.promised)
         waiting = self.leader.waiting
-        waiting.update(dict.fromkeys(waiting, False))
+        waiting.be_late()
         self.acceptor.promise(ballot)
         self.leader = Leader(ballot=ballot, promises={self.node},
                              reported=dict(self.acceptor.accepted), waiting=waiting)
@@ -280,7 +280,8 @@ class Replica:
 
     def propose_ok(self, request: Envelope, skipped: bool, value: Value) -> Envelope:
         msg_id, slot, _ = request.body
-        return self.answer(request, MultiPaxosProposeOk(msg_id, slot, skipped, True, value))
+        ok = MultiPaxosProposeOk(msg_id, slot, skipped, True, value)
+        return Envelope(self.node, request.src, ok)
 
     def given_up(self, request: Envelope, code: int) -> Error:
         return Error(request.body.msg_id, code, REASONS[code])

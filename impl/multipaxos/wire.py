@@ -285,11 +285,6 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 
 # Writing.  A value's text is spliced in as it is, so it is encoded once and never misread.
 
-def text(body: Body) -> str:
-    """The fields of a body."""
-    return WRITERS[type(body)](body)
-
-
 def line(src: str, dest: str, fields: str) -> str:
     """The line of a message with these fields in its body, without its end."""
     return f'{{"src": {named(src)}, "dest": {named(dest)}, "body": {{"type": {fields}}}}}'
@@ -313,16 +308,15 @@ def text_of_decisions(decisions: Mapping[int, Value]) -> str:
     return ", ".join(f'{{"slot": {slot}, "value": {value}}}' for slot, value in decisions.items())
 
 
-def text_of_bool(flag: bool) -> str:
-    return "true" if flag else "false"
+TEXT_OF = {True: "true", False: "false"}
 
 
-WRITERS: dict[type, Callable[[Any], str]] = {
+TEXT: dict[type, Callable[[Any], str]] = {
     InitOk: lambda m: f'"init_ok", "in_reply_to": {m.in_reply_to}',
     MultiPaxosProposeOk: lambda m: (
         f'"multi_paxos_propose_ok", "in_reply_to": {m.in_reply_to}, "slot": {m.slot}, '
-        f'"phase1_skipped": {text_of_bool(m.phase1_skipped)}, '
-        f'"chosen": {text_of_bool(m.chosen)}, "value": {m.value}'),
+        f'"phase1_skipped": {TEXT_OF[m.phase1_skipped]}, '
+        f'"chosen": {TEXT_OF[m.chosen]}, "value": {m.value}'),
     MultiPaxosLogOk: lambda m: (
         f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'),
     Error: lambda m: (
@@ -338,5 +332,6 @@ WRITERS: dict[type, Callable[[Any], str]] = {
     Decided: lambda m: f'"decided", "slot": {m.slot}, "value": {m.value}',
     Learn: lambda m: f'"learn", "known": {text_of_ranges(m.known)}',
     Learned: lambda m: (
-        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {text_of_bool(m.more)}'),
+        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}'),
 }
+"""Message class -> the text of its fields, from `type` on."""
