@@ -27,7 +27,7 @@ def test_the_same_seed_is_the_same_lines() -> None:
     assert list(fuzz.lines(right, 300, 7)) != list(fuzz.lines(right, 300, 8))
 
 
-@pytest.mark.parametrize("mutation", dict.fromkeys(MUTATIONS), ids=lambda mutation: mutation.__name__)
+@pytest.mark.parametrize("mutation", dict.fromkeys(MUTATIONS), ids=lambda it: it.__name__)
 @pytest.mark.parametrize("line", [
     b"", b"{", b"[]", b"\xff", b"1", b'{"src": 1}', b'{"body": {}}', b"[" * 3000])
 def test_any_line_can_be_made_worse(mutation: object, line: bytes) -> None:
