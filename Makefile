@@ -13,6 +13,11 @@ MODEL ?= closed
 MINUTES ?= 10
 SEED ?= 1
 
+# What a campaign is made of.
+SEEDS ?= 10000
+KILLS ?= 500
+LINES ?= 1000000
+
 # How often bench takes each figure.
 REPETITIONS ?= 7
 
@@ -48,6 +53,14 @@ check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two wor
 .PHONY: test
 test: $(venv) ## Run the tests.
 	@$(python) -m pytest
+
+.PHONY: campaign
+campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and bad lines.
+	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
+	@rm -rf out/endured
+	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
+	    --seed $(SEED)
+	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
 
 .PHONY: bench
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.

@@ -82,6 +82,24 @@ def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
     assert statements.count("COMMIT") == 1
 
 
+def test_what_makes_a_node_say_nothing_is_saved_with_what_comes_next(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
+    assert node.turn([decided]) == b"" and statements == []
+    assert b"accepted" in node.turn([ACCEPT.replace(b"7", b"8")])
+    assert statements.count("COMMIT") == 1 and any("INTO decided" in one for one in statements)
+
+
+def test_the_end_of_input_saves_what_was_taken(tmp_path: Path) -> None:
+    decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
+    run(init(*CLUSTER[1]).encode() + decided, "--data", str(tmp_path))
+    assert Storage(tmp_path).acceptor.decided == {7: '"v"'}
+
+
 def test_what_cannot_be_saved_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)

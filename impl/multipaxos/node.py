@@ -78,7 +78,11 @@ class Node:
         if self.clock is not None:
             for event in self.clock.events(now):
                 self.happen(event, said)
-        self.save()
+        if self.log is not None:
+            self.log.flush()
+        if said:
+            # Until something is said, nobody can tell what was taken from what is still on its way.
+            self.save()
         said.append("")
         return "\n".join(said).encode()
 
@@ -87,8 +91,7 @@ class Node:
         return self.clock and self.clock.due()
 
     def save(self) -> None:
-        if self.log is not None:
-            self.log.flush()
+        """Put on the disk what was taken: before anything is said of it, and at the end."""
         if self.storage is not None and self.init is not None:
             self.storage.commit(self.log.tell() if self.log is not None else 0)
 

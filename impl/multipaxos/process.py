@@ -116,6 +116,7 @@ def run(node: Node, source: int, sink: int) -> None:
                 given, more = lines.read()
             signals.idle = False
             write(sink, node.turn(given, time.monotonic()))
+    node.save()
 
 
 def write(sink: int, said: bytes) -> None:
