@@ -111,6 +111,7 @@ class Subject:
         """What is due by now happens, and with the line that comes next nothing happens but it."""
         self.now += self.chance.choice((0.0, 0.001, 0.02, 0.2))
         self.node.turn([], self.now)
+        self.node.save()
         self.records.clear()
 
     def take(self, given: bytes) -> None:
