@@ -40,7 +40,8 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
 
     def leave(self, slot: int) -> list[tuple[Envelope, bool]]:
         """Take out those that wait for a slot."""
-        return [self.pop(number) for number in self.of.pop(slot, ())]
+        numbers = self.of.pop(slot, None)
+        return list(map(self.pop, numbers)) if numbers else []
 
     def give_up(self) -> Envelope:
         """Take out the one that has waited longest."""

@@ -15,7 +15,7 @@ from .members import Members
 from .messages import Envelope, Error, Init, InitOk, MultiPaxosPropose
 from .replica import Output, Replica
 from .storage import Storage
-from .wire import Dropped, Refused
+from .wire import Dropped, Parts, Refused
 
 BLANK = " \t\r\n"
 EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
@@ -131,12 +131,12 @@ class Node:
         if self.clock is not None:
             self.clock.stepped(self.now)
 
-    def step(self, line: dict | str) -> tuple[str, Step]:
-        if isinstance(line, str):
+    def step(self, line: Parts | str) -> tuple[str, Step]:
+        if type(line) is str:
             if self.make_clock is not None or line not in EVENTS:
                 raise Dropped("it is not an object")
             return self.event(line)
-        src, dest, body = line["src"], line["dest"], line["body"]
+        src, dest, body = line
         if self.replica is not None:
             if dest != self.replica.node:
                 raise Dropped("it is for another node")

@@ -55,8 +55,6 @@ encode = json.JSONEncoder(allow_nan=False).encode
 quote = json.encoder.encode_basestring_ascii
 scan = json.JSONDecoder(parse_constant=no_constant).scan_once
 
-named = lru_cache(maxsize=10_000)(quote)
-"""The JSON text of a node's or client's name."""
 
 
 class Dropped(Exception):
@@ -73,9 +71,12 @@ class Refused(Exception):
 
 # Reading.
 
-def read(text: str) -> Json:
-    """The JSON value of a line without white space around it: an envelope as an object, or an
-    event as a string."""
+Parts = tuple[str, str, dict[str, Json]]
+"""An envelope whose body is not looked into: src, dest and body."""
+
+
+def read(text: str) -> Parts | str:
+    """What a line without white space around it holds: an envelope, or the name of an event."""
     try:
         line, end = scan(text, 0)
     except RecursionError:
@@ -90,15 +91,16 @@ def read(text: str) -> Json:
         return line
     if type(line) is not dict:
         raise Dropped("it is not an object")
-    if type(line.get("src")) is not str:
+    src, dest, body = line.get("src"), line.get("dest"), line.get("body")
+    if type(src) is not str:
         raise Dropped("its src is not a string")
-    if type(line.get("dest")) is not str:
+    if type(dest) is not str:
         raise Dropped("its dest is not a string")
-    if type(line.get("body")) is not dict:
+    if type(body) is not dict:
         raise Dropped("its body is not an object")
-    if "in_reply_to" in line["body"]:
+    if "in_reply_to" in body:
         raise Dropped("it is a reply that nobody asked for")
-    return line
+    return src, dest, body
 
 
 def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Envelope:
@@ -287,7 +289,12 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 
 def line(src: str, dest: str, fields: str) -> str:
     """The line of a message with these fields in its body, without its end."""
-    return f'{{"src": {named(src)}, "dest": {named(dest)}, "body": {{"type": {fields}}}}}'
+    return f'{head(src, dest)}{fields}}}}}'
+
+
+@lru_cache(maxsize=10_000)
+def head(src: str, dest: str) -> str:
+    return f'{{"src": {quote(src)}, "dest": {quote(dest)}, "body": {{"type": '
 
 
 def text_of_ranges(known: Ranges) -> str:
@@ -311,12 +318,16 @@ def text_of_decisions(decisions: Mapping[int, Value]) -> str:
 TEXT_OF = {True: "true", False: "false"}
 
 
+def text_of_decision(ok: MultiPaxosProposeOk) -> str:
+    in_reply_to, slot, phase1_skipped, chosen, value = ok
+    return (f'"multi_paxos_propose_ok", "in_reply_to": {in_reply_to}, "slot": {slot}, '
+            f'"phase1_skipped": {TEXT_OF[phase1_skipped]}, "chosen": {TEXT_OF[chosen]}, '
+            f'"value": {value}')
+
+
 TEXT: dict[type, Callable[[Any], str]] = {
     InitOk: lambda m: f'"init_ok", "in_reply_to": {m.in_reply_to}',
-    MultiPaxosProposeOk: lambda m: (
-        f'"multi_paxos_propose_ok", "in_reply_to": {m.in_reply_to}, "slot": {m.slot}, '
-        f'"phase1_skipped": {TEXT_OF[m.phase1_skipped]}, '
-        f'"chosen": {TEXT_OF[m.chosen]}, "value": {m.value}'),
+    MultiPaxosProposeOk: text_of_decision,
     MultiPaxosLogOk: lambda m: (
         f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'),
     Error: lambda m: (
