@@ -203,6 +203,15 @@ def test_no_directory(tmp_path: Path) -> None:
     assert "unable to open" in refused(tmp_path / "n1")
 
 
+def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage._db.execute("PRAGMA query_only = ON")
+    storage.acceptor.promise(4)
+    with pytest.raises(StorageError, match="readonly database; let it be written"):
+        storage.commit()
+
+
 # The message log of many lives.
 
 def records(log: Path) -> list[str]:
