@@ -196,6 +196,14 @@ def test_a_corrupt_file(tmp_path: Path) -> None:
         assert storage.path.read_bytes() == harmed
 
 
+def test_nowhere_to_complain(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "impl/main.py", "--data", str(tmp_path / "file")],
+                              cwd=ROOT, stdin=subprocess.DEVNULL, stderr=full)
+    assert done.returncode == 2
+
+
 def test_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "needs a directory" in refused(tmp_path / "file" / "n1")

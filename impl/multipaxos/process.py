@@ -208,6 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
                 node.resume_log()
             run(node, sys.stdin.fileno(), sys.stdout.fileno())
     except (OSError, StorageError) as error:
-        print(f"the node cannot go on: {error}", file=sys.stderr)
+        # Standard error may be on the same full disk.
+        with suppress(OSError):
+            print(f"the node cannot go on: {error}", file=sys.stderr, flush=True)
         return 2
     return 0
