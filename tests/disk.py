@@ -1,6 +1,7 @@
 """A disk in memory, which does for a node what `storage` does: what was committed, stays.
 
-It can be full, and the power can fail before a commit.  When it is or does is told in `faults`.
+It can be full, and the power can fail before or after something is saved.  When it is or does is
+told in `faults`.
 """
 from __future__ import annotations
 
@@ -42,6 +43,7 @@ class Disk:
         self.logged = 0
         self.full = False
         self.power_fails = False
+        self.saves = 0
 
     def mount(self) -> Mounted:
         return Mounted(self)
@@ -77,16 +79,17 @@ class Mounted:
 
     def commit(self, logged: int = 0) -> None:
         disk, journal = self.disk, self.acceptor
-        if disk.power_fails:
-            raise PowerCut
         changed = (journal.cast or journal.decisions or journal.promised != disk.promised
                    or self.cluster != disk.cluster)
         # The log takes no room here, so that a world is the same whether there is one or not.
+        if changed and disk.power_fails:
+            raise PowerCut
         if changed and disk.full:
             raise StorageError(f"{self.path} is full")
         disk.logged = logged
         if not changed:
             return
+        disk.saves += 1
         disk.cluster = self.cluster
         disk.save(journal)
         disk.saved(disk.node, journal.cast, journal.decisions)

@@ -52,6 +52,10 @@ SIZES = (3, 3, 3, 3, 5, 5, 4, 2, 1)
 """How many nodes a seed may have."""
 
 
+OFTEN = (0, 5, 20, 40)
+"""How often a fault may happen in a run: some worlds know no such fault, and some little else."""
+
+
 def draw(seed: int, nodes: int | None, seconds: float) -> Script:
     """The script of a seed, for so many nodes if it is told how many."""
     chance = Random(f"{seed} script")
@@ -63,11 +67,9 @@ def draw(seed: int, nodes: int | None, seconds: float) -> Script:
         events=())
     members = script.members()
     events = list(requests(chance, members, seconds))
-    for fault in crash, cut, full, pause, slow:
-        # Some worlds know no such fault, and some little else.
-        mean = chance.choice((None, seconds / 20, seconds / 10, seconds / 5))
-        if mean is not None:
-            events += happening(chance, members, seconds, mean, fault)
+    for fault in crash, restart, cut, full, pause, slow:
+        if often := chance.choice(OFTEN):
+            events += happening(chance, members, seconds, seconds / often, fault)
     if chance.random() < 0.5:
         events.append(straggle(chance, members, seconds))
     events.sort(key=lambda event: event["at"])
@@ -80,7 +82,7 @@ def requests(chance: Random, members: list[str], seconds: float) -> Iterator[Eve
     """Clients mostly stay with one node and fill new slots; at times several want the same one."""
     at, newest, favourite = 0.0, 0, chance.choice(members)
     gap = chance.choice((0.5, 1.0, 2.0))
-    strays = chance.choice((0.0, 0.1, 0.5))
+    strays = chance.choice((0.0, 0.1, 0.5, 1.0))
     while (at := at + chance.uniform(0, 2 * gap)) < seconds:
         if chance.random() < 0.05:
             favourite = chance.choice(members)
@@ -118,12 +120,16 @@ def happening(chance: Random, members: list[str], seconds: float, mean: float,
 
 
 def crash(chance: Random, members: list[str]) -> Event:
-    """Between two turns; before the next one is on the disk; or when it is, but only the first
-    `left` of its lines have left."""
+    """At once; in the next turn that is to be saved, before it is; or when it is, but only the
+    first `left` of its lines have left."""
     return {"kind": "crash", "node": chance.choice(members),
-            "point": chance.choice(("between", "before", "after")),
-            "left": chance.choice((0, 0, 1, 2)),
-            "seconds": chance.uniform(0, chance.choice((0.05, 4)))}
+            "point": chance.choice(("now", "before", "after")),
+            "left": chance.choice((0, 0, 1, 2)), "seconds": chance.uniform(0, 4)}
+
+
+def restart(chance: Random, members: list[str]) -> Event:
+    """A crash after which the node is there again while its own messages are still on their way."""
+    return {**crash(chance, members), "seconds": chance.uniform(0, 0.05)}
 
 
 def cut(chance: Random, members: list[str]) -> Event:

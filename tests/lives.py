@@ -74,6 +74,7 @@ class Host:
         self.turn_at = NEVER
         self.due_at = NEVER
         self.left: int | None = None
+        self.downtime = 0.0
 
     def start(self) -> None:
         """Begin a life; the first line tells the node who it is."""
@@ -91,8 +92,11 @@ class Host:
         self.node = None
         self.inbox, self.questions, self.owed = [], [], {}
         self.turn_at = self.due_at = NEVER
-        self.left = None
-        self.disk.power_fails = False
+        self.lasts()
+
+    def lasts(self) -> None:
+        """No crash lies in wait for the node."""
+        self.left, self.disk.power_fails = None, False
 
     def complain(self, reason: str, line: bytes) -> None:
         raise Failed(f"wire: {self.name} dropped a line: {reason}: {line!r}")

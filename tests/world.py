@@ -146,14 +146,16 @@ class World:
         if self.now < host.free_at:
             self.wake(host, host.free_at)
             return
+        saves = host.disk.saves
         said = host.take_turn(self.now)
         if said is None:
             self.fall(host)
             return
+        falls = host.left is not None and host.disk.saves > saves
         host.free_at = self.now + host.turn_seconds
-        for line in said[:host.left]:
+        for line in said[:host.left] if falls else said:
             self.at(host.free_at, self.leave, host, *self.addressed(host, line))
-        if host.left is not None:
+        if falls:
             self.fall(host)
         else:
             host.check_answers()
@@ -178,6 +180,7 @@ class World:
     def fall(self, host: Host) -> None:
         host.fall()
         self.happened["falls"] += 1
+        self.at(self.now + host.downtime, self.start, host)
 
     # What happens to them.
 
@@ -194,20 +197,15 @@ class World:
 
     def crash(self, event: Event) -> None:
         host = self.hosts[event["node"]]
-        if host.node is not None:
-            if event["point"] == "between":
-                self.fall(host)
-            elif event["point"] == "before":
-                host.disk.power_fails = True
-            else:
-                host.left = event["left"]
-        self.at(self.now + event["seconds"], self.restart, host)
-
-    def restart(self, host: Host) -> None:
-        # A crash that was to come in its next turn comes now, if it has had none.
-        if host.node is not None and (host.disk.power_fails or host.left is not None):
+        if host.node is None:
+            return
+        host.downtime = event["seconds"]
+        if event["point"] == "now":
             self.fall(host)
-        self.start(host)
+        elif event["point"] == "before":
+            host.disk.power_fails = True
+        else:
+            host.left = event["left"]
 
     def cut(self, event: Event) -> None:
         links = [self.link(src, dest) for src, dest in event["links"]]
@@ -265,7 +263,8 @@ class World:
         for host in self.hosts.values():
             host.disk.full = False
             host.turn_seconds, host.free_at = TURN, self.now
-            self.restart(host)
+            host.lasts()
+            self.start(host)
 
     def examine(self) -> None:
         """All come to know what clients know; each node has something decided on its own, then all
