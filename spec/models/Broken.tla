@@ -344,4 +344,10 @@ LogsVotes(n, m) ==
 (* its receiver has promised (in place of DeadTo).                         *)
 
 TakesRejectionsForDead(s, m, b) == b.type = "rejected"
+-----------------------------------------------------------------------------
+(* Giving up: in place of Indefinite. *)
+
+(* An error always claims that nothing came of the request. *)
+
+ClaimsTooMuch == Unavailable
 =============================================================================
