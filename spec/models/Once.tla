@@ -6,9 +6,20 @@
 (***************************************************************************)
 EXTENDS MC
 
+VARIABLE refused    \* history: the requests that were said to be undone
+
 Spent(n, sent) == Living(n, sent) \ (Requests \cap {record'.input})
 
-Refused(r) == \E m \in Range(record.output) : Refuses(m, r)
+OnceInit == Init /\ refused = {}
 
-RefusedForEver == \A r \in Proposals : [](Refused(r) => []~Voted(r))
+OnceNext ==
+    /\ Next
+    /\ refused' = refused \cup
+           {r \in Proposals : \E m \in Range(record'.output) : Refuses(m, r)}
+
+OnceSpec == OnceInit /\ [][OnceNext]_<<vars, refused>>
+
+SeenOnce == <<Seen, refused>>
+
+RefusedForEver == \A r \in refused : ~Voted(r)
 =============================================================================
