@@ -136,7 +136,8 @@ def with_other_fields(line: bytes, lines: Sequence[bytes], chance: Random) -> by
             fields[name.upper()] = fields.pop(name)
         case 3:
             fields[MARK] = chance.choice(ODD)
-            return json.dumps(message).encode().replace(MARK.encode(), name.encode())
+            return json.dumps(message).encode().replace(
+                json.dumps(MARK).encode(), json.dumps(name).encode())
     return json.dumps(message).encode()
 
 
