@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from multipaxos.node import Node
+from running import init, request
 
 from conformance import logs, models, record, tlc, validate
 
@@ -226,3 +227,18 @@ ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
     with pytest.raises(tlc.ToolError, match="Assumption"):
         wrong = module.replace("{wrong}", " /\\ S # {2, 4}")
         tlc.run("Same", wrong, config, libraries=models.LIBRARIES)
+
+
+def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) -> None:
+    path = tmp_path / "n1.ndjson"
+    requests = [request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in range(100)]
+    promise = {"type": "promise", "ballot": 1, "accepted": [], "known": []}
+    with path.open("wb") as file:
+        node = Node(log=file)
+        for line in init("n1", "n2", "n3"), *requests:
+            node.turn([line.encode()])
+        node.turn([json.dumps({"src": "n2", "dest": "n1", "body": promise}).encode()])
+    log = logs.read(path)
+    assert len(log[-1].output) == 2 * len(requests)
+    [verdict] = validate.validate([log], 1000)
+    assert verdict.rejections == []
