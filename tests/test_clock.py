@@ -143,6 +143,18 @@ def test_an_outbid_node_holds_requests_back() -> None:
     assert world.errors() == [11]
 
 
+def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
+    world = Timed(pace=Pace(backoff=10.0))
+    world.ask("n1", 1, 1, "v")
+    world.run(0.1)
+    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
+        "type": "prepare", "ballot": 5, "known": []}}))
+    node = world.nodes["n1"]
+    assert world.ask("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
+    node.clock.tick = node.clock.held_until + 1
+    assert node.due() == node.clock.held_until
+
+
 # Giving up.
 
 def test_what_was_not_proposed_is_given_up_definitely() -> None:

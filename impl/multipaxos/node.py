@@ -88,7 +88,9 @@ class Node:
 
     def due(self) -> float | None:
         """When the next turn is due, though no line may come; None if none is."""
-        return self.clock and self.clock.due()
+        if self.clock is None:
+            return None
+        return min(self.clock.held_until, self.clock.due()) if self.held else self.clock.due()
 
     def save(self) -> None:
         """Put on the disk what was taken: before anything is said of it, and at the end."""
