@@ -165,6 +165,8 @@ class Subject:
         """What a restart finds is what the node knew."""
         if self.node.replica is None:
             return
+        # As at the end of its input: what it said nothing about may not be there yet.
+        self.node.save()
         before = vars(self.node.replica.acceptor)
         found = vars(self.disk.mount().acceptor)
         for field in "promised", "accepted", "decided":
