@@ -34,8 +34,12 @@ def forgets_votes(data: Path) -> None:
     """It comes back with its decisions, and without its votes and promises."""
     if (data / FILE).exists():
         with closing(sqlite3.connect(data / FILE)) as db, db:
-            db.execute("UPDATE node SET promised = 0")
-            db.execute("DELETE FROM accepted")
+            # A node that was killed at once has no tables yet.
+            for table, in db.execute("SELECT name FROM sqlite_master").fetchall():
+                if table == "node":
+                    db.execute("UPDATE node SET promised = 0")
+                if table == "accepted":
+                    db.execute("DELETE FROM accepted")
 
 
 def answers_first(data: Path) -> None:
