@@ -61,7 +61,7 @@ class Storage:
         self.cluster: tuple[str, tuple[str, ...]] | None = None
         self.logged = 0
         self.acceptor = Journal()
-        self._saved = (0, 0)
+        self._saved: tuple[int, int] | None = None
         self._voted: set[int] = set()
         with self._explained():
             make(folder)
@@ -70,12 +70,10 @@ class Storage:
             self._load()
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
-        """Make the directory this node's, at the next commit; raises StorageError if it is not."""
+        """Make the directory this node's, with the first commit; raises StorageError if it is
+        another's."""
         if self.cluster is None:
             self.cluster = (node_id, node_ids)
-            self._db.execute("BEGIN")
-            self._db.execute("INSERT INTO node VALUES (?, 0, 0)", (node_id,))
-            self._db.executemany("INSERT INTO node_ids VALUES (?, ?)", enumerate(node_ids))
         elif self.cluster != (node_id, node_ids):
             owner, members = self.cluster
             raise StorageError(f"{self.path} is the data of {owner} in {', '.join(members)}, not "
@@ -85,12 +83,14 @@ class Storage:
         """Put all changes on the disk, at once or not at all; `logged` as above."""
         journal = self.acceptor
         now = (journal.promised, logged)
-        if not (now != self._saved or journal.votes or journal.decisions
-                or self._db.in_transaction):
+        if now == self._saved and not journal.votes and not journal.decisions:
             return
         with self._explained():
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN")
+            self._db.execute("BEGIN")
+            if self._saved is None:
+                node_id, node_ids = self.cluster
+                self._db.execute("INSERT INTO node VALUES (?, 0, 0)", (node_id,))
+                self._db.executemany("INSERT INTO node_ids VALUES (?, ?)", enumerate(node_ids))
             self._db.execute("UPDATE node SET promised = ?, logged = ?", now)
             self._db.executemany("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
                                  ((slot, *vote) for slot, vote in journal.votes.items()))
