@@ -18,8 +18,8 @@ from multipaxos import node, process
 from multipaxos.acceptor import Acceptor
 from multipaxos.leader import Leader, Waiting
 from multipaxos.members import Members
-from multipaxos.messages import Accepted, Prepare, Rejected
-from multipaxos.replica import UNAVAILABLE, Replica
+from multipaxos.messages import UNAVAILABLE, Accepted, Prepare, Rejected
+from multipaxos.replica import Replica
 from multipaxos.slots import Slots
 
 

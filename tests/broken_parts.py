@@ -13,8 +13,9 @@ from broken_node import name_of, replica_with
 from disk import Disk
 from lives import Parts
 from multipaxos.clock import Clock
+from multipaxos.messages import UNAVAILABLE
 from multipaxos.node import Node
-from multipaxos.replica import UNAVAILABLE, Replica
+from multipaxos.replica import Replica
 from multipaxos.storage import Journal
 
 

@@ -49,7 +49,7 @@ class Clock:
     def due(self) -> float:
         """When time is to be given to the node next."""
         times = [self.tick]
-        if self.replica.leader.waiting and self.replica.leader.ballot == 0:
+        if self.wants_a_ballot():
             times.append(self.held_until)
         if self.deadlines:
             times.append(self.deadlines[0][0])
@@ -81,13 +81,17 @@ class Clock:
         """Whether the node, having been outbid, waits before it bids again."""
         return now < self.held_until and self.replica.leader.ballot == 0
 
+    def wants_a_ballot(self) -> bool:
+        """Whether requests wait for a node that runs no ballot."""
+        return bool(self.replica.leader.waiting) and self.replica.leader.ballot == 0
+
     def events(self, now: float) -> Iterator[str]:
         """What is due by now.  Each is to be taken before the next is asked for."""
         while self.deadlines and self.deadlines[0][0] <= now:
             # They wait in the order in which they came, so this one has waited longest.
             if self.deadlines.popleft()[1] in self.replica.leader.waiting:
                 yield "expire"
-        if self.replica.leader.waiting and self.replica.leader.ballot == 0:
+        if self.wants_a_ballot():
             if now >= self.held_until:
                 yield "timeout"
         elif now >= self.tick:

@@ -11,9 +11,6 @@ from collections.abc import Collection, Sequence
 class Members(frozenset[str]):
     """The spec's `Node`, with its `Members` as `nodes` and its section "Membership"."""
 
-    def __new__(cls, nodes: Sequence[str]) -> Members:
-        return super().__new__(cls, nodes)
-
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = tuple(nodes)
         self.majority = len(self.nodes) // 2 + 1

@@ -54,6 +54,11 @@ class MultiPaxosLogOk(NamedTuple):
     log: Mapping[int, Value]
 
 
+INDEFINITE, NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 0, 10, 11, 12
+"""Maelstrom's error codes.  The first claims nothing (it is Maelstrom's timeout); the others are
+definite: nothing has happened and nothing will."""
+
+
 class Error(NamedTuple):
     in_reply_to: int
     code: int

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from . import wire
 from .clock import Clock
 from .members import Members
-from .messages import Envelope, Error, Init, InitOk, MultiPaxosPropose
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk
 from .replica import Output, Replica
 from .storage import Storage
 from .wire import Dropped, Parts, Refused
@@ -24,14 +24,14 @@ EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash
 Step = tuple[str, Output]
 """The action that a line was taken as, and what it sent."""
 
-
-Steps = dict[type, tuple[str, Callable[[Envelope], Output]]]
-"""Message class -> the action that takes it, and how."""
+Steps = dict[str, tuple[str, Callable[[Envelope], Output]]]
+"""Message type -> the action that takes it, and how."""
 
 
 def steps_of(replica: Replica) -> Steps:
-    return {kind: (f"Receive{kind.__name__}", getattr(replica, f"receive_{name}"))
-            for name, kind in wire.TAKEN.items()}
+    kinds = wire.REQUESTS.keys() - {"init"} | wire.BETWEEN_NODES.keys()
+    return {kind: ("Receive" + "".join(word.capitalize() for word in kind.split("_")),
+                   getattr(replica, f"receive_{kind}")) for kind in kinds}
 
 
 class Held(Exception):
@@ -59,7 +59,7 @@ class Node:
         self.init: Init | None = None
         self.replica: Replica | None = None
         self.members = Members(())
-        self.steps: Steps = {Init: ("Init", self.initialize)}
+        self.steps: Steps = {"init": ("Init", self.initialize)}
         self.replies = 0
         self.held: list[bytes] = []
         self.now = 0.0
@@ -165,9 +165,9 @@ class Node:
 
     def receive(self, src: str, dest: str, body: dict) -> Step:
         if self.replica is None and body.get("type") != "init":
-            raise Refused(wire.UNAVAILABLE, "the node is not initialized")
+            raise Refused(UNAVAILABLE, "the node is not initialized")
         message = wire.message(src, dest, body, self.members)
-        action, step = self.steps[type(message.body)]
+        action, step = self.steps[body["type"]]
         return action, step(message)
 
     def propose(self, message: Envelope) -> Output:
@@ -181,11 +181,11 @@ class Node:
     def initialize(self, message: Envelope) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
-            raise Refused(wire.MALFORMED, "init is from a client to the node that it names")
+            raise Refused(MALFORMED, "init is from a client to the node that it names")
         if self.init is None:
             self.begin(init)
         elif self.init[1:] != init[1:]:
-            raise Refused(wire.MALFORMED, "the node is already initialized otherwise")
+            raise Refused(MALFORMED, "the node is already initialized otherwise")
         return [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
 
     def begin(self, init: Init) -> None:
@@ -199,7 +199,7 @@ class Node:
         self.steps.update(steps_of(self.replica))
         if self.make_clock is not None and self.replica.peers:
             self.clock = self.make_clock(self.replica, self.now)
-            self.steps[MultiPaxosPropose] = "ReceiveMultiPaxosPropose", self.propose
+            self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", self.propose
 
     def record(self, node: str, text: str, lines: list[str], action: str) -> None:
         """Log a step. Its input is logged as it came, so it reads back as what was answered."""

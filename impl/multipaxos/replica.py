@@ -12,6 +12,8 @@ from .acceptor import Acceptor
 from .leader import Leader
 from .members import Members
 from .messages import (
+    INDEFINITE,
+    UNAVAILABLE,
     Accept,
     Accepted,
     Body,
@@ -33,7 +35,6 @@ from .slots import Slots
 
 Output = list[Envelope]
 
-INDEFINITE, UNAVAILABLE = 0, 11
 REASONS = {INDEFINITE: "timed out: the value may still be decided",
            UNAVAILABLE: "timed out: the value was not proposed"}
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from .members import Members
 from .messages import (
+    MALFORMED,
+    NOT_SUPPORTED,
     Accept,
     Accepted,
     Body,
@@ -35,9 +37,6 @@ from .messages import (
 )
 from .slots import Ranges
 
-NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 10, 11, 12
-"""Maelstrom's error codes for refusals, all definite: nothing has happened and nothing will."""
-
 END = 2 ** 63
 """The least number that is too large for a slot or a ballot."""
 
@@ -54,7 +53,6 @@ def no_constant(name: str) -> Json:
 encode = json.JSONEncoder(allow_nan=False).encode
 quote = json.encoder.encode_basestring_ascii
 scan = json.JSONDecoder(parse_constant=no_constant).scan_once
-
 
 
 class Dropped(Exception):
@@ -209,14 +207,6 @@ BETWEEN_NODES: dict[str, Parser] = {
     "learn": (learn, {"type", "known"}, ""),
     "learned": (learned, {"type", "decided", "more"}, ""),
 }
-
-
-TAKEN: dict[str, type] = {
-    "multi_paxos_propose": MultiPaxosPropose, "multi_paxos_log": MultiPaxosLog,
-    "prepare": Prepare, "promise": Promise, "accept": Accept, "accepted": Accepted,
-    "rejected": Rejected, "decided": Decided, "learn": Learn, "learned": Learned,
-}
-"""The messages that the protocol takes, by their type."""
 
 
 # The parts of a body.
