@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
@@ -37,7 +38,7 @@ class VoteLostAtRestart(Replica):
 
 class DiskLostAtRestart(Replica):
     def restart(self):
-        self.acceptor = Acceptor()
+        vars(self.acceptor).update(vars(Acceptor()))
         return super().restart()
 
 
@@ -99,7 +100,7 @@ class VoteOnlyAtPromise(Replica):
 class VoteBelowPromise(Replica):
     def receive_accept(self, m):
         if m.body.ballot < self.acceptor.promised and m.body.slot not in self.acceptor.decided:
-            self.vote_for(*m.body)
+            self.acceptor.vote_for(m.body.ballot, m.body.slot, m.body.value)
             return [self.answer(m, Accepted(m.body.ballot, m.body.slot))]
         return super().receive_accept(m)
 
@@ -136,14 +137,14 @@ class PromiseHidesDecisions(Replica):
     """Neither a vote nor the decision is told of a slot that the acceptor knows to be decided."""
 
     def receive_prepare(self, m):
-        return [sent._replace(body=sent.body._replace(known=()))
+        return [replace(sent, body=replace(sent.body, known=()))
                 if hasattr(sent.body, "known") else sent for sent in super().receive_prepare(m)]
 
 
 class ReportsMergedInWrongSlot(Replica):
     def receive_promise(self, m):
         moved = {slot + 1: vote for slot, vote in m.body.accepted.items()}
-        return super().receive_promise(m._replace(body=m.body._replace(accepted=moved)))
+        return super().receive_promise(replace(m, body=replace(m.body, accepted=moved)))
 
 
 class OldPromisesCounted(Replica):
@@ -151,7 +152,7 @@ class OldPromisesCounted(Replica):
 
     def receive_promise(self, m):
         return super().receive_promise(
-            m._replace(body=m.body._replace(ballot=self.leader.ballot)))
+            replace(m, body=replace(m.body, ballot=self.leader.ballot)))
 
 
 class ClosedSlotsAreFree(Replica):
@@ -180,15 +181,17 @@ class Phase1SkippedAfterPreemption(Replica):
 
 
 class QuorumIsHalf(Members):
-    def is_quorum(self, nodes):
-        return 2 * len(nodes) >= len(self.nodes)
+    def __init__(self, nodes):
+        super().__init__(nodes)
+        self.quorum = (len(nodes) + 1) // 2
 
 
 class QuorumOfTwo(Members):
     """Right in a cluster of three, so only a bigger one can tell."""
 
-    def is_quorum(self, nodes):
-        return len(nodes) >= min(2, len(self.nodes))
+    def __init__(self, nodes):
+        super().__init__(nodes)
+        self.quorum = min(2, len(nodes))
 
 
 class BallotsOfNodesEqual(Members):
@@ -212,7 +215,7 @@ class AcceptNeverSentAgain(Replica):
 class DecidedOneVoteEarly(Replica):
     def count(self, out, slot, voter):
         voters = self.leader.votes[slot]
-        if not self.members.is_quorum(voters | {voter}):
+        if len(voters | {voter}) < self.quorum:
             voters.add("one more")
         super().count(out, slot, voter)
         voters.discard("one more")
@@ -284,7 +287,7 @@ class LeaderNeverInquires(Replica):
 
 class LearnedPageIsTheLast(Replica):
     def receive_learned(self, m):
-        return super().receive_learned(m._replace(body=m.body._replace(more=False)))
+        return super().receive_learned(replace(m, body=replace(m.body, more=False)))
 
 
 class PrepareKnowsEverything(Replica):
@@ -292,7 +295,7 @@ class PrepareKnowsEverything(Replica):
 
     def send(self, out, nodes, body):
         if isinstance(body, Prepare) and body.known:
-            body = body._replace(known=((0, body.known[-1][1]),))
+            body = replace(body, known=((0, body.known[-1][1]),))
         super().send(out, nodes, body)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from multipaxos.acceptor import Acceptor
 from multipaxos.members import Members
 from multipaxos.messages import (
     Accept,
@@ -43,7 +44,7 @@ class Cluster:
         self.network: list[Envelope] = []
         self.asked: list[Envelope] = []
         self.watch: Callable[[str, Input, Output], None] = lambda *_: None
-        self.nodes = {node: witness(replica, self.votes)(node, self.members, batch)
+        self.nodes = {node: replica(node, self.members, batch, Witnessed(node, self.votes))
                       for node in self.ids}
 
     def propose(self, node: str, slot: int, value: str) -> None:
@@ -104,13 +105,17 @@ def take(replica: Replica, taken: Input) -> Output:
     return getattr(replica, METHODS[type(taken.body)])(taken)
 
 
-def witness(replica: type[Replica], votes: dict[Cast, set[str]]) -> type[Replica]:
-    """Replicas whose votes are written down where they are cast."""
-    class Witnessed(replica):
-        def vote_for(self, ballot: int, slot: int, value: str) -> None:
-            votes.setdefault((slot, ballot, value), set()).add(self.node)
-            super().vote_for(ballot, slot, value)
-    return Witnessed
+class Witnessed(Acceptor):
+    """Writes down a node's votes where they are cast."""
+
+    def __init__(self, node: str, votes: dict[Cast, set[str]]) -> None:
+        super().__init__()
+        self.node = node
+        self.votes = votes
+
+    def vote_for(self, ballot: int, slot: int, value: str) -> None:
+        self.votes.setdefault((slot, ballot, value), set()).add(self.node)
+        super().vote_for(ballot, slot, value)
 
 
 METHODS = {

@@ -25,8 +25,8 @@ class Witnessed(Journal):
         super().__init__()
         self.cast: list[tuple[int, int, Value]] = []
 
-    def vote(self, ballot: int, slot: int, value: Value) -> None:
-        super().vote(ballot, slot, value)
+    def vote_for(self, ballot: int, slot: int, value: Value) -> None:
+        super().vote_for(ballot, slot, value)
         self.cast.append((slot, ballot, value))
 
 

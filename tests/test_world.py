@@ -175,7 +175,7 @@ def work(storage: object, chance: Random) -> None:
         slot = chance.randrange(12)
         journal.promise(journal.promised + chance.randrange(3))
         if slot not in journal.decided:
-            journal.vote(journal.promised, slot, f'"{chance.random()}"')
+            journal.vote_for(journal.promised, slot, f'"{chance.random()}"')
             if chance.random() < 0.2:
                 journal.decide(slot, journal.accepted[slot].value)
 

@@ -24,7 +24,7 @@ class Acceptor:
     def promise(self, ballot: int) -> None:
         self.promised = ballot
 
-    def vote(self, ballot: int, slot: int, value: Value) -> None:
+    def vote_for(self, ballot: int, slot: int, value: Value) -> None:
         self.accepted[slot] = Vote(ballot, value)
 
     def decide(self, slot: int, value: Value) -> None:

@@ -5,7 +5,7 @@ remembers or says.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 
 class Members(frozenset[str]):
@@ -13,14 +13,11 @@ class Members(frozenset[str]):
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = tuple(nodes)
-        self.majority = len(self.nodes) // 2 + 1
+        self.quorum = len(self.nodes) // 2 + 1
         self._index = {node: index for index, node in enumerate(self.nodes)}
 
     def peers(self, node: str) -> tuple[str, ...]:
         return tuple(other for other in self.nodes if other != node)
-
-    def is_quorum(self, nodes: Collection[str]) -> bool:
-        return len(nodes) >= self.majority
 
     def owner(self, ballot: int) -> str:
         return self.nodes[(ballot - 1) % len(self.nodes)]

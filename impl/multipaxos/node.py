@@ -21,7 +21,7 @@ BLANK = " \t\r\n"
 EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
           "restart": "Restart"}
 
-Step = tuple[str, Output]
+Step = tuple[str, str, Output]
 """The action that a line was taken as, and what it sent."""
 
 Steps = dict[str, tuple[str, Callable[[Envelope], Output]]]
@@ -102,7 +102,7 @@ class Node:
             text = line.decode().strip(BLANK)
             if not text:
                 raise Dropped("it is blank")
-            dest, (action, output) = self.step(wire.read(text))
+            node, action, output = self.step(wire.read(text))
         except UnicodeDecodeError:
             self.complain("it is not UTF-8", line)
         except Dropped as reason:
@@ -110,16 +110,17 @@ class Node:
         except Held:
             self.held.append(line)
         else:
-            self.say(dest, text, action, output, said)
+            self.say(node, text, action, output, said)
 
     def happen(self, event: str, said: list[str]) -> None:
         """Take an event of the node's own clock."""
-        node, (action, output) = self.event(event)
+        node, action, output = self.event(event)
         self.say(node, wire.encode(event), action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
         first, last, fields = len(said), None, ""
-        for src, dest, body in output:
+        for message in output:
+            src, dest, body = message.src, message.dest, message.body
             if body is not last:
                 # What goes to several nodes is written once.
                 last, fields = body, wire.TEXT[type(body)](body)
@@ -133,7 +134,7 @@ class Node:
         if self.clock is not None:
             self.clock.stepped(self.now)
 
-    def step(self, line: Parts | str) -> tuple[str, Step]:
+    def step(self, line: Parts | str) -> Step:
         if type(line) is str:
             if self.make_clock is not None or line not in EVENTS:
                 raise Dropped("it is not an object")
@@ -145,12 +146,16 @@ class Node:
             if not self.replica.up:
                 raise Dropped("the node is down")
         try:
-            return dest, self.receive(src, dest, body)
+            if self.replica is None and body.get("type") != "init":
+                raise Refused(UNAVAILABLE, "the node is not initialized")
+            message = wire.message(src, dest, body, self.members)
+            action, receive = self.steps[body["type"]]
+            return dest, action, receive(message)
         except Refused as error:
             if not wire.answerable(src, body, self.members):
                 raise Dropped(str(error)) from None
             refusal = Error(body["msg_id"], error.code, str(error))
-            return dest, ("Refuse", [Envelope(dest, src, refusal)])
+            return dest, "Refuse", [Envelope(dest, src, refusal)]
 
     def event(self, name: str) -> tuple[str, Step]:
         if self.replica is None:
@@ -161,14 +166,7 @@ class Node:
             raise Dropped("no request waits")
         if name == "restart":
             self.replies = 0
-        return self.replica.node, (EVENTS[name], getattr(self.replica, name)())
-
-    def receive(self, src: str, dest: str, body: dict) -> Step:
-        if self.replica is None and body.get("type") != "init":
-            raise Refused(UNAVAILABLE, "the node is not initialized")
-        message = wire.message(src, dest, body, self.members)
-        action, step = self.steps[body["type"]]
-        return action, step(message)
+        return self.replica.node, EVENTS[name], getattr(self.replica, name)()
 
     def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
@@ -184,7 +182,7 @@ class Node:
             raise Refused(MALFORMED, "init is from a client to the node that it names")
         if self.init is None:
             self.begin(init)
-        elif self.init[1:] != init[1:]:
+        elif (init.node_id, init.node_ids) != (self.init.node_id, self.init.node_ids):
             raise Refused(MALFORMED, "the node is already initialized otherwise")
         return [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
 

@@ -72,16 +72,16 @@ class Lines:
         if not chunk:
             rest = self.ended(b"")
             return [rest] if rest else [], False
-        if b"\n" not in chunk:
-            self.keep(chunk)
-            return [], True
-        first, *lines = chunk.split(b"\n")
-        lines.insert(0, self.ended(first))
-        self.keep(lines.pop())
-        return [line for line in lines if line is not None], True
+        lines = chunk.split(b"\n")
+        if len(lines) > 1 and (self.pieces or self.skips):
+            first = self.ended(lines[0])
+            lines[:1] = [] if first is None else [first]
+        if last := lines.pop():
+            self.keep(last)
+        return lines, True
 
     def keep(self, piece: bytes) -> None:
-        if self.skips or not piece:
+        if self.skips:
             return
         self.pieces.append(piece)
         self.kept += len(piece)
@@ -120,9 +120,8 @@ def run(node: Node, source: int, sink: int) -> None:
 
 
 def write(sink: int, said: bytes) -> None:
-    left = memoryview(said)
-    while left:
-        left = left[os.write(sink, left):]
+    while said:
+        said = said[os.write(sink, said):]
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ class Replica:
         self.members = members
         self.peers = members.peers(node)
         self.batch = batch
+        self.quorum = members.quorum
         self.up = True
         self.acceptor = acceptor or Acceptor()
         self.leader = Leader()
@@ -107,13 +108,13 @@ class Replica:
 
     def receive_accept(self, m: Envelope) -> Output:
         """ReceiveAccept."""
-        ballot, slot, value = m.body
+        ballot, slot, value = m.body.ballot, m.body.slot, m.body.value
         if slot in self.acceptor.decided:
             return [self.answer(m, Decided(slot, self.acceptor.decided[slot]))]
         if ballot < self.acceptor.promised:
             return [self.answer(m, Rejected(self.acceptor.promised))]
         self.follow(ballot)
-        self.vote_for(ballot, slot, value)
+        self.acceptor.vote_for(ballot, slot, value)
         return [self.answer(m, Accepted(ballot, slot))]
 
     def receive_accepted(self, m: Envelope) -> Output:
@@ -191,18 +192,15 @@ class Replica:
     # The operators that the actions are made of; `out` is the output of the step so far.
 
     def leading(self) -> bool:
-        return self.leader.ballot > 0 and self.members.is_quorum(self.leader.promises)
+        return self.leader.ballot > 0 and len(self.leader.promises) >= self.quorum
 
     def in_phase1(self) -> bool:
-        return self.leader.ballot > 0 and not self.members.is_quorum(self.leader.promises)
+        return self.leader.ballot > 0 and len(self.leader.promises) < self.quorum
 
     def follow(self, ballot: int) -> None:
         if ballot > self.acceptor.promised:
             self.acceptor.promise(ballot)
             self.leader = Leader(waiting=self.leader.waiting)
-
-    def vote_for(self, ballot: int, slot: int, value: Value) -> None:
-        self.acceptor.vote(ballot, slot, value)
 
     def higher(self, vote: Vote, slot: int) -> Vote:
         other = self.leader.reported.get(slot)
@@ -218,14 +216,14 @@ class Replica:
     def count(self, out: Output, slot: int, voter: str) -> None:
         voters = self.leader.votes[slot]
         voters.add(voter)
-        if self.members.is_quorum(voters):
+        if len(voters) >= self.quorum:
             value = self.acceptor.accepted[slot].value
             self.decide(out, slot, value)
             if self.peers:
                 self.send(out, self.peers, Decided(slot, value))
 
     def propose(self, out: Output, slot: int, value: Value) -> None:
-        self.vote_for(self.leader.ballot, slot, value)
+        self.acceptor.vote_for(self.leader.ballot, slot, value)
         self.leader.votes[slot] = set()
         if self.peers:
             self.send(out, self.peers, Accept(self.leader.ballot, slot, value))
@@ -280,8 +278,7 @@ class Replica:
         return Learn(self.acceptor.known.ranges())
 
     def propose_ok(self, request: Envelope, skipped: bool, value: Value) -> Envelope:
-        msg_id, slot, _ = request.body
-        ok = MultiPaxosProposeOk(msg_id, slot, skipped, True, value)
+        ok = MultiPaxosProposeOk(request.body.msg_id, request.body.slot, skipped, True, value)
         return Envelope(self.node, request.src, ok)
 
     def given_up(self, request: Envelope, code: int) -> Error:

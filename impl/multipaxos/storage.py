@@ -39,8 +39,8 @@ class Journal(Acceptor):
         self.votes: dict[int, Vote] = {}
         self.decisions: dict[int, Value] = {}
 
-    def vote(self, ballot: int, slot: int, value: Value) -> None:
-        super().vote(ballot, slot, value)
+    def vote_for(self, ballot: int, slot: int, value: Value) -> None:
+        super().vote_for(ballot, slot, value)
         self.votes[slot] = self.accepted[slot]
 
     def decide(self, slot: int, value: Value) -> None:
@@ -93,7 +93,8 @@ class Storage:
                 self._db.executemany("INSERT INTO node_ids VALUES (?, ?)", enumerate(node_ids))
             self._db.execute("UPDATE node SET promised = ?, logged = ?", now)
             self._db.executemany("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
-                                 ((slot, *vote) for slot, vote in journal.votes.items()))
+                                 ((slot, vote.ballot, vote.value)
+                                  for slot, vote in journal.votes.items()))
             self._db.executemany("INSERT INTO decided VALUES (?, ?)", journal.decisions.items())
             done = self._voted & journal.decisions.keys()
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))

@@ -309,10 +309,9 @@ TEXT_OF = {True: "true", False: "false"}
 
 
 def text_of_decision(ok: MultiPaxosProposeOk) -> str:
-    in_reply_to, slot, phase1_skipped, chosen, value = ok
-    return (f'"multi_paxos_propose_ok", "in_reply_to": {in_reply_to}, "slot": {slot}, '
-            f'"phase1_skipped": {TEXT_OF[phase1_skipped]}, "chosen": {TEXT_OF[chosen]}, '
-            f'"value": {value}')
+    return (f'"multi_paxos_propose_ok", "in_reply_to": {ok.in_reply_to}, "slot": {ok.slot}, '
+            f'"phase1_skipped": {TEXT_OF[ok.phase1_skipped]}, "chosen": {TEXT_OF[ok.chosen]}, '
+            f'"value": {ok.value}')
 
 
 TEXT: dict[type, Callable[[Any], str]] = {
