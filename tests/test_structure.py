@@ -181,7 +181,7 @@ def test_fields_are_attributes() -> None:
 def classes() -> dict[str, tuple[str, ...]]:
     """Message type -> fields, of every message class."""
     kinds = messages.Body.__args__
-    return {snake(kind.__name__): kind._fields for kind in kinds}
+    return {snake(kind.__name__): kind.__match_args__ for kind in kinds}
 
 
 def test_message_types_are_classes() -> None:
