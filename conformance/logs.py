@@ -9,10 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .jobs import in_copies
 from .schema import action, check_record, is_refusal
+
+# To hold a line against its schema takes much longer than to read it, so it is done so many at a
+# time.
+_GROUP = 2_000
 
 
 class LogError(Exception):
@@ -70,13 +76,30 @@ def lines(
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+    every = text.removesuffix("\n").split("\n")
+    groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
+    judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
+    number = 0
+    for group, wrong in zip(groups, judged, strict=True):
+        for at, line in enumerate(group):
+            number += 1
+            try:
+                found = json.loads(line)
+                if wrong is not None and wrong[0] == at:
+                    raise ValueError(wrong[1])
+            except (ValueError, RecursionError) as error:
+                raise LogError(f"{path}:{number}: not a {part}: {error}") from None
+            yield number, found
+
+
+def _wrong(check: Callable[[Any], None], group: list[str]) -> tuple[int, str] | None:
+    """The first of these lines that is not as it should be, and why."""
+    for at, line in enumerate(group):
         try:
-            found = json.loads(line)
-            check(found)
+            check(json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise LogError(f"{path}:{number}: not a {part}: {error}") from None
-        yield number, found
+            return at, str(error)
+    return None
 
 
 def find(places: Iterable[Path]) -> list[Path]:

@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .replay import Difference
-from .verdict import Finding, Rejection
+from .verdict import MISSING, Discrepancy, Finding, Rejection
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -30,6 +30,9 @@ WIDEST = 140
 
 # An answer may tell a log of thousands of slots; the file has the rest.
 LONGEST_ENTRY = 300
+
+# One place that differs may make many others differ; the first ones tell why.
+MOST_DIFFERING = 5
 
 
 class Line:
@@ -97,14 +100,39 @@ def difference(found: Difference) -> str:
 
 
 def rejection(found: Rejection) -> str:
-    """The first bad record of a log, and what the specification allowed there."""
-    lines = [f"{found.record.place}: node {found.record.node}: {found.reason} ({found.judge})"]
-    lines.append(f"  input:    {json.dumps(found.record.input)}")
+    """The first bad record of a log, what is wrong with it, and what led to it."""
+    record = found.record
+    lines = [f"{record.place}: node {record.node}: {found.reason} ({found.judge})"]
+    lines += [f"  action:   {found.action}", f"  input:    {json.dumps(record.input)}"]
+    if found.unmet is not None:
+        lines.append(f"  needs:    {discrepancy(found.unmet)}")
     if found.allowed is not None:
-        lines += _beside(found.allowed, found.record.output)
+        lines += _beside(found.allowed, record.output)
     else:
-        lines += [f"  found:    {json.dumps(message)}" for message in found.record.output]
+        lines += [f"  found:    {json.dumps(message)}" for message in record.output]
+    lines += [f"  differs:  {discrepancy(each)}" for each in found.differing[:MOST_DIFFERING]]
+    if len(found.differing) > MOST_DIFFERING:
+        lines.append(f"            and in {len(found.differing) - MOST_DIFFERING:,} more places")
+    if found.state is not None:
+        lines.append(f"  state:    {_shortened(json.dumps(found.state))}")
+    for each in found.before:
+        taken = json.dumps({"input": each.input, "output": each.output})
+        lines.append(f"  line {each.line}, before: {_shortened(taken)}")
     return "\n".join(lines)
+
+
+def discrepancy(found: Discrepancy) -> str:
+    """A place where something is not what it must be, with both values."""
+    expected, other = map(_value, (found.expected, found.found))
+    return f"{found.path} must be {expected} and is {other}"
+
+
+def _value(item: Any) -> str:
+    return "nothing" if item is MISSING else _shortened(json.dumps(item))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_ENTRY else f"{text[:LONGEST_ENTRY]} ..."
 
 
 def finding(found: Finding) -> str:
@@ -112,8 +140,7 @@ def finding(found: Finding) -> str:
     entries = [each for each in (found.other, found.entry) if each is not None]
     lines = [f"{found.entry.place}: {found.reason} ({found.rule})"]
     for entry in sorted(entries, key=lambda each: each.line):
-        text = json.dumps(entry.message)
-        shown = text if len(text) <= LONGEST_ENTRY else f"{text[:LONGEST_ENTRY]} ..."
+        shown = _shortened(json.dumps(entry.message))
         lines.append(f"  line {entry.line}, {entry.kind}: {shown}")
     return "\n".join(lines)
 

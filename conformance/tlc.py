@@ -34,6 +34,9 @@ _YOUNG = "-Xmn512m"
 # TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
 _STACK = "-Xss64m"
 
+# A run of some seconds is over before it pays to compile anything well.
+_BRIEF = ("-XX:TieredStopAtLevel=1",)
+
 _SAFETY, _LIVENESS = 12, 13
 _FOUND_NOTHING = "Model checking completed. No error has been found."
 _LAST_STEP = "Error: The behavior up to this point is:"
@@ -121,6 +124,7 @@ def run(
     seed: int = 1,
     options: Sequence[str] = (),
     checkpoints: Path | None = None,
+    brief: bool = False,
     on_progress: Callable[[str], None] = lambda text: None,
     on_print: Callable[[str], None] | None = None,
 ) -> Outcome:
@@ -130,12 +134,13 @@ def run(
     all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
     was interrupted: the next one goes on from there, and the one that comes to its end removes it.
     Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, or runs out of
-    memory), with the lines that tell why.  `seed` is that of the model's random choices.
+    memory), with the lines that tell why.  A run that is `brief` starts sooner and searches slower.
+    `seed` is that of the model's random choices.
     """
     with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
         command = [
-            *_program(scratch, libraries), "tlc2.TLC", "-deadlock", "-lncheck", "final",
-            "-workers", str(workers), "-seed", str(seed),
+            *_program(scratch, libraries, *(_BRIEF if brief else ())), "tlc2.TLC",
+            "-deadlock", "-lncheck", "final", "-workers", str(workers), "-seed", str(seed),
             *_kept_in(checkpoints, Path(scratch)), *options, name,
         ]  # fmt: skip
         _write(scratch, name, module, config)
