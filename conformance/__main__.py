@@ -26,6 +26,7 @@ from . import record as recording
 from . import replay as replaying
 from .cluster import NodeError
 from .cover import CoverError
+from .protocol import WINDOW
 from .shiviz import PARSER
 
 COULD_NOT_RUN = (
@@ -243,16 +244,21 @@ def record(
 @example("validate out/run")
 @places
 @batches
-def validate(log: tuple[Path, ...], batch: int) -> None:
+@click.option("--window", default=WINDOW, show_default=True, type=click.IntRange(1), metavar="N",
+              help="How many records of a log TLC reads at once.")  # fmt: skip
+@click.option("--whole", is_flag=True, help="Let TLC read whole logs at once, as a cross-check.")
+def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files; the records of one cluster stand in one file.
+    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
+    in the files of a folder that has a history.ndjson as well, as endure leaves it.
     """
-    paths = logs.find(log)
-    clusters = [logs.read(path) for path in paths]
-    verdicts = checking.validate(clusters, batch)
+    paths = logs.clusters(log)
+    clusters = [[record for path in each for record in logs.read(path)] for each in paths]
+    verdicts = checking.validate(clusters, batch, None if whole else window)
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    checking.show_rejections(paths, clusters, verdicts, batch)
+    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
+    checking.show_rejections(places, clusters, verdicts, batch)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
     report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")

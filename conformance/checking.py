@@ -26,6 +26,7 @@ from .endure import Endured
 from .generate import Generated
 from .jobs import at_once
 from .models import Model
+from .protocol import WINDOW
 from .replay import Difference, Replayed
 from .verdict import Verdict
 
@@ -36,6 +37,9 @@ IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 
 # The standard runs of real processes: nodes and requests.  Those of random models: runs, steps.
 CLUSTERS = ((3, 200), (5, 200))
+
+# So small that even these runs are judged in several.
+SMALL_WINDOW = 300
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
 
 
@@ -63,10 +67,12 @@ def replay(paths: Sequence[Path], command: Sequence[str], seconds: float = 30) -
         return replaying.replay_all(paths, command, seconds=seconds, on_done=tell)
 
 
-def validate(clusters: Sequence[Sequence[logs.Record]], batch: int) -> list[Verdict]:
+def validate(
+    clusters: Sequence[Sequence[logs.Record]], batch: int, window: int | None = WINDOW
+) -> list[Verdict]:
     """Judges logs, with a line that tells how far it is."""
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return validating.validate(clusters, batch, on_progress=line.tell)
+        return validating.validate(clusters, batch, window=window, on_progress=line.tell)
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
@@ -245,12 +251,24 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
             (f"record {nodes} processes, {requests} requests, seed {seed}", faults,
              time.monotonic() - started, recorded.happened["answered"] > 0)
         )  # fmt: skip
-    started = time.monotonic()
-    verdicts = validate(clusters, 1000)
-    rejections = [found for verdict in verdicts for found in verdict.rejections]
-    show_rejections(places, clusters, verdicts, 1000)
-    rows.append(
-        (f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records",
-         time.monotonic() - started, not rejections)
-    )  # fmt: skip
+    rows += _validated(places, clusters)
+    return rows
+
+
+def _validated(
+    places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]]
+) -> list[Any]:
+    """Judges logs window by window and, as a cross-check, as wholes."""
+    rows, found = [], []
+    for how, window in (f"in windows of {SMALL_WINDOW}", SMALL_WINDOW), ("as wholes", None):
+        started = time.monotonic()
+        verdicts = validate(clusters, 1000, window)
+        if verdicts not in found:
+            show_rejections(places, clusters, verdicts, 1000)
+        found.append(verdicts)
+        rows.append(
+            (f"validate {len(clusters)} recorded logs {how}",
+             f"{sum(map(len, clusters)):,} records", time.monotonic() - started,
+             not any(verdict.rejections for verdict in verdicts))
+        )  # fmt: skip
     return rows

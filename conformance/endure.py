@@ -91,7 +91,7 @@ def endure(
     folder.mkdir(parents=True, exist_ok=True)
     logs.check_free(folder)
     with ExitStack() as stack:
-        writer = stack.enter_context(closing(histories.Writer(folder / "history.ndjson")))
+        writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
         cluster = stack.enter_context(closing(Nodes(folder, command, members)))
         world = World(cluster, seed, faults or Faults(), writer)

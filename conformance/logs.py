@@ -16,6 +16,9 @@ from typing import Any
 from .jobs import in_copies
 from .schema import action, check_record, is_refusal
 
+# What clients saw, in a folder with the logs of the nodes that they asked.
+HISTORY = "history.ndjson"
+
 # To hold a line against its schema takes much longer than to read it, so it is done so many at a
 # time.
 _GROUP = 2_000
@@ -116,6 +119,22 @@ def find(places: Iterable[Path]) -> list[Path]:
     if not found:
         raise LogError("no log was given")
     return found
+
+
+def clusters(places: Iterable[Path]) -> list[list[Path]]:
+    """The log files among files and folders, those of one cluster together.
+
+    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
+    the history itself is no log, and is left out.
+    """
+    found: dict[Path, list[Path]] = {}
+    for path in find(places):
+        if path.name != HISTORY:
+            beside = path.with_name(HISTORY).exists()
+            found.setdefault(path.parent if beside else path, []).append(path)
+    if not found:
+        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+    return list(found.values())
 
 
 def check_free(folder: Path) -> None:

@@ -240,12 +240,18 @@ class Names:
         return self._meant.get(item, item) if isinstance(item, str) else item
 
     def state(self, said: dict[str, Any]) -> State:
-        """A state that TLC printed; what was decided before the window is still the same."""
+        """A state that TLC printed.
+
+        What is in a stretch of several slots was decided before the window.  Raises `ValueError` if
+        a slot that was decided before holds another value.
+        """
         decided = self._state.decided if self._state is not None else {}
         for rank, value in function(said["decided"]).items():
             slots = self._stretches.slots(rank)
             if len(slots) == 1:
-                decided.setdefault(slots[0], self._meant[value])
+                meant = self._meant[value]
+                if json.dumps(decided.setdefault(slots[0], meant)) != json.dumps(meant):
+                    raise ValueError(f"slot {slots[0]} holds another value")
         return State(
             promised=said["promised"],
             accepted=self._by_slot(said["accepted"], self._entry),
@@ -257,11 +263,24 @@ class Names:
             reported=self._by_slot(said["reported"], self._entry),
             closed=self._ranges(said["closed"]),
             votes=self._by_slot(said["votes"], self._named),
-            waiting=[
-                {"request": self.meant(waits["request"]), "phase1_skipped": waits["phase1_skipped"]}
-                for waits in said["waiting"]
-            ],
+            waiting=self.part("waiting", said["waiting"]),
         )
+
+    def part(self, field: str, item: Any) -> Json:
+        """A field of a state that TLC printed, or some of it, as messages write the like."""
+        if field == "promises":
+            return self._named(item)
+        if field == "votes":
+            voters = self._by_slot(item, self._named)
+            return [{"slot": slot, "nodes": nodes} for slot, nodes in voters.items()]
+        if field == "waiting":
+            return [{**asked, "request": self.meant(asked["request"])} for asked in item]
+        alike = {"reported": "accepted", "closed": "known"}
+        return self._meaning(alike.get(field, field), item)
+
+    def slots(self, ranks: Iterable[int]) -> list[int]:
+        """Slots that are spoken of, in ascending order."""
+        return [self._stretches.slots(rank)[0] for rank in sorted(ranks)]
 
     def _meaning(self, field: str, item: Any) -> Json:
         if field in ("msg_id", "in_reply_to", "value"):

@@ -30,7 +30,7 @@ Json = Any
 
 # How many records of a log TLC reads at once, and how many cuts between slots: with more of them
 # TLC is started less often, but each step takes longer.
-WINDOW = 2_000
+WINDOW = 4_000
 
 
 @dataclass
@@ -55,10 +55,11 @@ class Course:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of one node's log, and the names for what is in it and in the state before it."""
+    """A part of one node's log, the state before it, and the names for what is in both."""
 
     node: str
     records: Sequence[Record]
+    state: State | None
     names: Names
 
     @classmethod
@@ -66,7 +67,7 @@ class Window:
         """The window that stands at this place among those of a run."""
         messages = list(_messages(records))
         names = Names(course.members, messages, course.state, prefix=f"S{number}_")
-        return cls(course.node, records, names)
+        return cls(course.node, records, course.state, names)
 
 
 def protocol(
@@ -80,7 +81,7 @@ def protocol(
     `batch` is the spec's constant Batch, `window` about how many records are judged at once, None
     if each log is to be judged as a whole.
     """
-    courses = [_course(log) for log in logs]
+    courses = [course_of(log) for log in logs]
     total = sum(len(course.steps) for course in courses)
 
     def judge(lane: Sequence[Course]) -> None:
@@ -88,7 +89,7 @@ def protocol(
             _go_on([course for course in lane if not course.over], batch, window)
             on_progress(f"{sum(course.done for course in courses):,} of {total:,} steps judged")
 
-    for _ in at_once(judge, _lanes(courses, window)):
+    for _ in at_once(judge, _lanes(courses, whole=window is None)):
         pass
     told = _explain([course for course in courses if course.stopped], batch)
     return [
@@ -97,7 +98,7 @@ def protocol(
     ]
 
 
-def _course(log: Sequence[Record]) -> Course:
+def course_of(log: Sequence[Record]) -> Course:
     """What TLC can judge of a log: its steps, up to the first that it cannot count with."""
     steps = [record for record in log if _is_step(record)]
     end = next((at for at, step in enumerate(steps) if not _countable(step)), len(steps))
@@ -127,7 +128,7 @@ def _members(log: Sequence[Record]) -> tuple[str, ...]:
     return (log[0].node,)
 
 
-def _alike(courses: Iterable[Course]) -> list[list[Course]]:
+def alike(courses: Iterable[Course]) -> list[list[Course]]:
     """The courses of the same members, which one run of TLC can judge."""
     groups: dict[tuple[str, ...], list[Course]] = defaultdict(list)
     for course in courses:
@@ -135,13 +136,13 @@ def _alike(courses: Iterable[Course]) -> list[list[Course]]:
     return list(groups.values())
 
 
-def _lanes(courses: Sequence[Course], window: int | None) -> Iterator[list[Course]]:
+def _lanes(courses: Sequence[Course], whole: bool) -> Iterator[list[Course]]:
     """Courses that are judged by the same runs of TLC: short ones share them."""
-    for alike in _alike(course for course in courses if course.steps):
+    for same in alike(course for course in courses if course.steps):
         lane: list[Course] = []
-        for course in alike:
+        for course in same:
             lane.append(course)
-            if window is not None and sum(len(each.steps) for each in lane) >= window:
+            if not whole and sum(len(each.steps) for each in lane) >= WINDOW:
                 yield lane
                 lane = []
         if lane:
@@ -152,10 +153,9 @@ def _go_on(lane: Sequence[Course], batch: int, size: int | None) -> None:
     """Judges the next window of each course."""
     windows = list(map(Window.of, lane, [list(_next(course, size)) for course in lane], count()))
     for course, window, said in zip(lane, windows, _run(windows, batch), strict=True):
-        what, at, [state, *_] = said
-        course.stopped = what != "ends"
-        course.done += at - 1 if course.stopped else at
-        course.state = window.names.state(state)
+        course.stopped = said.what != "ends"
+        course.done += said.at - 1 if course.stopped else said.at
+        course.state = window.names.state(said.found[0])
 
 
 def _next(course: Course, size: int | None) -> Iterator[Record]:
@@ -181,25 +181,25 @@ def _messages(records: Iterable[Record]) -> Iterator[Json]:
 def _explain(courses: Sequence[Course], batch: int) -> list[Rejection]:
     """What is wrong with the record that each of these courses stopped at, judged alone."""
     found: dict[int, Rejection] = {}
-    for alike in _alike(courses):
+    for same in alike(courses):
         # Without an output of its own, so that TLC tells the one that is allowed.
-        bare = [[replace(course.steps[course.done], output=[])] for course in alike]
-        windows = list(map(Window.of, alike, bare, count()))
-        for course, window, said in zip(alike, windows, _run(windows, batch), strict=True):
-            found[id(course)] = _rejection(course, window.names, batch, *said)
+        bare = [[replace(course.steps[course.done], output=[])] for course in same]
+        windows = list(map(Window.of, same, bare, count()))
+        for course, window, said in zip(same, windows, _run(windows, batch), strict=True):
+            found[id(course)] = _rejection(course, window.names, batch, said)
     return [found[id(course)] for course in courses]
 
 
 def _rejection(
-    course: Course, names: Names, batch: int, what: str, _: int, said: list[Any]
+    course: Course, names: Names, batch: int, said: Said
 ) -> Rejection:
     found = Rejection(
         course.steps[course.done], "protocol", "the specification takes no such input here",
         state=course.state.shown(),
     )  # fmt: skip
-    if what == "refused":
-        return replace(found, unmet=Discrepancy(*map(names.plain, said[1])))
-    allowed = [] if what == "ends" else [names.meant(message) for message in said[1]]
+    if said.what == "refused":
+        return replace(found, unmet=Discrepancy(*map(names.plain, said.found[1])))
+    allowed = [] if said.what == "ends" else [names.meant(message) for message in said.found[1]]
     for message in allowed:
         _shorten(message["body"], found.record.input, batch)
     differing = list(_differing("output", allowed, found.record.output))
@@ -238,29 +238,56 @@ def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
 # What TLC is given, and what it says.
 
 
-def _run(windows: Sequence[Window], batch: int) -> list[tuple[str, int, list[Any]]]:
-    """What TLC says of each window: how it ends, at which of its records, and what goes with it."""
+@dataclass
+class Said:
+    """What TLC says of a window: what it starts from, how it ends, and what it found there.
+
+    It "ends" with its last record, or the record `at` "differs" or is "refused".
+    """
+
+    start: Any = None
+    what: str = ""
+    at: int = 0
+    found: Any = None
+
+
+def _run(windows: Sequence[Window], batch: int) -> list[Said]:
+    """Lets TLC judge windows; raises `ToolError` unless each is judged, from start to end."""
     if not windows:
         return []
-    said: dict[int, tuple[str, int, list[Any]]] = {}
+    said: dict[int, Said] = defaultdict(Said)
 
     def listen(line: str) -> None:
-        what, number, *rest = values.parse(json.loads(line))
-        said[number] = (what, *rest)
+        what, number, at, found = values.parse(json.loads(line))
+        if what == "starts":
+            said[number].start = found[0]
+        else:
+            said[number] = Said(said[number].start, what, at, found)
 
     last = max(window.names.last for window in windows)
     tlc.run(
-        "Judge", _module(windows), _CONFIG.format(batch=batch, last=last),
+        "Judge", module("Judge", "Trace", windows), CONFIG.format(batch=batch, last=last),
         libraries=LIBRARIES, workers=1, brief=True, on_print=listen,
     )  # fmt: skip
-    for number, window in enumerate(windows, 1):
-        what, at, _ = said.get(number, ("nothing", 0, []))
-        if what == "nothing" or (what == "ends" and at != len(window.records)):
+    found = [said[number] for number in range(1, len(windows) + 1)]
+    for window, each in zip(windows, found, strict=True):
+        if not each.what or (each.what == "ends" and each.at != len(window.records)):
             raise tlc.ToolError("TLC did not come to the end of every log; this is no verdict")
-    return [said[number] for number in range(1, len(windows) + 1)]
+        if window.state is not None and not _is_same(window, each.start):
+            place = window.records[0].place
+            raise tlc.ToolError(f"{place}: TLC starts from another state; this is no verdict")
+    return found
 
 
-_CONFIG = """\
+def _is_same(window: Window, start: Any) -> bool:
+    """Whether TLC started from the state that the window before this one ended with."""
+    try:
+        return window.names.state(start) == window.state
+    except (KeyError, ValueError):
+        return False
+
+
+CONFIG = """\
 CONSTANTS
     Members <- TheMembers
     Requests = {{}}
@@ -274,8 +301,8 @@ VIEW Place
 """
 
 
-def _module(windows: Sequence[Window]) -> str:
-    """The windows as a TLA+ module."""
+def module(name: str, base: str, windows: Sequence[Window]) -> str:
+    """The windows as a TLA+ module of this name, which extends Trace or another base."""
     bodies = []
     for number, window in enumerate(windows, 1):
         names = window.names
@@ -287,8 +314,8 @@ def _module(windows: Sequence[Window]) -> str:
         ]
     every = ", ".join(f"W{number}" for number in range(1, len(windows) + 1))
     lines = [
-        "---- MODULE Judge ----",
-        "EXTENDS Trace",
+        f"---- MODULE {name} ----",
+        f"EXTENDS {base}",
         f"TheMembers == <<{', '.join(windows[0].names.members)}>>",
         *bodies,
         f"ASSUME TLCSet(1, <<{every}>>)",

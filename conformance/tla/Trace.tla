@@ -14,8 +14,9 @@
 (* The windows are put into register 1 of TLC by the module that is        *)
 (* written for a run: TLC looks through a constant wherever it is used,    *)
 (* which would be most of what it has to do.  Each window is a behaviour   *)
-(* of its own.  Its last state is printed, or else the first record that   *)
-(* is refused or differs, with the state before it and the reason.         *)
+(* of its own.  Its first state is printed, so that it can be held against *)
+(* the one that was meant, and its last state, or else the first record    *)
+(* that is refused or differs, with the state before it and the reason.    *)
 (***************************************************************************)
 EXTENDS MultiPaxos, Printing
 
@@ -58,6 +59,7 @@ TraceInit ==
     /\ cast = {}
     /\ delayed = <<>>
     /\ record = <<>>
+    /\ Tell("starts", <<Windows[window].start>>)
 
 Happens(n, event) ==
     \/ event = "timeout" /\ Timeout(n)
