@@ -19,9 +19,11 @@ from . import checking, counterexample, load, logs, report, searching, tlc
 from . import distributed as distributing
 from . import export as exporting
 from . import generate as generating
+from . import grade as grading
 from . import history as histories
 from . import judge as judging
 from . import models as manifest
+from . import probe as probing
 from . import record as recording
 from . import replay as replaying
 from .cluster import NodeError
@@ -366,6 +368,46 @@ def check(command: tuple[str, ...], output: Path, seed: int) -> None:
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     sys.exit(0 if checking.check(output, seed, command) else 1)
+
+
+@example("grade -o out/grade -- ./my-node")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out/grade"), show_default=True,
+              help="Folder for grade.json, scripts that show failures, and logs.")  # fmt: skip
+@click.option("--stage", "stages", multiple=True, type=click.Choice(grading.STAGES),
+              help="Only this stage, or these.")  # fmt: skip
+@click.option("--golden", type=click.Path(exists=True, path_type=Path), metavar="DIR",
+              help="Golden logs that are there already, as of `generate`.")  # fmt: skip
+@click.option("--model", "models", multiple=True, metavar="MODEL",
+              help="Make golden logs of this model, or these; of all that are meant for it if none "
+                   "is given.")  # fmt: skip
+@click.option("--without", multiple=True, type=click.Choice(tuple(probing.SIGNS)),
+              help="Take it that the node does not take this option.")  # fmt: skip
+@click.option("--nodes", "clusters", multiple=True, default=(3, 5), show_default=True,
+              type=click.IntRange(1), help="Sizes of the recorded clusters.")  # fmt: skip
+@click.option("--requests", default=200, show_default=True, type=click.IntRange(1),
+              help="Requests in each recorded cluster.")  # fmt: skip
+@click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(0),
+              help="How long the run in real time has faults,")  # fmt: skip
+@click.option("--kills", default=10, show_default=True, type=click.IntRange(1),
+              help="or how many kills they end with.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Seed of all runs.")
+@click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
+@click.pass_obj
+def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
+    """Grade any node, in stages: what it supports is found out, and what is left out is said.
+
+    challenge: lines in and lines out, with no option. replay: golden logs, with --manual-clock.
+    record: a cluster in a bad network, judged by the specification, with --manual-clock. endure: a
+    cluster in real time, killed if the node takes --data. conformance/README.md has the protocol.
+    """
+    plan = grading.Plan(**{**asked, "stages": asked["stages"] or grading.STAGES})
+    found = grading.grade(plan, command)
+    report.grade(found, grading.write(found, plan.output))
+    if found.agrees is None:
+        report.err.print("nothing was graded", style="red")
+        sys.exit(2)
+    sys.exit(0 if found.agrees and (found.complete or not complete) else 1)
 
 
 @example("bench --repetitions 9 -- ./my-node")

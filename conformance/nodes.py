@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,24 @@ from .schema import check_sent
 
 Json = Any
 
+OPTIONS = ("--data", "--log", "--seed")
+
 
 class Nodes:
-    """The nodes of a cluster, by their names; `lives` has those that live."""
+    """The nodes of a cluster, by their names; `lives` has those that live.
 
-    def __init__(self, folder: Path, command: Sequence[str], members: Sequence[str]) -> None:
+    `options` are those of OPTIONS that the command takes.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str], members: Sequence[str],
+        options: Collection[str] = OPTIONS,
+    ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
+        self._options = options
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
@@ -38,8 +47,9 @@ class Nodes:
 
     def start(self, node: str, seed: int) -> None:
         """Begins a life, on whatever the one before has left."""
-        data, log = self._folder / f"{node}.data", self.log(node)
-        options = ("--data", str(data), "--log", str(log), "--seed", str(seed))
+        given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
+        options = [text for each in OPTIONS if each in self._options
+                   for text in (each, str(given[each]))]  # fmt: skip
         self.lives[node] = Life([*self._command, *options], self._errors(node))
 
     def give(self, node: str, message: Json) -> None:

@@ -14,12 +14,25 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from . import logs
 from .cluster import NodeProcess
 
 Json = Any
+
+
+class Node(Protocol):
+    """A node that is given one input at a time."""
+
+    def step(self, given: Json) -> Json:
+        """Gives it an input and returns the record of what it did."""
+
+    def end(self) -> None:
+        """Ends its input, and has it leave."""
+
+    def close(self) -> None:
+        """Makes sure that nothing of it is left."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +73,20 @@ def record(
     seed: int,
     faults: Faults | None = None,
     seconds: float = 10,
+    launch: Callable[[str, Sequence[str], Path, float], Node] = NodeProcess,
     on_progress: Callable[[int], None] = lambda steps: None,
 ) -> Recorded:
-    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder."""
+    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder.
+
+    `launch` starts a node by its name and command, given a file for its standard error and the time
+    that it may be silent.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     members = [f"n{number}" for number in range(1, nodes + 1)]
     with ExitStack() as stack:
         processes = {
             node: stack.enter_context(
-                closing(NodeProcess(node, command, folder / f"{node}.stderr", seconds))
+                closing(launch(node, command, folder / f"{node}.stderr", seconds))
             )
             for node in members
         }
@@ -91,7 +109,7 @@ class _World:
     """The network, the clients and the bad luck."""
 
     def __init__(
-        self, processes: dict[str, NodeProcess], chance: random.Random, faults: Faults
+        self, processes: dict[str, Node], chance: random.Random, faults: Faults
     ) -> None:
         self.processes = processes
         self.members = list(processes)

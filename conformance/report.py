@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .marks import Failure, Grade
 from .replay import Difference
 from .verdict import MISSING, Discrepancy, Finding, Rejection
 
@@ -151,3 +153,44 @@ def _beside(expected: list[Any], found: list[Any]) -> list[str]:
         texts = [json.dumps(message) for message in messages] or ["nothing"]
         lines += [f"  {name + ':':9} {text}" for text in texts]
     return lines
+
+
+# Longer lists of inputs are not shown whole; the script has them all.
+MOST_INPUTS = 40
+
+
+def grade(found: Grade, scripts: dict[str, Path]) -> None:
+    """Prints a grade: the stages, what failed first in each, and what was not graded.
+
+    `scripts` has the file of each stage that failed and can be seen to fail in a shell.
+    """
+    rows = [
+        (stage.name, f"{stage.passed:,} of {stage.cases:,}", stage.seconds,
+         "" if stage.agrees is None else stage.agrees)
+        for stage in found.stages
+    ]  # fmt: skip
+    table("Grade", ("stage", "#passed", "#time", "agrees"), rows)
+    for stage in found.stages:
+        if stage.failure is not None:
+            text = failure(stage.name, stage.failure, scripts.get(stage.name))
+            out.print(f"{text}\n", markup=False, soft_wrap=True)
+    lost = [f"  {stage.name}: {stage.lost}" for stage in found.stages if stage.lost]
+    lost += [f"  {option}: {why}" for option, why in found.options.items() if why]
+    if lost:
+        out.print("Not graded, and the options that the node does not take:", markup=False)
+        out.print("\n".join(lost) + "\n", markup=False, soft_wrap=True)
+    passed, cases = (sum(getattr(each, of) for each in found.stages) for of in ("passed", "cases"))
+    out.print(f"{passed:,} of {cases:,} cases passed")
+
+
+def failure(stage: str, found: Failure, script: Path | None) -> str:
+    """The first case of a stage that failed, and what to paste into a shell to see it."""
+    lines = [f"{stage}, first failure: {found.case}", f"  {found.reason}"]
+    if 0 < len(found.inputs) <= MOST_INPUTS:
+        lines += ["", *found.script().splitlines(), ""]
+    elif found.inputs:
+        lines += [f"  its {len(found.inputs):,} lines are in {script}, and the last of them is"]
+        lines += [f"  {found.inputs[-1]}"]
+    if found.expected or found.found:
+        lines += _beside(list(found.expected), list(found.found))
+    return "\n".join(lines)
