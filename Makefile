@@ -18,6 +18,10 @@ SEEDS ?= 10000
 KILLS ?= 500
 LINES ?= 1000000
 
+# What is graded, and golden logs that are there already, as of `make check` in out/golden.
+NODE ?= python3 impl/main.py
+GOLDEN ?=
+
 # How often bench takes each figure.
 REPETITIONS ?= 7
 
@@ -61,6 +65,10 @@ campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and b
 	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
 	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
+
+.PHONY: grade
+grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
+	@$(python) -m conformance grade $(GOLDEN:%=--golden %) -- $(NODE)
 
 .PHONY: bench
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.

@@ -23,6 +23,7 @@ from . import grade as grading
 from . import history as histories
 from . import judge as judging
 from . import models as manifest
+from . import plan as planning
 from . import probe as probing
 from . import record as recording
 from . import replay as replaying
@@ -374,7 +375,7 @@ def check(command: tuple[str, ...], output: Path, seed: int) -> None:
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("out/grade"), show_default=True,
               help="Folder for grade.json, scripts that show failures, and logs.")  # fmt: skip
-@click.option("--stage", "stages", multiple=True, type=click.Choice(grading.STAGES),
+@click.option("--stage", "stages", multiple=True, type=click.Choice(planning.STAGES),
               help="Only this stage, or these.")  # fmt: skip
 @click.option("--golden", type=click.Path(exists=True, path_type=Path), metavar="DIR",
               help="Golden logs that are there already, as of `generate`.")  # fmt: skip
@@ -392,6 +393,8 @@ def check(command: tuple[str, ...], output: Path, seed: int) -> None:
 @click.option("--kills", default=10, show_default=True, type=click.IntRange(1),
               help="or how many kills they end with.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Seed of all runs.")
+@click.option("--timeout-seconds", "patience", default=5.0, show_default=True,
+              help="How long a node has for an answer.")  # fmt: skip
 @click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
 @click.pass_obj
 def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
@@ -401,7 +404,7 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
     record: a cluster in a bad network, judged by the specification, with --manual-clock. endure: a
     cluster in real time, killed if the node takes --data. conformance/README.md has the protocol.
     """
-    plan = grading.Plan(**{**asked, "stages": asked["stages"] or grading.STAGES})
+    plan = planning.Plan(**{**asked, "stages": asked["stages"] or planning.STAGES})
     found = grading.grade(plan, command)
     report.grade(found, grading.write(found, plan.output))
     if found.agrees is None:

@@ -6,6 +6,7 @@ Nothing here runs a node or decides whether it did right.
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,15 @@ class Stage:
             "cases": self.cases, "lost": self.lost, "seconds": round(self.seconds, 1),
             "failure": self.failure.summary() if self.failure else None,
         }  # fmt: skip
+
+
+def stage(name: str, cases: Sequence[Failure | None], begun: float, *lost: str) -> Stage:
+    """A stage of these cases, each with how it failed, or None."""
+    failures = [failure for failure in cases if failure is not None]
+    return Stage(
+        name, len(cases) - len(failures), len(cases), time.monotonic() - begun,
+        failures[0] if failures else None, "; ".join(filter(None, lost)),
+    )  # fmt: skip
 
 
 @dataclass

@@ -165,8 +165,8 @@ def grade(found: Grade, scripts: dict[str, Path]) -> None:
     `scripts` has the file of each stage that failed and can be seen to fail in a shell.
     """
     rows = [
-        (stage.name, f"{stage.passed:,} of {stage.cases:,}", stage.seconds,
-         "" if stage.agrees is None else stage.agrees)
+        (stage.name, f"{stage.passed:,} of {stage.cases:,}", stage.seconds, stage.agrees)
+        if stage.cases else (stage.name, "not graded", "", "")
         for stage in found.stages
     ]  # fmt: skip
     table("Grade", ("stage", "#passed", "#time", "agrees"), rows)
