@@ -47,7 +47,7 @@ def run(plan: Plan, command: Sequence[str]) -> list[Stage]:
             tried = at_once(lambda case: failure(plan, command, case), cases)
             found = [found for _, found in tried]
         if weight == REQUIRED:
-            found.append(_waiting_failure(plan, command))
+            found.append(waiting_failure(plan, command))
         stages.append(stage(f"challenge, {weight}", found, begun))
     return [stages[0], replace(stages[1], recommended=True)]
 
@@ -96,13 +96,15 @@ def _read(line: str) -> Json:
         return line
 
 
-def _waiting_failure(plan: Plan, command: Sequence[str]) -> Failure | None:
+def waiting_failure(plan: Plan, command: Sequence[str]) -> Failure | None:
     """Not of lines and lines alone: clients wait for an answer before they ask again."""
     case = "init is answered while the input is still open"
     with closing(Life(command, plan.output / "waiting.stderr")) as life:
         life.give(BEGIN.encode())
-        if select.select([life.source], [], [], plan.patience)[0] and life.hear():
-            return None
+        deadline = time.monotonic() + plan.patience
+        while not life.over and (left := deadline - time.monotonic()) > 0:
+            if select.select([life.source], [], [], left)[0] and life.hear():
+                return None
     reason = f"nothing came within {plan.patience:g} s: is each line flushed?"
     slowly = ("sh", "-c", f"(cat; sleep {plan.patience:g}) | {shlex.join(command)}")
     return Failure(case, reason, slowly, (BEGIN,), CASES[0].expected)

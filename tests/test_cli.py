@@ -20,7 +20,7 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "export", "endure", "check", "bench"),
+    *("validate", "judge", "export", "endure", "check", "grade", "bench"),
 ]
 
 
