@@ -401,9 +401,11 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
     """Grade any node, in stages: what it supports is found out, and what is left out is said.
 
     challenge: lines in and lines out, with no option. replay: golden logs, with --manual-clock.
-    record: a cluster in a bad network, judged by the specification, with --manual-clock. endure: a
-    cluster in real time, killed if the node takes --data. conformance/README.md has the protocol.
+    record: a cluster in a bad network, with --manual-clock. endure: a cluster in real time, killed
+    if the node takes --data. conformance/README.md has the protocol.
     """
+    for name in asked["models"]:
+        searched(name)
     plan = planning.Plan(**{**asked, "stages": asked["stages"] or planning.STAGES})
     found = grading.grade(plan, command)
     report.grade(found, grading.write(found, plan.output))

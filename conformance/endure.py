@@ -28,7 +28,7 @@ from .history import Entry
 from .judge import told
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, Nodes
+from .nodes import OPTIONS, Nodes, Watch, unwatched
 from .replay import check_command
 
 Json = Any
@@ -81,12 +81,13 @@ def endure(
     seconds: float,
     seed: int,
     options: Collection[str] = OPTIONS,
+    watch: Watch = unwatched,
     faults: Faults | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Runs a cluster until so many kills were made or the time is up, and then until all is well.
 
-    Where `kills` is None nobody is killed; `options` are those of OPTIONS that the command takes.
+    Where `kills` is None nobody is killed.  `options` and `watch` are those of `Nodes`.
     Raises `NodeError` for a node that ends by itself or says what is no message.
     """
     check_command(command)
@@ -95,7 +96,7 @@ def endure(
     with ExitStack() as stack:
         writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
-        cluster = stack.enter_context(closing(Nodes(folder, command, members, options)))
+        cluster = stack.enter_context(closing(Nodes(folder, command, members, options, watch)))
         world = World(cluster, seed, faults or Faults(), writer)
         world.run(kills, seconds, on_progress)
         return world.endured()

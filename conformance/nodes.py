@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,30 @@ Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
 
+Watch = Callable[[str, bool, Json], None]
+
+
+def unwatched(node: str, given: bool, message: Json) -> None:
+    """Nobody wants to know."""
+
 
 class Nodes:
     """The nodes of a cluster, by their names; `lives` has those that live.
 
-    `options` are those of OPTIONS that the command takes.
+    `options` are those of OPTIONS that the command takes.  `watch` is told of each message in the
+    order in which it happens: the node, whether it was given to it or said by it, and the message.
     """
 
     def __init__(
         self, folder: Path, command: Sequence[str], members: Sequence[str],
-        options: Collection[str] = OPTIONS,
+        options: Collection[str] = OPTIONS, watch: Watch = unwatched,
     ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
         self._options = options
+        self._watch = watch
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
@@ -53,6 +61,7 @@ class Nodes:
         self.lives[node] = Life([*self._command, *options], self._errors(node))
 
     def give(self, node: str, message: Json) -> None:
+        self._watch(node, True, message)
         self.lives[node].give(json.dumps(message).encode())
 
     def kill(self, node: str) -> list[Json]:
@@ -80,7 +89,10 @@ class Nodes:
         return said
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
-        return [self._message(node, line) for line in lines]
+        said = [self._message(node, line) for line in lines]
+        for message in said:
+            self._watch(node, False, message)
+        return said
 
     def _message(self, node: str, line: bytes) -> Json:
         try:

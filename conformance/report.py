@@ -191,6 +191,8 @@ def failure(stage: str, found: Failure, script: Path | None) -> str:
     elif found.inputs:
         lines += [f"  its {len(found.inputs):,} lines are in {script}, and the last of them is"]
         lines += [f"  {found.inputs[-1]}"]
-    if found.expected or found.found:
+    if found.inputs or found.expected:
         lines += _beside(list(found.expected), list(found.found))
+    else:
+        lines += [f"  found:    {json.dumps(message)}" for message in found.found]
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from .fenced import FencedNode
 from .jobs import at_once
 from .marks import Failure, Stage, stage
 from .models import Model
+from .observed import Seen, explain
 from .plan import Plan
 from .replay import Replayed, replay_all
 from .verdict import Rejection
@@ -29,6 +30,9 @@ from .verdict import Rejection
 Json = Any
 Options = dict[str, str]
 """Each option with "" if the node takes it, or with the reason why it does not."""
+
+# The size of the cluster in real time, and how many messages of each node are to be explained.
+IN_REAL_TIME, MOST_SAID = 3, 500
 
 # The nodes' --batch where several decisions may go in one message: more than any run here has.
 BATCH = 1000
@@ -235,31 +239,35 @@ def _protocol_failure(
 def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
     begun = time.monotonic()
     taken = [option for option in enduring.OPTIONS if not options[option]]
-    lost = [
-        "" if "--data" in taken else "nobody was killed, for it takes no --data",
-        "" if "--log" in taken else "only what clients saw was judged, for it takes no --log",
-    ]
     kills = plan.kills if "--data" in taken else None
+    lost = ["" if kills else "nobody was killed, for it takes no --data"]
     given = [*command, *([] if options["--batch"] else ["--batch", str(BATCH)])]
+    folder = plan.folder("endured")
+    seen = {f"n{number}": Seen() for number in range(1, IN_REAL_TIME + 1)}
     try:
-        with report.Line(f"3 nodes in real time, seed {plan.seed}") as line:
+        with report.Line(f"{IN_REAL_TIME} nodes in real time, seed {plan.seed}") as line:
             endured = enduring.endure(
-                plan.folder("endured"), given, nodes=3, kills=kills, seconds=plan.seconds,
+                folder, given, nodes=IN_REAL_TIME, kills=kills, seconds=plan.seconds,
                 seed=plan.seed, options=taken, on_progress=line.tell,
+                watch=lambda node, was_given, message: seen[node].add(was_given, message),
             )  # fmt: skip
-        cases = _history_failures(plan, endured)
+        cases = _history_failures(folder, endured)
         if "--log" in taken:
             cluster = [record for path in endured.logs for record in logs.read(path)]
             cases += _protocol_failures([cluster])
+        elif kills:
+            lost.append("only what clients saw was judged, for it takes no --log")
+        else:
+            cases += _unexplained(folder, seen, lost)
     except (NodeError, logs.LogError) as error:
         cases = [Failure("a cluster in real time", str(error))]
     return stage("endure", cases, begun, *lost)
 
 
-def _history_failures(plan: Plan, endured: enduring.Endured) -> list[Failure | None]:
+def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure | None]:
     """What clients saw, held to one rule after the other."""
     found = judge.judge(endured.history, settled=True)
-    where = plan.output / "endured" / "history.ndjson"
+    where = folder / "history.ndjson"
     cases: list[Failure | None] = []
     for rule in RULES:
         first = next((each for each in found if each.rule == rule), None)
@@ -268,4 +276,26 @@ def _history_failures(plan: Plan, endured: enduring.Endured) -> list[Failure | N
     cases.append(None if answered else Failure("progress", f"{where}: nothing was decided"))
     late = f"{where}: {enduring.PEACE:g} s of peace were too short for every node to know all"
     cases.append(None if settled else Failure("recovery", late))
+    return cases
+
+
+def _unexplained(folder: Path, seen: dict[str, Seen], lost: list[str]) -> list[Failure | None]:
+    """Whether the specification can explain what each node said; adds to `lost` what is open."""
+    for node, each in seen.items():
+        text = "".join(f"{line}\n" for line in each.lines())
+        (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
+    judged = [(node, each.beginning(MOST_SAID)) for node, each in seen.items()]
+    with report.Line(f"explaining what {len(seen)} nodes said") as line:
+        found = explain(list(seen), judged, BATCH, line.tell)
+    cases: list[Failure | None] = []
+    for (node, said), each in zip(judged, found, strict=True):
+        if each.whole is None:
+            lost.append(f"what {node} said was explained up to message {each.outputs} only")
+            continue
+        reason = (
+            f"{folder / node}.seen.ndjson: the specification explains {each.outputs:,} messages "
+            "that the node said, and the next one never"
+        )
+        rest = said.outputs[each.outputs : each.outputs + 1]
+        cases.append(None if each.whole else Failure(f"what {node} said", reason, found=rest))
     return cases

@@ -88,6 +88,21 @@ def test_a_node_of_another_make_passes(golden: Path, tmp_path: Path) -> None:
     assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
 
 
+def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
+    found = stage(graded(NODE, tmp_path / "ours", "endure", without=without, seconds=2.0), "endure")
+    assert found.agrees and found.cases == 8 + 3, found.summary()
+    monkeypatch.setattr(endure, "PEACE", 1.0)
+    node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "phase1-skipped-told-at-reply"]
+    found = stage(graded(node, tmp_path, "endure", without=without, seconds=3.0), "endure")
+    assert found.failure is not None and found.failure.case.startswith("what n")
+    seen = [json.loads(line) for line in (tmp_path / "endured" / f"{found.failure.case[5:7]}.seen."
+            "ndjson").read_text("utf-8").splitlines()]  # fmt: skip
+    assert {"said": found.failure.found[0]} in seen
+
+
 @with_perl
 def test_two_makes_of_node_leave_the_same_log(tmp_path: Path) -> None:
     """The specification determines a node, so the same seed is the same run whoever runs it."""
