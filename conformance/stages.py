@@ -49,25 +49,28 @@ AT_A_TIME, A_LOG, ENOUGH = 50, 30.0, 120.0
 
 
 def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
+    """A case is a golden log; raises `ToolError` where none can be made of a model."""
     begun = time.monotonic()
     if options["--manual-clock"]:
         lost = "no golden log was replayed, for that needs --manual-clock"
         return stage("replay", [], begun, lost)
-    paths, lost = _golden(plan), ""
-    given = [*command, "--manual-clock"]
+    every = chosen = _golden(plan)
+    given, lost = [*command, "--manual-clock"], []
     if options["--batch"]:
-        chosen = [path for path in paths if not _tells_by_ones(path)]
-        lost = f"{len(paths) - len(chosen):,} golden logs were not replayed, for they need --batch"
-        paths = chosen
+        chosen = [path for path in every if not _tells_in_parts(path)]
+        lost.append(_left_out(len(every) - len(chosen), "they need --batch"))
     else:
         given += ["--batch", "1"]
-    results = _replayed(paths, given)
-    if len(results) < len(paths):
-        lost = f"{len(paths) - len(results):,} golden logs were not replayed, for it took too long"
+    results = _replayed(chosen, given)
+    lost.append(_left_out(len(chosen) - len(results), "those before took too long"))
     # The log with the fewest lines is the easiest to understand.
     differing = sorted((r for r in results if r.difference), key=lambda r: len(_given(r)))
     failures = [_replay_failure(result, given) for result in differing]
-    return stage("replay", failures + [None] * (len(results) - len(failures)), begun, lost)
+    return stage("replay", failures + [None] * (len(results) - len(failures)), begun, *lost)
+
+
+def _left_out(number: int, why: str) -> str:
+    return f"{number:,} golden logs were not replayed, for {why}" if number else ""
 
 
 def _replayed(paths: Sequence[Path], command: Sequence[str]) -> list[Replayed]:
@@ -105,7 +108,7 @@ def _golden(plan: Plan) -> list[Path]:
     return [path for _, found in made for path in found.logs]
 
 
-def _tells_by_ones(path: Path) -> bool:
+def _tells_in_parts(path: Path) -> bool:
     """Whether a log shows a node that has more to tell than fits in one message."""
     said = (message for record in logs.read(path) for message in record.output)
     return any(message["body"].get("more") for message in said)
@@ -135,6 +138,7 @@ def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
 
 
 def record(plan: Plan, command: Sequence[str], options: Options) -> Stage:
+    """A case is the log of one node in a cluster, as the router saw it, or as the nodes kept it."""
     begun = time.monotonic()
     if options["--manual-clock"]:
         lost = "no messages were recorded for the specification to judge, for that needs "
@@ -237,6 +241,7 @@ def _protocol_failure(
 
 
 def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
+    """A case is a rule for what clients saw, or what one node said: its log, or as it was seen."""
     begun = time.monotonic()
     taken = [option for option in enduring.OPTIONS if not options[option]]
     kills = plan.kills if "--data" in taken else None

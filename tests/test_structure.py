@@ -103,7 +103,7 @@ def test_node_and_harness_never_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("module", ["judge", "delivery", "handshake", "network", "clients",
-                                    "causality", "shiviz"])
+                                    "causality", "shiviz", "challenge"])
 def test_judges_and_chance_are_pure(module: str) -> None:
     assert not imports(HARNESS[module]) & {"os", "select", "signal", "subprocess", "sys", "time"}
     assert not names(HARNESS[module]) & OUTSIDE
