@@ -74,14 +74,15 @@ def explain(
 
     `batch` is the spec's constant Batch that the nodes ran with.
     """
-    names = Names(
+    messages = [
         message
         for _, each in seen
         for message in [*(given for given, _ in each.inputs), *each.outputs]
-    )
+    ]
+    names = Names(members, messages)
     printed: list[Any] = []
     tlc.run(
-        "Explain", _module(members, seen, names),
+        "Explain", _module(seen, names),
         _CONFIG.format(batch=batch, last=names.last, most=MOST_STATES),
         # One worker, for each keeps for itself how far it has come.
         libraries=LIBRARIES, workers=1, on_progress=on_progress,
@@ -113,12 +114,14 @@ SPECIFICATION ObservedSpec
 """
 
 
-def _module(members: Sequence[str], seen: Sequence[tuple[str, Seen]], names: Names) -> str:
+def _module(seen: Sequence[tuple[str, Seen]], names: Names) -> str:
     """What was seen as a TLA+ module, each message defined once."""
     defined: dict[str, str] = {}
 
     def define(message: Json) -> str:
-        return defined.setdefault(names.message(message), f"M{len(defined)}")
+        src, dest = names.name("p", message["src"]), names.name("p", message["dest"])
+        text = f"Message({src}, {dest}, {names.body(message['body'])})"
+        return defined.setdefault(text, f"M{len(defined)}")
 
     runs = []
     for node, each in seen:
@@ -130,8 +133,9 @@ def _module(members: Sequence[str], seen: Sequence[tuple[str, Seen]], names: Nam
             f"[node |-> {names.name('p', node)},\n    inputs |-> <<{inputs}>>,\n"
             f"    outputs |-> <<{outputs}>>]"
         )
-    ordered = ", ".join(names.name("p", node) for node in members)
-    messages = "\n".join(f"{name} == {text}" for text, name in defined.items())
+    ordered = ", ".join(names.members)
+    told = [*names.definitions(), *(f"{name} == {text}" for text, name in defined.items())]
+    messages = "\n".join(told)
     return (
         f"---- MODULE Explain ----\nEXTENDS Observed\nTheMembers == <<{ordered}>>\n{messages}\n"
         f"TheRuns == <<{', '.join(runs)}>>\n====\n"
