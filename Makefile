@@ -22,6 +22,9 @@ LINES ?= 1000000
 NODE ?= python3 impl/main.py
 GOLDEN ?=
 
+# How many logs corrupt alters.
+ALTERED ?= 2000
+
 # How often bench takes each figure.
 REPETITIONS ?= 7
 
@@ -45,6 +48,10 @@ check: $(venv) ## Check the models, and hold the node and the specification to e
 .PHONY: check-large
 check-large: $(venv) ## Search the large models, for two to three hours; goes on where it was stopped.
 	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
+
+.PHONY: corrupt
+corrupt: $(venv) ## Put the judge of logs on trial with ALTERED logs, from SEED on.
+	@$(python) -m conformance corrupt --number $(ALTERED) --seed $(SEED)
 
 .PHONY: simulate
 simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED on.

@@ -16,6 +16,7 @@ import click
 
 from . import bench as measuring
 from . import checking, counterexample, load, logs, report, searching, tlc
+from . import corrupt as corrupting
 from . import distributed as distributing
 from . import export as exporting
 from . import generate as generating
@@ -27,6 +28,7 @@ from . import plan as planning
 from . import probe as probing
 from . import record as recording
 from . import replay as replaying
+from . import shrink as shrinking
 from .cluster import NodeError
 from .cover import CoverError
 from .protocol import WINDOW
@@ -268,6 +270,36 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     sys.exit(1 if bad else 0)
 
 
+@example("shrink out/run/seed-7.ndjson -o tests/fixtures/takeover-bad.ndjson")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The file to write.")  # fmt: skip
+@batches
+@seconds
+@click.pass_obj
+def shrink(
+    command: tuple[str, ...], log: Path, output: Path, batch: int, timeout_seconds: float
+) -> None:
+    """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
+
+    With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
+    What is left is then the node's own log of the inputs that are needed.
+    """
+    with report.Line(f"{log} made smaller") as line:
+        if command:
+            shrunk = shrinking.shrink_node(
+                log, command, batch, timeout_seconds, on_progress=line.tell
+            )
+        else:
+            shrunk = shrinking.shrink_log(log, batch, on_progress=line.tell)
+    logs.write(output, shrunk.records)
+    [verdict] = checking.validate([logs.read(output)], batch)
+    [rejection] = verdict.rejections
+    report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
+    report.out.print(f"{output}: {counts}", markup=False, soft_wrap=True)
+
+
 @example("judge --settled out/endure/history.ndjson")
 @click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--settled", is_flag=True,
@@ -362,13 +394,49 @@ def endure(
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("out"), show_default=True, help="Folder for all logs.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Seed of the recorded runs.")
+@click.option("--corrupt", "number", is_flag=False, flag_value=2000, default=0, metavar="[N]",
+              help="Put the judge on trial, too, with so many altered logs (2000).")  # fmt: skip
 @click.pass_obj
-def check(command: tuple[str, ...], output: Path, seed: int) -> None:
+def check(command: tuple[str, ...], output: Path, seed: int, number: int) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
-    sys.exit(0 if checking.check(output, seed, command) else 1)
+    agrees = checking.check(output, seed, command)
+    if number:
+        agrees &= corrupting.corrupt(
+            output / "corrupted", command or checking.NODE, number=number, seed=seed
+        )
+    sys.exit(0 if agrees else 1)
+
+
+@example("corrupt --seed 7")
+@click.argument("log", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out/corrupted"), show_default=True,
+              help="Folder for the logs; those of an earlier trial are removed.")  # fmt: skip
+@click.option("--number", default=2000, show_default=True, type=click.IntRange(1),
+              help="How many altered logs.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")
+@click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@batches
+@seconds
+@click.pass_obj
+def corrupt(
+    command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
+    only: int | None, batch: int, timeout_seconds: float,
+) -> None:  # fmt: skip
+    """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
+
+    Each LOG is altered, or, if none is given, logs that are made first. Whether an altered log is
+    legal is known from how it was altered or told by a node; its COMMAND may follow after --,
+    without --manual-clock and --log.
+    """
+    agrees = corrupting.corrupt(
+        output, command or checking.NODE, number=number, seed=seed, only=only,
+        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+    )  # fmt: skip
+    sys.exit(0 if agrees else 1)
 
 
 @example("grade -o out/grade -- ./my-node")

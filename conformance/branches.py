@@ -45,12 +45,18 @@ class Branch:
 
 
 def branches(module: str, text: str, roots: Iterable[str]) -> list[Branch]:
-    """The branches of the operators that the roots use, in the text of a module."""
+    """The branches of the operators that the roots use, in the text of a module.
+
+    Raises `ToolError` if a root is not there: without it nothing would be left to take.
+    """
     # Comments become blanks, so that every place stays where it is.
     plain = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
     heads = list(_DEFINITION.finditer(plain))
     ends = [head.start() for head in heads[1:]] + [len(plain)]
     bodies = {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
+    missing = set(roots) - bodies.keys()
+    if missing:
+        raise tlc.ToolError(f"{module} does not define {', '.join(sorted(missing))}")
     used: set[str] = set()
     new = set(roots) & bodies.keys()
     while new:

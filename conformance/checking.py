@@ -70,7 +70,10 @@ def replay(paths: Sequence[Path], command: Sequence[str], seconds: float = 30) -
 def validate(
     clusters: Sequence[Sequence[logs.Record]], batch: int, window: int | None = WINDOW
 ) -> list[Verdict]:
-    """Judges logs, with a line that tells how far it is."""
+    """Judges logs, with a line that tells how far it is; raises `LogError` for an idle cluster."""
+    for cluster in clusters:
+        if all(record.starts for record in cluster):
+            raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
         return validating.validate(clusters, batch, window=window, on_progress=line.tell)
 

@@ -55,6 +55,7 @@ def generate(
     outcome, printed = local_transitions(model, model.text(), on_progress)
     if outcome.violated:
         return Generated(outcome)
+    outcome.demand_steps(model.name)
     members, automata = _automata(printed)
     on_progress("inputs that leave a state as it is")
     _add_loops(model, automata)
@@ -151,6 +152,7 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     made = Generated(outcome)
     if outcome.violated:
         return made
+    outcome.demand_steps(model.name)
     if len(texts) != runs:
         raise tlc.ToolError(f"TLC wrote {len(texts)} runs of {model.name} instead of {runs}")
     for number, text in enumerate(texts, 1):

@@ -60,9 +60,19 @@ class Record:
 
 def read(path: Path) -> list[Record]:
     """All records of a log file; raises `LogError` for the first line that is none."""
+    return of(read_json(path), path)
+
+
+def read_json(path: Path) -> list[Any]:
+    """The same as they are written."""
+    return [record for _, record in lines(path, "log", "log record", check_record)]
+
+
+def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
+    """Records that are, or will be, the lines of a file."""
     return [
         Record(record["node"], record["input"], record["output"], path, line)
-        for line, record in lines(path, "log", "log record", check_record)
+        for line, record in enumerate(records, 1)
     ]
 
 
@@ -74,12 +84,12 @@ def lines(
     `whole` and `part` are what people call the file and a line of it.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_bytes()
+    except OSError as error:
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    every = text.removesuffix("\n").split("\n")
+    every = text.removesuffix(b"\n").split(b"\n")
     groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
     judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
     number = 0
@@ -87,7 +97,7 @@ def lines(
         for at, line in enumerate(group):
             number += 1
             try:
-                found = json.loads(line)
+                found = json.loads(line.decode("utf-8"))
                 if wrong is not None and wrong[0] == at:
                     raise ValueError(wrong[1])
             except (ValueError, RecursionError) as error:
@@ -95,11 +105,11 @@ def lines(
             yield number, found
 
 
-def _wrong(check: Callable[[Any], None], group: list[str]) -> tuple[int, str] | None:
+def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] | None:
     """The first of these lines that is not as it should be, and why."""
     for at, line in enumerate(group):
         try:
-            check(json.loads(line))
+            check(json.loads(line.decode("utf-8")))
         except (ValueError, RecursionError) as error:
             return at, str(error)
     return None

@@ -21,6 +21,7 @@ REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
     *("validate", "judge", "export", "endure", "check", "grade", "bench"),
+    *("shrink", "corrupt"),
 ]
 
 
