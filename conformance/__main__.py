@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import click
 
 from . import bench as measuring
-from . import checking, counterexample, load, logs, report, searching, tlc
+from . import checking, counterexample, load, logs, realruns, report, searching, tlc
 from . import corrupt as corrupting
 from . import distributed as distributing
 from . import export as exporting
@@ -259,7 +260,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     in the files of a folder that has a history.ndjson as well, as endure leaves it.
     """
     paths = logs.clusters(log)
-    clusters = [[record for path in each for record in logs.read(path)] for each in paths]
+    clusters = logs.read_clusters(paths)
     verdicts = checking.validate(clusters, batch, None if whole else window)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
@@ -298,6 +299,50 @@ def shrink(
     report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
     counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
     report.out.print(f"{output}: {counts}", markup=False, soft_wrap=True)
+
+
+@example("visited out/run")
+@places
+@batches
+def visited(log: tuple[Path, ...], batch: int) -> None:
+    """See which actions and branches of the specification the LOGs of real runs visit.
+
+    They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
+    of *.ndjson files, as `validate` takes them.
+    """
+    verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
+    bad = [each for verdict in verdicts for each in verdict.rejections]
+    for each in bad[:5]:
+        report.out.print(report.rejection(each), markup=False, soft_wrap=True)
+    realruns.show_visited(found)
+    sys.exit(0 if found.whole and not bad else 1)
+
+
+@example("explore main returns -o out/explored --runs 100 --seed 7")
+@click.argument("model", nargs=-1)
+@folder
+@click.option("--runs", default=100, show_default=True, type=click.IntRange(1),
+              help="How many for each model.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="The same seed is the same runs.")
+@seconds
+@click.pass_obj
+def explore(
+    command: tuple[str, ...], model: tuple[str, ...], output: Path, runs: int, seed: int,
+    timeout_seconds: float,
+) -> None:  # fmt: skip
+    """Run real processes in each MODEL's own world; see how many local transitions they visit.
+
+    Without a MODEL, in all that golden logs are made from. The node's COMMAND may follow after --;
+    --manual-clock, --log and --batch 1 are added to it. Without one, it is this project's own. The
+    log of a run in which a node differs from the model is left in the folder.
+    """
+    chosen = [searched(name) for name in model] or manifest.golden()
+    node = command or checking.NODE
+    with tempfile.TemporaryDirectory(prefix="explore-") as scratch:
+        made = checking.generated(chosen, Path(scratch), seed)
+    found = realruns.explore(output, node, made, runs, seed, timeout_seconds)
+    realruns.show_explored(found, node, seed)
+    sys.exit(0 if realruns.agrees(found) else 1)
 
 
 @example("judge --settled out/endure/history.ndjson")

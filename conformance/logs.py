@@ -147,6 +147,11 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     return list(found.values())
 
 
+def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
+    """The records of each cluster, however many files it has."""
+    return [[record for path in paths for record in read(path)] for paths in found]
+
+
 def check_free(folder: Path) -> None:
     """Raises `LogError` if a folder holds logs already, which new ones would be taken for."""
     if any(folder.glob("*.ndjson")):

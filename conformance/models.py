@@ -92,6 +92,11 @@ def load() -> dict[str, Model]:
     }
 
 
+def golden() -> list[Model]:
+    """The models whose local transitions become golden logs."""
+    return [model for model in load().values() if model.golden]
+
+
 def get(name: str) -> Model:
     """One model by its name."""
     models = load()

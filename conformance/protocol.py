@@ -18,6 +18,7 @@ from itertools import count, zip_longest
 from typing import Any
 
 from . import tlc, values
+from .config import overridden
 from .jobs import at_once
 from .logs import Record
 from .models import LIBRARIES
@@ -27,6 +28,7 @@ from .stretches import cuts
 from .verdict import MISSING, Discrepancy, Rejection
 
 Json = Any
+Run = Callable[..., tlc.Outcome]
 
 # How many records of a log TLC reads at once, and how many cuts between slots: with more of them
 # TLC is started less often, but each step takes longer.
@@ -75,18 +77,20 @@ def protocol(
     batch: int,
     window: int | None = WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
+    run: Run | None = None,
 ) -> list[Rejection | None]:
     """TLC's judgement of each node's log, in the same order.
 
     `batch` is the spec's constant Batch, `window` about how many records are judged at once, None
-    if each log is to be judged as a whole.
+    if each log is to be judged as a whole.  `run` stands for `tlc.run` where more is to be learned
+    from TLC.
     """
     courses = [course_of(log) for log in logs]
     total = sum(len(course.steps) for course in courses)
 
     def judge(lane: Sequence[Course]) -> None:
         while not all(course.over for course in lane):
-            _go_on([course for course in lane if not course.over], batch, window)
+            _go_on([course for course in lane if not course.over], batch, window, run)
             on_progress(f"{sum(course.done for course in courses):,} of {total:,} steps judged")
 
     for _ in at_once(judge, _lanes(courses, whole=window is None)):
@@ -149,10 +153,10 @@ def _lanes(courses: Sequence[Course], whole: bool) -> Iterator[list[Course]]:
             yield lane
 
 
-def _go_on(lane: Sequence[Course], batch: int, size: int | None) -> None:
+def _go_on(lane: Sequence[Course], batch: int, size: int | None, run: Run | None) -> None:
     """Judges the next window of each course."""
     windows = list(map(Window.of, lane, [list(_next(course, size)) for course in lane], count()))
-    for course, window, said in zip(lane, windows, _run(windows, batch), strict=True):
+    for course, window, said in zip(lane, windows, _run(windows, batch, run), strict=True):
         course.stopped = said.what != "ends"
         course.done += said.at - 1 if course.stopped else said.at
         course.state = window.names.state(said.found[0])
@@ -251,7 +255,9 @@ class Said:
     found: Any = None
 
 
-def _run(windows: Sequence[Window], batch: int) -> list[Said]:
+def _run(
+    windows: Sequence[Window], batch: int, run: Run | None = None
+) -> list[Said]:
     """Lets TLC judge windows; raises `ToolError` unless each is judged, from start to end."""
     if not windows:
         return []
@@ -265,7 +271,7 @@ def _run(windows: Sequence[Window], batch: int) -> list[Said]:
             said[number] = Said(said[number].start, what, at, found)
 
     last = max(window.names.last for window in windows)
-    tlc.run(
+    (run or tlc.run)(
         "Judge", module("Judge", "Trace", windows), CONFIG.format(batch=batch, last=last),
         libraries=LIBRARIES, workers=1, brief=True, on_print=listen,
     )  # fmt: skip
@@ -299,6 +305,9 @@ CONSTANTS
 SPECIFICATION TraceSpec
 VIEW Place
 """
+
+# The operators of the specification that others are put in the place of.
+REPLACED = frozenset(overridden(CONFIG))
 
 
 def module(name: str, base: str, windows: Sequence[Window]) -> str:

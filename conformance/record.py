@@ -46,8 +46,10 @@ class Faults:
     repeat: float = 0.1
     slowest: float = 10.0
     timeout: float = 40.0
+    inquire: float = 200.0
+    expire: float = 100.0
     crash: float = 300.0
-    downtime: float = 40.0
+    restart: float = 40.0
 
 
 @dataclass
@@ -129,8 +131,8 @@ class _World:
             yield self.processes[node].step({"src": "c0", "dest": node, "body": body})
         self._plan_clients(requests)
         for node in self.members:
-            self._plan_soon(self.faults.timeout, "timeout", node)
-            self._plan_soon(self.faults.crash, "crash", node)
+            for event in ("timeout", "inquire", "expire", "crash"):
+                self._plan_soon(event, node)
         end = self._peace + PEACE
         while self._agenda:
             self._now, _, kind, what = heapq.heappop(self._agenda)
@@ -151,18 +153,20 @@ class _World:
         return self._step(node, message)
 
     def _happen(self, event: str, node: str) -> Json | None:
-        if event == "timeout":
-            self._plan_soon(self.faults.timeout, "timeout", node)
-            return None if node in self.down else self._step(node, event)
+        if event in ("crash", "expire") and self._now >= self._peace:
+            return None
         if event == "crash":
-            if self._now >= self._peace:
-                return None
             self.down.add(node)
-            self._plan_soon(self.faults.downtime, "restart", node)
+            self._plan_soon("restart", node)
             self.happened["crashes"] += 1
-        else:
+        elif event == "restart":
             self.down.discard(node)
-            self._plan_soon(self.faults.crash, "crash", node)
+            self._plan_soon("crash", node)
+        else:
+            self._plan_soon(event, node)
+            idle = event == "expire" and not self.processes[node].waiting
+            if idle or node in self.down:
+                return None
         return self._step(node, event)
 
     def _step(self, node: str, given: Json) -> Json:
@@ -171,7 +175,8 @@ class _World:
             if message["dest"] in self.processes:
                 self._send(message)
             else:
-                self.happened["answered"] += 1
+                gave_up = message["body"]["type"] == "error"
+                self.happened["given up" if gave_up else "answered"] += 1
         return taken
 
     def _send(self, message: Json) -> None:
@@ -191,8 +196,9 @@ class _World:
     def _plan(self, when: float, kind: str, what: Any) -> None:
         heapq.heappush(self._agenda, (when, next(self._order), kind, what))
 
-    def _plan_soon(self, mean: float, kind: str, node: str) -> None:
-        self._plan(self._now + self.chance.expovariate(1 / mean), kind, node)
+    def _plan_soon(self, event: str, node: str) -> None:
+        mean = getattr(self.faults, event)
+        self._plan(self._now + self.chance.expovariate(1 / mean), event, node)
 
     def _plan_clients(self, requests: int) -> None:
         """Clients mostly stay with one node and fill new slots, but not always."""
@@ -212,8 +218,12 @@ class _World:
     def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
         body: Json = {"type": "multi_paxos_propose", "msg_id": number, "slot": slot}
         body["value"] = self.chance.choice((f"v{number}", number, [number, None], {"set": number}))
-        if self.chance.random() < 0.03:
+        if self.chance.random() < 0.1:
             body = {"type": "multi_paxos_log", "msg_id": number}
+            if self.chance.random() < 0.5:
+                body["from"] = max(0, slot - self.chance.randint(0, 20))
+            if self.chance.random() < 0.5:
+                body["limit"] = self.chance.randint(1, 20)
         client = f"c{self.chance.randint(1, 3)}"
         for _ in range(1 + (self.chance.random() < self.faults.repeat)):
             later = when + self.chance.uniform(0, self.faults.slowest)

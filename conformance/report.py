@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .branches import Branch
 from .marks import Failure, Grade
 from .replay import Difference
 from .verdict import MISSING, Discrepancy, Finding, Rejection
@@ -135,6 +136,11 @@ def _value(item: Any) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_ENTRY else f"{text[:LONGEST_ENTRY]} ..."
+
+
+def untouched(branch: Branch) -> str:
+    """A branch of the specification that was never taken."""
+    return f"{branch.place}: {branch.operator} never takes: {branch.text}"
 
 
 def finding(found: Finding) -> str:

@@ -143,8 +143,7 @@ def show_coverage(found: Coverage) -> None:
     columns = ("module", "#operators", "#branches", "#untouched", "agrees")
     report.table(f"Coverage by {', '.join(found.models)}", columns, rows)
     for branch in found.untouched:
-        place = f"spec/{branch.module}.tla:{branch.line}"
-        report.err.print(f"{place}: {branch.operator} never takes: {branch.text}", markup=False)
+        report.err.print(report.untouched(branch), markup=False)
 
 
 def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:

@@ -43,7 +43,9 @@ def _entries(value: Tla, entry: Any) -> list[Json]:
 
 _FIELD_TO_JSON = {
     "known": ranges,
-    "accepted": lambda value: _entries(value, lambda vote: vote),
+    "accepted": lambda value: _entries(
+        value, lambda vote: {"ballot": vote["ballot"], "value": vote["value"]}
+    ),
     "decided": lambda value: _entries(value, lambda decision: {"value": decision}),
 }
 

@@ -15,7 +15,7 @@ from . import schema
 from .delivery import delivery
 from .handshake import handshake
 from .logs import Record
-from .protocol import WINDOW, protocol
+from .protocol import WINDOW, Run, protocol
 from .verdict import Rejection, Verdict
 
 # How many records people see before the bad one.
@@ -36,17 +36,18 @@ def validate(
     *,
     window: int | None = WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
+    run: Run | None = None,
 ) -> list[Verdict]:
     """Judges the logs of whole clusters, those of different clusters apart.
 
     `batch` is the spec's constant Batch that the nodes ran with.  TLC reads about `window` records
-    of a log at once, or whole logs if it is None; the verdict is the same.
+    of a log at once, or whole logs if it is None; the verdict is the same.  `run` stands for
+    `tlc.run` where more is to be learned from TLC than the verdicts.
     """
     nodes = [by_node(cluster) for cluster in clusters]
     before = [[*filter(None, map(handshake, logs.values())), *delivery(logs)] for logs in nodes]
-    judged = iter(
-        protocol([log for logs in nodes for log in logs.values()], batch, window, on_progress)
-    )
+    every = [log for logs in nodes for log in logs.values()]
+    judged = iter(protocol(every, batch, window, on_progress, run))
     verdicts = []
     for cluster, logs, found in zip(clusters, nodes, before, strict=True):
         found += filter(None, islice(judged, len(logs)))

@@ -20,7 +20,7 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "export", "endure", "check", "grade", "bench"),
+    *("validate", "visited", "explore", "judge", "export", "endure", "check", "grade", "bench"),
     *("shrink", "corrupt"),
 ]
 
@@ -83,6 +83,27 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert done.returncode == 1
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
+
+
+def test_visited_names_what_is_left() -> None:
+    done = conformance("visited", OK)
+    assert done.returncode == 1
+    assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
+    assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
+
+
+def test_explore_agrees(tmp_path: Path) -> None:
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 3, "--seed", 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "single" in done.stdout and "all" in done.stdout
+
+
+def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
+    broken = [sys.executable, ROOT / "tests" / "broken_node.py", "loser-told-its-own-value"]
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout
+    assert "explore single -o again --runs" in " ".join(done.stderr.split())
 
 
 def test_judge_agrees() -> None:

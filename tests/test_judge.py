@@ -120,7 +120,7 @@ def expected(cluster: dict[str, Log], batch: int) -> dict[str, int]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """A short run of three real processes."""
     folder = tmp_path_factory.mktemp("small")
-    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    faults = record.Faults(crash=60, restart=20, timeout=15)
     return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
 
 
@@ -158,12 +158,20 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     cluster = logs.read(run.path)
     [verdict] = validate.validate([cluster], 1000)
     assert verdict.rejections == [] and verdict.records == len(cluster)
+    inputs = [taken.input for taken in cluster]
+    assert {given for given in inputs if isinstance(given, str)} == {
+        *("timeout", "inquire", "expire", "crash", "restart")
+    }  # fmt: skip
+    asked = [given["body"] for given in inputs if isinstance(given, dict)]
+    assert {frozenset(body) & {"from", "limit"} for body in asked} == {
+        *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
+    }  # fmt: skip
     counts = judge_alterations(cluster, range(1, 2))
     assert counts["rejected"] > 0
 
 
 def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
-    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    faults = record.Faults(crash=60, restart=20, timeout=15)
     again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
     assert again.read_bytes() == small[0].path.read_bytes()
 
@@ -177,7 +185,7 @@ def test_a_ballot_that_tlc_cannot_count_is_rejected_where_it_stands(small: Log) 
         "body": {"type": "prepare", "ballot": ballot, "known": []},
     }
     huge = logs.Record("n1", request, [], log[0].path, 9_999)
-    [verdict] = validate.validate([[*log, huge, *log[1:]]], 1000)
+    [verdict] = validate.validate([[*log[:9], huge, *log[9:]]], 1000)
     assert [found.record.line for found in verdict.rejections if found.judge == "protocol"] == [
         9_999
     ]
