@@ -71,7 +71,9 @@ def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, See
     assert [each.whole for each in found] == [True] * 3 + [False] * 6
     for (_, each), verdict in zip(right, found, strict=False):
         assert verdict.outputs == len(each.outputs)
-    assert [each.outputs for each in found[5:8]] == [promise, reply, reply]
+    assert found[5].outputs == promise
+    # What a step says is explained as a whole, and the reply is not the first of it.
+    assert all(reply - 2 <= each.outputs <= reply for each in found[6:8])
 
 
 # By hand.
