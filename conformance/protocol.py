@@ -289,7 +289,7 @@ def _is_same(window: Window, start: Any) -> bool:
     """Whether TLC started from the state that the window before this one ended with."""
     try:
         return window.names.state(start) == window.state
-    except (KeyError, ValueError):
+    except (LookupError, ValueError):
         return False
 
 

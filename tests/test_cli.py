@@ -83,6 +83,9 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert done.returncode == 1
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
+    for how in ["--whole"], ["--window", 2]:
+        again = conformance("validate", BAD, *how)
+        assert (again.returncode, again.stdout) == (1, done.stdout)
 
 
 def test_visited_names_what_is_left() -> None:
@@ -137,6 +140,10 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills" in done.stdout and "records not judged" in done.stdout
     assert conformance("judge", "--settled", tmp_path / "history.ndjson").returncode == 0
+    # Its logs are those of one cluster, and its history is none of them.
+    judged = conformance("validate", tmp_path)
+    assert judged.returncode == 0 and "1 logs, " in judged.stdout
+    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
     not_run(conformance("endure", "-o", tmp_path), "there are logs in it already")
 
 

@@ -194,15 +194,16 @@ def test_a_ballot_that_tlc_cannot_count_is_rejected_where_it_stands(small: Log) 
 def test_there_is_no_verdict_before_the_end_of_every_log(
     small: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when TLC reads an empty module, or another one."""
-    for said in ([], ['"<<\\"accepted\\", 1>>"'], ['"<<\\"accepted\\", 9>>"']):
+    """As when TLC reads an empty module, or another one, or a part of it."""
+    start = '"<<\\"starts\\", 1, 1, <<0>>>>"'
+    for said in ([], [start], ['"<<\\"ends\\", 1, 1, <<0>>>>"'], ['"<<\\"ends\\", 9, 1, <<0>>>>"']):
 
         def run(*_: object, on_print: object, said: list[str] = said, **__: object) -> None:
             for line in said:
                 on_print(line)
 
-        monkeypatch.setattr(validate.tlc, "run", run)
-        with pytest.raises(validate.tlc.ToolError, match="end of every log"):
+        monkeypatch.setattr(tlc, "run", run)
+        with pytest.raises(tlc.ToolError, match="end of every log"):
             validate.validate([small], 1000)
 
 
@@ -223,12 +224,13 @@ def test_slots_come_in_the_order_that_the_specification_means() -> None:
     module = """---- MODULE Same ----
 EXTENDS Trace
 One == <<"n1">>
-TheLogs == <<[node |-> "n1", records |-> <<[input |-> Event("timeout"), output |-> <<>>]>>]>>
+Timeouts == <<[input |-> Event("timeout"), output |-> <<>>]>>
+ASSUME TLCSet(1, <<[node |-> "n1", start |-> Fresh, records |-> Timeouts]>>)
 ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
 ====
 """
     config = (
-        "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\nLogs <- TheLogs\n"
+        "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
         "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
     )
     tlc.run("Same", module.replace("{wrong}", ""), config, libraries=models.LIBRARIES)
