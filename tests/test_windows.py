@@ -242,7 +242,7 @@ def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     [said] = log[-1].output
     answer = {**said, "body": {**said["body"], "value": "w", "phase1_skipped": False}}
-    more = {**answer, "body": {**answer["body"], "msg_id": 1}}
+    more = {**answer, "body": {**answer["body"], "msg_id": answer["body"]["msg_id"] + 1}}
     [found] = all_rejected([(log, [answer, more])], 2)
     assert [(each.path, each.expected, each.found) for each in found.differing] == [
         ("output[0].body.phase1_skipped", True, False),
