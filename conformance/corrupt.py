@@ -29,7 +29,7 @@ RECORDS = 70
 LONG_RUNS = ((3, 60), (5, 40))
 
 # Much goes wrong soon.
-FAULTS = recording.Faults(crash=60, downtime=20, timeout=15)
+FAULTS = recording.Faults(crash=60, restart=20, timeout=15)
 
 # One of so many golden logs, and random runs of a whole cluster, with so many steps.
 EVERY, WALKS, STEPS = 12, 5, 50

@@ -64,7 +64,7 @@ def message(src: str, kind: str, **fields: object) -> str:
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """The log of a node that crashed in a short run of three real processes."""
-    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    faults = record.Faults(crash=60, restart=20, timeout=15)
     folder = tmp_path_factory.mktemp("run")
     path = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=faults).path
     nodes = by_node(logs.read(path)).values()
