@@ -13,6 +13,7 @@ from test_judge import NODE
 
 from conformance import alterations, claims, corrupt, logs, record, schema, trials, validate
 from conformance.cluster import NodeError
+from conformance.handshake import handshake
 from conformance.oracle import Oracle
 from conformance.tlc import ToolError
 from conformance.verdict import Rejection, Verdict
@@ -195,3 +196,57 @@ def test_every_field_of_every_message_is_edited(
     missing = [(kind, field) for kind, fields in messages.items() for field in fields
                if (kind, f"body.{field}") not in edited]  # fmt: skip
     assert missing == []
+
+
+# What the trial has found.
+
+REASON = "the judge of the protocol takes the members from an init that was refused or names others"
+
+
+@pytest.mark.xfail(strict=True, reason=REASON)
+@pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
+def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) -> None:
+    path = tmp_path / "n1.ndjson"
+    body = {"type": "init", "msg_id": 7, "node_id": "n1", **given}
+    asked = [{"src": "c0", "dest": "n1", "body": body}, begun("n1")["input"], "timeout"]
+    logs.write(path, Oracle(NODE, 30).log(asked))
+    [verdict] = validate.validate([logs.read(path)], 1000)
+    assert verdict.rejections == []
+
+
+@pytest.mark.xfail(strict=True, reason=REASON)
+def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
+    records = logs.read_json(short)
+    opened = next(each for each in records if each["node"] == "n1")
+    opened["input"]["body"]["node_ids"] = ["n9", "n2", "n3"]
+    [verdict] = validate.validate([logs.of(records)], 1000)
+    assert {found.record.node: found.record.line for found in verdict.rejections}["n1"] == 1
+
+
+DECIDED = {"type": "decided", "slot": 1, "value": 1}
+ACCEPT = {"type": "accept", "ballot": 1, "slot": 1, "value": 1}
+ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
+
+
+@pytest.mark.parametrize(
+    "src, body, output, reason",
+    [
+        ("c9", DECIDED, (), "decided is from c9, which is no other node"),
+        ("n2", ACCEPT, (("n2", ACCEPTED),), "accept of ballot 1, which is that of n1"),
+        ("n2", {**ACCEPTED, "ballot": 2}, (), "accepted of ballot 2, which is that of n2"),
+        ("n2", {"type": "multi_paxos_log", "msg_id": 3}, (), "is from a node, not from a client"),
+    ],
+)
+def test_nobody_takes_what_nobody_says(src: str, body: dict, output: tuple, reason: str) -> None:
+    """The specification does not ask who sends: its messages come from members alone."""
+    records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
+    found = handshake(logs.of(records))
+    assert found is not None and found.record.line == 2 and reason in found.reason
+
+
+def test_nobody_is_answered_by_a_node_that_is_down() -> None:
+    refusal = {"type": "error", "in_reply_to": 9, "code": 10, "text": "no", "msg_id": 1}
+    ask = {"src": "c1", "dest": "n1", "body": {"type": "sing", "msg_id": 9}}
+    records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]
+    found = handshake(logs.of(records))
+    assert found is not None and found.record.line == 3
