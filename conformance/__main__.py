@@ -460,7 +460,7 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int) -> Non
 @click.argument("log", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("out/corrupted"), show_default=True,
-              help="Folder for the logs; those of an earlier trial are removed.")  # fmt: skip
+              help="Folder for the logs, in sources/ and wrong/.")  # fmt: skip
 @click.option("--number", default=2000, show_default=True, type=click.IntRange(1),
               help="How many altered logs.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")

@@ -41,12 +41,11 @@ def corrupt(
 ) -> bool:  # fmt: skip
     """Alters accepted logs, those given or others, and shows what the judge says of each.
 
-    True if it is right about all of them.  An altered log that it is wrong about is left in the
-    folder.  Raises `LogError` if a log is not accepted to begin with.
+    True if it is right about all of them.  Those that it is wrong about are left in a folder `wrong`,
+    beside the `sources`.  Raises `LogError` if a log is not accepted to begin with.
     """
-    for old in output.glob("*.ndjson"):
-        old.unlink()
-    shutil.rmtree(output / "sources", ignore_errors=True)
+    for old in "sources", "wrong":
+        shutil.rmtree(output / old, ignore_errors=True)
     with report.Line("logs to alter") as line:
         long: list[Source] = []
         sources = [trials.source(path, batch) for path in paths]
@@ -64,7 +63,7 @@ def corrupt(
             line.tell(f"{len(found):,} judged")
     _show(found, seed)
     wrong = sorted((each for each in found if each.disagreements), key=lambda each: each.number)
-    _explain(output, wrong, _again(output, command, seed, paths, batch))
+    _explain(output / "wrong", wrong, _again(output, command, seed, paths, batch))
     return not wrong
 
 
@@ -165,10 +164,10 @@ def _again(
     return f"python -m conformance corrupt {options} -- {shlex.join(command)}"
 
 
-def _explain(output: Path, wrong: Sequence[Trial], again: str) -> None:
+def _explain(folder: Path, wrong: Sequence[Trial], again: str) -> None:
     """The first altered logs that are judged wrongly: left as files, with what is wrong."""
     for trial in wrong[:5]:
-        path = output / f"{trial.number}.ndjson"
+        path = folder / f"{trial.number}.ndjson"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(trial.altered.text, "utf-8")
         name, what = trial.altered.source.name, trial.altered.what

@@ -57,7 +57,8 @@ def test_a_judge_that_accepts_everything(
 
     assert not trial(short, blind, tmp_path)
     said = " ".join(capsys.readouterr().err.split())
-    left = sorted((tmp_path / "corrupted").glob("*.ndjson"), key=lambda path: int(path.stem))
+    wrong = (tmp_path / "corrupted" / "wrong").glob("*.ndjson")
+    left = sorted(wrong, key=lambda path: int(path.stem))
     assert len(left) == 5 and f"{left[0]}: {short}, line" in said
     assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in said
     assert not trial(short, blind, tmp_path, only=int(left[0].stem))
