@@ -41,8 +41,8 @@ def corrupt(
 ) -> bool:  # fmt: skip
     """Alters accepted logs, those given or others, and shows what the judge says of each.
 
-    True if it is right about all of them.  Those that it is wrong about are left in a folder `wrong`,
-    beside the `sources`.  Raises `LogError` if a log is not accepted to begin with.
+    True if it is right about all of them.  The others are left in a folder `wrong`, beside the
+    `sources`.  Raises `LogError` if a log is not accepted to begin with.
     """
     for old in "sources", "wrong":
         shutil.rmtree(output / old, ignore_errors=True)
