@@ -127,8 +127,9 @@ def _countable(record: Record) -> bool:
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
     """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
     for record in log:
-        if record.starts:
-            return tuple(record.input["body"]["node_ids"])
+        if record.starts and not record.refused:
+            named = tuple(record.input["body"]["node_ids"])
+            return named if record.node in named else (record.node,)
     return (log[0].node,)
 
 

@@ -89,9 +89,9 @@ def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch)
     sizes = []
     original = protocol._run
 
-    def counted(windows: Sequence[protocol.Window], batch: int) -> list[protocol.Said]:
+    def counted(windows: Sequence[protocol.Window], *rest: Any) -> list[protocol.Said]:
         sizes.extend(len(window.records) for window in windows)
-        return original(windows, batch)
+        return original(windows, *rest)
 
     monkeypatch.setattr(protocol, "_run", counted)
     validate([crashed], 1000, window=20)
