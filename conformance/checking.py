@@ -294,7 +294,7 @@ def _validated(
     between = time.monotonic()
     wholes = validate(clusters, BATCH, None)
     show_rejections(places, clusters, verdicts, BATCH)
-    what, figure = f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records"
+    what, figure = f"validate {len(clusters)} logs", f"{sum(map(len, clusters)):,} records"
     accepted = not any(verdict.rejections for verdict in verdicts)
     return [
         (f"{what} in windows of {SMALL_WINDOW}", figure, between - started, accepted),
