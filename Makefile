@@ -73,6 +73,10 @@ campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and b
 	    --seed $(SEED)
 	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
 
+.PHONY: mutants
+mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
+	@$(python) tests/mutate.py --seed $(SEED)
+
 .PHONY: grade
 grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
 	@$(python) -m conformance grade $(GOLDEN:%=--golden %) -- $(NODE)
