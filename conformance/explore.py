@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
+from .automaton import Automaton, Transition
 from .cluster import NodeError, NodeProcess
-from .cover import Automaton, Transition
 from .replay import Difference
 from .translate import message_to_json, message_to_tla
 

@@ -56,8 +56,9 @@ def record(main: Path, folder: Path, seed: int) -> str | None:
     node = (*command(main, MEMORY), "--batch", str(BATCH))
     for (nodes, requests, loss), each in product(CLUSTERS, range(seed, seed + SEEDS)):
         try:
-            recording.record(folder / f"{nodes}-nodes-{loss:.0%}-lost", node, nodes=nodes, requests=requests,
-                             seed=each, faults=recording.Faults(loss=loss), seconds=SECONDS,
+            place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
+            recording.record(place, node, nodes=nodes, requests=requests, seed=each,
+                             faults=recording.Faults(loss=loss), seconds=SECONDS,
                              on_progress=count)
         except NodeError as error:
             return f"{nodes} nodes, seed {each}: {str(error).splitlines()[0]}"
