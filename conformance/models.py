@@ -23,7 +23,7 @@ TIERS = ("tiny", "standard", "large", "deep")
 # Below this one worker is faster than two, and two models at a time are faster still.
 FOR_ONE_WORKER = 50_000
 
-# Below this a search is faster without Java's better compiler.
+# Below this a search is over before it pays to optimize it.
 BRIEF_SECONDS = 10
 
 

@@ -14,6 +14,8 @@ from conformance.replay import Replayed
 GOLDEN = [model for model in models.load().values() if model.golden]
 SINGLE = models.get("single")
 LOG = Path("n1-0001.ndjson")
+REAL = {"seed": 1, "actions": {"Timeout": 2}, "branches": 3, "visited": 3, "untouched": [],
+        "models": {}, "all_models": {"transitions": 0}}  # fmt: skip
 
 
 def made(**counts: int) -> Generated:
@@ -23,7 +25,7 @@ def made(**counts: int) -> Generated:
 
 def certified(steps: int = 10, **counts: int) -> certificate.Json:
     entry = certificate.entry(SINGLE, made(**counts), [Replayed(LOG, steps, None)])
-    return certificate.make({"single": entry}, "0" * 64)
+    return certificate.make({"single": entry}, REAL, "0" * 64)
 
 
 def test_the_committed_one_is_whole_and_of_every_golden_model() -> None:
@@ -49,7 +51,7 @@ def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
         (certified(told=6), "single: 6 told of 8 distinct"),
         (certified(steps=9), "single: 9 agreed of 10 records"),
         (certified(transitions=0, covered=0, told=0), "single: nothing was generated"),
-        (certificate.make({}, None), "no model was held against the node"),
+        (certificate.make({}, REAL, None), "no model was held against the node"),
     ],
 )
 def test_what_is_not_whole_is_told(found: certificate.Json, line: str) -> None:
@@ -65,7 +67,7 @@ def test_what_differs_from_the_committed_one_is_told() -> None:
     assert list(certificate.drift({**certified(), "node": "1" * 64}, certified())) == [
         f"node: {'0' * 16} is committed, {'1' * 16} was found"
     ]
-    assert list(certificate.drift(certified(), certificate.make({}, "0" * 64))) == [
+    assert list(certificate.drift(certified(), certificate.make({}, REAL, "0" * 64))) == [
         "models.single: nothing is committed, something was found"
     ]
 
@@ -100,10 +102,13 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def check(output: Path, steps: int = 10, *, ours: bool = True, pin: bool = False, **counts: int):
+def check(
+    output: Path, steps: int = 10, *, ours: bool = True, pin: bool = False,
+    real: certificate.Json = REAL, **counts: int,
+):  # fmt: skip
     rows = [(SINGLE, made(**counts)), (models.get("wide"), Generated(tlc.Outcome()))]
     replayed = [Replayed(LOG, steps, None)]
-    return checking.certified(output, rows, replayed, ours=ours, pin=pin)
+    return checking.certified(output, rows, replayed, real, ours=ours, pin=pin)
 
 
 def test_what_is_committed_is_certified(committed: Path, tmp_path: Path) -> None:
@@ -114,6 +119,11 @@ def test_what_is_committed_is_certified(committed: Path, tmp_path: Path) -> None
 def test_another_node_has_no_checksum(committed: Path, tmp_path: Path) -> None:
     assert check(tmp_path, ours=False) is True
     assert json.loads((tmp_path / "certificate.json").read_text())["node"] is None
+
+
+def test_real_runs_are_the_same_for_the_same_seed(committed: Path, tmp_path: Path) -> None:
+    assert check(tmp_path, real={**REAL, "visited": 2}) is False
+    assert check(tmp_path, real={**REAL, "visited": 2, "seed": 7}) is True
 
 
 def test_drift_fails_and_may_be_committed(
