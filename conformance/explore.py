@@ -21,7 +21,7 @@ from typing import Any
 
 from . import logs
 from .automaton import Automaton, Transition
-from .cluster import NodeError, NodeProcess
+from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
 
 Json = Any
@@ -153,6 +153,7 @@ class _World:
         self._at: dict[str, str | None] = dict.fromkeys(processes)
         self._at |= {node: automaton.start for node, automaton in model.automata.items()}
         self._down: set[str] = set()
+        self._waiting = {node: Waiting() for node in processes}
         # What nodes have sent each other, by the receiver and the text.
         self._arrived: dict[tuple[str, str], bool] = {}
         self._records: list[Json] = []
@@ -206,20 +207,22 @@ class _World:
                 yield _Choice(node, given, known or None)
 
     def _events(self) -> Iterator[tuple[str, str]]:
-        for node, process in self._processes.items():
+        for node, waiting in self._waiting.items():
             for event in ("restart",) if node in self._down else EVENTS:
-                if event != "expire" or process.waiting:
+                if event != "expire" or waiting:
                     yield node, json.dumps(event)
 
     def _give(self, choice: _Choice) -> tuple[list[Json], str]:
         """Has a step taken: what the node says, and what else is wrong where it should say it."""
+        given = json.loads(choice.given)
         try:
-            record = self._processes[choice.node].step(json.loads(choice.given))
+            record = self._processes[choice.node].step(given)
         except NodeError as error:
             if choice.transition is None:
                 raise
             return [], str(error)
         self._records.append(record)
+        self._waiting[choice.node].step(given, record["output"])
         said = [self._plain(message) for message in record["output"]]
         self._follow(choice.node, choice.given, said)
         return said, ""
