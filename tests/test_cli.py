@@ -93,7 +93,7 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
     for how in ["--whole"], ["--window", 2]:
-        again = conformance("validate", BAD, *how)
+        again = conformance("validate", bad, *how)
         assert (again.returncode, again.stdout) == (1, done.stdout)
 
 
