@@ -99,7 +99,7 @@ def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
-    course = protocol._course(crashed)
+    course = protocol.course_of(crashed)
     told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
     learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
     course.steps = [replace(course.steps[0], input=learned, output=[])] * 5
