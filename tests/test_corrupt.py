@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 from test_judge import NODE
 
-from conformance import alterations, claims, corrupt, logs, record, schema, trials, validate
+from conformance import (
+    alterations,
+    checking,
+    claims,
+    corrupt,
+    logs,
+    record,
+    schema,
+    trials,
+    validate,
+)
+from conformance.__main__ import main
 from conformance.cluster import NodeError
 from conformance.handshake import handshake
 from conformance.oracle import Oracle
@@ -118,6 +129,26 @@ def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
     assert all("accept" in str(logs.read_json(short)[line - 1]["output"]) for line in bad) and bad
     with pytest.raises(logs.LogError, match="rejected by the node as it is"):
         trials.check([trials.source(short, 1000)], {1000: node})
+
+
+@pytest.mark.parametrize(
+    "options, number, status",
+    [([], 0, 0), (["--corrupt"], 2000, 1), (["--corrupt", "7"], 7, 1), (["--corrupt", "8"], 8, 0)],
+)
+def test_check_puts_the_judge_on_trial_if_asked(
+    options: list[str], number: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def tried(*_: object, number: int, **__: object) -> bool:
+        asked.append(number)
+        return number == 8
+
+    monkeypatch.setattr(corrupt, "corrupt", tried)
+    monkeypatch.setattr(checking, "check", lambda *_: True)
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *options, "--seed", "3"])
+    assert ended.value.code == status and asked == [number] * bool(number)
 
 
 # What is known beforehand.
