@@ -190,7 +190,7 @@ def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
         ("acknowledged decisions lost", f"{lost:,}", lost == 0),
         ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
     ]
-    cluster = [record for path in endured.logs for record in logs.read(path)]
+    [cluster] = logs.read_clusters([endured.logs])
     if len(cluster) > records:
         return [*rows, ("records not judged, for they are too many", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)

@@ -26,6 +26,12 @@ Json = Any
 class NodeError(Exception):
     """A node that ended, fell silent or said one thing and logged another; the text tells which."""
 
+    @classmethod
+    def of(cls, node: str, what: str, errors: Path) -> NodeError:
+        """What is to be said of a node, with the last lines of its standard error, a file."""
+        told = errors.read_text("utf-8", "replace").strip().splitlines()[-3:]
+        return cls(f"node {node} {what}" + "".join(f"\n  {line}" for line in told))
+
 
 class Waiting:
     """The requests that a node has taken and not answered; only with one of them it can expire."""
@@ -90,8 +96,7 @@ class NodeProcess:
             raise self._trouble(f"gave a {what} that is not JSON: {line[:80]!r}") from None
 
     def _trouble(self, what: str) -> NodeError:
-        told = self._errors.read_text("utf-8", "replace").strip().splitlines()[-3:]
-        return NodeError(f"node {self.node} {what}" + "".join(f"\n  {line}" for line in told))
+        return NodeError.of(self.node, what, self._errors)
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""

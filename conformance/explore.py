@@ -22,6 +22,7 @@ from typing import Any
 from . import logs
 from .automaton import Automaton, Transition
 from .cluster import NodeError, NodeProcess, Waiting
+from .names import UNTOLD
 from .replay import Difference
 
 Json = Any
@@ -36,9 +37,6 @@ LONGEST, IDLE = 200, 30
 EVENTS = ("timeout", "inquire", "expire", "crash")
 
 FIGURES = ("transitions", "visited", "moves", "moved", "runs", "inside", "outside")
-
-# What the specification leaves out of a reply.
-UNTOLD = ("msg_id", "text")
 
 
 @dataclass

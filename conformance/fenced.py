@@ -108,8 +108,7 @@ class FencedNode:
 
     def _trouble(self, what: str) -> NodeError:
         self.troubled = True
-        told = self._errors.read_text("utf-8", "replace").strip().splitlines()[-3:]
-        return NodeError(f"node {self.node} {what}" + "".join(f"\n  {line}" for line in told))
+        return NodeError.of(self.node, what, self._errors)
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""

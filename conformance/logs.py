@@ -7,6 +7,7 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -150,6 +151,22 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
     """The records of each cluster, however many files it has."""
     return [[record for path in paths for record in read(path)] for paths in found]
+
+
+def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Each node's records, in its own order."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.node].append(record)
+    return dict(found)
+
+
+def members(records: Iterable[Record]) -> tuple[str, ...]:
+    """The cluster as the first `init` that was accepted names it; empty if there is none."""
+    for record in records:
+        if record.starts and not record.refused:
+            return tuple(record.input["body"]["node_ids"])
+    return ()
 
 
 def check_free(folder: Path) -> None:

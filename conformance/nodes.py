@@ -106,8 +106,7 @@ class Nodes:
         return message
 
     def trouble(self, node: str, what: str) -> NodeError:
-        last = self._errors(node).read_text("utf-8", "replace").strip().splitlines()[-3:]
-        return NodeError(f"node {node} {what}" + "".join(f"\n  {line}" for line in last))
+        return NodeError.of(node, what, self._errors(node))
 
     def _errors(self, node: str) -> Path:
         return self._folder / f"{node}.stderr"

@@ -16,6 +16,7 @@ from typing import Any
 from . import tlc, values
 from .models import LIBRARIES
 from .names import Names
+from .protocol import SPEC
 
 Json = Any
 
@@ -99,16 +100,9 @@ def explain(
     return found
 
 
-_CONFIG = """\
-CONSTANTS
-    Members <- TheMembers
-    Requests = {{}}
-    Batch = {batch}
-    Restless <- Node
+_CONFIG = f"""{SPEC}\
     Runs <- TheRuns
-    Last = {last}
-    Most = {most}
-    Ascending <- InOrder
+    Most = {{most}}
     Step <- ObservedStep
 SPECIFICATION ObservedSpec
 """

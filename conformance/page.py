@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from . import logs
 from .causality import Step
 from .replay import Difference
 from .states import BY_SLOT, States
@@ -130,11 +131,7 @@ def _run(
 
 
 def _members(steps: Iterable[Step]) -> list[str]:
-    """The cluster as the first `init` names it, if there is one."""
-    for record in (step.record for step in steps):
-        if record.starts and not record.refused:
-            return list(record.input["body"]["node_ids"])
-    return []
+    return list(logs.members(step.record for step in steps))
 
 
 def _nodes(steps: Sequence[Step]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 from . import tlc, values
 from .config import overridden
 from .jobs import in_turns
-from .logs import Record
+from .logs import Record, members
 from .models import LIBRARIES
 from .names import UNTOLD, Names, countable
 from .state import State
@@ -125,11 +125,8 @@ def _countable(record: Record) -> bool:
 
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
     """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
-    for record in log:
-        if record.starts and not record.refused:
-            named = tuple(record.input["body"]["node_ids"])
-            return named if record.node in named else (record.node,)
-    return (log[0].node,)
+    node, named = log[0].node, members(log)
+    return named if node in named else (node,)
 
 
 def alike(courses: Iterable[Course]) -> list[list[Course]]:
@@ -293,7 +290,8 @@ def _is_same(window: Window, start: Any) -> bool:
         return False
 
 
-CONFIG = """\
+# The specification as it is held against what nodes did.
+SPEC = """\
 CONSTANTS
     Members <- TheMembers
     Requests = {{}}
@@ -301,6 +299,9 @@ CONSTANTS
     Restless <- Node
     Last = {last}
     Ascending <- InOrder
+"""
+
+CONFIG = f"""{SPEC}\
     Step <- TraceStep
 SPECIFICATION TraceSpec
 VIEW Place

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -107,33 +108,29 @@ def _replayed(path: Path, differs: Callable[[Case], Difference | None]) -> Repla
 
 @dataclass(frozen=True)
 class Case:
-    """What one node of a log is given and must say.
-
-    `lines` are its inputs as lines, `texts` what it must say to each, as most nodes write it.
-    """
+    """What one node of a log is given and must say."""
 
     records: list[logs.Record]
-    lines: list[bytes]
-    texts: list[bytes]
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """Its inputs as lines."""
+        return [json.dumps(record.input).encode() for record in self.records]
+
+    @cached_property
+    def texts(self) -> list[bytes]:
+        """What it must say to each, as most nodes write it."""
+        return [b"".join(map(_line, record.output)) for record in self.records]
 
 
 def cases(path: Path) -> list[Case]:
     """The nodes of a log, each a case; raises `LogError` if one is never to say anything, for then
     a node that says nothing would agree."""
-    by_node: dict[str, list[logs.Record]] = {}
-    for record in logs.read(path):
-        by_node.setdefault(record.node, []).append(record)
-    for node, records in by_node.items():
+    found = logs.by_node(logs.read(path))
+    for node, records in found.items():
         if not any(record.output for record in records):
             raise LogError(f"{path}: node {node} is never to say anything, so it shows nothing")
-    return [
-        Case(
-            records,
-            [json.dumps(record.input).encode() for record in records],
-            [b"".join(map(_line, record.output)) for record in records],
-        )
-        for records in by_node.values()
-    ]
+    return list(map(Case, found.values()))
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:

@@ -14,14 +14,11 @@ from typing import Any
 
 from . import checking, judge, logs, report, tlc
 from . import endure as enduring
-from . import generate as generating
 from . import models as manifest
 from . import record as recording
 from .cluster import NodeError, NodeProcess
 from .fenced import FencedNode
-from .jobs import at_once
 from .marks import Failure, Stage, stage
-from .models import Model
 from .observed import Seen, explain
 from .plan import Plan
 from .replay import Replayed, replay_all
@@ -89,19 +86,8 @@ def _replayed(paths: Sequence[Path], command: Sequence[str]) -> list[Replayed]:
 def _golden(plan: Plan) -> list[Path]:
     if plan.golden is not None:
         return logs.find([plan.golden])
-    folder = plan.folder("golden")
-    chosen = [manifest.get(name) for name in plan.models] or [
-        model for model in manifest.load().values() if model.golden
-    ]
-    with report.Line(f"golden logs of {len(chosen)} models") as line:
-
-        def make(model: Model) -> generating.Generated:
-            return generating.generate(
-                model, folder / model.name,
-                on_progress=lambda text: line.tell(f"{model.name}, {text}"),
-            )  # fmt: skip
-
-        made = list(at_once(make, chosen, lambda model: model.workers))
+    chosen = [manifest.get(name) for name in plan.models] or manifest.golden()
+    made = checking.generated(chosen, plan.folder("golden"), plan.seed)
     for model, found in made:
         if not found.complete:
             raise tlc.ToolError(f"{model.name}: its golden logs do not cover it")
@@ -258,8 +244,7 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
             )  # fmt: skip
         cases = _history_failures(folder, endured)
         if "--log" in taken:
-            cluster = [record for path in endured.logs for record in logs.read(path)]
-            cases += _protocol_failures([cluster])
+            cases += _protocol_failures(logs.read_clusters([endured.logs]))
         elif kills:
             lost.append("only what clients saw was judged, for it takes no --log")
         else:
@@ -272,7 +257,7 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
 def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure | None]:
     """What clients saw, held to one rule after the other."""
     found = judge.judge(endured.history, settled=True)
-    where = folder / "history.ndjson"
+    where = folder / logs.HISTORY
     cases: list[Failure | None] = []
     for rule in RULES:
         first = next((each for each in found if each.rule == rule), None)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import tlc, values
-from .logs import Record
+from .logs import Record, by_node
 from .models import LIBRARIES
 from .names import Names
 from .protocol import CONFIG, Window, alike, course_of, module
-from .validate import by_node
 
 Json = Any
 

@@ -6,28 +6,18 @@ what they reject of a node's log, the first record counts.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from . import schema
 from .delivery import delivery
 from .handshake import handshake
-from .logs import Record
+from .logs import Record, by_node
 from .protocol import WINDOW, Run, protocol
 from .verdict import Rejection, Verdict
 
 # How many records people see before the bad one.
 BEFORE = 5
-
-
-def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Each node's records, in its own order."""
-    found: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        found[record.node].append(record)
-    return dict(found)
 
 
 def validate(
@@ -69,5 +59,4 @@ def _in_its_log(found: Rejection, logs: dict[str, list[Record]]) -> Rejection:
     """Adds what the log tells of a bad record."""
     log = logs[found.record.node]
     at = next(at for at, record in enumerate(log) if record is found.record)
-    action = "Refuse" if found.record.refused else schema.action(found.record.input)
-    return replace(found, action=action, before=log[max(0, at - BEFORE) : at])
+    return replace(found, action=found.record.action, before=log[max(0, at - BEFORE) : at])

@@ -126,7 +126,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
 
 def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
     """Alters a cluster's log once for each seed and kind, has all judged, compares."""
-    nodes = validate.by_node(cluster)
+    nodes = logs.by_node(cluster)
     cases = []
     for seed in seeds:
         for alter in ALTERATIONS:

@@ -16,7 +16,7 @@ from running import init, request
 from conformance import logs, protocol, record, report, tlc
 from conformance.names import Names
 from conformance.state import State
-from conformance.validate import by_node, validate
+from conformance.validate import validate
 from conformance.verdict import MISSING, Rejection, Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +67,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Log:
     faults = record.Faults(crash=60, restart=20, timeout=15)
     folder = tmp_path_factory.mktemp("run")
     path = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=faults).path
-    nodes = by_node(logs.read(path)).values()
+    nodes = logs.by_node(logs.read(path)).values()
     return next(log for log in nodes if "restart" in [taken.input for taken in log])
 
 

@@ -17,17 +17,12 @@
 (* of what a node said is explained than before, that is printed, and so   *)
 (* is that a run is given up.                                              *)
 (***************************************************************************)
-EXTENDS MultiPaxos, Printing
+EXTENDS MultiPaxos, Order, Printing
 
 CONSTANTS
     Runs,       \* a sequence of [node, inputs, outputs], an input being
                 \* [input, after]: how many outputs had come before it
-    Last,       \* the highest slot in them
     Most        \* how many steps may be tried for each
-
-(* Takes the place of Ascending, as in Trace. *)
-
-InOrder(S) == SelectSeq([i \in 1..(Last + 1) |-> i - 1], LAMBDA slot : slot \in S)
 
 VARIABLES
     run,

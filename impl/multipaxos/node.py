@@ -157,7 +157,7 @@ class Node:
             refusal = Error(body["msg_id"], error.code, str(error))
             return dest, "Refuse", [Envelope(dest, src, refusal)]
 
-    def event(self, name: str) -> tuple[str, Step]:
+    def event(self, name: str) -> Step:
         if self.replica is None:
             raise Dropped("the node is not initialized")
         if self.replica.up == (name == "restart"):
