@@ -17,6 +17,8 @@ EXTENDS MultiPaxos, Printing
 ASSUME TLCSet(1, {}) /\ PrintT(Text(<<Members, Fresh>>))
 
 (* Values are compared from the left, and inputs differ sooner than states. *)
+(* TLC looks through a set one by one until it was sorted, and sorts one    *)
+(* that it was given to keep when it is asked for the size.                 *)
 
 Local ==
     LET n == record'.node
@@ -31,5 +33,7 @@ PrintNew ==
         t == Local
     IN  \/ Silent
         \/ t \in seen
-        \/ TLCSet(1, seen \cup {t}) /\ PrintT(Text(t))
+        \/ /\ TLCSet(1, seen \cup {t})
+           /\ Cardinality(TLCGet(1)) > 0
+           /\ PrintT(Text(t))
 =============================================================================
