@@ -62,6 +62,10 @@ campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and b
 	    --seed $(SEED)
 	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
 
+.PHONY: mutants
+mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
+	@$(python) tests/mutate.py --seed $(SEED)
+
 .PHONY: bench
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.
 	@$(python) -m conformance bench --repetitions $(REPETITIONS)

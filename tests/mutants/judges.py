@@ -1,0 +1,195 @@
+"""What is done to a mutant within one process, to see whether it is caught; each judge one way.
+
+A judge says how it has caught the node, or None.  The node's modules are imported when a judge
+begins, so that whoever calls decides whose modules they are; what a judge has read is not changed.
+"""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from conformance import logs
+from conformance.replay import same
+
+Json = Any
+
+IN_MEMORY = Path("/dev/shm")
+"""Where a disk costs nothing, on machines that have such a place."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A record of a log, with its input and its output as lines."""
+
+    record: logs.Record
+    given: bytes
+    said: bytes
+
+    @property
+    def place(self) -> str:
+        return f"{self.record.path.parent.name}/{self.record.path.name}:{self.record.line}"
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is replayed, and the --batch that it is for."""
+
+    steps: Sequence[Step]
+    batch: int
+
+    def crashes(self) -> bool:
+        return any(step.record.input == "crash" for step in self.steps)
+
+
+def load(paths: Iterable[Path], batch: int) -> list[Log]:
+    return [Log([step_of(record) for record in logs.read(path)], batch) for path in paths]
+
+
+def step_of(record: logs.Record) -> Step:
+    said = "".join(json.dumps(message) + "\n" for message in record.output)
+    return Step(record, json.dumps(record.input).encode(), said.encode())
+
+
+def in_turn(folders: Iterable[Sequence[Path]]) -> list[Path]:
+    """The first log of each folder, then the second of each: what is unlike comes early."""
+    return [path for row in zip_longest(*folders) for path in row if path is not None]
+
+
+# Replaying.
+
+def replay(given: Iterable[Log]) -> str | None:
+    """Give nodes in memory what the logs say they were given."""
+    for log in given:
+        caught = replay_log(log)
+        if caught:
+            return caught
+    return None
+
+
+def replay_log(log: Log) -> str | None:
+    from multipaxos.node import Node
+
+    nodes: dict[str, Node] = {}
+    for step in log.steps:
+        if step.record.node not in nodes:
+            nodes[step.record.node] = Node(batch=log.batch)
+        caught = differs(nodes[step.record.node], step)
+        if caught:
+            return caught
+    return None
+
+
+def differs(node: Any, step: Step) -> str | None:
+    try:
+        found = node.turn([step.given])
+    except Exception as error:
+        return f"{step.place}: the node stopped: {error!r}"
+    return None if agrees(found, step) else f"{step.place}: other output for {named(step)}"
+
+
+def agrees(found: bytes, step: Step) -> bool:
+    if found == step.said:
+        return True
+    try:
+        said = [json.loads(line) for line in found.splitlines()]
+    except ValueError:
+        return False
+    return same(said, step.record.output)
+
+
+def named(step: Step) -> str:
+    given = step.record.input
+    return given if isinstance(given, str) else given["body"]["type"]
+
+
+def replay_with_disks(given: Iterable[Log]) -> str | None:
+    """Give nodes with disks the logs that tell of a crash.  It is a real one: what was not on the
+    disk is gone, and the restart is a new node's beginning."""
+    place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
+    for log in filter(Log.crashes, given):
+        with TemporaryDirectory(prefix="mutant-", dir=place) as folder:
+            caught = replay_lives(log, Path(folder))
+        if caught:
+            return caught
+    return None
+
+
+def replay_lives(log: Log, folder: Path) -> str | None:
+    lives: dict[str, Life] = {}
+    try:
+        for step in log.steps:
+            life = lives.setdefault(step.record.node, Life(folder / step.record.node, log.batch))
+            caught = life.take(step)
+            if caught:
+                return caught
+        return None
+    finally:
+        for life in lives.values():
+            life.end()
+
+
+class Life:
+    """A node on a disk, from one crash to the next."""
+
+    def __init__(self, folder: Path, batch: int) -> None:
+        self.folder = folder
+        self.batch = batch
+        self.init = b""
+        self.node: Any = None
+        self.spoke = False
+
+    def take(self, step: Step) -> str | None:
+        if step.record.input == "crash":
+            self.crash()
+            return None
+        self.spoke = bool(step.record.output)
+        if step.record.starts and not self.init:
+            self.init = step.given
+        if self.node is None:
+            try:
+                self.begin(again=step.record.input == "restart")
+            except Exception as error:
+                return f"{step.place}: the node does not start: {error!r}"
+        return None if step.record.input == "restart" else differs(self.node, step)
+
+    def begin(self, again: bool) -> None:
+        from multipaxos.node import Node
+        from multipaxos.storage import Storage
+
+        self.node = Node(batch=self.batch, storage=Storage(self.folder))
+        if again:
+            # The log has a restart where a process is told once more who it is.
+            self.node.turn([self.init])
+            self.node.replies = 0
+
+    def crash(self) -> None:
+        # What nobody has heard of may be lost with a crash, as if it had still been on its way;
+        # but the log says that it was taken, so then the life ends as if it was asked to.
+        if not self.spoke:
+            self.node.save()
+        self.end()
+
+    def end(self) -> None:
+        if self.node is not None:
+            self.node.storage.close()
+            self.node = None
+
+
+# Simulated worlds.
+
+def simulate(first: int, seeds: int) -> str | None:
+    """Run so many simulated worlds, and stop at the first that fails."""
+    import trial
+    from faults import draw
+
+    for seed in range(first, first + seeds):
+        found = trial.run(draw(seed, None, 60.0))
+        if found.failure:
+            return f"seed {seed}: {found.failure}"
+    return None

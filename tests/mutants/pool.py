@@ -1,0 +1,80 @@
+"""Zygotes at work: as many as there are cores, each with one mutant at a time.
+
+What a zygote does with a mutant is told in `zygote`.
+"""
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .sources import ROOT, Mutant, copy
+
+
+class JudgeError(Exception):
+    """A judge that came to no answer."""
+
+
+class Zygote:
+    """One process that judges; `ask` blocks until it has judged."""
+
+    def __init__(self, golden: Path, right: Path) -> None:
+        path = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mutants.zygote", golden, right], text=True,
+            env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, **task: Any) -> dict[str, Any]:
+        print(json.dumps(task), file=self._process.stdin, flush=True)
+        return self.hear()
+
+    def hear(self) -> Any:
+        line = self._process.stdout.readline()
+        if not line:
+            raise JudgeError(f"a judge ended with status {self._process.wait()}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+class Pool:
+    """Zygotes that judge in turn, for several threads."""
+
+    def __init__(self, zygotes: list[Zygote]) -> None:
+        self._idle: queue.Queue[Zygote] = queue.Queue()
+        for zygote in zygotes:
+            self._idle.put(zygote)
+
+    def judge(self, mutant: Mutant, judge: str, **about: Any) -> tuple[str | None, float]:
+        """How a judge has caught a mutant, or None, and in how many seconds."""
+        zygote = self._idle.get()
+        try:
+            with TemporaryDirectory(prefix="mutant-") as folder:
+                copy(mutant, Path(folder) / "impl")
+                answer = zygote.ask(impl=f"{folder}/impl", judge=judge, **about)
+        finally:
+            self._idle.put(zygote)
+        if "error" in answer:
+            raise JudgeError(f"{mutant.name}: {judge}: {answer['error']}")
+        return answer["caught"], answer["seconds"]
+
+
+@contextmanager
+def pool(size: int, golden: Path, right: Path) -> Iterator[Pool]:
+    with ExitStack() as stack:
+        zygotes = [Zygote(golden, right) for _ in range(size)]
+        for zygote in zygotes:
+            stack.callback(zygote.close)
+        for zygote in zygotes:
+            zygote.hear()
+        yield Pool(zygotes)

@@ -1,0 +1,51 @@
+"""Why mutants that a tool has made survive: `survivors.toml`, an explanation for each.
+
+An explanation names its mutants as `machine` describes them.  One whose mutant is not made any
+more, or is caught, is an error: it would hide the next one.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+
+from .machine import Change
+
+FILE = Path(__file__).parent / "survivors.toml"
+EQUIVALENT, GAP = "equivalent", "gap"
+
+
+class ExplanationError(Exception):
+    """An explanation that is told wrong."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Whether a mutant does the same as the node, or is missed; and why."""
+
+    verdict: str
+    why: str
+
+
+def load(file: Path = FILE) -> dict[Change, Explanation]:
+    found: dict[Change, Explanation] = {}
+    for table in tomlkit.parse(file.read_text("utf-8")).unwrap().get("survivor", ()):
+        explanation = Explanation(table["verdict"], table["why"])
+        if explanation.verdict not in (EQUIVALENT, GAP) or not explanation.why:
+            raise ExplanationError(f"{file.name}: {table['line']}: equivalent or gap, and why?")
+        for mutated in table["mutated"]:
+            change = Change(table["module"], table["place"], table["line"], mutated)
+            if change in found:
+                raise ExplanationError(f"{file.name}: told twice: {change}")
+            found[change] = explanation
+    return found
+
+
+def stale(explained: Collection[Change], made: Collection[Change],
+          caught: Collection[Change]) -> list[str]:
+    """What is wrong with explanations that explain nothing."""
+    return [f"no such mutant is made any more: {change}" for change in explained
+            if change not in made] + \
+           [f"explained, but caught: {change}" for change in explained if change in caught]

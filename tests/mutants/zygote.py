@@ -1,0 +1,131 @@
+"""A process that has read all the logs, and gives each mutant a fork of itself.
+
+    python -m mutants.zygote GOLDEN RIGHT
+
+It reads a task a line and prints what came of it, as JSON.  It has imported nothing of the node:
+a fork imports the node that it was told, is judged, and is gone, or is stopped when it takes more
+processor or memory than a right node ever would.
+"""
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from conformance import logs
+
+from . import judges
+
+for shared in "conformance.judge", "sqlite3":
+    # They are the same in each fork, so they are imported once.
+    import_module(shared)
+
+Task = dict[str, Any]
+"""`impl` is the folder of the node, `judge` one of JUDGES, `seconds` of a processor its limit;
+`first` and `seeds` are the simulated worlds."""
+
+MEMORY = 2 ** 30
+"""Bytes that a fork may have."""
+
+WAITING = 100
+"""How many times its limit a fork may take in real time, for it may get little of a processor."""
+
+
+def judges_of(golden: Path, right: Path) -> dict[str, Callable[[Task], str | None]]:
+    folders = [logs.find([folder]) for folder in sorted(golden.iterdir())]
+    generated = judges.load(judges.in_turn(folders), 1)
+    recorded = judges.load(logs.find([right]), 1000)
+    return {
+        "replay": lambda task: (judges.replay(generated) or judges.replay_with_disks(generated)),
+        "repeat": lambda task: judges.replay(recorded),
+        "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
+    }
+
+
+def judged(task: Task, judge: Callable[[Task], str | None]) -> str | None:
+    """What a judge says of a node in this process, which has not seen another one."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, task["impl"])
+    try:
+        import multipaxos
+    except Exception as error:
+        return f"it cannot be imported: {error!r}"
+    if not Path(multipaxos.__file__).is_relative_to(task["impl"]):
+        raise RuntimeError(f"{multipaxos.__file__} is not the node in {task['impl']}")
+    try:
+        return judge(task)
+    except Exception as error:
+        # The right node comes to the end of every judge, so it is the mutant's doing.
+        return f"nobody can go on with it: {error!r}"
+
+
+def in_a_fork(task: Task, judge: Callable[[Task], str | None]) -> dict[str, Any]:
+    """What became of a fork: {"caught": how or null}, or {"error": why there is no answer}."""
+    begun = time.monotonic()
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(source)
+        be_judged(task, judge, sink)
+    os.close(sink)
+    text = heard(source, WAITING * task["seconds"], child)
+    _, status = os.waitpid(child, 0)
+    took = time.monotonic() - begun
+    if text:
+        return {**json.loads(text), "seconds": took}
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return {"caught": f"stopped by {name} within {task['seconds']} s", "seconds": took}
+    return {"error": f"the judge ended with status {status}", "seconds": took}
+
+
+def be_judged(task: Task, judge: Callable[[Task], str | None], sink: int) -> None:
+    """In the fork: never returns."""
+    status = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (task["seconds"], task["seconds"] + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            answer = {"caught": judged(task, judge)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        os.write(sink, json.dumps(answer).encode())
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def heard(source: int, seconds: float, child: int) -> bytes:
+    """All that a fork writes; it is killed if nothing comes for too long."""
+    text = b""
+    with open(source, "rb", buffering=0) as pipe:
+        while True:
+            if not select.select([pipe], [], [], seconds)[0]:
+                os.kill(child, signal.SIGKILL)
+                return b""
+            more = pipe.read(1 << 16)
+            if not more:
+                return text
+            text += more
+
+
+def main() -> None:
+    golden, right = map(Path, sys.argv[1:])
+    known = judges_of(golden, right)
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        task = json.loads(line)
+        print(json.dumps(in_a_fork(task, known[task["judge"]])), flush=True)
+
+
+if __name__ == "__main__":
+    main()
