@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from . import bench as measuring
-from . import checking, load, logs, report, searching, tlc
+from . import checking, counterexample, load, logs, report, searching, tlc
 from . import distributed as distributing
+from . import export as exporting
 from . import generate as generating
 from . import history as histories
 from . import judge as judging
@@ -25,11 +26,14 @@ from . import record as recording
 from . import replay as replaying
 from .cluster import NodeError
 from .cover import CoverError
+from .shiviz import PARSER
 
 COULD_NOT_RUN = (
     OSError,
     CoverError,
     NodeError,
+    counterexample.NoCounterexample,
+    exporting.ExportError,
     load.LoadError,
     logs.LogError,
     manifest.UnknownModel,
@@ -92,6 +96,7 @@ folder = click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
     help="Folder for the logs; made if it is not there.",
 )  # fmt: skip
+written = click.Path(dir_okay=False, path_type=Path)
 places = click.argument("log", nargs=-1, required=True, type=click.Path(path_type=Path))
 seconds = click.option(
     "--timeout-seconds", default=30.0, show_default=True, help="How long a node may be silent."
@@ -196,8 +201,7 @@ def replay(command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: flo
     paths = logs.find(log)
     results = checking.replay(paths, command, timeout_seconds)
     differing = [result.difference for result in results if result.difference]
-    for found in differing[:5]:
-        report.out.print(report.difference(found), markup=False, soft_wrap=True)
+    checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
     counted = f"{len(paths):,} logs, {steps:,} records agreed"
     report.out.print(f"{counted}, {len(differing):,} logs differ")
@@ -245,10 +249,10 @@ def validate(log: tuple[Path, ...], batch: int) -> None:
     LOG is a file or a folder of *.ndjson files; the records of one cluster stand in one file.
     """
     paths = logs.find(log)
-    verdicts = checking.validate([logs.read(path) for path in paths], batch)
+    clusters = [logs.read(path) for path in paths]
+    verdicts = checking.validate(clusters, batch)
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    for found in bad[:5]:
-        report.out.print(report.rejection(found), markup=False, soft_wrap=True)
+    checking.show_rejections(paths, clusters, verdicts, batch)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
     report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
@@ -273,6 +277,46 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.out.print(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
+
+
+@example("export --html out/run.html out/run/seed-7.ndjson")
+@click.argument("log", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME",
+              help="Instead of logs, the counterexample that TLC finds for a model.")  # fmt: skip
+@click.option("--html", type=written, metavar="FILE",
+              help="A page to look at in a browser; nothing else is needed for it.")  # fmt: skip
+@click.option("--itf", type=written, metavar="FILE",
+              help="A trace in the Informal Trace Format of Apalache and Quint.")  # fmt: skip
+@click.option("--shiviz", type=written, metavar="FILE",
+              help="A log with vector clocks for ShiViz; its first line is the expression that "
+                   f"reads the rest: {PARSER}")  # fmt: skip
+@click.option("--states", default=exporting.FOLLOWED, show_default=True, type=click.IntRange(0),
+              help="Show the states of the nodes, which TLC works out, for the first so many "
+                   "records; some seconds a thousand.")  # fmt: skip
+@click.option("--replica", is_flag=True,
+              help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
+@batches
+def export(
+    log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
+    shiviz: Path | None, states: int, replica: bool, batch: int,
+) -> None:  # fmt: skip
+    """Write a run for other tools and for people: a page, an ITF trace, a ShiViz log.
+
+    LOG is a file or a folder of *.ndjson files, together one run: a cluster's records stand in one
+    file, or those of each node in its own.
+    """
+    if bool(log) == bool(model):
+        raise click.UsageError("give the LOGs of one run, or --model NAME")
+    if not (html or itf or shiviz):
+        raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
+    asked = exporting.Asked(html, itf, shiviz, states, replica)
+    with report.Line(f"export of {model or 'a run'}") as line:
+        if model:
+            exporting.export_model(searched(model), asked, line.tell)
+        else:
+            exporting.export_logs(logs.find(log), asked, batch, line.tell)
+    for path in filter(None, (html, itf, shiviz)):
+        report.out.print(f"{path} is written", markup=False, soft_wrap=True)
 
 
 @example("endure -o out/endure --nodes 5 --kills 500 --seconds 900 --seed 7")

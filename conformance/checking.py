@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from . import endure as enduring
+from . import export as exporting
 from . import generate as generating
 from . import judge as judging
-from . import logs, report, searching
+from . import logs, page, report, searching
 from . import models as manifest
 from . import record as recording
 from . import replay as replaying
@@ -25,7 +26,7 @@ from .endure import Endured
 from .generate import Generated
 from .jobs import at_once
 from .models import Model
-from .replay import Replayed
+from .replay import Difference, Replayed
 from .verdict import Verdict
 
 NODE = (sys.executable, str(manifest.ROOT / "impl" / "main.py"))
@@ -66,6 +67,48 @@ def validate(clusters: Sequence[Sequence[logs.Record]], batch: int) -> list[Verd
     """Judges logs, with a line that tells how far it is."""
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
         return validating.validate(clusters, batch, on_progress=line.tell)
+
+
+def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
+    """The first of what replays found, each with a page of its run."""
+    batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
+    for found in differing[:5]:
+        report.out.print(report.difference(found), markup=False, soft_wrap=True)
+        path, marks = found.record.path, [page.of_difference(found)]
+        show_page(path.with_suffix(".html"), logs.read(path), marks, int(batch))
+
+
+def show_rejections(
+    places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]],
+    verdicts: Sequence[Verdict], batch: int,
+) -> None:  # fmt: skip
+    """The first of what judges of logs rejected, each cluster with a page of its run.
+
+    `places` are the logs, beside which the pages are left.
+    """
+    shown = 0
+    for place, cluster, verdict in zip(places, clusters, verdicts, strict=True):
+        if not verdict.rejections or shown >= 5:
+            continue
+        for found in verdict.rejections[: 5 - shown]:
+            report.out.print(report.rejection(found), markup=False, soft_wrap=True)
+        shown += len(verdict.rejections)
+        marks = list(map(page.of_rejection, verdict.rejections))
+        show_page(place.with_suffix(".html"), cluster, marks, batch)
+
+
+def show_page(
+    place: Path, records: Sequence[logs.Record], marks: Sequence[page.Mark], batch: int
+) -> None:
+    """Leaves a page of a run that is wrong, and tells where; the verdict stands without it."""
+    try:
+        with report.Line(f"a page of {records[0].path.name}") as line:
+            found = exporting.failed(place.stem, records, marks, batch, line.tell)
+            exporting.write_page(place, found)
+    except (OSError, RecursionError) as error:
+        report.err.print(f"no page of this run: {error}", markup=False)
+    else:
+        report.out.print(f"  to look at: {place}", markup=False, soft_wrap=True)
 
 
 def endure(
@@ -128,8 +171,7 @@ def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
     if len(cluster) > records:
         return [*rows, ("records not judged, for they are too many", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
-    for rejection in verdict.rejections[:5]:
-        report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
 
@@ -178,16 +220,16 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
     """Replays, records and validates; a row of the table for each."""
     rows: list[Any] = []
     started = time.monotonic()
-    results = replay(golden, [*node, "--manual-clock", "--batch", "1"])
+    replayed = [*node, "--manual-clock", "--batch", "1"]
+    results = replay(golden, replayed)
     differing = [result.difference for result in results if result.difference]
-    for found in differing[:5]:
-        report.out.print(report.difference(found), markup=False, soft_wrap=True)
+    show_differences(differing, replayed)
     steps = sum(result.steps for result in results)
     rows.append(
         (f"replay of {len(golden):,} golden logs", f"{steps:,} records",
          time.monotonic() - started, bool(golden) and not differing)
     )  # fmt: skip
-    clusters = []
+    places, clusters = [], []
     for nodes, requests in CLUSTERS:
         started = time.monotonic()
         with report.Line(f"cluster of {nodes} processes, seed {seed}") as line:
@@ -195,6 +237,7 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
                 output / "run" / f"{nodes}-nodes", node, nodes=nodes, requests=requests, seed=seed,
                 on_progress=lambda count, line=line: line.tell(f"{count:,} steps"),
             )  # fmt: skip
+        places.append(recorded.path)
         clusters.append(logs.read(recorded.path))
         told = ("answered", "lost", "repeated", "crashes")
         faults = ", ".join(f"{recorded.happened[what]:,} {what}" for what in told)
@@ -205,8 +248,7 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
     started = time.monotonic()
     verdicts = validate(clusters, 1000)
     rejections = [found for verdict in verdicts for found in verdict.rejections]
-    for rejection in rejections[:5]:
-        report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    show_rejections(places, clusters, verdicts, 1000)
     rows.append(
         (f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records",
          time.monotonic() - started, not rejections)

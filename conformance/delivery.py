@@ -31,13 +31,13 @@ def delivery(logs: dict[str, list[Record]]) -> list[Rejection]:
         while position[node] < len(log):
             record = log[position[node]]
             given = record.input
-            if isinstance(given, dict) and given["src"] in logs and _key(given) not in sent:
-                blocked[_key(given)].append(node)
+            if isinstance(given, dict) and given["src"] in logs and content(given) not in sent:
+                blocked[content(given)].append(node)
                 break
             position[node] += 1
             for message in record.output:
-                sent.add(_key(message))
-                ready.extend(blocked.pop(_key(message), ()))
+                sent.add(content(message))
+                ready.extend(blocked.pop(content(message), ()))
     waiting = [log[position[node]] for node, log in logs.items() if position[node] < len(log)]
     return [
         Rejection(r, "delivery", f"no {r.input['body']['type']} like this was sent before")
@@ -45,6 +45,7 @@ def delivery(logs: dict[str, list[Record]]) -> list[Rejection]:
     ]
 
 
-def _key(message: Json) -> str:
+def content(message: Json) -> str:
+    """What tells one message from another."""
     # What else a network writes on the envelope is its own affair.
     return json.dumps([message["src"], message["dest"], message["body"]], sort_keys=True)

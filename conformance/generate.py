@@ -63,7 +63,7 @@ def generate(
         for number, path in enumerate(cover(automaton), 1):
             made.logs.append(folder / f"{automaton.node}-{number:04}.ndjson")
             steps = (transition.step for transition in path)
-            logs.write(made.logs[-1], _log([automaton.node], members, steps))
+            logs.write(made.logs[-1], log_of([automaton.node], members, steps))
     _measure(made, automata)
     return made
 
@@ -158,7 +158,7 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
         _, *taken = (values.parse(record) for record in _RECORD.findall(text))
         run = [Step.of(record["node"], record["input"], record["output"]) for record in taken]
         members = sorted(values.parse(_REPLICA.search(text)[1]))  # type: ignore[index]
-        records = list(_log(members, members, run))
+        records = list(log_of(members, members, run))
         made.logs.append(folder / f"run-{number:04}.ndjson")
         logs.write(made.logs[-1], records)
         made.steps += len(records)
@@ -184,7 +184,7 @@ def _automata(printed: Iterable[str]) -> tuple[list[str], list[Automaton]]:
     return members, [Automaton(node, start, transitions[node]) for node in sorted(transitions)]
 
 
-def _log(nodes: Iterable[str], members: list[str], steps: Iterable[Step]) -> Iterable[Json]:
+def log_of(nodes: Iterable[str], members: list[str], steps: Iterable[Step]) -> Iterable[Json]:
     """Steps as the records of a log: every node opened by `init`, replies numbered as on the wire.
 
     The specification begins after `init` and leaves the numbers of replies to the wire.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .schema import check_record, is_refusal
+from .schema import action, check_record, is_refusal
 
 
 class LogError(Exception):
@@ -38,6 +38,11 @@ class Record:
     def refused(self) -> bool:
         """Whether this tells of a request that was refused, and so of no step."""
         return is_refusal({"input": self.input, "output": self.output})
+
+    @property
+    def action(self) -> str | None:
+        """The name of the step in the specification, or Init, or Refuse."""
+        return "Refuse" if self.refused else action(self.input)
 
     @property
     def place(self) -> str:

@@ -124,6 +124,25 @@ class Names:
             "body": found,
         }
 
+    def state(self, field: str, item: Any) -> Json:
+        """A field of a node's state that TLC printed, as messages write the like."""
+        if field == "promises":
+            return self._nodes(item)
+        if field == "votes":
+            found = sorted(function(item).items())
+            return [{"slot": self._starts[rank], "nodes": self._nodes(who)} for rank, who in found]
+        if field == "waiting":
+            return [{**asked, "request": self.meant(asked["request"])} for asked in item]
+        alike = {"reported": "accepted", "closed": "known"}
+        return self._meaning(alike.get(field, field), item)
+
+    def slots(self, ranks: Iterable[int]) -> list[int]:
+        """Slots that are spoken of, in ascending order."""
+        return [self._starts[rank] for rank in sorted(ranks)]
+
+    def _nodes(self, names: Iterable[str]) -> list[str]:
+        return sorted(self._meant[name] for name in names)
+
     def _meaning(self, field: str, item: Any) -> Json:
         if field in ("msg_id", "in_reply_to", "value"):
             return self._meant[item]

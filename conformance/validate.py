@@ -64,15 +64,15 @@ def _protocol(
     """TLC's judgement of each node's log, in the same order; one run for each membership."""
     rejections: list[Rejection | None] = [None] * len(logs)
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    steps = [[record for record in log if _is_step(record)] for log in logs]
+    steps = [[record for record in log if is_step(record)] for log in logs]
     for index, log in enumerate(logs):
-        uncounted = next((r for r in steps[index] if not _countable(r)), None)
+        uncounted = next((r for r in steps[index] if not is_countable(r)), None)
         if uncounted is not None:
             # What came before is judged all the same, and may be found bad sooner.
             del steps[index][steps[index].index(uncounted) :]
             rejections[index] = Rejection(uncounted, "protocol", "a ballot too large to count with")
         if steps[index]:
-            groups[_members(log)].append(index)
+            groups[cluster_of(log)].append(index)
     for members, chosen in groups.items():
         found = _judge(members, batch, [steps[index] for index in chosen], on_progress)
         for index, rejection in zip(chosen, found, strict=True):
@@ -80,15 +80,17 @@ def _protocol(
     return rejections
 
 
-def _is_step(record: Record) -> bool:
+def is_step(record: Record) -> bool:
+    """Whether the specification knows this as a step."""
     return not record.starts and not record.refused
 
 
-def _countable(record: Record) -> bool:
+def is_countable(record: Record) -> bool:
+    """Whether TLC can count with every number of a record."""
     return all(map(countable, (record.input, *record.output)))
 
 
-def _members(log: Sequence[Record]) -> tuple[str, ...]:
+def cluster_of(log: Sequence[Record]) -> tuple[str, ...]:
     """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
     for record in log:
         if record.starts:
@@ -111,8 +113,8 @@ def _judge(
     )
     printed: list[Any] = []
     tlc.run(
-        "Judge", _module(members, logs, names), _CONFIG.format(batch=batch, last=names.last),
-        libraries=LIBRARIES, on_progress=on_progress,
+        "Judge", module("Judge", "Trace", members, logs, names),
+        CONFIG.format(batch=batch, last=names.last), libraries=LIBRARIES, on_progress=on_progress,
         on_print=lambda line: printed.append(values.parse(json.loads(line))),
     )  # fmt: skip
     accepted = {said[1] for said in printed if said[0] == "accepted"}
@@ -134,7 +136,7 @@ def _rejection(log: list[Record], said: list[Any], names: Names) -> Rejection:
     return Rejection(record, "protocol", "the specification demands another output", allowed)
 
 
-_CONFIG = """\
+CONFIG = """\
 CONSTANTS
     Members <- TheMembers
     Requests = {{}}
@@ -149,8 +151,10 @@ VIEW Place
 """
 
 
-def _module(members: tuple[str, ...], logs: list[list[Record]], names: Names) -> str:
-    """The logs as a TLA+ module.
+def module(
+    name: str, base: str, members: tuple[str, ...], logs: list[list[Record]], names: Names
+) -> str:
+    """The logs as a TLA+ module of this name, which extends Trace or another base.
 
     A message is defined once and named where it is sent or received: reading them is most of what
     TLC has to do.
@@ -175,8 +179,8 @@ def _module(members: tuple[str, ...], logs: list[list[Record]], names: Names) ->
     every = ", ".join(f"Log{number}" for number in range(1, len(logs) + 1))
     return "\n".join(
         [
-            "---- MODULE Judge ----",
-            "EXTENDS Trace",
+            f"---- MODULE {name} ----",
+            f"EXTENDS {base}",
             f"TheMembers == <<{ordered}>>",
             *messages,
             *bodies,

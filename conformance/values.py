@@ -2,7 +2,7 @@
 
 Nothing here knows what a value means.  A record or a function is a `dict`, a sequence a `list`, a
 set a `frozenset`; a function whose domain is 1..n is printed by TLC as a sequence and comes back
-as one.
+as one.  What was read is not to be changed, for it may stand in a set.
 """
 
 from __future__ import annotations
@@ -11,6 +11,20 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|<<|>>|\|->|:>|@@|\.\.|[\[\]{}(),]|-?\d+|\w+)')
+
+
+class Sequence(list[Any]):
+    """A sequence that can stand in a set."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+
+class Function(dict[Any, Any]):
+    """A record or a function that can stand in a set."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
 
 
 def parse(text: str) -> Any:
@@ -47,7 +61,7 @@ def _scalar(token: str) -> Any:
 
 
 def _many(tokens: list[str], at: int, close: str) -> tuple[list[Any], int]:
-    items: list[Any] = []
+    items = Sequence()
     while tokens[at] != close:
         item, at = _value(tokens, at)
         items.append(item)
@@ -58,7 +72,7 @@ def _many(tokens: list[str], at: int, close: str) -> tuple[list[Any], int]:
 def _pairs(
     tokens: list[str], at: int, arrow: str, between: str, close: str
 ) -> tuple[dict[Any, Any], int]:
-    pairs: dict[Any, Any] = {}
+    pairs = Function()
     while tokens[at] != close:
         key, at = _value(tokens, at)
         if tokens[at] != arrow:

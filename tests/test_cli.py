@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "endure", "check", "bench"),
+    *("validate", "judge", "export", "endure", "check", "bench"),
 ]
 
 
@@ -35,6 +36,11 @@ def conformance(*arguments: object, **environment: str) -> subprocess.CompletedP
     )
     assert "Traceback" not in done.stdout + done.stderr
     return done
+
+
+def copied(log: Path, folder: Path) -> Path:
+    """A log in a folder where a page may be left beside it."""
+    return Path(shutil.copy(log, folder))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -57,10 +63,11 @@ def test_replay_agrees() -> None:
     assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
 
 
-def test_replay_shows_the_first_record_that_differs() -> None:
-    done = conformance("replay", BAD, "--", *REPLAYED)
+def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
+    bad = copied(BAD, tmp_path)
+    done = conformance("replay", bad, "--", *REPLAYED)
     assert done.returncode == 1
-    assert f"{BAD}:{bad_line()}: node" in done.stdout
+    assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
 
 
@@ -69,10 +76,11 @@ def test_validate_agrees() -> None:
     assert done.returncode == 0 and "0 logs rejected" in done.stdout
 
 
-def test_validate_names_the_bad_record_and_what_was_allowed() -> None:
-    done = conformance("validate", BAD)
+def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> None:
+    bad = copied(BAD, tmp_path)
+    done = conformance("validate", bad)
     assert done.returncode == 1
-    assert f"{BAD}:{bad_line()}: node" in done.stdout
+    assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
 
 
@@ -216,13 +224,15 @@ def test_a_log_against_the_schema_is_named_with_its_line(
 def test_a_node_that_dies_silently(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--", sys.executable, "-c", "print('hello')")
     not_run(done, "node n1")
-    done = conformance("replay", OK, "--", sys.executable, "-c", "import sys; sys.exit(3)")
+    ok = copied(OK, tmp_path)
+    done = conformance("replay", ok, "--", sys.executable, "-c", "import sys; sys.exit(3)")
     assert done.returncode == 1 and "status 3" in done.stdout
 
 
-def test_a_node_that_hangs() -> None:
+def test_a_node_that_hangs(tmp_path: Path) -> None:
+    ok = copied(OK, tmp_path)
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    done = conformance("replay", OK, "--timeout-seconds", 1, "--", *sleeper)
+    done = conformance("replay", ok, "--timeout-seconds", 1, "--", *sleeper)
     assert done.returncode == 1 and "did not end within 1 s" in done.stdout
 
 

@@ -10,6 +10,7 @@ import fuzz
 import pytest
 from multipaxos import wire
 from multipaxos.node import Node
+from multipaxos.wire import Parts
 from mutations import MUTATIONS, mutated
 
 ROOT = Path(__file__).parent.parent
@@ -47,14 +48,14 @@ def depth_is_not_thought_of(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_ballot_is_believed_before_it_is_checked(patch: pytest.MonkeyPatch) -> None:
-    receive = Node.receive
+    step = Node.step
 
-    def hasty(self: Node, src: str, dest: str, body: dict) -> object:
-        if self.replica is not None and type(body.get("ballot")) is int:
-            self.replica.acceptor.promised = max(self.replica.acceptor.promised, body["ballot"])
-        return receive(self, src, dest, body)
+    def hasty(self: Node, line: Parts | str) -> object:
+        if self.replica is not None and type(line) is tuple and type(line[2].get("ballot")) is int:
+            self.replica.acceptor.promised = max(self.replica.acceptor.promised, line[2]["ballot"])
+        return step(self, line)
 
-    patch.setattr(Node, "receive", hasty)
+    patch.setattr(Node, "step", hasty)
 
 
 def strangers_are_answered(patch: pytest.MonkeyPatch) -> None:
