@@ -142,7 +142,7 @@ def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         hunt.ask(row, mutant, "replay")
 
     def repeat(row: Row, mutant: Mutant) -> None:
-        # Who says the same as the right node to the end of its runs, has the same runs.
+        # Who says and logs the same as the right node to the end of its runs, has the same runs.
         if "validate" not in row.found:
             seen = Row(row.group, row.name, row.key)
             if not hunt.ask(seen, mutant, "repeat"):

@@ -22,6 +22,7 @@ from mutants.sources import RIGHT, Mutant
 from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 
 from conformance import logs, models
+from conformance.schema import action
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BUGS = {bug.name: bug for bug in bugs.load()}
@@ -138,7 +139,8 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
         if line.startswith("-> "):
             records[-1]["output"].append(json.loads(line[3:]))
         else:
-            records.append({"node": "n1", "input": json.loads(line), "output": []})
+            given = json.loads(line)
+            records.append({"node": "n1", "input": given, "output": [], "action": action(given)})
     logs.write(tmp_path / "crash" / "n1.ndjson", records)
     with pool.pool(1, tmp_path, tmp_path) as found:
         assert caught(found, RIGHT) is None
@@ -215,6 +217,24 @@ def test_neither_words_for_people_nor_types_are_mutated() -> None:
     texts = [text for _, text in machine.changes("thing", SOURCE)]
     assert all(kept in text for text in texts
                for kept in ('"""A module."""', '"""A class."""', '"""Acts."""', "int | None"))
+
+
+REFUSALS = '''
+def act(size):
+    if size > 3:
+        raise Refused(3, f"{size} is too much")
+    try:
+        look(size)
+    except ValueError:
+        raise Dropped("it is odd")
+    complain.complain("why", size)
+    return size
+'''
+
+
+def test_refusals_and_complaints_are_left_alone() -> None:
+    lines = {change.line for change, _ in machine.changes("thing", REFUSALS)}
+    assert lines == {"look(size)", "return size"}
 
 
 # Survivors.

@@ -5,6 +5,7 @@ begins, so that whoever calls decides whose modules they are; what a judge has r
 """
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -25,11 +26,12 @@ IN_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Step:
-    """A record of a log, with its input and its output as lines."""
+    """A record of a log, with its input and its output as lines, and all of it as it is written."""
 
     record: logs.Record
     given: bytes
     said: bytes
+    logged: Json
 
     @property
     def place(self) -> str:
@@ -48,12 +50,17 @@ class Log:
 
 
 def load(paths: Iterable[Path], batch: int) -> list[Log]:
-    return [Log([step_of(record) for record in logs.read(path)], batch) for path in paths]
+    return [Log(steps_of(path), batch) for path in paths]
 
 
-def step_of(record: logs.Record) -> Step:
+def steps_of(path: Path) -> list[Step]:
+    written = path.read_text("utf-8").splitlines()
+    return [step_of(record, json.loads(written[record.line - 1])) for record in logs.read(path)]
+
+
+def step_of(record: logs.Record, logged: Json) -> Step:
     said = "".join(json.dumps(message) + "\n" for message in record.output)
-    return Step(record, json.dumps(record.input).encode(), said.encode())
+    return Step(record, json.dumps(record.input).encode(), said.encode(), logged)
 
 
 def in_turn(folders: Iterable[Sequence[Path]]) -> list[Path]:
@@ -82,6 +89,34 @@ def replay_log(log: Log) -> str | None:
         caught = differs(nodes[step.record.node], step)
         if caught:
             return caught
+    return None
+
+
+def repeat(given: Iterable[Log]) -> str | None:
+    """Give nodes what they were given in recorded runs: they must say the same, and log it."""
+    for log in given:
+        caught = repeat_log(log)
+        if caught:
+            return caught
+    return None
+
+
+def repeat_log(log: Log) -> str | None:
+    from multipaxos.node import Node
+
+    nodes: dict[str, tuple[Node, io.BytesIO]] = {}
+    for step in log.steps:
+        if step.record.node not in nodes:
+            logged = io.BytesIO()
+            nodes[step.record.node] = Node(batch=log.batch, log=io.BufferedWriter(logged)), logged
+        node, logged = nodes[step.record.node]
+        caught = differs(node, step)
+        if caught:
+            return caught
+        if json.loads(logged.getvalue() or "null") != step.logged:
+            return f"{step.place}: other record of {named(step)}"
+        logged.seek(0)
+        logged.truncate()
     return None
 
 

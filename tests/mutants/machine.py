@@ -29,8 +29,8 @@ PARTS = {
     "node": {"steps_of", "Node.turn", "Node.take", "Node.say", "Node.step", "Node.event",
              "Node.initialize", "Node.begin"},
 }
-"""The functions around it that every message goes through.  What is left out: checks of lines that
-are not well formed, the disk, the clock, the log and the process, which no golden log speaks of."""
+"""The functions around it that every message goes through.  What is left out: whatever refuses a
+line that is not well formed, which is no step; the disk, the clock and the process."""
 
 MODULES = (*CORE, *PARTS)
 
@@ -93,9 +93,9 @@ def changes(module: str, source: str) -> Iterator[tuple[Change, str]]:
     visitor = MutationVisitor(OPERATORS, IgnoredCode(set(), set(), set()))
     tree = MetadataWrapper(cst.parse_module(source)).visit(visitor)
     places, seen, times = functions(source), {source}, Counter()
-    words = for_people(tree)
+    kept = left_alone(tree)
     for mutation in visitor.mutations:
-        if mutation.original_node in words:
+        if mutation.original_node in kept:
             continue
         text = mutated(tree, mutation).code
         if text in seen or not compiles(text):
@@ -109,14 +109,19 @@ def changes(module: str, source: str) -> Iterator[tuple[Change, str]]:
         yield change, text
 
 
-def for_people(tree: cst.Module) -> set[cst.CSTNode]:
-    """What only says why a line was dropped or refused: such words are free."""
-    complaints = m.Call(m.Name("Dropped") | m.Attribute(attr=m.Name("complain")))
-    anything = m.DoNotCare()
-    found = {node for call in m.findall(tree, complaints) for node in m.findall(call, anything)}
-    for call in m.findall(tree, m.Call(m.Name("Refused"))):
-        found.update(m.findall(call, m.SimpleString()))
-    return found
+def left_alone(tree: cst.Module) -> set[cst.CSTNode]:
+    """What refuses or drops a line before it is a step, and what only says why."""
+    refusal = m.SimpleStatementLine([m.Raise(m.Call(m.Name("Dropped") | m.Name("Refused")))])
+    complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("complain"))))])
+    refuses = m.If(body=m.IndentedBlock([refusal]))
+    return {node for found in m.findall(tree, refusal | complaint | refuses)
+            for node in within(found)}
+
+
+def within(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from within(child)
 
 
 def mutated(tree: cst.Module, mutation: Mutation) -> cst.Module:

@@ -45,7 +45,7 @@ def judges_of(golden: Path, right: Path) -> dict[str, Callable[[Task], str | Non
     recorded = judges.load(logs.find([right]), 1000)
     return {
         "replay": lambda task: (judges.replay(generated) or judges.replay_with_disks(generated)),
-        "repeat": lambda task: judges.replay(recorded),
+        "repeat": lambda task: judges.repeat(recorded),
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
     }
 
