@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -24,12 +25,14 @@ from mutants.score import HAND, MACHINE, MODEL, Found, Row
 from mutants.sources import RIGHT, ROOT, Mutant
 
 from conformance import generate as generating
+from conformance import logs, report, searching
 from conformance import models as manifest
-from conformance import report, searching
 from conformance.checking import RANDOM_RUNS, RANDOM_STEPS
 from conformance.jobs import CORES, at_once
 from conformance.models import Model
 from conformance.tlc import ToolError
+
+Result = TypeVar("Result")
 
 REPLAY_SECONDS, SIMULATE_SECONDS = 10, 60
 """Of a processor, many times what the right node takes."""
@@ -67,23 +70,23 @@ class Hunt:
                 mutant, judge, seconds=seconds, first=self.seed, seeds=worlds))
         return row.found[judge].how
 
-    def record(self, row: Row, mutant: Mutant) -> Path | None:
-        """Record a mutant's runs; the result is where they are, if they are to be judged."""
+    def record(self, row: Row, mutant: Mutant) -> list[Path]:
+        """Record a mutant's runs; the result are the logs that are to be judged."""
         begun, folder = time.monotonic(), self.output / "runs" / row.key
         with TemporaryDirectory(prefix="mutant-") as place:
             main = sources.copy(mutant, Path(place) / "impl")
             failed = runs.record(main, folder, self.seed)
-        if failed is None and not runs.alike(folder, self.right):
-            return folder
-        row.found["validate"] = Found(failed, time.monotonic() - begun)
-        return None
+        doubtful = [] if failed else runs.different(folder, self.right)
+        if not doubtful:
+            row.found["validate"] = Found(failed, time.monotonic() - begun)
+        return doubtful
 
     def validate(self, title: str, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         """Record the runs of mutants, and have them judged by the specification."""
         rows = {row.key: row for row, _ in wanted if "validate" not in row.found}
         chosen = [(row, mutant) for row, mutant in wanted if row.key in rows]
-        folders = dict(zip(rows, self.each(f"{title}: recorded", chosen, self.record), strict=True))
-        given = {key: folder for key, folder in folders.items() if folder is not None}
+        doubtful = self.each(f"{title}: recorded", chosen, self.record)
+        given = {key: found for key, found in zip(rows, doubtful, strict=True) if found}
         begun = time.monotonic()
         with report.Line(f"{title}: {len(given)} judged by the specification") as line:
             told = runs.rejected(given, line.tell)
@@ -92,9 +95,9 @@ class Hunt:
         self.save()
 
     def each(self, title: str, wanted: Sequence[tuple[Row, Mutant]],
-             do: Callable[[Row, Mutant], object]) -> list[object]:
+             do: Callable[[Row, Mutant], Result]) -> list[Result]:
         """Do the same with all of them, as many at a time as there are cores for."""
-        done: list[object] = []
+        done: list[Result] = []
         with report.Line(f"{title}: {len(wanted):,} mutants") as line, \
                 ThreadPoolExecutor(CORES) as threads:
             for found in threads.map(lambda one: do(*one), wanted):
@@ -117,7 +120,8 @@ def check_right_node(hunt: Hunt) -> None:
     row = Row("right", RIGHT.name, "right")
     for judge in "replay", "repeat", "simulate":
         hunt.ask(row, RIGHT, judge, worlds=MANY_WORLDS)
-    row.found["validate"] = Found(runs.rejected({"right": hunt.right})["right"], 0.0)
+    recorded = logs.find([hunt.right])
+    row.found["validate"] = Found(runs.rejected({"right": recorded})["right"], 0.0)
     for judge, found in row.found.items():
         if found.how:
             raise JudgeError(f"the right node is caught by {judge}, so nothing can be told of "

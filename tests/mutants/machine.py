@@ -114,7 +114,8 @@ def left_alone(tree: cst.Module) -> set[cst.CSTNode]:
     refusal = m.SimpleStatementLine([m.Raise(m.Call(m.Name("Dropped") | m.Name("Refused")))])
     complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("complain"))))])
     refuses = m.If(body=m.IndentedBlock([refusal]))
-    return {node for found in m.findall(tree, refusal | complaint | refuses)
+    answers = m.ExceptHandler(type=m.Name("Refused"))
+    return {node for found in m.findall(tree, refusal | complaint | refuses | answers)
             for node in within(found)}
 
 

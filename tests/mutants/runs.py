@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
 from conformance import logs
 from conformance import record as recording
 from conformance.cluster import NodeError
+from conformance.jobs import at_once
 from conformance.validate import validate
+from conformance.verdict import Verdict
 
 from .sources import command
 
 Key = TypeVar("Key")
 
-CLUSTERS = ((3, 100), (5, 100))
-"""Nodes and requests of each run."""
+CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3))
+"""Nodes, requests and lost messages of each run; a run begins in a way that it never comes back to,
+so there are more of them instead of longer ones."""
 
-BATCH = 1000
-"""Of a node that is given no other --batch."""
+SEEDS = 2
+"""How many runs there are of each of them."""
+
+BATCH = 2
+"""Small enough for catching up to take more than one message."""
 
 MEMORY = 2 ** 30
 """Bytes that a node may have."""
 
-SECONDS = 5
+SECONDS = 20
 """How long a node may think about a line."""
 
 MOST_RECORDS = 10_000
@@ -46,45 +53,60 @@ def record(main: Path, folder: Path, seed: int) -> str | None:
         if records > MOST_RECORDS:
             raise NodeError(f"the nodes are not silent after {records:,} records")
 
-    for nodes, requests in CLUSTERS:
+    node = (*command(main, MEMORY), "--batch", str(BATCH))
+    for (nodes, requests, loss), each in product(CLUSTERS, range(seed, seed + SEEDS)):
         try:
-            recording.record(folder / f"{nodes}-nodes", command(main, MEMORY), nodes=nodes,
-                             requests=requests, seed=seed, seconds=SECONDS, on_progress=count)
+            recording.record(folder / f"{nodes}-nodes-{loss:.0%}-lost", node, nodes=nodes, requests=requests,
+                             seed=each, faults=recording.Faults(loss=loss), seconds=SECONDS,
+                             on_progress=count)
         except NodeError as error:
-            return f"{nodes} nodes, seed {seed}: {str(error).splitlines()[0]}"
+            return f"{nodes} nodes, seed {each}: {str(error).splitlines()[0]}"
     return None
 
 
-def alike(folder: Path, other: Path) -> bool:
-    """Whether the runs in two folders are the same to the byte."""
-    return texts(folder) == texts(other)
+def different(folder: Path, right: Path) -> list[Path]:
+    """The logs in a folder that are not, to the byte, those of the right node."""
+    return [path for path in logs.find([folder])
+            if path.read_bytes() != (right / path.relative_to(folder)).read_bytes()]
 
 
-def texts(folder: Path) -> dict[Path, bytes]:
-    return {path.relative_to(folder): path.read_bytes() for path in logs.find([folder])}
-
-
-def rejected(folders: Mapping[Key, Path],
+def rejected(wanted: Mapping[Key, Sequence[Path]],
              on_progress: Callable[[str], None] = lambda text: None) -> dict[Key, str | None]:
-    """What the specification says against the runs in each folder, if anything."""
-    told: dict[Key, str | None] = {}
-    for some in groups(folders):
-        owners = [(key, path) for key in some for path in logs.find([folders[key]])]
+    """What the specification says against somebody's logs, if anything.
+
+    One log of each is judged at first, for one that is bad is enough.
+    """
+    told = judged({key: paths[:1] for key, paths in wanted.items()}, on_progress)
+    left = {key: wanted[key][1:] for key, how in told.items() if how is None and wanted[key][1:]}
+    return told | judged(left, on_progress)
+
+
+def judged(wanted: Mapping[Key, Sequence[Path]],
+           on_progress: Callable[[str], None]) -> dict[Key, str | None]:
+    def judge(some: list[Key]) -> dict[Key, str | None]:
+        owners = [(key, path) for key in some for path in wanted[key]]
         verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
+        told: dict[Key, str | None] = {}
         for (key, _), verdict in zip(owners, verdicts, strict=True):
-            found = verdict.rejections
-            told[key] = told.get(key) or (
-                f"{found[0].record.path.parent.name}:{found[0].record.line}: {found[0].reason}"
-                if found else None)
-    return told
+            told[key] = told.get(key) or first(verdict)
+        return told
+
+    return {key: how for _, told in at_once(judge, groups(wanted)) for key, how in told.items()}
 
 
-def groups(folders: Mapping[Key, Path]) -> Sequence[list[Key]]:
+def first(verdict: Verdict) -> str | None:
+    """The first bad record of a run, and why it is bad."""
+    for found in verdict.rejections:
+        return f"{found.record.path.parent.name}:{found.record.line}: {found.reason}"
+    return None
+
+
+def groups(wanted: Mapping[Key, Sequence[Path]]) -> Sequence[list[Key]]:
     """So many of them together as one run of TLC should judge."""
     found: list[list[Key]] = []
     records = AT_ONCE
-    for key, folder in folders.items():
-        size = sum(path.read_bytes().count(b"\n") for path in logs.find([folder]))
+    for key, paths in wanted.items():
+        size = sum(path.read_bytes().count(b"\n") for path in paths)
         if records + size > AT_ONCE:
             found.append([])
             records = 0

@@ -23,6 +23,7 @@ from typing import Any
 from conformance import logs
 
 from . import judges
+from .runs import BATCH
 
 for shared in "conformance.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
@@ -42,7 +43,7 @@ WAITING = 100
 def judges_of(golden: Path, right: Path) -> dict[str, Callable[[Task], str | None]]:
     folders = [logs.find([folder]) for folder in sorted(golden.iterdir())]
     generated = judges.load(judges.in_turn(folders), 1)
-    recorded = judges.load(logs.find([right]), 1000)
+    recorded = judges.load(logs.find([right]), BATCH)
     return {
         "replay": lambda task: (judges.replay(generated) or judges.replay_with_disks(generated)),
         "repeat": lambda task: judges.repeat(recorded),
