@@ -18,6 +18,13 @@ SEEDS ?= 10000
 KILLS ?= 500
 LINES ?= 1000000
 
+# What is graded, and golden logs that are there already, as of `make check` in out/golden.
+NODE ?= python3 impl/main.py
+GOLDEN ?=
+
+# How many logs corrupt alters.
+ALTERED ?= 2000
+
 # How often bench takes each figure.
 REPETITIONS ?= 7
 
@@ -42,6 +49,10 @@ check: $(venv) ## Check the models, and hold the node and the specification to e
 check-large: $(venv) ## Search the large models, for two to three hours; goes on where it was stopped.
 	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
 
+.PHONY: corrupt
+corrupt: $(venv) ## Put the judge of logs on trial with ALTERED logs, from SEED on.
+	@$(python) -m conformance corrupt --number $(ALTERED) --seed $(SEED)
+
 .PHONY: simulate
 simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED on.
 	@$(python) -m conformance simulate --minutes $(MINUTES) --seed $(SEED)
@@ -65,6 +76,10 @@ campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and b
 .PHONY: mutants
 mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
 	@$(python) tests/mutate.py --seed $(SEED)
+
+.PHONY: grade
+grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
+	@$(python) -m conformance grade $(GOLDEN:%=--golden %) -- $(NODE)
 
 .PHONY: bench
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.

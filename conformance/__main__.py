@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,23 @@ from typing import Any
 import click
 
 from . import bench as measuring
-from . import checking, counterexample, load, logs, report, searching, tlc
+from . import checking, counterexample, load, logs, realruns, report, searching, tlc
+from . import corrupt as corrupting
 from . import distributed as distributing
 from . import export as exporting
 from . import generate as generating
+from . import grade as grading
 from . import history as histories
 from . import judge as judging
 from . import models as manifest
+from . import plan as planning
+from . import probe as probing
 from . import record as recording
 from . import replay as replaying
+from . import shrink as shrinking
 from .cluster import NodeError
 from .cover import CoverError
+from .protocol import WINDOW
 from .shiviz import PARSER
 
 COULD_NOT_RUN = (
@@ -243,20 +250,100 @@ def record(
 @example("validate out/run")
 @places
 @batches
-def validate(log: tuple[Path, ...], batch: int) -> None:
+@click.option("--window", default=WINDOW, show_default=True, type=click.IntRange(1), metavar="N",
+              help="How many records of a log TLC reads at once.")  # fmt: skip
+@click.option("--whole", is_flag=True,
+              help="Let TLC read whole logs at once; the verdict is the same.")  # fmt: skip
+def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files; the records of one cluster stand in one file.
+    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
+    in the files of a folder that has a history.ndjson as well, as endure leaves it.
     """
-    paths = logs.find(log)
-    clusters = [logs.read(path) for path in paths]
-    verdicts = checking.validate(clusters, batch)
+    paths = logs.clusters(log)
+    clusters = logs.read_clusters(paths)
+    verdicts = checking.validate(clusters, batch, None if whole else window)
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    checking.show_rejections(paths, clusters, verdicts, batch)
+    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
+    checking.show_rejections(places, clusters, verdicts, batch)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
     report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
     sys.exit(1 if bad else 0)
+
+
+@example("shrink out/run/seed-7.ndjson -o tests/fixtures/takeover-bad.ndjson")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The file to write.")  # fmt: skip
+@batches
+@seconds
+@click.pass_obj
+def shrink(
+    command: tuple[str, ...], log: Path, output: Path, batch: int, timeout_seconds: float
+) -> None:
+    """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
+
+    With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
+    What is left is then the node's own log of the inputs that are needed.
+    """
+    with report.Line(f"{log} made smaller") as line:
+        if command:
+            shrunk = shrinking.shrink_node(
+                log, command, batch, timeout_seconds, on_progress=line.tell
+            )
+        else:
+            shrunk = shrinking.shrink_log(log, batch, on_progress=line.tell)
+    logs.write(output, shrunk.records)
+    [verdict] = checking.validate([logs.read(output)], batch)
+    [rejection] = verdict.rejections
+    report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
+    report.out.print(f"{output}: {counts}", markup=False, soft_wrap=True)
+
+
+@example("visited out/run")
+@places
+@batches
+def visited(log: tuple[Path, ...], batch: int) -> None:
+    """See which actions and branches of the specification the LOGs of real runs visit.
+
+    They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
+    of *.ndjson files, as `validate` takes them.
+    """
+    verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
+    bad = [each for verdict in verdicts for each in verdict.rejections]
+    for each in bad[:5]:
+        report.out.print(report.rejection(each), markup=False, soft_wrap=True)
+    realruns.show_visited(found)
+    sys.exit(0 if found.whole and not bad else 1)
+
+
+@example("explore main returns -o out/explored --runs 100 --seed 7")
+@click.argument("model", nargs=-1)
+@folder
+@click.option("--runs", default=100, show_default=True, type=click.IntRange(1),
+              help="How many for each model.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="The same seed is the same runs.")
+@seconds
+@click.pass_obj
+def explore(
+    command: tuple[str, ...], model: tuple[str, ...], output: Path, runs: int, seed: int,
+    timeout_seconds: float,
+) -> None:  # fmt: skip
+    """Run real processes in each MODEL's own world; see how many local transitions they visit.
+
+    Without a MODEL, in all that golden logs are made from. The node's COMMAND may follow after --;
+    --manual-clock, --log and --batch 1 are added to it. Without one, it is this project's own. The
+    log of a run in which a node differs from the model is left in the folder.
+    """
+    chosen = [searched(name) for name in model] or manifest.golden()
+    node = command or checking.NODE
+    with tempfile.TemporaryDirectory(prefix="explore-") as scratch:
+        made = checking.generated(chosen, Path(scratch), seed)
+    found = realruns.explore(output, node, made, runs, seed, timeout_seconds)
+    realruns.show_explored(found, node, seed)
+    sys.exit(0 if realruns.agrees(found) else 1)
 
 
 @example("judge --settled out/endure/history.ndjson")
@@ -353,13 +440,93 @@ def endure(
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("out"), show_default=True, help="Folder for all logs.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Seed of the recorded runs.")
+@click.option("--corrupt", "number", is_flag=False, flag_value=2000, default=0, metavar="[N]",
+              help="Put the judge on trial, too, with so many altered logs (2000).")  # fmt: skip
 @click.pass_obj
-def check(command: tuple[str, ...], output: Path, seed: int) -> None:
+def check(command: tuple[str, ...], output: Path, seed: int, number: int) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
-    sys.exit(0 if checking.check(output, seed, command) else 1)
+    agrees = checking.check(output, seed, command)
+    if number:
+        agrees &= corrupting.corrupt(
+            output / "corrupted", command or checking.NODE, number=number, seed=seed
+        )
+    sys.exit(0 if agrees else 1)
+
+
+@example("corrupt --seed 7")
+@click.argument("log", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out/corrupted"), show_default=True,
+              help="Folder for the logs, in sources/ and wrong/.")  # fmt: skip
+@click.option("--number", default=2000, show_default=True, type=click.IntRange(1),
+              help="How many altered logs.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")
+@click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@batches
+@seconds
+@click.pass_obj
+def corrupt(
+    command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
+    only: int | None, batch: int, timeout_seconds: float,
+) -> None:  # fmt: skip
+    """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
+
+    Each LOG is altered, or, if none is given, logs that are made first. Whether an altered log is
+    legal is known from how it was altered or told by a node; its COMMAND may follow after --,
+    without --manual-clock and --log.
+    """
+    agrees = corrupting.corrupt(
+        output, command or checking.NODE, number=number, seed=seed, only=only,
+        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+    )  # fmt: skip
+    sys.exit(0 if agrees else 1)
+
+
+@example("grade -o out/grade -- ./my-node")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+              default=Path("out/grade"), show_default=True,
+              help="Folder for grade.json, scripts that show failures, and logs.")  # fmt: skip
+@click.option("--stage", "stages", multiple=True, type=click.Choice(planning.STAGES),
+              help="Only this stage, or these.")  # fmt: skip
+@click.option("--golden", type=click.Path(exists=True, path_type=Path), metavar="DIR",
+              help="Golden logs that are there already, as of `generate`.")  # fmt: skip
+@click.option("--model", "models", multiple=True, metavar="MODEL",
+              help="Make golden logs of this model, or these; of all that are meant for it if none "
+                   "is given.")  # fmt: skip
+@click.option("--without", multiple=True, type=click.Choice(tuple(probing.SIGNS)),
+              help="Take it that the node does not take this option.")  # fmt: skip
+@click.option("--nodes", "clusters", multiple=True, default=(3, 5), show_default=True,
+              type=click.IntRange(1), help="Sizes of the recorded clusters.")  # fmt: skip
+@click.option("--requests", default=200, show_default=True, type=click.IntRange(1),
+              help="Requests in each recorded cluster.")  # fmt: skip
+@click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(0),
+              help="How long the run in real time has faults,")  # fmt: skip
+@click.option("--kills", default=10, show_default=True, type=click.IntRange(1),
+              help="or how many kills they end with.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Seed of all runs.")
+@click.option("--timeout-seconds", "patience", default=5.0, show_default=True,
+              help="How long a node has for an answer.")  # fmt: skip
+@click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
+@click.pass_obj
+def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
+    """Grade any node, in stages: what it supports is found out, and what is left out is said.
+
+    challenge: lines in and lines out, with no option. replay: golden logs, with --manual-clock.
+    record: a cluster in a bad network, with --manual-clock. endure: a cluster in real time, killed
+    if the node takes --data. conformance/README.md has the protocol.
+    """
+    for name in asked["models"]:
+        searched(name)
+    plan = planning.Plan(**{**asked, "stages": asked["stages"] or planning.STAGES})
+    found = grading.grade(plan, command)
+    report.grade(found, grading.write(found, plan.output))
+    if found.agrees is None:
+        report.err.print("nothing was graded", style="red")
+        sys.exit(2)
+    sys.exit(0 if found.agrees and (found.complete or not complete) else 1)
 
 
 @example("bench --repetitions 9 -- ./my-node")

@@ -43,34 +43,61 @@ class Branch:
     line: int
     text: str
 
+    @property
+    def place(self) -> str:
+        return f"spec/{self.module}.tla:{self.line}"
 
-def branches(module: str, text: str, roots: Iterable[str]) -> list[Branch]:
-    """The branches of the operators that the roots use, in the text of a module."""
-    # Comments become blanks, so that every place stays where it is.
-    plain = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-    heads = list(_DEFINITION.finditer(plain))
-    ends = [head.start() for head in heads[1:]] + [len(plain)]
-    bodies = {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
+
+def plain(text: str) -> str:
+    """The text of a module with blanks for its comments, so that every place stays where it is."""
+    return _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+
+
+def bodies(text: str) -> dict[str, tuple[int, int]]:
+    """Where the definition of each operator begins and ends in a text without comments."""
+    heads = list(_DEFINITION.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    return {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
+
+
+def words(text: str) -> set[str]:
+    """All names and keywords in a text."""
+    return set(re.findall(r"\w+", text))
+
+
+def branches(
+    module: str, text: str, roots: Iterable[str], replaced: Iterable[str] = ()
+) -> list[Branch]:
+    """The branches of the operators that the roots use, in the text of a module; operators that
+    are replaced have none.
+
+    Raises `ToolError` if a root is not there: without it nothing would be left to take.
+    """
+    bare = plain(text)
+    every = bodies(bare)
+    if missing := set(roots) - every.keys():
+        raise tlc.ToolError(f"{module} does not define {', '.join(sorted(missing))}")
+    found = {name: body for name, body in every.items() if name not in set(replaced)}
     used: set[str] = set()
-    new = set(roots) & bodies.keys()
+    new = set(roots) & found.keys()
     while new:
         used |= new
-        words = {word for name in new for word in re.findall(r"\w+", plain[slice(*bodies[name])])}
-        new = (words & bodies.keys()) - used
+        named = words(" ".join(bare[slice(*found[name])] for name in new))
+        new = (named & found.keys()) - used
     return [
-        Branch(module, name, at, plain.count("\n", 0, at) + 1, text[at:].split("\n", 1)[0])
-        for name, body in bodies.items()
+        Branch(module, name, at, bare.count("\n", 0, at) + 1, text[at:].split("\n", 1)[0])
+        for name, body in found.items()
         if name in used
-        for at in _places(name, plain, *body)
+        for at in _places(name, bare, *body)
     ]
 
 
-def _places(operator: str, plain: str, start: int, end: int) -> Iterator[int]:
+def _places(operator: str, bare: str, start: int, end: int) -> Iterator[int]:
     """Where the branches of one operator begin.
 
     Raises `ValueError` for one with a CASE, whose arms a mark would take for its own.
     """
-    tokens = [(found[0], found.start()) for found in _TOKEN.finditer(plain, start, end)]
+    tokens = [(found[0], found.start()) for found in _TOKEN.finditer(bare, start, end)]
     if "CASE" in {token for token, _ in tokens}:
         raise ValueError(f"{operator} has a CASE: write IF, so that it can be marked")
     for (opener, _), (first, at) in pairwise(tokens):

@@ -5,6 +5,7 @@ Puts the rooms together and shows what they found; what agreement means is decid
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -17,25 +18,34 @@ from . import endure as enduring
 from . import export as exporting
 from . import generate as generating
 from . import judge as judging
-from . import logs, page, report, searching
+from . import logs, page, realruns, report, searching
 from . import models as manifest
 from . import record as recording
 from . import replay as replaying
 from . import validate as validating
 from .endure import Endured
+from .explore import Explored
 from .generate import Generated
 from .jobs import at_once
 from .models import Model
+from .protocol import WINDOW
 from .replay import Difference, Replayed
 from .verdict import Verdict
+from .visited import Visited
 
 NODE = (sys.executable, str(manifest.ROOT / "impl" / "main.py"))
 
 # So impatient that it gives requests up even where all is bad for moments only.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 
-# The standard runs of real processes: nodes and requests.  Those of random models: runs, steps.
-CLUSTERS = ((3, 200), (5, 200))
+# The standard runs of real processes: nodes and requests, and a --batch so small that a `learned`
+# may have to leave something out.  Runs in the world of each model.  Those of random models: runs,
+# steps.
+CLUSTERS, BATCH = ((1, 50), (3, 200), (5, 200)), 2
+RUNS = 10
+
+# So small that even the standard runs are judged in several.
+SMALL_WINDOW = 300
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
 
 
@@ -63,10 +73,15 @@ def replay(paths: Sequence[Path], command: Sequence[str], seconds: float = 30) -
         return replaying.replay_all(paths, command, seconds=seconds, on_done=tell)
 
 
-def validate(clusters: Sequence[Sequence[logs.Record]], batch: int) -> list[Verdict]:
-    """Judges logs, with a line that tells how far it is."""
+def validate(
+    clusters: Sequence[Sequence[logs.Record]], batch: int, window: int | None = WINDOW
+) -> list[Verdict]:
+    """Judges logs, with a line that tells how far it is; raises `LogError` for an idle cluster."""
+    for cluster in clusters:
+        if all(record.starts for record in cluster):
+            raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return validating.validate(clusters, batch, on_progress=line.tell)
+        return validating.validate(clusters, batch, window=window, on_progress=line.tell)
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
@@ -180,33 +195,41 @@ def check(output: Path, seed: int, command: Sequence[str]) -> bool:
     """Runs everything on the standard models; True when all of it agrees."""
     node = tuple(command) or NODE
     replaying.check_command(node)
-    for old in ("golden", "run"):
+    for old in ("golden", "run", "explored"):
         shutil.rmtree(output / old, ignore_errors=True)
     rows = searching.models([model for model in searching.standard() if not model.golden])
-    made = _generated(output / "golden", seed)
+    # Random runs of the deep model are golden logs, too.
+    walked = [model for model in manifest.load().values() if model.expect == "runs"]
+    made = generated([*manifest.golden(), *walked], output / "golden", seed)
     rows += [searching.ModelRow(model, found.outcome) for model, found in made if model.golden]
     branches = searching.coverage()
-    loop = _loop(output, seed, node, [path for _, found in made for path in found.logs])
+    loop, visited = _loop(output, seed, node, [path for _, found in made for path in found.logs])
+    explored, row = _explored(output / "explored", seed, node, made)
+    loop.append(row)
     searching.show_models(rows)
     searching.show_coverage(branches)
     show_generated(made)
     report.table("The loop", ("what", "figure", "#time", "agrees"), loop)
+    realruns.show_visited(visited)
+    realruns.show_explored(explored, node, seed)
+    told = json.dumps(realruns.told(visited, explored, seed), indent=2)
+    (output / "real-runs.json").write_text(f"{told}\n", "utf-8")
     return (
         all(row.agrees for row in rows)
         and not branches.untouched
         and all(found.complete for _, found in made)
         and all(row[-1] for row in loop)
+        and visited.whole
     )
 
 
-def _generated(folder: Path, seed: int) -> list[tuple[Model, Generated]]:
-    """Golden logs of the models that are searched for them, and random runs of the deep one."""
-    chosen = [model for model in manifest.load().values() if model.golden or model.expect == "runs"]
+def generated(chosen: Sequence[Model], folder: Path, seed: int) -> list[tuple[Model, Generated]]:
+    """Golden logs of models that can be searched, and random runs of those that cannot."""
     with report.Line(f"golden logs of {len(chosen)} models") as line:
 
         def make(model: Model) -> Generated:
             place = folder / model.name
-            if model.golden:
+            if model.expect != "runs":
                 return generating.generate(
                     model, place, on_progress=lambda text: line.tell(f"{model.name}, {text}")
                 )
@@ -216,8 +239,12 @@ def _generated(folder: Path, seed: int) -> list[tuple[Model, Generated]]:
     return [(model, found[model]) for model in chosen]
 
 
-def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> list[Any]:
-    """Replays, records and validates; a row of the table for each."""
+def _loop(
+    output: Path, seed: int, node: Sequence[str], golden: list[Path]
+) -> tuple[list[Any], Visited]:
+    """Replays, records and validates, a row of the table for each; and what the recorded runs
+    visited.
+    """
     rows: list[Any] = []
     started = time.monotonic()
     replayed = [*node, "--manual-clock", "--batch", "1"]
@@ -229,12 +256,22 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
         (f"replay of {len(golden):,} golden logs", f"{steps:,} records",
          time.monotonic() - started, bool(golden) and not differing)
     )  # fmt: skip
-    places, clusters = [], []
+    places, recorded, clusters = _recorded(output / "run", seed, node)
+    validated, visited = _validated(places, clusters)
+    return [*rows, *recorded, *validated], visited
+
+
+def _recorded(
+    folder: Path, seed: int, node: Sequence[str]
+) -> tuple[list[Path], list[Any], list[list[logs.Record]]]:
+    """The standard runs: the log of each, a row of the table, and the log's records."""
+    places, rows, clusters = [], [], []
     for nodes, requests in CLUSTERS:
         started = time.monotonic()
         with report.Line(f"cluster of {nodes} processes, seed {seed}") as line:
             recorded = recording.record(
-                output / "run" / f"{nodes}-nodes", node, nodes=nodes, requests=requests, seed=seed,
+                folder / f"{nodes}-nodes", [*node, "--batch", str(BATCH)], nodes=nodes,
+                requests=requests, seed=seed,
                 on_progress=lambda count, line=line: line.tell(f"{count:,} steps"),
             )  # fmt: skip
         places.append(recorded.path)
@@ -245,12 +282,34 @@ def _loop(output: Path, seed: int, node: Sequence[str], golden: list[Path]) -> l
             (f"record {nodes} processes, {requests} requests, seed {seed}", faults,
              time.monotonic() - started, recorded.happened["answered"] > 0)
         )  # fmt: skip
+    return places, rows, clusters
+
+
+def _validated(
+    places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]]
+) -> tuple[list[Any], Visited]:
+    """Judges logs window by window, and sees what they visit; and, as a cross-check, as wholes."""
     started = time.monotonic()
-    verdicts = validate(clusters, 1000)
-    rejections = [found for verdict in verdicts for found in verdict.rejections]
-    show_rejections(places, clusters, verdicts, 1000)
-    rows.append(
-        (f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records",
-         time.monotonic() - started, not rejections)
-    )  # fmt: skip
-    return rows
+    verdicts, visited = realruns.validate(clusters, BATCH, SMALL_WINDOW)
+    between = time.monotonic()
+    wholes = validate(clusters, BATCH, None)
+    show_rejections(places, clusters, verdicts, BATCH)
+    what, figure = f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records"
+    accepted = not any(verdict.rejections for verdict in verdicts)
+    return [
+        (f"{what} in windows of {SMALL_WINDOW}", figure, between - started, accepted),
+        (f"{what} as wholes", figure, time.monotonic() - between, wholes == verdicts),
+    ], visited
+
+
+def _explored(
+    folder: Path, seed: int, node: Sequence[str], made: Sequence[tuple[Model, Generated]]
+) -> tuple[dict[str, Explored], Any]:
+    """What runs in the worlds of the models visit, and a row of the table for all of them."""
+    started = time.monotonic()
+    explored = realruns.explore(folder, node, made, RUNS, seed)
+    runs = sum(found.runs for found in explored.values())
+    steps = sum(found.inside + found.outside for found in explored.values())
+    what = f"explore {len(explored)} models, {runs} runs, seed {seed}"
+    agrees = realruns.agrees(explored)
+    return explored, (what, f"{steps:,} records", time.monotonic() - started, agrees)

@@ -28,11 +28,16 @@ class NodeError(Exception):
 
 
 class NodeProcess:
-    """One node: `step` gives it an input and returns the record of what it did."""
+    """One node: `step` gives it an input and returns the record of what it did.
+
+    `waiting` are the requests that it has not answered yet, and may be told to give up: each is a
+    client and the number that the client has given it.
+    """
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
         check_command(command)
         self.node = node
+        self.waiting: set[tuple[str, int]] = set()
         self._errors = errors
         self._seconds = seconds
         log, log_in_node = os.pipe()
@@ -60,7 +65,15 @@ class NodeProcess:
         said = [self._next(self._said, "message") for _ in record["output"]]
         if said != record["output"]:
             raise self._trouble(f"logged {record['output']} but said {said}")
+        self._wait(given, record["output"])
         return record
+
+    def _wait(self, given: Json, output: list[Json]) -> None:
+        if given == "crash":
+            self.waiting.clear()
+        elif isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose":
+            self.waiting.add((given["src"], given["body"]["msg_id"]))
+        self.waiting -= {(each["dest"], each["body"].get("in_reply_to")) for each in output}
 
     def _next(self, lines: _Lines, what: str) -> Json:
         line = lines.next(self._seconds)
@@ -78,13 +91,15 @@ class NodeProcess:
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""
         self._process.stdin.close()  # type: ignore[union-attr]
+        # The end of its output is waited for first, for it is seen at once.
+        more = self._said.next(self._seconds)
         try:
             status = self._process.wait(self._seconds)
         except subprocess.TimeoutExpired:
             raise self._trouble("did not leave at the end of its input") from None
         if status != 0:
             raise self._trouble(f"left with status {status}")
-        if self._said.next(0) is not None:
+        if more is not None:
             raise self._trouble("said more than it logged")
 
     def close(self) -> None:

@@ -47,6 +47,11 @@ class Transition:
     step: Step
     after: str
 
+    @property
+    def stays(self) -> bool:
+        """Whether the state is left as it is: the input is ignored, refused or answered again."""
+        return self.before == self.after
+
 
 class Automaton:
     """A node's distinct local transitions, by the state that they leave."""
@@ -71,6 +76,10 @@ class Automaton:
     def __len__(self) -> int:
         return len(self._taking)
 
+    def transitions(self) -> list[Transition]:
+        """All transitions, in an order that is the same for each run of the model."""
+        return [transition for _, transition in sorted(self._taking.items())]
+
     def states(self) -> list[str]:
         """All local states, in order."""
         after = {t.after for leaving in self.leaving.values() for t in leaving}
@@ -81,6 +90,10 @@ class Automaton:
         steps = [transition.step for transition in self._taking.values()]
         found = [message for step in steps for message in (step.input, *step.output)]
         return {json.dumps(message): message for message in found if isinstance(message, dict)}
+
+    def taking(self, state: str, given: str) -> Transition | None:
+        """What a state does on an input, which is given as its text; None if that is not told."""
+        return self._taking.get((state, given))
 
     def walk(self, inputs: Iterable[Any]) -> Iterable[Transition]:
         """The transitions that a sequence of inputs takes; `KeyError` where there is none."""

@@ -14,7 +14,7 @@ import heapq
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count
@@ -28,7 +28,7 @@ from .history import Entry
 from .judge import told
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import Nodes
+from .nodes import OPTIONS, Nodes, Watch, unwatched
 from .replay import check_command
 
 Json = Any
@@ -77,23 +77,26 @@ def endure(
     command: Sequence[str],
     *,
     nodes: int,
-    kills: int,
+    kills: int | None,
     seconds: float,
     seed: int,
+    options: Collection[str] = OPTIONS,
+    watch: Watch = unwatched,
     faults: Faults | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Runs a cluster until so many kills were made or the time is up, and then until all is well.
 
+    Where `kills` is None nobody is killed.  `options` and `watch` are those of `Nodes`.
     Raises `NodeError` for a node that ends by itself or says what is no message.
     """
     check_command(command)
     folder.mkdir(parents=True, exist_ok=True)
     logs.check_free(folder)
     with ExitStack() as stack:
-        writer = stack.enter_context(closing(histories.Writer(folder / "history.ndjson")))
+        writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
-        cluster = stack.enter_context(closing(Nodes(folder, command, members)))
+        cluster = stack.enter_context(closing(Nodes(folder, command, members, options, watch)))
         world = World(cluster, seed, faults or Faults(), writer)
         world.run(kills, seconds, on_progress)
         return world.endured()
@@ -140,19 +143,21 @@ class World:
 
     # From the beginning to the end.
 
-    def run(self, kills: int, seconds: float, tell: Callable[[str], None]) -> None:
+    def run(self, kills: int | None, seconds: float, tell: Callable[[str], None]) -> None:
         for node in self.members:
             self._start(node)
         for client in self.clients:
             self._take_turn(client, 0)
-        self._soon(self.faults.kill, self._strike, kills)
+        if kills is not None:
+            self._soon(self.faults.kill, self._strike, kills)
         self._soon(self.faults.pause, self._pause)
         self._soon(self.faults.cut, self._cut)
 
         def over() -> bool:
             made = self.happened["kills"]
-            tell(f"{made:,} of {kills:,} kills, {len(self.acknowledged):,} slots acknowledged")
-            return made >= kills or self._now() >= seconds
+            told = "" if kills is None else f"{made:,} of {kills:,} kills, "
+            tell(f"{told}{len(self.acknowledged):,} slots acknowledged")
+            return (kills is not None and made >= kills) or self._now() >= seconds
 
         self._live(over)
         self._make_peace(tell)

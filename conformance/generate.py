@@ -29,7 +29,8 @@ Json = dict[str, Any]
 class Generated:
     """What was generated: the search, the distinct local transitions, the logs that cover them.
 
-    Random runs cover what they happen to cover, and so count no transitions.
+    Random runs cover what they happen to cover, and so count no transitions.  `members` and
+    `automata` are the cluster that was searched, and what each of its nodes does.
     """
 
     outcome: tlc.Outcome
@@ -37,6 +38,8 @@ class Generated:
     steps: int = 0
     transitions: int = 0
     covered: int = 0
+    members: list[str] = field(default_factory=list)
+    automata: list[Automaton] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -55,10 +58,12 @@ def generate(
     outcome, printed = local_transitions(model, model.text(), on_progress)
     if outcome.violated:
         return Generated(outcome)
+    outcome.demand_steps(model.name)
     members, automata = _automata(printed)
     on_progress("inputs that leave a state as it is")
     _add_loops(model, automata)
     made = Generated(outcome, transitions=sum(map(len, automata)))
+    made.members, made.automata = members, automata
     for automaton in automata:
         for number, path in enumerate(cover(automaton), 1):
             made.logs.append(folder / f"{automaton.node}-{number:04}.ndjson")
@@ -151,6 +156,7 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     made = Generated(outcome)
     if outcome.violated:
         return made
+    outcome.demand_steps(model.name)
     if len(texts) != runs:
         raise tlc.ToolError(f"TLC wrote {len(texts)} runs of {model.name} instead of {runs}")
     for number, text in enumerate(texts, 1):

@@ -1,6 +1,8 @@
-"""Judges what the specification leaves out: `init`, refused requests and the numbers of replies.
+"""Judges what the specification leaves out: `init`, who may say what, refused requests and the
+numbers of replies.
 
-The specification begins when a node knows its cluster, and knows no malformed requests.
+The specification begins when a node knows its cluster, and knows neither malformed requests nor
+messages that nobody sends.
 """
 
 from __future__ import annotations
@@ -16,23 +18,31 @@ Json = Any
 
 REQUESTS = ("init", "multi_paxos_propose", "multi_paxos_log")
 
+# What the owner of a ballot says in it, and what it is answered.
+ASKING, ANSWERING = ("prepare", "accept"), ("promise", "accepted")
+
 # A schema cannot tell how deep a value may nest; nodes refuse what others may fail to read.
 DEEPEST_VALUE = 128
 
 
 def handshake(log: Sequence[Record]) -> Rejection | None:
-    """Judges `init`, refusals and reply numbers of one node's log."""
+    """Judges `init`, senders, refusals and reply numbers of one node's log."""
     members: list[str] | None = None
-    replies = 0
+    replies, up = 0, True
     for record in log:
         given = record.input
-        if record.refused:
+        if not up and isinstance(given, dict):
+            reason = "a node that is down took a message"
+        elif record.refused:
             reason = _wrongly_refused(record, members)
         elif record.starts:
             reason = _wrongly_started(record, members)
             members = members or given["body"]["node_ids"]
+        elif members is None:
+            reason = "a step before init"
         else:
-            reason = "a step before init" if members is None else None
+            reason = None if isinstance(given, str) else _wrongly_sent(given, members)
+        up = given != "crash" and (up or given == "restart")
         for reply in (m["body"] for m in record.output if "msg_id" in m["body"]):
             if reply["msg_id"] != replies and reason is None:
                 reason = f"the reply has msg_id {reply['msg_id']} instead of {replies}"
@@ -49,6 +59,8 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     body = given["body"]
     if body["node_id"] != record.node or given["dest"] != record.node:
         return f"{body['node_id']} was initialised in the log of {record.node}"
+    if record.node not in body["node_ids"] or given["src"] in body["node_ids"]:
+        return "init is not from a client to one of its node_ids"
     if members not in (None, body["node_ids"]):
         return "a different second init was accepted"
     expected = {"type": "init_ok", "in_reply_to": body["msg_id"]}
@@ -56,6 +68,20 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
             for m in record.output]  # fmt: skip
     if sent != [{"src": record.node, "dest": given["src"], "body": expected}]:
         return "init is not answered by init_ok alone"
+    return None
+
+
+def _wrongly_sent(message: Json, members: list[str]) -> str | None:
+    """Between members each speaks of its own ballots, or answers in those of the other one."""
+    src, dest, body = message["src"], message["dest"], message["body"]
+    kind = body["type"]
+    if kind in REQUESTS:
+        return f"{kind} is from a node, not from a client" if src in members else None
+    if src not in members or src == dest:
+        return f"{kind} is from {src}, which is no other node of the cluster"
+    owner = members[(body.get("ballot", 1) - 1) % len(members)]
+    if (kind in ASKING and owner != src) or (kind in ANSWERING and owner != dest):
+        return f"{kind} of ballot {body['ballot']}, which is that of {owner}"
     return None
 
 

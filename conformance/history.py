@@ -63,6 +63,8 @@ def read(path: Path) -> list[Entry]:
     ]
     _check_order(found)
     _check_questions(found)
+    if not any(entry.kind == "answer" for entry in found):
+        raise LogError(f"{path}: nothing is answered in it, so it shows nothing")
     return found
 
 

@@ -5,6 +5,9 @@ What a job does, and what is made of what it found, is told by those who have it
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -34,3 +37,23 @@ def at_once(
                 yield from zip(alike, pool.map(do, alike), strict=True)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_copies(do: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+    """Yields what is found for each item, in order, by copies of this process.
+
+    For what Python itself has to do much of.  Where a copy is not to be had or not safe, for other
+    threads are under way here, this process does all of it.
+    """
+    forks = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
+    if not forks:
+        yield from map(do, items)
+        return
+    with multiprocessing.get_context("fork").Pool(CORES, _leave_signals) as pool:
+        yield from pool.imap(do, items)
+
+
+def _leave_signals() -> None:
+    """The process that was copied is told of an interrupt as well, and ends its copies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

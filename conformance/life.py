@@ -71,6 +71,10 @@ class Life:
         self.paused = False
         self._signal(signal.SIGCONT)
 
+    def end_input(self) -> None:
+        """Ends what it reads; what was given and it has not taken yet is lost."""
+        self._process.stdin.close()  # type: ignore[union-attr]
+
     def terminate(self) -> None:
         """Asks it to leave."""
         self._signal(signal.SIGTERM)

@@ -9,10 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .jobs import in_copies
 from .schema import action, check_record, is_refusal
+
+# What clients saw, in a folder with the logs of the nodes that they asked.
+HISTORY = "history.ndjson"
+
+# To hold a line against its schema takes much longer than to read it, so it is done so many at a
+# time.
+_GROUP = 2_000
 
 
 class LogError(Exception):
@@ -51,9 +60,19 @@ class Record:
 
 def read(path: Path) -> list[Record]:
     """All records of a log file; raises `LogError` for the first line that is none."""
+    return of(read_json(path), path)
+
+
+def read_json(path: Path) -> list[Any]:
+    """The same as they are written."""
+    return [record for _, record in lines(path, "log", "log record", check_record)]
+
+
+def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
+    """Records that are, or will be, the lines of a file."""
     return [
         Record(record["node"], record["input"], record["output"], path, line)
-        for line, record in lines(path, "log", "log record", check_record)
+        for line, record in enumerate(records, 1)
     ]
 
 
@@ -65,18 +84,35 @@ def lines(
     `whole` and `part` are what people call the file and a line of it.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_bytes()
+    except OSError as error:
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+    every = text.removesuffix(b"\n").split(b"\n")
+    groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
+    judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
+    number = 0
+    for group, wrong in zip(groups, judged, strict=True):
+        for at, line in enumerate(group):
+            number += 1
+            try:
+                found = json.loads(line.decode("utf-8"))
+                if wrong is not None and wrong[0] == at:
+                    raise ValueError(wrong[1])
+            except (ValueError, RecursionError) as error:
+                raise LogError(f"{path}:{number}: not a {part}: {error}") from None
+            yield number, found
+
+
+def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] | None:
+    """The first of these lines that is not as it should be, and why."""
+    for at, line in enumerate(group):
         try:
-            found = json.loads(line)
-            check(found)
+            check(json.loads(line.decode("utf-8")))
         except (ValueError, RecursionError) as error:
-            raise LogError(f"{path}:{number}: not a {part}: {error}") from None
-        yield number, found
+            return at, str(error)
+    return None
 
 
 def find(places: Iterable[Path]) -> list[Path]:
@@ -93,6 +129,27 @@ def find(places: Iterable[Path]) -> list[Path]:
     if not found:
         raise LogError("no log was given")
     return found
+
+
+def clusters(places: Iterable[Path]) -> list[list[Path]]:
+    """The log files among files and folders, those of one cluster together.
+
+    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
+    the history itself is no log, and is left out.
+    """
+    found: dict[Path, list[Path]] = {}
+    for path in find(places):
+        if path.name != HISTORY:
+            beside = path.with_name(HISTORY).exists()
+            found.setdefault(path.parent if beside else path, []).append(path)
+    if not found:
+        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+    return list(found.values())
+
+
+def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
+    """The records of each cluster, however many files it has."""
+    return [[record for path in paths for record in read(path)] for paths in found]
 
 
 def check_free(folder: Path) -> None:

@@ -84,10 +84,17 @@ def load() -> dict[str, Model]:
     """All models of the manifest, in its order."""
     paths = {path.stem: path for path in MODELS.glob("*/*.cfg")}
     tables = tomlkit.parse(MANIFEST.read_text("utf-8")).unwrap()
+    if not tables:
+        raise UnknownModel(f"{MANIFEST}: there is no model in it")
     return {
         name: Model(name, paths.get(name, MODELS / f"{name}.cfg"), **table)
         for name, table in tables.items()
     }
+
+
+def golden() -> list[Model]:
+    """The models whose local transitions become golden logs."""
+    return [model for model in load().values() if model.golden]
 
 
 def get(name: str) -> Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,32 @@ from .schema import check_sent
 
 Json = Any
 
+OPTIONS = ("--data", "--log", "--seed")
+
+Watch = Callable[[str, bool, Json], None]
+
+
+def unwatched(node: str, given: bool, message: Json) -> None:
+    """Nobody wants to know."""
+
 
 class Nodes:
-    """The nodes of a cluster, by their names; `lives` has those that live."""
+    """The nodes of a cluster, by their names; `lives` has those that live.
 
-    def __init__(self, folder: Path, command: Sequence[str], members: Sequence[str]) -> None:
+    `options` are those of OPTIONS that the command takes.  `watch` is told of each message in the
+    order in which it happens: the node, whether it was given to it or said by it, and the message.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str], members: Sequence[str],
+        options: Collection[str] = OPTIONS, watch: Watch = unwatched,
+    ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
+        self._options = options
+        self._watch = watch
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
@@ -38,11 +55,13 @@ class Nodes:
 
     def start(self, node: str, seed: int) -> None:
         """Begins a life, on whatever the one before has left."""
-        data, log = self._folder / f"{node}.data", self.log(node)
-        options = ("--data", str(data), "--log", str(log), "--seed", str(seed))
+        given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
+        options = [text for each in OPTIONS if each in self._options
+                   for text in (each, str(given[each]))]  # fmt: skip
         self.lives[node] = Life([*self._command, *options], self._errors(node))
 
     def give(self, node: str, message: Json) -> None:
+        self._watch(node, True, message)
         self.lives[node].give(json.dumps(message).encode())
 
     def kill(self, node: str) -> list[Json]:
@@ -70,7 +89,10 @@ class Nodes:
         return said
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
-        return [self._message(node, line) for line in lines]
+        said = [self._message(node, line) for line in lines]
+        for message in said:
+            self._watch(node, False, message)
+        return said
 
     def _message(self, node: str, line: bytes) -> Json:
         try:

@@ -14,12 +14,25 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from . import logs
 from .cluster import NodeProcess
 
 Json = Any
+
+
+class Node(Protocol):
+    """A node that is given one input at a time."""
+
+    def step(self, given: Json) -> Json:
+        """Gives it an input and returns the record of what it did."""
+
+    def end(self) -> None:
+        """Ends its input, and has it leave."""
+
+    def close(self) -> None:
+        """Makes sure that nothing of it is left."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,10 @@ class Faults:
     repeat: float = 0.1
     slowest: float = 10.0
     timeout: float = 40.0
+    inquire: float = 200.0
+    expire: float = 100.0
     crash: float = 300.0
-    downtime: float = 40.0
+    restart: float = 40.0
 
 
 @dataclass
@@ -60,15 +75,20 @@ def record(
     seed: int,
     faults: Faults | None = None,
     seconds: float = 10,
+    launch: Callable[[str, Sequence[str], Path, float], Node] = NodeProcess,
     on_progress: Callable[[int], None] = lambda steps: None,
 ) -> Recorded:
-    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder."""
+    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder.
+
+    `launch` starts a node by its name and command, given a file for its standard error and the time
+    that it may be silent.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     members = [f"n{number}" for number in range(1, nodes + 1)]
     with ExitStack() as stack:
         processes = {
             node: stack.enter_context(
-                closing(NodeProcess(node, command, folder / f"{node}.stderr", seconds))
+                closing(launch(node, command, folder / f"{node}.stderr", seconds))
             )
             for node in members
         }
@@ -91,7 +111,7 @@ class _World:
     """The network, the clients and the bad luck."""
 
     def __init__(
-        self, processes: dict[str, NodeProcess], chance: random.Random, faults: Faults
+        self, processes: dict[str, Node], chance: random.Random, faults: Faults
     ) -> None:
         self.processes = processes
         self.members = list(processes)
@@ -111,8 +131,8 @@ class _World:
             yield self.processes[node].step({"src": "c0", "dest": node, "body": body})
         self._plan_clients(requests)
         for node in self.members:
-            self._plan_soon(self.faults.timeout, "timeout", node)
-            self._plan_soon(self.faults.crash, "crash", node)
+            for event in ("timeout", "inquire", "expire", "crash"):
+                self._plan_soon(event, node)
         end = self._peace + PEACE
         while self._agenda:
             self._now, _, kind, what = heapq.heappop(self._agenda)
@@ -133,18 +153,20 @@ class _World:
         return self._step(node, message)
 
     def _happen(self, event: str, node: str) -> Json | None:
-        if event == "timeout":
-            self._plan_soon(self.faults.timeout, "timeout", node)
-            return None if node in self.down else self._step(node, event)
+        if event in ("crash", "expire") and self._now >= self._peace:
+            return None
         if event == "crash":
-            if self._now >= self._peace:
-                return None
             self.down.add(node)
-            self._plan_soon(self.faults.downtime, "restart", node)
+            self._plan_soon("restart", node)
             self.happened["crashes"] += 1
-        else:
+        elif event == "restart":
             self.down.discard(node)
-            self._plan_soon(self.faults.crash, "crash", node)
+            self._plan_soon("crash", node)
+        else:
+            self._plan_soon(event, node)
+            idle = event == "expire" and not self.processes[node].waiting
+            if idle or node in self.down:
+                return None
         return self._step(node, event)
 
     def _step(self, node: str, given: Json) -> Json:
@@ -153,7 +175,8 @@ class _World:
             if message["dest"] in self.processes:
                 self._send(message)
             else:
-                self.happened["answered"] += 1
+                gave_up = message["body"]["type"] == "error"
+                self.happened["given up" if gave_up else "answered"] += 1
         return taken
 
     def _send(self, message: Json) -> None:
@@ -173,8 +196,9 @@ class _World:
     def _plan(self, when: float, kind: str, what: Any) -> None:
         heapq.heappush(self._agenda, (when, next(self._order), kind, what))
 
-    def _plan_soon(self, mean: float, kind: str, node: str) -> None:
-        self._plan(self._now + self.chance.expovariate(1 / mean), kind, node)
+    def _plan_soon(self, event: str, node: str) -> None:
+        mean = getattr(self.faults, event)
+        self._plan(self._now + self.chance.expovariate(1 / mean), event, node)
 
     def _plan_clients(self, requests: int) -> None:
         """Clients mostly stay with one node and fill new slots, but not always."""
@@ -194,8 +218,12 @@ class _World:
     def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
         body: Json = {"type": "multi_paxos_propose", "msg_id": number, "slot": slot}
         body["value"] = self.chance.choice((f"v{number}", number, [number, None], {"set": number}))
-        if self.chance.random() < 0.03:
+        if self.chance.random() < 0.1:
             body = {"type": "multi_paxos_log", "msg_id": number}
+            if self.chance.random() < 0.5:
+                body["from"] = max(0, slot - self.chance.randint(0, 20))
+            if self.chance.random() < 0.5:
+                body["limit"] = self.chance.randint(1, 20)
         client = f"c{self.chance.randint(1, 3)}"
         for _ in range(1 + (self.chance.random() < self.faults.repeat)):
             later = when + self.chance.uniform(0, self.faults.slowest)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
+from .schema import SchemaError, check_record
 
 Json = Any
 
@@ -69,14 +70,46 @@ def replay_all(
 
 
 def replay(path: Path, command: Sequence[str], *, seconds: float = 30) -> Replayed:
-    """Replays one log; each node of it is fed its own records in order."""
+    """Replays one log; each node of it is fed its own records in order.
+
+    Raises `LogError` for one that any node would agree with.
+    """
     records = logs.read(path)
     for node in dict.fromkeys(record.node for record in records):
         mine = [record for record in records if record.node == node]
+        if not any(record.output for record in mine):
+            raise logs.LogError(f"{path}: {node} is to say nothing, so the log shows nothing")
         difference = _difference(mine, command, seconds)
         if difference:
             return Replayed(path, mine.index(difference.record), difference)
     return Replayed(path, len(records), None)
+
+
+def log_of(
+    records: Sequence[Json], command: Sequence[str], *, seconds: float = 30
+) -> list[Json] | None:
+    """The log that tells what a node prints when it is given the inputs of one node's records.
+
+    None if it prints what no log can hold, or does not end well.
+    """
+    given = [logs.Record(r["node"], r["input"], [], Path(), 0) for r in records]
+    inputs, groups = _fenced(given)
+    printed, remark = _run(inputs, command, seconds)
+    made: list[Json] = []
+    fences = 0
+    for group, found in zip_longest(groups, _split(printed), fillvalue=[]):
+        if any(record.input == "restart" for record in group):
+            fences = 0
+        made += [{"node": record.node, "input": record.input, "output": []} for record in group]
+        # Of what is printed at the end of several, nobody can tell which of them it belongs to.
+        made[-1]["output"] += [_renumbered(message, fences) for message in found]
+        fences += 1
+    try:
+        for record in made:
+            check_record(record)
+    except SchemaError:
+        return None
+    return None if remark else made
 
 
 def _difference(

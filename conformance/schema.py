@@ -87,7 +87,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def _check_text(text: str, reference: str) -> None:
-    error = best_match(_validator(reference).iter_errors(json.loads(text)), key=_weight)
+    error = best_match(_validator_of(reference).iter_errors(json.loads(text)), key=_weight)
     if error is not None:
         raise SchemaError(f"{error.json_path}: {_shortened(error.message)}")
 
@@ -125,9 +125,9 @@ def _shortened(reason: str) -> str:
     return f"{reason[:half]} ... {reason[-half:]}"
 
 
-# The schemas mean to any other validator what they mean to this one, but for three things that it
-# does better: an integer is not written 1.0, a format is an assertion, and an alternative that
-# cannot hold is not tried.
+# The schemas mean to any other validator what they mean to this one, but for four things that it
+# does better: an integer is not written 1.0, a format is an assertion, an alternative that cannot
+# hold is not tried, and what a reference refers to is looked up once.
 
 
 def _is_integer(_checker: Any, instance: Any) -> bool:
@@ -179,23 +179,44 @@ def _one_of(
         yield ValidationError(f"{subject!r} fits none of the definitions", path=path)
 
 
+def _referred(
+    _validator: Validator, reference: str, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    """Messages come again and again, for each goes to many and is told by all of them; so of what
+    is in them, what was found well formed is remembered.
+    """
+    again = reference.startswith(_MESSAGES) and isinstance(instance, (dict, list))
+    if not (again and _is_well_formed(json.dumps(instance), reference)):
+        yield from _validator_of(reference).iter_errors(instance)
+
+
+_MESSAGES = "urn:multipaxos:schema:messages#"
+
+
+@lru_cache(maxsize=100_000)
+def _is_well_formed(text: str, reference: str) -> bool:
+    return _validator_of(reference).is_valid(json.loads(text))
+
+
 _Checker = extend(
     Draft202012Validator,
-    validators={"format": _format, "oneOf": _one_of},
+    validators={"format": _format, "oneOf": _one_of, "$ref": _referred},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
 
 @cache
-def _validator(reference: str) -> Validator:
-    registry = Registry().with_resources(map(_resource, ("messages", "record", "history"))).crawl()
-    return _Checker({"$ref": reference}, registry=registry)
+def _validator_of(reference: str) -> Validator:
+    return _Checker(_registry().resolver().lookup(reference).contents)
+
+
+@cache
+def _registry() -> Registry:
+    return Registry().with_resources(map(_resource, ("messages", "record", "history"))).crawl()
 
 
 def _resource(name: str) -> tuple[str, Resource]:
-    """Without its $schema, which at the first reference would have the validator replaced by the
-    one that belongs to the dialect.
-    """
+    """With references that mean the same wherever they are followed."""
     schema = load(name)
-    del schema["$schema"]
-    return schema["$id"], DRAFT202012.create_resource(schema)
+    text = json.dumps(schema).replace('"$ref": "#', f'"$ref": "{schema["$id"]}#')
+    return schema["$id"], DRAFT202012.create_resource(json.loads(text))

@@ -66,6 +66,7 @@ def models(
                 checkpoints=checkpoints and checkpoints / model.name,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
             )  # fmt: skip
+            outcome.demand_steps(model.name)
             row = ModelRow(model, outcome)
             with one_at_a_time:
                 done += 1
@@ -142,8 +143,7 @@ def show_coverage(found: Coverage) -> None:
     columns = ("module", "#operators", "#branches", "#untouched", "agrees")
     report.table(f"Coverage by {', '.join(found.models)}", columns, rows)
     for branch in found.untouched:
-        place = f"spec/{branch.module}.tla:{branch.line}"
-        report.err.print(f"{place}: {branch.operator} never takes: {branch.text}", markup=False)
+        report.err.print(report.untouched(branch), markup=False)
 
 
 def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
@@ -164,6 +164,7 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
 
         while not done or time.monotonic() < deadline:
             for number, outcome in at_once(batch, itertools.islice(seeds, CORES)):
+                outcome.demand_steps(model.name)
                 done.append(number)
                 states += outcome.generated
                 if outcome.violated:

@@ -7,17 +7,16 @@ step changes; where it cannot follow any further, no states are known.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 from . import tlc, values
 from .logs import Record
 from .models import LIBRARIES
 from .names import Names
-from .validate import CONFIG, by_node, cluster_of, is_countable, is_step, module
+from .protocol import CONFIG, Window, alike, course_of, module
+from .validate import by_node
 
 Json = Any
 
@@ -52,12 +51,10 @@ def follow(
     `batch` is the spec's constant Batch that the nodes ran with.  Raises `tlc.ToolError`.
     """
     found = States()
-    groups: dict[tuple[str, ...], list[list[Record]]] = defaultdict(list)
-    for log in by_node(records).values():
-        if steps := _steps(log):
-            groups[cluster_of(log)].append(steps)
-    for members, logs in groups.items():
-        _follow(found, members, logs, batch, on_progress)
+    courses = [course_of(log) for log in by_node(records).values()]
+    for same in alike(course for course in courses if course.steps):
+        windows = [Window.of(course, course.steps, at) for at, course in enumerate(same)]
+        _follow(found, windows, batch, on_progress)
     return found
 
 
@@ -75,37 +72,30 @@ def after(state: Json, change: Json) -> Json:
     return new
 
 
-def _steps(log: Sequence[Record]) -> list[Record]:
-    """The steps of a node's log, up to one that TLC cannot count with."""
-    return list(takewhile(is_countable, filter(is_step, log)))
-
-
 def _follow(
-    found: States,
-    members: tuple[str, ...],
-    logs: list[list[Record]],
-    batch: int,
-    on_progress: Callable[[str], None],
+    found: States, windows: Sequence[Window], batch: int, on_progress: Callable[[str], None]
 ) -> None:
-    messages = [m for log in logs for r in log for m in (r.input, *r.output) if isinstance(m, dict)]
-    names = Names(messages)
-
     def take(line: str) -> None:
         match values.parse(json.loads(line)):
             case ["fresh", fresh]:
-                found.fresh = {name: names.state(name, item) for name, item in fresh.items()}
-            case ["change", log, at, change]:
-                told = {name: _told(names, name, item) for name, item in _fields(change)}
-                found.changes[logs[log - 1][at - 1].place] = told
-            case ["differs", log, at, output]:
-                found.stopped[logs[log - 1][at - 1].place] = [names.meant(m) for m in output]
-            case ["refused", log, at]:
-                found.stopped[logs[log - 1][at - 1].place] = None
+                names = windows[0].names
+                found.fresh = {name: names.part(name, item) for name, item in fresh.items()}
+            case [what, number, at, said]:
+                window = windows[number - 1]
+                place = window.records[at - 1].place
+                if what == "change":
+                    told = {name: _told(window.names, name, item) for name, item in _fields(said)}
+                    found.changes[place] = told
+                elif what == "differs":
+                    found.stopped[place] = [window.names.meant(message) for message in said[1]]
+                elif what == "refused":
+                    found.stopped[place] = None
 
-    config = CONFIG.format(batch=batch, last=names.last) + "ACTION_CONSTRAINT PrintChange\n"
+    last = max(window.names.last for window in windows)
     tlc.run(
-        "Follow", module("Follow", "States", members, logs, names), config,
-        libraries=LIBRARIES, on_progress=on_progress, on_print=take,
+        "Follow", module("Follow", "States", windows),
+        CONFIG.format(batch=batch, last=last) + "ACTION_CONSTRAINT PrintChange\n",
+        libraries=LIBRARIES, workers=1, on_progress=on_progress, on_print=take,
     )  # fmt: skip
 
 
@@ -116,6 +106,6 @@ def _fields(change: Any) -> Any:
 
 def _told(names: Names, name: str, item: Any) -> Json:
     if name not in BY_SLOT:
-        return names.state(name, item)
+        return names.part(name, item)
     new, gone = item
-    return [names.state(name, new), names.slots(gone)]
+    return [names.part(name, new), names.slots(gone)]

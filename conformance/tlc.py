@@ -34,14 +34,20 @@ _YOUNG = "-Xmn512m"
 # TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
 _STACK = "-Xss64m"
 
+# A run of some seconds is over before it pays to compile anything well.
+_BRIEF = ("-XX:TieredStopAtLevel=1",)
+
 _SAFETY, _LIVENESS = 12, 13
 _FOUND_NOTHING = "Model checking completed. No error has been found."
+_END = "Finished in "
 _LAST_STEP = "Error: The behavior up to this point is:"
 _REPORT_MILLISECONDS = 2000
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
 _PROGRESS = re.compile(
     r"^Progress\((\d+)\).*?([\d,]+) distinct states found.*?([\d,]+) states left on queue"
 )
+_INITIAL = re.compile(r"^Finished computing initial states: ([\d,]+) ")
+_WALKED = re.compile(r"^Progress: ([\d,]+) states checked")
 _DEPTH = re.compile(r"^The depth of the complete state graph search is (\d+)")
 _VIOLATED = re.compile(
     r"^(?:Error: )+(?:Invariant|Implied-init|Action property|Temporal property|Property) (\w+) "
@@ -62,17 +68,24 @@ class ToolError(Exception):
 class Outcome:
     """What TLC found: the property that failed, if one did, and how much was searched.
 
-    `violated` is None where everything held.  `printed` are the lines of the model's own
-    `PrintT`, `trace` the text of the counterexample.
+    `violated` is None where everything held.  `initial` and `generated` count states as often as
+    TLC came by them; of random behaviours just the second is known.  `printed` are the lines of the
+    model's own `PrintT`, `trace` the text of the counterexample.
     """
 
     violated: str | None = None
+    initial: int = 0
     generated: int = 0
     distinct: int = 0
     depth: int = 0
     seconds: float = 0.0
     printed: list[str] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
+
+    def demand_steps(self, name: str) -> None:
+        """Raises `ToolError` if the model `name` holds just because nothing happens in it."""
+        if not self.violated and self.generated <= max(self.initial, 1):
+            raise ToolError(f"nothing happens in {name}: it has no step, so it shows nothing")
 
 
 def java() -> str:
@@ -121,6 +134,7 @@ def run(
     seed: int = 1,
     options: Sequence[str] = (),
     checkpoints: Path | None = None,
+    brief: bool = False,
     on_progress: Callable[[str], None] = lambda text: None,
     on_print: Callable[[str], None] | None = None,
 ) -> Outcome:
@@ -129,20 +143,24 @@ def run(
     Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own for
     all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
     was interrupted: the next one goes on from there, and the one that comes to its end removes it.
-    Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, or runs out of
-    memory), with the lines that tell why.  `seed` is that of the model's random choices.
+    Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, runs out of
+    memory, or finds no state to look at), with the lines that tell why.  A run that is `brief`
+    starts sooner and searches slower.  `seed` is that of the model's random choices.
     """
     with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
         command = [
-            *_program(scratch, libraries), "tlc2.TLC", "-deadlock", "-lncheck", "final",
-            "-workers", str(workers), "-seed", str(seed),
+            *_program(scratch, libraries, *(_BRIEF if brief else ())), "tlc2.TLC",
+            "-deadlock", "-lncheck", "final", "-workers", str(workers), "-seed", str(seed),
             *_kept_in(checkpoints, Path(scratch)), *options, name,
         ]  # fmt: skip
         _write(scratch, name, module, config)
         status, outcome, tail = _execute(command, scratch, on_progress, on_print)
     if outcome.violated == UNNAMED:
         outcome.violated = " or ".join(listed(config, "PROPERTY"))
-    agreed = status == 0 and outcome.violated is None
+    # Of random behaviours it says just that they were looked at.
+    ended = any(line.startswith(_END) for line in tail)
+    complete = ended and (_FOUND_NOTHING in tail or "-simulate" in options)
+    agreed = status == 0 and outcome.violated is None and complete and outcome.generated > 0
     rejected = status in (_SAFETY, _LIVENESS) and outcome.violated is not None
     if not agreed and not rejected:
         raise _no_verdict(name, status, tail)
@@ -327,6 +345,10 @@ def _read(
             outcome.generated = int(found[1].replace(",", ""))
             outcome.distinct = int(found[2].replace(",", ""))
             tracing = False
+        elif found := _INITIAL.match(line):
+            outcome.initial = int(found[1].replace(",", ""))
+        elif found := _WALKED.match(line):
+            outcome.generated = int(found[1].replace(",", ""))
         elif found := _DEPTH.match(line):
             outcome.depth = int(found[1])
         elif tracing:

@@ -7,7 +7,7 @@ else keeps its name and its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .schema import fields
@@ -16,12 +16,12 @@ Json = Any
 Tla = Any
 
 
-def ranges(slots: frozenset[int] | set[int]) -> list[list[int]]:
+def ranges(slots: Iterable[int]) -> list[list[int]]:
     """A set of slots as inclusive ranges, ascending and as few as possible."""
     return merged((slot, slot) for slot in sorted(slots))
 
 
-def merged(stretches: Iterable[tuple[int, int]]) -> list[list[int]]:
+def merged(stretches: Iterable[Sequence[int]]) -> list[list[int]]:
     """Ascending, disjoint stretches of slots as ranges: those that touch become one."""
     found: list[list[int]] = []
     for low, high in stretches:
@@ -43,7 +43,9 @@ def _entries(value: Tla, entry: Any) -> list[Json]:
 
 _FIELD_TO_JSON = {
     "known": ranges,
-    "accepted": lambda value: _entries(value, lambda vote: vote),
+    "accepted": lambda value: _entries(
+        value, lambda vote: {"ballot": vote["ballot"], "value": vote["value"]}
+    ),
     "decided": lambda value: _entries(value, lambda decision: {"value": decision}),
 }
 

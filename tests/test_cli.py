@@ -20,7 +20,8 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "judge", "export", "endure", "check", "bench"),
+    *("validate", "visited", "explore", "judge", "export", "endure", "check", "grade", "bench"),
+    *("shrink", "corrupt"),
 ]
 
 
@@ -82,6 +83,30 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert done.returncode == 1
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
+    for how in ["--whole"], ["--window", 2]:
+        again = conformance("validate", BAD, *how)
+        assert (again.returncode, again.stdout) == (1, done.stdout)
+
+
+def test_visited_names_what_is_left() -> None:
+    done = conformance("visited", OK)
+    assert done.returncode == 1
+    assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
+    assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
+
+
+def test_explore_agrees(tmp_path: Path) -> None:
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 3, "--seed", 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "single" in done.stdout and "all" in done.stdout
+
+
+def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
+    broken = [sys.executable, ROOT / "tests" / "broken_node.py", "loser-told-its-own-value"]
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout
+    assert "explore single -o again --runs" in " ".join(done.stderr.split())
 
 
 def test_judge_agrees() -> None:
@@ -115,6 +140,10 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills" in done.stdout and "records not judged" in done.stdout
     assert conformance("judge", "--settled", tmp_path / "history.ndjson").returncode == 0
+    # Its logs are those of one cluster, and its history is none of them.
+    judged = conformance("validate", tmp_path)
+    assert judged.returncode == 0 and "1 logs, " in judged.stdout
+    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
     not_run(conformance("endure", "-o", tmp_path), "there are logs in it already")
 
 

@@ -1,11 +1,12 @@
 """Jobs beside each other: each item gets its own result, and a failure ends the rest."""
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
-from conformance.jobs import CORES, at_once
+from conformance.jobs import CORES, at_once, in_copies
 
 
 def test_each_item_with_its_own() -> None:
@@ -41,3 +42,24 @@ def test_a_failure_ends_those_that_have_not_begun() -> None:
     with pytest.raises(RuntimeError, match="wrong"):
         list(at_once(do, range(10_000)))
     assert len(begun) < 10_000
+
+
+def test_copies_do_what_this_process_would() -> None:
+    assert list(in_copies(str, range(20))) == list(map(str, range(20)))
+    copies = set(in_copies(process, range(20)))
+    assert os.getpid() not in copies and len(copies) <= CORES
+
+
+def test_where_other_threads_are_under_way_there_are_no_copies() -> None:
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        assert set(in_copies(process, range(20))) == {os.getpid()}
+    finally:
+        over.set()
+        other.join()
+
+
+def process(_: int) -> int:
+    return os.getpid()

@@ -120,7 +120,7 @@ def expected(cluster: dict[str, Log], batch: int) -> dict[str, int]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """A short run of three real processes."""
     folder = tmp_path_factory.mktemp("small")
-    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    faults = record.Faults(crash=60, restart=20, timeout=15)
     return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
 
 
@@ -158,12 +158,20 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     cluster = logs.read(run.path)
     [verdict] = validate.validate([cluster], 1000)
     assert verdict.rejections == [] and verdict.records == len(cluster)
+    inputs = [taken.input for taken in cluster]
+    assert {given for given in inputs if isinstance(given, str)} == {
+        *("timeout", "inquire", "expire", "crash", "restart")
+    }  # fmt: skip
+    asked = [given["body"] for given in inputs if isinstance(given, dict)]
+    assert {frozenset(body) & {"from", "limit"} for body in asked} == {
+        *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
+    }  # fmt: skip
     counts = judge_alterations(cluster, range(1, 2))
     assert counts["rejected"] > 0
 
 
 def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
-    faults = record.Faults(crash=60, downtime=20, timeout=15)
+    faults = record.Faults(crash=60, restart=20, timeout=15)
     again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
     assert again.read_bytes() == small[0].path.read_bytes()
 
@@ -177,7 +185,7 @@ def test_a_ballot_that_tlc_cannot_count_is_rejected_where_it_stands(small: Log) 
         "body": {"type": "prepare", "ballot": ballot, "known": []},
     }
     huge = logs.Record("n1", request, [], log[0].path, 9_999)
-    [verdict] = validate.validate([[*log, huge, *log[1:]]], 1000)
+    [verdict] = validate.validate([[*log[:9], huge, *log[9:]]], 1000)
     assert [found.record.line for found in verdict.rejections if found.judge == "protocol"] == [
         9_999
     ]
@@ -186,15 +194,16 @@ def test_a_ballot_that_tlc_cannot_count_is_rejected_where_it_stands(small: Log) 
 def test_there_is_no_verdict_before_the_end_of_every_log(
     small: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when TLC reads an empty module, or another one."""
-    for said in ([], ['"<<\\"accepted\\", 1>>"'], ['"<<\\"accepted\\", 9>>"']):
+    """As when TLC reads an empty module, or another one, or a part of it."""
+    start = '"<<\\"starts\\", 1, 1, <<0>>>>"'
+    for said in ([], [start], ['"<<\\"ends\\", 1, 1, <<0>>>>"'], ['"<<\\"ends\\", 9, 1, <<0>>>>"']):
 
         def run(*_: object, on_print: object, said: list[str] = said, **__: object) -> None:
             for line in said:
                 on_print(line)
 
-        monkeypatch.setattr(validate.tlc, "run", run)
-        with pytest.raises(validate.tlc.ToolError, match="end of every log"):
+        monkeypatch.setattr(tlc, "run", run)
+        with pytest.raises(tlc.ToolError, match="end of every log"):
             validate.validate([small], 1000)
 
 
@@ -215,12 +224,13 @@ def test_slots_come_in_the_order_that_the_specification_means() -> None:
     module = """---- MODULE Same ----
 EXTENDS Trace
 One == <<"n1">>
-TheLogs == <<[node |-> "n1", records |-> <<[input |-> Event("timeout"), output |-> <<>>]>>]>>
+Timeouts == <<[input |-> Event("timeout"), output |-> <<>>]>>
+ASSUME TLCSet(1, <<[node |-> "n1", start |-> Fresh, records |-> Timeouts]>>)
 ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
 ====
 """
     config = (
-        "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\nLogs <- TheLogs\n"
+        "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
         "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
     )
     tlc.run("Same", module.replace("{wrong}", ""), config, libraries=models.LIBRARIES)

@@ -103,7 +103,7 @@ def test_node_and_harness_never_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("module", ["judge", "delivery", "handshake", "network", "clients",
-                                    "causality", "shiviz"])
+                                    "causality", "shiviz", "challenge"])
 def test_judges_and_chance_are_pure(module: str) -> None:
     assert not imports(HARNESS[module]) & {"os", "select", "signal", "subprocess", "sys", "time"}
     assert not names(HARNESS[module]) & OUTSIDE
@@ -181,7 +181,7 @@ def test_fields_are_attributes() -> None:
 def classes() -> dict[str, tuple[str, ...]]:
     """Message type -> fields, of every message class."""
     kinds = messages.Body.__args__
-    return {snake(kind.__name__): kind._fields for kind in kinds}
+    return {snake(kind.__name__): kind.__match_args__ for kind in kinds}
 
 
 def test_message_types_are_classes() -> None:

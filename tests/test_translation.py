@@ -77,10 +77,14 @@ def test_ranges_hold_their_slots_and_are_as_few_as_possible(slots: set[int]) -> 
 @given(st.lists(BODIES, min_size=1, max_size=4))
 def test_messages_come_back_from_their_names(bodies: list[dict[str, Any]]) -> None:
     given_messages = [message(body) for body in bodies]
-    names = Names(given_messages)
+    names = Names(["n1", "n2"], given_messages)
     for each in given_messages:
-        text = names.message(each).replace(" \\cup ", "+")
-        assert names.meant(evaluated(text)) == each
+        text = names.body(each["body"])
+        for definition in reversed(names.definitions()):
+            text = text.replace(*definition.split(" == "))
+        body = evaluated(text.replace(" \\cup ", "+"))
+        src, dest = (names.name("p", each[end]).strip('"') for end in ("src", "dest"))
+        assert names.meant({"src": src, "dest": dest, "body": body}) == each
 
 
 def evaluated(text: str) -> Any:
@@ -91,7 +95,7 @@ def evaluated(text: str) -> Any:
     union, _, after = rest.partition(")]")
     slots: set[int] = set()
     for part in union.split("+"):
-        slots |= values.parse(part.strip().removeprefix("(").removesuffix(")"))
+        slots |= values.parse(part.strip(" ()"))
     return values.parse(f"{before}known |-> {values.text(slots)}]{after}")
 
 

@@ -26,6 +26,6 @@ Change(s, t) ==
         ELSE t[field]]
 
 PrintChange ==
-    LET n == Logs[log].node
-    IN  PrintT(Text(<<"change", log, at, Change(replica[n], replica'[n])>>))
+    LET n == Windows[window].node
+    IN  Tell("change", Change(replica[n], replica'[n]))
 =============================================================================

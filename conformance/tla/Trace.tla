@@ -1,51 +1,65 @@
 -------------------------------- MODULE Trace --------------------------------
 (***************************************************************************)
-(* Is the log of a node a behaviour of the specification?                  *)
+(* Is a window of a node's log a behaviour of the specification?           *)
 (*                                                                         *)
-(* A node is a deterministic automaton, so its log is judged alone: from   *)
-(* the initial state each record's input is given to the one action that   *)
-(* takes it, and what that action says must be the record's output.  That  *)
-(* every message received was sent before is judged elsewhere.             *)
+(* A node is a deterministic automaton, so its log is judged alone: each   *)
+(* record's input is given to the one action that takes it, and what that  *)
+(* action says must be the record's output.  That every message received   *)
+(* was sent before is judged elsewhere.                                    *)
 (*                                                                         *)
-(* Logs is defined by a module written for the run.  Each log is a         *)
-(* behaviour of its own; its end is printed, and so is a record that       *)
-(* differs, with what the specification says there.                        *)
+(* A window starts from the initial state, or from the state that was      *)
+(* printed at the end of the one before it.  So whole logs are judged, and *)
+(* nobody but the specification ever says what a node's state is.          *)
+(*                                                                         *)
+(* The windows are put into register 1 of TLC by the module that is        *)
+(* written for a run: TLC looks through a constant wherever it is used,    *)
+(* which would be most of what it has to do.  Each window is a behaviour   *)
+(* of its own.  Its first state is printed, so that it can be held against *)
+(* the one that was meant, and its last state, or else the first record    *)
+(* that is refused or differs, with the state before it and the reason.    *)
 (***************************************************************************)
 EXTENDS MultiPaxos, Printing
 
-CONSTANTS
-    Logs,       \* a sequence of [node, records], a record being [input, output]
-    Last        \* the highest slot in them
+CONSTANT Last       \* the highest slot in the windows
 
 (* Takes the place of Ascending, for slots up to Last: the same, and found *)
 (* in one pass instead of by looking for the least again and again.        *)
 
 InOrder(S) == SelectSeq([i \in 1..(Last + 1) |-> i - 1], LAMBDA slot : slot \in S)
 
-VARIABLES log, at
+VARIABLES window, at
 
-tracing == <<vars, log, at>>
+tracing == <<vars, window, at>>
 
-Current == Logs[log].records[at]
+(* A sequence of [node, start, records], a record being [input, output]. *)
+
+Windows == TLCGet(1)
+
+Records == Windows[window].records
+
+Current == Records[at]
+
+Tell(what, said) == PrintT(Text(<<what, window, at, said>>))
 
 (* Takes the place of Step, at the end of every action. *)
 
 TraceStep(n, input, t) ==
     /\ IF t.output = Current.output THEN TRUE
-       ELSE PrintT(Text(<<"differs", log, at, t.output>>)) /\ FALSE
-    /\ IF at < Len(Logs[log].records) THEN TRUE ELSE PrintT(Text(<<"accepted", log>>))
+       ELSE Tell("differs", <<replica[n], t.output>>) /\ FALSE
+    /\ IF at < Len(Records) THEN TRUE ELSE Tell("ends", <<t.state>>)
     /\ replica' = [replica EXCEPT ![n] = t.state]
     /\ at' = at + 1
-    /\ UNCHANGED <<network, cast, delayed, record, log>>
+    /\ UNCHANGED <<network, cast, delayed, record, window>>
 
 TraceInit ==
-    /\ log \in DOMAIN Logs
+    /\ window \in DOMAIN Windows
     /\ at = 1
-    /\ replica = [n \in {Logs[log].node} |-> Fresh]
+    /\ replica = [n \in {Windows[window].node} |-> Windows[window].start]
     /\ network = {}
     /\ cast = {}
     /\ delayed = <<>>
     /\ record = <<>>
+    /\ Tell("starts", <<Windows[window].start>>)
 
 Happens(n, event) ==
     \/ event = "timeout" /\ Timeout(n)
@@ -54,26 +68,33 @@ Happens(n, event) ==
     \/ event = "crash" /\ Crash(n)
     \/ event = "restart" /\ Restart(n)
 
-(* A node that is down takes nothing but its restart, and only a request   *)
-(* that waits can be given up.                                             *)
+(* What an input needs to be taken at all, as <<what, needed, found>>: a   *)
+(* node that is down takes nothing but its restart, only a request that    *)
+(* waits can be given up, and a message is for the node that takes it.     *)
 
-Taken(n, input) ==
+Needs(n, input) ==
     LET happens(event) == "event" \in DOMAIN input /\ input.event = event
-    IN  /\ replica[n].up # happens("restart")
-        /\ happens("expire") => replica[n].waiting # <<>>
-        /\ "dest" \in DOMAIN input => input.dest = n
+    IN  <<<<"the node is up", ~happens("restart"), replica[n].up>>>>
+        \o (IF happens("expire")
+            THEN <<<<"a request waits", TRUE, replica[n].waiting # <<>>>>>> ELSE <<>>)
+        \o (IF "dest" \in DOMAIN input THEN <<<<"dest", n, input.dest>>>> ELSE <<>>)
+
+Unmet(n, input) == SelectSeq(Needs(n, input), LAMBDA need : need[2] # need[3])
 
 TraceNext ==
-    /\ at <= Len(Logs[log].records)
-    /\ LET n == Logs[log].node
+    /\ at <= Len(Records)
+    /\ LET n == Windows[window].node
            input == Current.input
-       IN  IF ~Taken(n, input) THEN PrintT(Text(<<"refused", log, at>>)) /\ FALSE
+           unmet == Unmet(n, input)
+       IN  IF unmet # <<>>
+           THEN Tell("refused", <<replica[n], unmet[1]>>) /\ FALSE
            ELSE IF "event" \in DOMAIN input THEN Happens(n, input.event)
            ELSE Receive(n, input)
 
 TraceSpec == TraceInit /\ [][TraceNext]_tracing
 
-(* A log and a place in it are all there is to a state: it is determined.  *)
+(* A window and a place in it are all there is to a state: it is           *)
+(* determined.                                                             *)
 
-Place == <<log, at>>
+Place == <<window, at>>
 =============================================================================

@@ -1,0 +1,270 @@
+"""Makes a log that fails as small as can be, for as long as it fails in the same way.
+
+A log fails that the judges reject.  What a node does otherwise than a log says fails, too: the log
+that it writes of the same inputs is rejected.  A judge is slow to start and quick with many logs,
+so whatever can be left out is tried at once; for the same log the outcome is always the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from . import logs
+from .jobs import at_once
+from .replay import log_of, replay
+from .schema import action
+from .validate import validate
+from .verdict import Rejection, Verdict
+
+Json = Any
+Log = list[Json]
+Left = frozenset[int]
+"""The records that are left out, by their places in the log that was to be made smaller."""
+
+Judge = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
+
+Write = Callable[[Log], Log | None]
+"""The log that becomes of records, one for each, when others are left out; None if none does."""
+
+# Records that are judged at once: enough that to start a judge is cheap.
+AT_ONCE = 40_000
+
+# Of so few records any two are tried together.
+FEW = 12
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A log whose last record is rejected and no other; and how many records it had before."""
+
+    records: Log
+    before: int
+
+
+def shrink_log(
+    path: Path, batch: int, judge: Judge = validate,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> Shrunk:  # fmt: skip
+    """Shrinks a log that is rejected.  What was sent in a step stays as it is, and what is demanded
+    in the last one, too; only replies are numbered anew.
+
+    Raises `LogError` for a log that is accepted.
+    """
+    records = logs.read_json(path)
+    search = _Search(batch, judge, lambda some: _numbered(some, +1), _demand, on_progress)
+    bare = _bare(records, path, search.reject)
+    return search.run(_numbered(bare, -1), len(records))
+
+
+def shrink_node(
+    path: Path, command: Sequence[str], batch: int, seconds: float = 30, judge: Judge = validate,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> Shrunk:  # fmt: skip
+    """Shrinks the inputs of a log from which a node differs, for as long as what it does instead is
+    rejected in the same way; what is left is the node's own log.
+
+    Raises `LogError` if the node does not differ, or what it does is allowed.
+    """
+    difference = replay(path, command, seconds=seconds).difference
+    if difference is None:
+        raise logs.LogError(f"{path}: the node does what the log says; there is nothing to shrink")
+    bad = difference.record
+    records = logs.read_json(path)
+    search = _Search(batch, judge, lambda some: log_of(some, command, seconds=seconds), _way,
+                     on_progress)  # fmt: skip
+    mine = [record for record in records[: bad.line] if record["node"] == bad.node]
+    return search.run(mine, len(records))
+
+
+def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) -> Log:
+    """The log up to its first bad record: that of the node alone, unless others had to send.
+
+    Raises `LogError` if there is none.
+    """
+    found = reject(records)
+    if not found:
+        raise logs.LogError(f"{path}: the log is accepted, so there is nothing to shrink")
+    first = min(found, key=lambda each: each.record.line)
+    node, line = first.record.node, first.record.line
+    bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
+    if first.judge != "delivery":
+        return [*mine, bad]
+    log = [*mine, *(record for record in records if record["node"] != node), bad]
+    while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:
+        # What waits in vain for something that the node did later would be rejected, too.
+        last = len(log) + 1
+        log = [r for at, r in enumerate(log, 1) if at < end.get(r["node"], last)]
+    return log
+
+
+class _Search:
+    """Leaves out what it can, until nothing can be left out any more."""
+
+    def __init__(
+        self, batch: int, judge: Judge, write: Write, way: Callable[[Rejection], str],
+        on_progress: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._batch = batch
+        self._judge = judge
+        self._write = write
+        self._way = way
+        self._tell = on_progress
+        self._kept: dict[int, Json] = {}
+        self._log: Log = []
+        self._goal = ""
+
+    def run(self, records: Log, before: int) -> Shrunk:
+        self._kept = dict(enumerate(records))
+        written = self._write(records)
+        found = self.reject(written) if written else []
+        if not found:
+            raise logs.LogError("what the node does is allowed or no log at all: validate the log")
+        self._goal = self._way(found[0])
+        self._settle(frozenset(), written, found[0].record.line)
+        size = 0
+        while size != len(self._kept):
+            size = len(self._kept)
+            self._leave_out(_candidates(self._kept))
+        return Shrunk(self._log, before)
+
+    def reject(self, log: Log) -> list[Rejection]:
+        """What the judge rejects in a log."""
+        [verdict] = self._judge([logs.of(log)], self._batch)
+        return verdict.rejections
+
+    def _leave_out(self, todo: list[Left]) -> None:
+        """Tries each set of records, and then as many as can be of those that were not missed."""
+        while todo:
+            size = max(1, AT_ONCE // len(self._kept))
+            some, todo = todo[:size], todo[size:]
+            fine = [left for left, *_ in self._fail_alike(some)]
+            if not fine:
+                continue
+            most = {frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
+                    for n in range(len(fine).bit_length())}  # fmt: skip
+            left, log, line = max(self._fail_alike(most), key=lambda each: most[each[0]])
+            self._settle(left, log, line)
+            todo = fine[most[left] :] + todo
+
+    def _fail_alike(self, sets: Iterable[Left]) -> Iterator[tuple[Left, Log, int]]:
+        """Those of the sets without which a log still fails in the same way, that log, and where.
+        """
+        *_, last = self._kept
+        inner = [left for left in sets if last not in left and left & self._kept.keys()]
+        tried = [(left, log) for left, log in at_once(self._without, inner) if log]
+        verdicts = self._judge([logs.of(log) for _, log in tried], self._batch) if tried else []
+        for (left, log), verdict in zip(tried, verdicts, strict=True):
+            if len(verdict.rejections) == 1 and self._way(verdict.rejections[0]) == self._goal:
+                line = verdict.rejections[0].record.line
+                if line == len(log) or len({record["node"] for record in log}) == 1:
+                    yield left, log, line
+
+    def _without(self, left: Left) -> Log | None:
+        return self._write([record for at, record in self._kept.items() if at not in left])
+
+    def _settle(self, left: Left, log: Log, line: int) -> None:
+        """Leaves records out, and what comes behind the one that is rejected."""
+        kept = [(at, record) for at, record in self._kept.items() if at not in left]
+        self._kept, self._log = dict(kept[:line]), log[:line]
+        self._tell(f"{len(self._kept):,} records left")
+
+
+def _candidates(kept: dict[int, Json]) -> list[Left]:
+    """What may be missed together, the most records first: stretches of half of them, of a quarter
+    and so on, those that have something in common, and any two of a few.
+    """
+    *places, last = kept
+    sets: set[Left] = {some - {last} for some in _alike(kept)}
+    length = len(places)
+    while length:
+        sets |= {frozenset(places[at : at + length]) for at in range(0, len(places), length)}
+        length //= 2
+    if len(places) <= FEW:
+        sets |= set(map(frozenset, combinations(places, 2)))
+    return sorted(sets, key=lambda some: (-len(some), sorted(some)))
+
+
+def _alike(kept: dict[int, Json]) -> Iterable[Left]:
+    """Records that speak of the same, and a crash with the restart that ends it."""
+    alike: dict[str, set[int]] = defaultdict(set)
+    down: dict[str, int] = {}
+    for at, record in kept.items():
+        for subject in _subjects(record):
+            alike[subject].add(at)
+        if record["input"] == "crash":
+            down[record["node"]] = at
+        elif record["input"] == "restart" and record["node"] in down:
+            alike[f"crash {at}"] = {at, down[record["node"]]}
+    return map(frozenset, alike.values())
+
+
+def _subjects(record: Json) -> Iterator[str]:
+    yield f"node {record['node']}"
+    for message in record["input"], *record["output"]:
+        if isinstance(message, dict):
+            body = message["body"]
+            yield f"type {body.get('type')}"
+            for name in ("slot", "ballot"):
+                if name in body:
+                    yield f"{name} {body[name]}"
+            if "msg_id" in body and message is record["input"]:
+                yield f"request {message['src']} {body['msg_id']}"
+            elif "in_reply_to" in body:
+                yield f"request {message['dest']} {body['in_reply_to']}"
+
+
+def _numbered(records: Log, sign: int) -> Log:
+    """Replies by how wrong their numbers are (sign -1), and as they are numbered (+1).
+
+    So the right number stays right when other replies are left out, and a wrong one as wrong.
+    """
+    replies: dict[str, int] = defaultdict(int)
+    made = []
+    for record in records:
+        node, output = record["node"], []
+        for message in record["output"]:
+            body = message["body"]
+            if "msg_id" in body:
+                body = {**body, "msg_id": body["msg_id"] + sign * replies[node]}
+                replies[node] += 1
+            output.append({**message, "body": body})
+        if record["input"] == "restart":
+            replies[node] = 0
+        made.append({**record, "output": output})
+    return made
+
+
+# In the same way: a log that fails otherwise is of no use to whoever looks for this failure.
+
+
+def _way(found: Rejection) -> str:
+    """Who rejects what and why; and of an output that is another, in which types and fields."""
+    said, demanded = found.record.output, found.allowed
+    reason = re.sub(r"\d+", "#", found.reason)
+    way: list[Json] = [found.judge, reason, action(found.record.input)]
+    if demanded is not None:
+        types = [[message["body"]["type"] for message in each] for each in (said, demanded)]
+        way += [types, sorted(_differing(said, demanded)) if types[0] == types[1] else []]
+    return json.dumps(way)
+
+
+def _differing(said: list[Json], demanded: list[Json]) -> set[str]:
+    """The fields that are others; a judge tells neither a reply's number nor an error's text."""
+    found: set[str] = set()
+    for one, other in zip(said, demanded, strict=True):
+        for each, beside in (one, other), (one["body"], other["body"]):
+            told = (each.keys() | beside.keys()) - {"body", "msg_id", "text"}
+            found |= {name for name in told if each.get(name) != beside.get(name)}
+    return found
+
+
+def _demand(found: Rejection) -> str:
+    """The same, and the very output that is demanded: what was sent is not another one, either."""
+    return json.dumps([_way(found), found.allowed], sort_keys=True)

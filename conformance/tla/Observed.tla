@@ -1,0 +1,100 @@
+------------------------------ MODULE Observed ------------------------------
+(***************************************************************************)
+(* Can what was seen of a node from outside be explained?                  *)
+(*                                                                         *)
+(* Whoever carries the messages knows in which order a node was given its  *)
+(* inputs, in which order it said what it said, and of each input what had *)
+(* been said already when it was given.  He does not know which input an   *)
+(* output belongs to, nor when time passed.  So TLC looks for a behaviour  *)
+(* of the node: each step takes the next input, or is an event of the      *)
+(* node's own clock, and says what comes next in what was said.            *)
+(*                                                                         *)
+(* An event that says nothing changes nothing, so it need not be guessed.  *)
+(* A node that runs no ballot, for it was outbid, may put a client's       *)
+(* request aside for a while, as if it were still on its way.              *)
+(*                                                                         *)
+(* Runs is defined by a module written for the run.  Each time that more   *)
+(* of what a node said is explained than before, that is printed, and so   *)
+(* is that a run is given up.                                              *)
+(***************************************************************************)
+EXTENDS MultiPaxos, Printing
+
+CONSTANTS
+    Runs,       \* a sequence of [node, inputs, outputs], an input being
+                \* [input, after]: how many outputs had come before it
+    Last,       \* the highest slot in them
+    Most        \* how many steps may be tried for each
+
+(* Takes the place of Ascending, as in Trace. *)
+
+InOrder(S) == SelectSeq([i \in 1..(Last + 1) |-> i - 1], LAMBDA slot : slot \in S)
+
+VARIABLES
+    run,
+    taken,      \* how many inputs were taken from the line
+    aside,      \* which of them wait
+    said        \* how many outputs are explained
+
+Inputs == Runs[run].inputs
+Outputs == Runs[run].outputs
+
+(* How much of a run is explained, and how many steps were tried for it.   *)
+
+Furthest(r) == r
+Tried(r) == Len(Runs) + r
+
+ASSUME \A r \in DOMAIN Runs : TLCSet(Furthest(r), 0) /\ TLCSet(Tried(r), 0)
+
+(* Takes the place of Step, at the end of every action. *)
+
+ObservedStep(n, input, t) ==
+    LET now == said + Len(t.output)
+    IN  /\ now <= Len(Outputs)
+        /\ \A k \in DOMAIN t.output : t.output[k] = Outputs[said + k]
+        /\ IF now <= TLCGet(Furthest(run)) THEN TRUE
+           ELSE /\ TLCSet(Furthest(run), now)
+                /\ PrintT(Text(<<"explained", run, now, taken>>))
+        /\ said' = now
+        /\ replica' = [replica EXCEPT ![n] = t.state]
+        /\ UNCHANGED <<network, cast, delayed, record, run>>
+
+ObservedInit ==
+    /\ run \in DOMAIN Runs
+    /\ taken = 0
+    /\ aside = {}
+    /\ said = 0
+    /\ replica = [n \in {Runs[run].node} |-> Fresh]
+    /\ network = {}
+    /\ cast = {}
+    /\ delayed = <<>>
+    /\ record = <<>>
+
+TakeNext(n) ==
+    /\ taken < Len(Inputs) /\ Inputs[taken + 1].after <= said
+    /\ taken' = taken + 1
+    /\ \/ UNCHANGED aside /\ Receive(n, Inputs[taken + 1].input)
+       \/ /\ Inputs[taken + 1].input.body.type = "multi_paxos_propose"
+          /\ replica[n].ballot = 0
+          /\ aside' = aside \cup {taken + 1}
+          /\ UNCHANGED <<vars, run, said>>
+
+TakeAside(n) ==
+    \E k \in aside :
+        /\ aside' = aside \ {k}
+        /\ UNCHANGED taken
+        /\ Receive(n, Inputs[k].input)
+
+PassTime(n) ==
+    /\ UNCHANGED <<taken, aside>>
+    /\ Timeout(n) \/ Inquire(n) \/ Expire(n)
+    /\ said' > said
+
+ObservedNext ==
+    /\ said < Len(Outputs)
+    /\ TLCSet(Tried(run), TLCGet(Tried(run)) + 1)
+    /\ IF TLCGet(Tried(run)) <= Most THEN TRUE
+       ELSE PrintT(Text(<<"given up", run>>)) /\ FALSE
+    /\ LET n == Runs[run].node IN TakeNext(n) \/ TakeAside(n) \/ PassTime(n)
+
+ObservedSpec == ObservedInit /\ [][ObservedNext]_<<vars, run, taken, aside, said>>
+=============================================================================

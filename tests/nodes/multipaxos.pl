@@ -1,0 +1,406 @@
+#!/usr/bin/env perl
+# A node of another make: one file, another language, nothing but what comes with Perl, and written
+# from spec/MultiPaxos.tla alone.  It shows that the harness holds to the specification and not to
+# impl/; so it has no line from there, and no --log and no --data.
+#
+#   perl tests/nodes/multipaxos.pl [--manual-clock] [--batch N]
+#
+# Subroutines are named after the operators and actions of the specification.  A value is kept as
+# the text of its JSON, a set of slots as the keys of a hash.
+use strict;
+use warnings;
+use B ();
+use IO::Handle ();
+use JSON::PP ();
+use Time::HiRes ();
+
+my ($manual, $batch) = (0, 1000);
+while (defined(my $option = shift @ARGV)) {
+    if ($option eq '--manual-clock') { $manual = 1 }
+    elsif ($option eq '--batch' && @ARGV && $ARGV[0] =~ /^[1-9][0-9]*$/) { $batch = shift @ARGV }
+    else { print STDERR "usage: multipaxos.pl [--manual-clock] [--batch N]\n"; exit 2 }
+}
+
+my $json = JSON::PP->new->utf8->ascii->allow_nonref->allow_bignum->canonical;
+my $HIGHEST = '9223372036854775807';
+my $DEEPEST = 128;
+
+my ($me, @members, %member, @peers);
+# Durable.
+my ($promised, %accepted, %decided) = (0);
+# Volatile.
+my ($up, $ballot, %promises, %reported, %closed, %votes, @waiting) = (1, 0);
+my $replies = 0;
+
+# What is said.
+
+sub send_to {
+    my ($nodes, $body) = @_;
+    print envelope($_, $body) for @$nodes;
+}
+
+sub reply {
+    my ($client, $body) = @_;
+    print envelope($client, sprintf '%s,"msg_id":%d', $body, $replies++);
+}
+
+sub envelope {
+    my ($dest, $body) = @_;
+    return sprintf "{\"src\":%s,\"dest\":%s,\"body\":{\"type\":%s}}\n",
+        $json->encode($me), $json->encode($dest), $body;
+}
+
+sub fail {
+    my ($client, $msg_id, $code, $text) = @_;
+    reply($client, qq("error","in_reply_to":$msg_id,"code":$code,"text":) . $json->encode($text));
+}
+
+sub propose_ok {
+    my ($w, $skipped, $value) = @_;
+    reply($w->{src}, sprintf '"multi_paxos_propose_ok","in_reply_to":%s,"slot":%s,'
+        . '"phase1_skipped":%s,"chosen":true,"value":%s',
+        $w->{msg_id}, $w->{slot}, $skipped ? 'true' : 'false', $value);
+}
+
+sub prepare { return qq("prepare","ballot":$ballot,"known":) . ranges(keys %decided) }
+sub learn { return '"learn","known":' . ranges(keys %decided) }
+
+sub accept_ {
+    my ($slot) = @_;
+    return qq("accept","ballot":$ballot,"slot":$slot,"value":$accepted{$slot}{value});
+}
+
+# Sets of slots.
+
+sub ascending { return sort { $a <=> $b } @_ }
+
+sub ranges {
+    my @found;
+    for my $slot (ascending(@_)) {
+        if (@found && $found[-1][1] == $slot - 1) { $found[-1][1] = $slot }
+        else { push @found, [$slot, $slot] }
+    }
+    return '[' . join(',', map { "[$_->[0],$_->[1]]" } @found) . ']';
+}
+
+sub within {
+    my ($slot, $known) = @_;
+    return grep { $_->[0] <= $slot && $slot <= $_->[1] } @$known;
+}
+
+# Membership and ballots.
+
+sub is_quorum { return 2 * @_ > @members }
+sub leading { return $ballot > 0 && is_quorum(keys %promises) }
+sub in_phase1 { return $ballot > 0 && !is_quorum(keys %promises) }
+
+sub next_ballot {
+    my $next = $promised + 1;
+    $next++ while $members[($next - 1) % @members] ne $me;
+    return $next;
+}
+
+sub follow {
+    my ($higher) = @_;
+    return if $higher <= $promised;
+    $promised = $higher;
+    forget();
+}
+
+sub forget {
+    $ballot = 0;
+    %promises = %reported = %closed = %votes = ();
+}
+
+# The steps that actions are made of.
+
+sub vote_for {
+    my ($in, $slot, $value) = @_;
+    $accepted{$slot} = {ballot => $in, value => $value};
+}
+
+sub decide {
+    my ($slot, $value) = @_;
+    return if exists $decided{$slot};
+    $decided{$slot} = $value;
+    delete $_->{$slot} for \(%accepted, %reported, %votes, %closed);
+    my @answered = grep { $_->{slot} == $slot } @waiting;
+    @waiting = grep { $_->{slot} != $slot } @waiting;
+    propose_ok($_, $_->{phase1_skipped}, $value) for @answered;
+}
+
+sub count {
+    my ($slot, $voter) = @_;
+    $votes{$slot}{$voter} = 1;
+    return if !is_quorum(keys %{$votes{$slot}});
+    my $value = $accepted{$slot}{value};
+    decide($slot, $value);
+    send_to(\@peers, qq("decided","slot":$slot,"value":$value));
+}
+
+sub propose {
+    my ($slot, $value) = @_;
+    vote_for($ballot, $slot, $value);
+    $votes{$slot} = {};
+    send_to(\@peers, accept_($slot));
+    count($slot, $me);
+}
+
+sub serve {
+    my ($w) = @_;
+    return if exists $votes{$w->{slot}} || exists $closed{$w->{slot}};
+    propose($w->{slot}, $w->{value});
+}
+
+sub lead {
+    my %inherited = %reported;
+    %reported = ();
+    propose($_, $inherited{$_}{value}) for ascending(grep { !exists $closed{$_} } keys %inherited);
+    my @served = @waiting;
+    serve($_) for @served;
+    send_to(\@peers, learn()) if %closed;
+}
+
+sub start_ballot {
+    my $next = next_ballot();
+    forget();
+    $promised = $ballot = $next;
+    $promises{$me} = 1;
+    %reported = %accepted;
+    $_->{phase1_skipped} = 0 for @waiting;
+    send_to(\@peers, prepare());
+    lead() if is_quorum($me);
+}
+
+# Actions: a message is taken.
+
+sub receive_multi_paxos_propose {
+    my ($src, $m) = @_;
+    my $value = $json->encode($m->{value});
+    my $w = {src => $src, msg_id => $m->{msg_id}, slot => "$m->{slot}", value => $value,
+             phase1_skipped => leading(), since => Time::HiRes::time()};
+    return propose_ok($w, 1, $decided{$w->{slot}}) if exists $decided{$w->{slot}};
+    return if grep { $_->{src} eq $src && $_->{msg_id} == $w->{msg_id}
+                     && $_->{slot} == $w->{slot} && $_->{value} eq $value } @waiting;
+    push @waiting, $w;
+    if (leading()) { serve($w) }
+    elsif (!in_phase1()) { start_ballot() }
+}
+
+sub receive_multi_paxos_log {
+    my ($src, $m) = @_;
+    my @slots = ascending(keys %decided);
+    @slots = grep { $_ >= $m->{from} } @slots if exists $m->{from};
+    splice @slots, $m->{limit} if exists $m->{limit} && $m->{limit} < @slots;
+    my @log = map { qq({"slot":$_,"value":$decided{$_},"status":"chosen"}) } @slots;
+    reply($src, qq("multi_paxos_log_ok","in_reply_to":$m->{msg_id},"log":[) . join(',', @log) . ']');
+}
+
+sub receive_prepare {
+    my ($src, $m) = @_;
+    follow($m->{ballot});
+    return send_to([$src], qq("rejected","promised":$promised)) if $m->{ballot} < $promised;
+    my @known = @{$m->{known}};
+    my @votes = map { qq({"slot":$_,"ballot":$accepted{$_}{ballot},"value":$accepted{$_}{value}}) }
+        grep { !within($_, \@known) } ascending(keys %accepted);
+    send_to([$src], qq("promise","ballot":$m->{ballot},"accepted":[) . join(',', @votes)
+        . '],"known":' . ranges(grep { !within($_, \@known) } keys %decided));
+}
+
+sub receive_promise {
+    my ($src, $m) = @_;
+    return if !in_phase1() || $m->{ballot} != $ballot;
+    $promises{$src} = 1;
+    for my $vote (@{$m->{accepted}}) {
+        my $slot = $vote->{slot};
+        next if exists $decided{$slot};
+        next if exists $reported{$slot} && $reported{$slot}{ballot} >= $vote->{ballot};
+        $reported{$slot} = {ballot => $vote->{ballot}, value => $json->encode($vote->{value})};
+    }
+    for my $range (@{$m->{known}}) {
+        $closed{$_} = 1 for grep { !exists $decided{$_} } $range->[0] .. $range->[1];
+    }
+    lead() if is_quorum(keys %promises);
+}
+
+sub receive_accept {
+    my ($src, $m) = @_;
+    my ($in, $slot) = ($m->{ballot}, $m->{slot});
+    if (exists $decided{$slot}) {
+        send_to([$src], qq("decided","slot":$slot,"value":$decided{$slot}));
+    }
+    elsif ($in < $promised) {
+        send_to([$src], qq("rejected","promised":$promised));
+    }
+    else {
+        follow($in);
+        vote_for($in, $slot, $json->encode($m->{value}));
+        send_to([$src], qq("accepted","ballot":$in,"slot":$slot));
+    }
+}
+
+sub receive_accepted {
+    my ($src, $m) = @_;
+    count($m->{slot}, $src) if $m->{ballot} == $ballot && exists $votes{$m->{slot}};
+}
+
+sub receive_rejected {
+    my ($src, $m) = @_;
+    follow($m->{promised});
+}
+
+sub receive_decided {
+    my ($src, $m) = @_;
+    decide($m->{slot}, $json->encode($m->{value}));
+}
+
+sub receive_learn {
+    my ($src, $m) = @_;
+    my @missing = ascending(grep { !within($_, $m->{known}) } keys %decided) or return;
+    my $more = @missing > $batch ? 'true' : 'false';
+    splice @missing, $batch if @missing > $batch;
+    my @told = map { qq({"slot":$_,"value":$decided{$_}}) } @missing;
+    send_to([$src], '"learned","decided":[' . join(',', @told) . qq(],"more":$more));
+}
+
+sub receive_learned {
+    my ($src, $m) = @_;
+    decide($_->{slot}, $json->encode($_->{value})) for @{$m->{decided}};
+    send_to([$src], learn()) if $m->{more};
+}
+
+# Actions: an event.
+
+sub stuck { return grep { $ballot == 0 || exists $closed{$_->{slot}} } @waiting }
+
+sub timeout {
+    return start_ballot() if stuck() && !in_phase1();
+    return send_to([grep { !$promises{$_} } @peers], prepare()) if in_phase1();
+    for my $slot (ascending(keys %votes)) {
+        send_to([grep { !$votes{$slot}{$_} } @peers], accept_($slot));
+    }
+    inquire() if $ballot == 0 || %closed;
+}
+
+sub inquire { send_to(\@peers, learn()) }
+
+sub expire {
+    my $w = shift @waiting or return;
+    my $code = exists $accepted{$w->{slot}} ? 0 : 11;
+    fail($w->{src}, $w->{msg_id}, $code, 'it was not decided in time');
+}
+
+sub crash { forget(); @waiting = (); $up = 0 }
+
+sub restart { $replies = 0; $up = 1 }
+
+# The wire.
+
+sub is_text { my ($x) = @_; return defined $x && !ref $x && B::svref_2object(\$x)->FLAGS & B::SVp_POK }
+
+sub is_integer {
+    my ($x) = @_;
+    return 0 if !defined $x;
+    return ref $x eq 'Math::BigInt' if ref $x;
+    return !is_text($x) && $x =~ /^-?[0-9]+\z/;
+}
+
+sub is_natural {
+    my ($x) = @_;
+    return is_integer($x) && "$x" !~ /^-/
+        && (length "$x" < length $HIGHEST || length "$x" == length $HIGHEST && "$x" le $HIGHEST);
+}
+
+sub is_deeper {
+    my ($value, $levels) = @_;
+    my @inside = ref $value eq 'HASH' ? values %$value : ref $value eq 'ARRAY' ? @$value : return 0;
+    return $levels == 0 || grep { is_deeper($_, $levels - 1) } @inside;
+}
+
+sub init {
+    my ($src, $m, $dest) = @_;
+    my $names = $m->{node_ids};
+    my $good = is_text($m->{node_id}) && $m->{node_id} eq $dest && ref $names eq 'ARRAY'
+        && !grep({ !is_text($_) } @$names) && grep({ $_ eq $dest } @$names);
+    return '' if !$good || @members && "@members" ne "@$names";
+    @members = @$names;
+    %member = map { $_ => 1 } @members;
+    @peers = grep { $_ ne $me } @members;
+    reply($src, qq("init_ok","in_reply_to":$m->{msg_id}));
+    return 1;
+}
+
+my %REQUESTS = (
+    init => \&init,
+    multi_paxos_propose => sub {
+        my ($src, $m) = @_;
+        return '' if !is_natural($m->{slot}) || !exists $m->{value}
+            || is_deeper($m->{value}, $DEEPEST);
+        receive_multi_paxos_propose($src, $m);
+        return 1;
+    },
+    multi_paxos_log => sub {
+        my ($src, $m) = @_;
+        return '' if grep { exists $m->{$_} && !is_natural($m->{$_}) } qw(from limit);
+        receive_multi_paxos_log($src, $m);
+        return 1;
+    },
+);
+
+my %BETWEEN_NODES = (
+    prepare => \&receive_prepare, promise => \&receive_promise, accept => \&receive_accept,
+    accepted => \&receive_accepted, rejected => \&receive_rejected, decided => \&receive_decided,
+    learn => \&receive_learn, learned => \&receive_learned,
+);
+
+my %EVENTS = (timeout => \&timeout, inquire => \&inquire, expire => \&expire, crash => \&crash,
+              restart => \&restart);
+
+sub take {
+    my ($line) = @_;
+    # What is no JSON, or no message, is dropped: nobody could be answered.
+    my $given = eval { $json->decode($line) } // return;
+    if (is_text($given)) {
+        $EVENTS{$given}->() if $manual && $EVENTS{$given} && @members && $up == ($given ne 'restart');
+        return;
+    }
+    return if ref $given ne 'HASH' || ref $given->{body} ne 'HASH';
+    my ($src, $dest, $m) = @$given{qw(src dest body)};
+    return if !is_text($src) || !is_text($dest) || !$up || @members && $dest ne $me;
+    $me = $dest;
+    my $type = is_text($m->{type}) ? $m->{type} : '';
+    if ($member{$src}) {
+        $BETWEEN_NODES{$type}->($src, $m) if $BETWEEN_NODES{$type};
+        return;
+    }
+    return if !is_integer($m->{msg_id});
+    if (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
+    elsif (!@members && $type ne 'init') { fail($src, $m->{msg_id}, 11, 'no init has come yet') }
+    elsif (!$REQUESTS{$type}->($src, $m, $dest)) { fail($src, $m->{msg_id}, 12, 'it is malformed') }
+}
+
+# Time: a node at work repeats itself, one with nothing to do asks around, and one that was outbid
+# waits at random.
+
+my ($tick, $asked) = (0, 0);
+
+sub pass_time {
+    my $now = Time::HiRes::time();
+    expire() while @waiting && $now - $waiting[0]{since} > 4;
+    return if $now < $tick;
+    $tick = $now + (@waiting && $ballot == 0 ? rand 0.4 : 0.1);
+    if (@waiting || in_phase1() || %votes || %closed) { timeout() }
+    elsif ($now > $asked + 1) { $asked = $now; inquire() }
+}
+
+my ($rest, $reads) = ('', '');
+vec($reads, fileno(STDIN), 1) = 1;
+while (1) {
+    if ($manual || select(my $ready = $reads, undef, undef, 0.05)) {
+        last if !sysread STDIN, $rest, 1 << 16, length $rest;
+        take($1) while $rest =~ s/\A([^\n]*)\n//;
+    }
+    pass_time() if !$manual && @peers;
+    STDOUT->flush;
+}
+take($rest) if length $rest;

@@ -1,0 +1,43 @@
+"""Logs are read whole and in order, however long they are, and a line that is none is named."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance import logs
+
+RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
+LONG = 2 * logs._GROUP + 100
+
+
+def test_a_long_log_is_read_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "long.ndjson"
+    path.write_text(f"{RECORD}\n" * LONG, "utf-8")
+    assert [record.line for record in logs.read(path)] == list(range(1, LONG + 1))
+
+
+@pytest.mark.parametrize("line", [1, logs._GROUP, logs._GROUP + 1, LONG])
+def test_the_first_bad_line_of_a_long_log_is_named(line: int, tmp_path: Path) -> None:
+    path, lines = tmp_path / "long.ndjson", [RECORD] * LONG
+    lines[line - 1] = RECORD.replace("timeout", "tick")
+    lines[-1] = lines[-1].replace("timeout", "tock")
+    path.write_text("\n".join(lines), "utf-8")
+    word = "tock" if line == LONG and "tick" not in lines[-1] else "tick"
+    with pytest.raises(logs.LogError, match=rf":{line}: not a log record: .*{word}"):
+        logs.read(path)
+
+
+def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for name in "n1", "n2", "history":
+        for folder in one, other:
+            folder.mkdir(exist_ok=True)
+            if folder == one or name != "history":
+                (folder / f"{name}.ndjson").touch()
+    ones, others = ([folder / f"{name}.ndjson" for name in ("n1", "n2")] for folder in (one, other))
+    assert logs.clusters([tmp_path]) == [ones, *([path] for path in others)]
+    assert logs.clusters(ones) == [ones]
+    with pytest.raises(logs.LogError, match="for the verb judge"):
+        logs.clusters([one / "history.ndjson"])
