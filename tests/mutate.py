@@ -44,6 +44,9 @@ JUDGING = ("clients.py", "disk.py", "faults.py", "lives.py", "trial.py", "world.
            "mutants/judges.py", "mutants/runs.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
 
+FEW = 50
+"""So many rows are shown with what is well in them."""
+
 SAVED_EVERY = 20.0
 """Seconds after which what was found is written down: a run that is ended goes on from there."""
 
@@ -276,16 +279,18 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     add_twins(chosen, known)
     explain(rows, explained)
     hunt.save()
-    return show(chosen, output, seed) if only is not None else concluded(
+    return show(chosen) if only is not None else concluded(
         rows, survivors.stale(explained, changes, [row.change for row in rows if row.caught]),
         output, seed)
 
 
-def show(rows: Sequence[Row], output: Path, seed: int) -> int:
+def show(rows: Sequence[Row]) -> int:
     """What came of a few mutants; status 1 if one survived."""
-    report.table("Mutants", ("mutant", *score.JUDGES),
-                 ((row.name, *score.cells(row)) for row in rows))
-    return 0 if all(row.caught for row in rows) else 1
+    alive = [row for row in rows if not row.caught]
+    report.table("Mutants", ("mutant", *score.JUDGES), (
+        (row.name, *score.cells(row)) for row in (rows if len(rows) <= FEW else alive)))
+    report.out.print(f"{len(rows):,} mutants, {len(alive):,} survive")
+    return 1 if alive else 0
 
 
 def concluded(rows: Sequence[Row], stale: Sequence[str], output: Path, seed: int) -> int:

@@ -14,7 +14,6 @@ from typing import TypeVar
 from conformance import logs
 from conformance import record as recording
 from conformance.cluster import NodeError
-from conformance.jobs import at_once
 from conformance.validate import validate
 from conformance.verdict import Verdict
 
@@ -41,9 +40,6 @@ SECONDS = 20
 MOST_RECORDS = 10_000
 """Where a run ends in which nodes never fall silent: a right one has a tenth of them."""
 
-AT_ONCE = 12_000
-"""Records that one run of TLC judges, which costs it a second to begin."""
-
 
 def record(main: Path, folder: Path, seed: int) -> str | None:
     """Run a node's clusters, and leave their logs in a folder; the result is what went wrong."""
@@ -55,10 +51,10 @@ def record(main: Path, folder: Path, seed: int) -> str | None:
 
     node = (*command(main, MEMORY), "--batch", str(BATCH))
     for (nodes, requests, loss), each in product(CLUSTERS, range(seed, seed + SEEDS)):
+        place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
         try:
-            recording.record(folder / f"{nodes}-nodes-{loss:.0%}-lost", node, nodes=nodes, requests=requests,
-                             seed=each, faults=recording.Faults(loss=loss), seconds=SECONDS,
-                             on_progress=count)
+            recording.record(place, node, nodes=nodes, requests=requests, seed=each,
+                             faults=recording.Faults(loss=loss), seconds=SECONDS, on_progress=count)
         except NodeError as error:
             return f"{nodes} nodes, seed {each}: {str(error).splitlines()[0]}"
     return None
@@ -83,15 +79,12 @@ def rejected(wanted: Mapping[Key, Sequence[Path]],
 
 def judged(wanted: Mapping[Key, Sequence[Path]],
            on_progress: Callable[[str], None]) -> dict[Key, str | None]:
-    def judge(some: list[Key]) -> dict[Key, str | None]:
-        owners = [(key, path) for key in some for path in wanted[key]]
-        verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
-        told: dict[Key, str | None] = {}
-        for (key, _), verdict in zip(owners, verdicts, strict=True):
-            told[key] = told.get(key) or first(verdict)
-        return told
-
-    return {key: how for _, told in at_once(judge, groups(wanted)) for key, how in told.items()}
+    owners = [(key, path) for key, paths in wanted.items() for path in paths]
+    verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
+    told: dict[Key, str | None] = {}
+    for (key, _), verdict in zip(owners, verdicts, strict=True):
+        told[key] = told.get(key) or first(verdict)
+    return told
 
 
 def first(verdict: Verdict) -> str | None:
@@ -99,17 +92,3 @@ def first(verdict: Verdict) -> str | None:
     for found in verdict.rejections:
         return f"{found.record.path.parent.name}:{found.record.line}: {found.reason}"
     return None
-
-
-def groups(wanted: Mapping[Key, Sequence[Path]]) -> Sequence[list[Key]]:
-    """So many of them together as one run of TLC should judge."""
-    found: list[list[Key]] = []
-    records = AT_ONCE
-    for key, paths in wanted.items():
-        size = sum(path.read_bytes().count(b"\n") for path in paths)
-        if records + size > AT_ONCE:
-            found.append([])
-            records = 0
-        found[-1].append(key)
-        records += size
-    return found
