@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import click
 
 from . import bench as measuring
+from . import certificate as certifying
 from . import checking, counterexample, load, logs, realruns, report, searching, tlc
 from . import corrupt as corrupting
 from . import distributed as distributing
@@ -30,13 +32,14 @@ from . import probe as probing
 from . import record as recording
 from . import replay as replaying
 from . import shrink as shrinking
+from .automaton import CoverError
 from .cluster import NodeError
-from .cover import CoverError
 from .protocol import WINDOW
 from .shiviz import PARSER
 
 COULD_NOT_RUN = (
     OSError,
+    certifying.CertificateError,
     CoverError,
     NodeError,
     counterexample.NoCounterexample,
@@ -199,19 +202,29 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @example("replay out/main -- python3 impl/main.py --manual-clock --batch 1")
 @places
 @seconds
+@click.option("--in-process", metavar="MODULE:FUNCTION",
+              help="Instead of a command, a function that makes a node within this process: "
+                   "a function from lines to what the node prints.")  # fmt: skip
 @click.pass_obj
-def replay(command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float) -> None:
+def replay(
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
+) -> None:
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
     """
+    if in_process and command:
+        raise click.UsageError("a command and --in-process are two nodes; give one")
     paths = logs.find(log)
-    results = checking.replay(paths, command, timeout_seconds)
+    node = replaying.maker(in_process) if in_process else command
+    started = time.monotonic()
+    results = checking.replay(paths, node, timeout_seconds)
+    elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
-    counted = f"{len(paths):,} logs, {steps:,} records agreed"
-    report.out.print(f"{counted}, {len(differing):,} logs differ")
+    counted = f"{len(paths):,} logs, {steps:,} records agreed, {len(differing):,} logs differ"
+    report.out.print(f"{counted}; {elapsed:.1f} s, {steps / elapsed:,.0f} records a second")
     sys.exit(1 if differing else 0)
 
 
@@ -442,13 +455,21 @@ def endure(
 @click.option("--seed", default=1, show_default=True, help="Seed of the recorded runs.")
 @click.option("--corrupt", "number", is_flag=False, flag_value=2000, default=0, metavar="[N]",
               help="Put the judge on trial, too, with so many altered logs (2000).")  # fmt: skip
+@click.option("--pin", is_flag=True,
+              help="Write the certificate that is found, if it is whole, to where it is "
+                   "committed.")  # fmt: skip
 @click.pass_obj
-def check(command: tuple[str, ...], output: Path, seed: int, number: int) -> None:
+def check(
+    command: tuple[str, ...], output: Path, seed: int, number: int, pin: bool
+) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
 
-    The node's COMMAND may follow after --; without one, it is this project's own.
+    The node's COMMAND may follow after --; without one, it is this project's own. What was found
+    of node and specification is left in certificate.json, and must be what is committed.
     """
-    agrees = checking.check(output, seed, command)
+    if pin and command:
+        raise click.UsageError("--pin is for this project's own node")
+    agrees = checking.check(output, seed, command, pin)
     if number:
         agrees &= corrupting.corrupt(
             output / "corrupted", command or checking.NODE, number=number, seed=seed

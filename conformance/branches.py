@@ -149,8 +149,9 @@ def measure(
                 return set()
             on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
             outcome = tlc.run(
-                *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers
-            )
+                *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers,
+                brief=model.brief,
+            )  # fmt: skip
             return {int(json.loads(line)) for line in outcome.printed}
 
         for model, found in at_once(marks, models):

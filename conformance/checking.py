@@ -5,15 +5,15 @@ Puts the rooms together and shows what they found; what agreement means is decid
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import certificate as certifying
 from . import endure as enduring
 from . import export as exporting
 from . import generate as generating
@@ -29,11 +29,12 @@ from .generate import Generated
 from .jobs import at_once
 from .models import Model
 from .protocol import WINDOW
-from .replay import Difference, Replayed
+from .replay import Difference, Replayed, Turn
 from .verdict import Verdict
 from .visited import Visited
 
-NODE = (sys.executable, str(manifest.ROOT / "impl" / "main.py"))
+# The node needs nothing installed, and starts in two thirds of the time without looking for it.
+NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))
 
 # So impatient that it gives requests up even where all is bad for moments only.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")
@@ -53,15 +54,19 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
     """What was generated from models; of random runs nothing is counted but what they wrote."""
     shown = []
     for model, made in rows:
-        counts = (made.outcome.generated, made.transitions, made.covered)
-        figures = counts if made.transitions else ("", "", "")
+        counts = (made.outcome.generated, made.transitions, made.refused, made.covered, made.told)
+        figures = counts if made.transitions else ("",) * len(counts)
         shown.append((model.name, *figures, len(made.logs), made.steps, made.outcome.seconds))
-    columns = ("model", "#transitions", "#local", "#covered", "#logs", "#records", "#time")
+    columns = ("model", "#transitions", "#local", "#refused", "#covered", "#told", "#logs",
+               "#records", "#time")  # fmt: skip
     report.table("Generated logs", columns, shown)
 
 
-def replay(paths: Sequence[Path], command: Sequence[str], seconds: float = 30) -> list[Replayed]:
-    """Replays logs, with a line that tells how many are done."""
+def replay(
+    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30
+) -> list[Replayed]:
+    """Replays logs against a command, or against what a function makes, with a line that tells how
+    many are done."""
     done = 0
     with report.Line(f"replay of {len(paths):,} logs") as line:
 
@@ -70,7 +75,9 @@ def replay(paths: Sequence[Path], command: Sequence[str], seconds: float = 30) -
             done += 1
             line.tell(f"{done:,} done")
 
-        return replaying.replay_all(paths, command, seconds=seconds, on_done=tell)
+        if callable(node):
+            return replaying.replay_all_within(paths, node, on_done=tell)
+        return replaying.replay_all(paths, node, seconds=seconds, on_done=tell)
 
 
 def validate(
@@ -191,8 +198,11 @@ def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
 
 
-def check(output: Path, seed: int, command: Sequence[str]) -> bool:
-    """Runs everything on the standard models; True when all of it agrees."""
+def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) -> bool:
+    """Runs everything on the standard models; True when all of it agrees.
+
+    `pin` commits the certificate that was found, if it is whole.
+    """
     node = tuple(command) or NODE
     replaying.check_command(node)
     for old in ("golden", "run", "explored"):
@@ -203,7 +213,8 @@ def check(output: Path, seed: int, command: Sequence[str]) -> bool:
     made = generated([*manifest.golden(), *walked], output / "golden", seed)
     rows += [searching.ModelRow(model, found.outcome) for model, found in made if model.golden]
     branches = searching.coverage()
-    loop, visited = _loop(output, seed, node, [path for _, found in made for path in found.logs])
+    golden = [path for _, found in made for path in found.logs]
+    loop, replayed, visited = _loop(output, seed, node, golden)
     explored, row = _explored(output / "explored", seed, node, made)
     loop.append(row)
     searching.show_models(rows)
@@ -212,14 +223,15 @@ def check(output: Path, seed: int, command: Sequence[str]) -> bool:
     report.table("The loop", ("what", "figure", "#time", "agrees"), loop)
     realruns.show_visited(visited)
     realruns.show_explored(explored, node, seed)
-    told = json.dumps(realruns.told(visited, explored, seed), indent=2)
-    (output / "real-runs.json").write_text(f"{told}\n", "utf-8")
+    real = realruns.told(visited, explored, seed)
+    whole = certified(output, made, replayed, real, ours=not command, pin=pin)
     return (
         all(row.agrees for row in rows)
         and not branches.untouched
         and all(found.complete for _, found in made)
         and all(row[-1] for row in loop)
         and visited.whole
+        and whole
     )
 
 
@@ -241,9 +253,9 @@ def generated(chosen: Sequence[Model], folder: Path, seed: int) -> list[tuple[Mo
 
 def _loop(
     output: Path, seed: int, node: Sequence[str], golden: list[Path]
-) -> tuple[list[Any], Visited]:
-    """Replays, records and validates, a row of the table for each; and what the recorded runs
-    visited.
+) -> tuple[list[Any], list[Replayed], Visited]:
+    """Replays, records and validates, a row of the table for each; and what came of each replay,
+    and what the recorded runs visited.
     """
     rows: list[Any] = []
     started = time.monotonic()
@@ -258,7 +270,7 @@ def _loop(
     )  # fmt: skip
     places, recorded, clusters = _recorded(output / "run", seed, node)
     validated, visited = _validated(places, clusters)
-    return [*rows, *recorded, *validated], visited
+    return [*rows, *recorded, *validated], results, visited
 
 
 def _recorded(
@@ -294,7 +306,7 @@ def _validated(
     between = time.monotonic()
     wholes = validate(clusters, BATCH, None)
     show_rejections(places, clusters, verdicts, BATCH)
-    what, figure = f"validate {len(clusters)} recorded logs", f"{sum(map(len, clusters)):,} records"
+    what, figure = f"validate {len(clusters)} logs", f"{sum(map(len, clusters)):,} records"
     accepted = not any(verdict.rejections for verdict in verdicts)
     return [
         (f"{what} in windows of {SMALL_WINDOW}", figure, between - started, accepted),
@@ -313,3 +325,42 @@ def _explored(
     what = f"explore {len(explored)} models, {runs} runs, seed {seed}"
     agrees = realruns.agrees(explored)
     return explored, (what, f"{steps:,} records", time.monotonic() - started, agrees)
+
+
+def certified(
+    output: Path,
+    made: Sequence[tuple[Model, Generated]],
+    replayed: Sequence[Replayed],
+    real: Any,
+    *,
+    ours: bool,
+    pin: bool,
+) -> bool:
+    """Writes the certificate; True if it is whole and the committed one, but for another's node."""
+    by_log = {each.path: each for each in replayed}
+    entries = {
+        model.name: certifying.entry(model, found, [by_log[path] for path in found.logs])
+        for model, found in made
+        if model.golden
+    }
+    node = certifying.checksum(certifying.node()) if ours else None
+    found = certifying.make(entries, real, node)
+    certifying.write(output / "certificate.json", found)
+    wrong = certifying.gaps(found)
+    advice = "the node and the specification are not held against each other wholly"
+    if not wrong and pin and ours:
+        certifying.write(certifying.COMMITTED, found)
+    if not wrong:
+        committed = certifying.read(certifying.COMMITTED)
+        if not ours:
+            committed["node"] = None
+        if real["seed"] != committed["real_runs"]["seed"]:
+            # Other runs have visited something else.
+            committed["real_runs"] = real
+        wrong = list(certifying.drift(found, committed))
+        advice = "if that is what a change means, commit what is found: check --pin"
+    for line in wrong[:20]:
+        report.err.print(f"certificate: {line}", markup=False, soft_wrap=True)
+    if wrong:
+        report.err.print(f"certificate: {advice}", style="red", soft_wrap=True)
+    return not wrong

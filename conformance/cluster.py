@@ -27,17 +27,30 @@ class NodeError(Exception):
     """A node that ended, fell silent or said one thing and logged another; the text tells which."""
 
 
-class NodeProcess:
-    """One node: `step` gives it an input and returns the record of what it did.
+class Waiting:
+    """The requests that a node has taken and not answered; only with one of them it can expire."""
 
-    `waiting` are the requests that it has not answered yet, and may be told to give up: each is a
-    client and the number that the client has given it.
-    """
+    def __init__(self) -> None:
+        self._open: set[tuple[str, int]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def step(self, given: Json, output: list[Json]) -> None:
+        """Sees a step of the node: what it was given and what it said."""
+        if given == "crash":
+            self._open.clear()
+        elif isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose":
+            self._open.add((given["src"], given["body"]["msg_id"]))
+        self._open -= {(each["dest"], each["body"].get("in_reply_to")) for each in output}
+
+
+class NodeProcess:
+    """One node: `step` gives it an input and returns the record of what it did."""
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
         check_command(command)
         self.node = node
-        self.waiting: set[tuple[str, int]] = set()
         self._errors = errors
         self._seconds = seconds
         log, log_in_node = os.pipe()
@@ -65,15 +78,7 @@ class NodeProcess:
         said = [self._next(self._said, "message") for _ in record["output"]]
         if said != record["output"]:
             raise self._trouble(f"logged {record['output']} but said {said}")
-        self._wait(given, record["output"])
         return record
-
-    def _wait(self, given: Json, output: list[Json]) -> None:
-        if given == "crash":
-            self.waiting.clear()
-        elif isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose":
-            self.waiting.add((given["src"], given["body"]["msg_id"]))
-        self.waiting -= {(each["dest"], each["body"].get("in_reply_to")) for each in output}
 
     def _next(self, lines: _Lines, what: str) -> Json:
         line = lines.next(self._seconds)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import tlc, values
-from .cover import Step
+from .automaton import Step
 from .generate import log_of
 from .logs import Record
 from .models import LIBRARIES, Model

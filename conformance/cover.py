@@ -1,163 +1,123 @@
-"""A node's local state graph, and paths through it that leave no transition out.
+"""Paths through a node's local state graph that leave no transition out and show where each leads.
 
-Because a node is deterministic, each path from the initial state is a legal sequence of inputs for
-that node alone, and what it sends along the path is what the specification demands.  Nothing here
-knows TLC or files.
+Each transition is taken, and followed by inputs that tell its target from every other state (see
+`apart`).  One suffix serves many transitions: a path takes all that leave a state as it is, one
+after the other, and then what tells that state from those in which any of them may have left the
+node instead.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, deque
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Iterator
+from math import inf
 
-from .translate import input_to_json, message_to_json
+from .apart import LEAVE, Faults, Group, Machine, Taken
+from .automaton import CoverError
 
-# Long enough to reach every state of the standard models, short enough to read.
-LONGEST_PATH = 80
+# A path that has lost sight of where a transition led takes it once more, and then tells at once.
+TRIES = 2
 
-Json = dict[str, Any]
-
-
-class CoverError(Exception):
-    """A graph that no logs can cover: a step with two outcomes, or one out of reach."""
+# Longer than any path of the standard models; a path that is cut goes on in the next one.
+LONGEST_PATH = 2_000
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of one node: what it took, a message or an event, and what it sent."""
+def cover(machine: Machine) -> Iterator[list[Taken]]:
+    """Paths from the initial state that take every transition and show where it leads.
 
-    node: str
-    input: Any
-    output: list[Json]
-
-    @staticmethod
-    def of(node: str, given: Any, output: list[Any]) -> Step:
-        """A step as the specification has it."""
-        return Step(node, input_to_json(given), [message_to_json(message) for message in output])
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A step with the states before and after it, as texts of TLA+."""
-
-    before: str
-    step: Step
-    after: str
-
-    @property
-    def stays(self) -> bool:
-        """Whether the state is left as it is: the input is ignored, refused or answered again."""
-        return self.before == self.after
-
-
-class Automaton:
-    """A node's distinct local transitions, by the state that they leave."""
-
-    def __init__(self, node: str, start: str, transitions: Iterable[Transition]) -> None:
-        self.node = node
-        self.start = start
-        self.leaving: dict[str, list[Transition]] = defaultdict(list)
-        self._taking: dict[tuple[str, str], Transition] = {}
-        for transition in transitions:
-            self.add(transition)
-
-    def add(self, transition: Transition) -> None:
-        """Adds a transition; the same one may come twice, another in its place must not."""
-        key = (transition.before, json.dumps(transition.step.input))
-        known = self._taking.setdefault(key, transition)
-        if known is transition:
-            self.leaving[transition.before].append(transition)
-        elif known != transition:
-            raise CoverError(f"{self.node} in {key[0]} on {key[1]} does either of two things")
-
-    def __len__(self) -> int:
-        return len(self._taking)
-
-    def transitions(self) -> list[Transition]:
-        """All transitions, in an order that is the same for each run of the model."""
-        return [transition for _, transition in sorted(self._taking.items())]
-
-    def states(self) -> list[str]:
-        """All local states, in order."""
-        after = {t.after for leaving in self.leaving.values() for t in leaving}
-        return sorted({self.start, *self.leaving, *after})
-
-    def messages(self) -> dict[str, Json]:
-        """All messages that this node takes or sends, by their text."""
-        steps = [transition.step for transition in self._taking.values()]
-        found = [message for step in steps for message in (step.input, *step.output)]
-        return {json.dumps(message): message for message in found if isinstance(message, dict)}
-
-    def taking(self, state: str, given: str) -> Transition | None:
-        """What a state does on an input, which is given as its text; None if that is not told."""
-        return self._taking.get((state, given))
-
-    def walk(self, inputs: Iterable[Any]) -> Iterable[Transition]:
-        """The transitions that a sequence of inputs takes; `KeyError` where there is none."""
-        state = self.start
-        for given in inputs:
-            transition = self._taking[state, json.dumps(given)]
-            yield transition
-            state = transition.after
-
-
-def cover(automaton: Automaton) -> Iterable[list[Transition]]:
-    """Paths from the initial state that together take every transition.
-
-    Each path goes to the nearest transition not yet taken, and from there on to the next nearest,
-    until it is long enough or nothing new is in reach.
+    Raises `CoverError` where a transition is out of reach.  What cannot be shown is left.
     """
-    untaken = {state: list(leaving) for state, leaving in automaton.leaving.items() if leaving}
-    while untaken:
-        path: list[Transition] = []
-        state = automaton.start
-        while len(path) < LONGEST_PATH:
-            way = _nearest(automaton, untaken, state, LONGEST_PATH - len(path))
-            if way is None:
-                break
-            last = way[-1]
-            untaken[last.before].remove(last)
-            if not untaken[last.before]:
-                del untaken[last.before]
-            path += way
-            state = last.after
+    owed = machine.owed()
+    while owed:
+        before = sum(map(len, owed.values())), len(owed)
+        path = _Path(machine, owed).walk()
         if not path:
-            unreached = sum(map(len, untaken.values()))
-            raise CoverError(f"{unreached} transitions cannot be reached within {LONGEST_PATH}")
+            raise CoverError(f"{len(owed)} transitions cannot be reached")
         yield path
+        if before == (sum(map(len, owed.values())), len(owed)):
+            for taken in owed.keys() & set(path):
+                del owed[taken]
 
 
-def _nearest(
-    automaton: Automaton, untaken: dict[str, list[Transition]], state: str, longest: int
-) -> list[Transition] | None:
-    """The shortest way from a state whose last transition is not yet taken."""
-    if state in untaken:
-        # What leaves the state as it is goes first, for it costs no way back.
-        stays = (t for t in untaken[state] if t.after == state)
-        return [next(stays, untaken[state][0])]
-    came: dict[str, Transition | None] = {state: None}
-    queue = deque([(state, 0)])
-    while queue:
-        here, length = queue.popleft()
-        if length + 1 >= longest:
-            continue
-        for transition in automaton.leaving.get(here, ()):
-            there = transition.after
-            if there in came:
-                continue
-            came[there] = transition
-            if there in untaken:
-                return [*_way(came, there), untaken[there][0]]
-            queue.append((there, length + 1))
-    return None
+class _Path:
+    """A path in the making; it removes from `owed` what it shows (see `Faults`)."""
 
+    def __init__(self, machine: Machine, owed: Group) -> None:
+        self._machine = machine
+        self._faults = Faults(machine, owed)
+        self._state = machine.start
+        self._tries: Counter[Taken] = Counter()
+        self._path: list[Taken] = []
 
-def _way(came: dict[str, Transition | None], state: str) -> list[Transition]:
-    way: list[Transition] = []
-    while (transition := came[state]) is not None:
-        way.append(transition)
-        state = transition.before
-    return way[::-1]
+    def walk(self) -> list[Taken]:
+        """Goes on until nothing that is owed is in reach."""
+        while len(self._path) < LONGEST_PATH and (inputs := self._next()):
+            for given in inputs:
+                self._step(given)
+        return self._path
+
+    def _step(self, given: int) -> None:
+        taken = self._state, given
+        self._faults.step(taken)
+        self._tries[taken] += 1
+        self._path.append(taken)
+        _, self._state = self._machine.does[self._state][given]  # type: ignore[assignment]
+
+    def _next(self) -> list[int]:
+        """What comes first of: what leaves the state as it is, has not been tried and hides no
+        suspect; what tells a suspect and leaves the state as it is; what leaves it as it is and has
+        not been tried, or may be tried again; what tells a suspect and leaves the state; the way to
+        the nearest that is owed."""
+        suspects = self._faults.suspects()
+        ways = self._machine.ways(self._state)
+        staying = [given for given, after in ways if after == self._state]
+        due = [given for given in staying if self._due((self._state, given))]
+        new = [given for given in due if not self._tries[self._state, given]]
+        first = min(new, key=lambda given: self._hides(given, suspects), default=None)
+        if first is not None and not self._hides(first, suspects):
+            return [first]
+        within = self._telling(staying, suspects, LEAVE)
+        if within is not None:
+            return [within]
+        if due:
+            return due[:1] if first is None else [first]
+        away = self._telling([given for given, _ in ways], suspects, inf)
+        return self._way() if away is None else [away]
+
+    def _hides(self, given: int, suspects: int) -> int:
+        return (self._machine.effect((self._state, given)).hides & suspects).bit_count()
+
+    def _due(self, taken: Taken) -> bool:
+        return self._tries[taken] < TRIES and self._faults.due(taken)
+
+    def _telling(self, inputs: list[int], suspects: int, below: float) -> int | None:
+        """Of these inputs the one that loses the fewest suspects and tells the most; if none tells
+        one at once, the first on the cheapest way to tell one, if that costs less than `below`."""
+        best = []
+        for given in inputs:
+            tells, loses, _ = self._machine.effect((self._state, given))
+            if tells & suspects:
+                score = (loses & suspects).bit_count(), -(tells & suspects).bit_count()
+                best.append((score, given))
+        if best:
+            return min(best)[1]
+        places = (place for place in range(suspects.bit_length()) if suspects >> place & 1)
+        ways = [self._machine.apart.get((self._state, place), (inf, 0)) for place in places]
+        cost, first = min(ways, default=(inf, 0))
+        return first if cost < below else None
+
+    def _way(self) -> list[int]:
+        """The shortest way whose last transition is owed; nothing if there is none."""
+        came: dict[int, list[int]] = {self._state: []}
+        queue = deque([self._state])
+        while queue:
+            here = queue.popleft()
+            ways = self._machine.ways(here)
+            for given, _ in ways:
+                if self._due((here, given)):
+                    return [*came[here], given]
+            for given, there in ways:
+                if there not in came:
+                    came[there] = [*came[here], given]
+                    queue.append(there)
+        return []

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
-from .cluster import NodeError, NodeProcess
-from .cover import Automaton, Transition
+from .automaton import Automaton, Transition
+from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
-from .translate import message_to_json, message_to_tla
 
 Json = Any
 
@@ -81,8 +80,7 @@ def explore(
     A run in which a node differs from the model is the last one; its log is left in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    messages = {text: m for automaton in automata for text, m in automaton.messages().items()}
-    asked = sorted((m["dest"], text) for text, m in messages.items() if m["src"] not in members)
+    model = _Model(members, automata)
     everything = [t for automaton in automata for t in automaton.transitions()]
     moves = {id(t) for t in everything if not t.stays}
     found = Explored(len(everything), len(moves))
@@ -96,7 +94,7 @@ def explore(
                 for node in members
             }
             chance = random.Random(f"{seed} {number}")
-            world = _World(processes, automata, asked, visited, chance)
+            world = _World(processes, model, visited, chance)
             difference = world.run(folder / f"run-{number:04}.ndjson")
             for process in () if difference else processes.values():
                 process.end()
@@ -109,6 +107,22 @@ def explore(
             found.differences.append(difference)
             break
     return found
+
+
+class _Model:
+    """What is known beforehand: the automata by their nodes, and what clients ask whom."""
+
+    def __init__(self, members: Sequence[str], automata: Sequence[Automaton]) -> None:
+        self.automata = {automaton.node: automaton for automaton in automata}
+        messages = {text: m for automaton in automata for text, m in automaton.messages().items()}
+        self.asked = sorted(
+            (m["dest"], text) for text, m in messages.items() if m["src"] not in members
+        )
+        self._texts = {_text(message): text for text, message in messages.items()}
+
+    def text(self, message: Json) -> str:
+        """A message as the automata write it, whatever the order of its keys."""
+        return self._texts.get(_text(message), _text(message))
 
 
 @dataclass(frozen=True)
@@ -126,22 +140,21 @@ class _World:
     def __init__(
         self,
         processes: dict[str, NodeProcess],
-        automata: Sequence[Automaton],
-        asked: Sequence[tuple[str, str]],
+        model: _Model,
         visited: set[int],
         chance: random.Random,
     ) -> None:
         self.inside = self.outside = 0
         self._processes = processes
-        self._automata = {automaton.node: automaton for automaton in automata}
+        self._model = model
         self._visited = visited
         self._chance = chance
         # None is outside.
         self._at: dict[str, str | None] = dict.fromkeys(processes)
-        self._at |= {node: automaton.start for node, automaton in self._automata.items()}
+        self._at |= {node: automaton.start for node, automaton in model.automata.items()}
         self._down: set[str] = set()
-        # What clients ask and what nodes have sent each other, by the receiver and the text.
-        self._asked = asked
+        self._waiting = {node: Waiting() for node in processes}
+        # What nodes have sent each other, by the receiver and the text.
         self._arrived: dict[tuple[str, str], bool] = {}
         self._records: list[Json] = []
 
@@ -159,7 +172,7 @@ class _World:
             if transition is None:
                 self._at[choice.node] = None
                 self.outside += 1
-            elif remark or not _same(said, transition.step.output):
+            elif remark or _text(said) != _text(transition.step.output):
                 logs.write(log, self._records)
                 line = len(self._records) + bool(remark)
                 expected = logs.Record(
@@ -186,17 +199,17 @@ class _World:
         return self._chance.choice(inside or every)
 
     def _choices(self) -> Iterator[_Choice]:
-        for node, given in (*self._arrived, *self._asked, *self._events()):
+        for node, given in (*self._arrived, *self._model.asked, *self._events()):
             # What arrives at a node that is down is lost.
             if node not in self._down or given == '"restart"':
                 state = self._at[node]
-                known = state is not None and self._automata[node].taking(state, given)
+                known = state is not None and self._model.automata[node].taking(state, given)
                 yield _Choice(node, given, known or None)
 
     def _events(self) -> Iterator[tuple[str, str]]:
-        for node, process in self._processes.items():
+        for node, waiting in self._waiting.items():
             for event in ("restart",) if node in self._down else EVENTS:
-                if event != "expire" or process.waiting:
+                if event != "expire" or waiting:
                     yield node, json.dumps(event)
 
     def _give(self, choice: _Choice) -> tuple[list[Json], str]:
@@ -209,30 +222,31 @@ class _World:
                 raise
             return [], str(error)
         self._records.append(record)
+        self._waiting[choice.node].step(given, record["output"])
         said = [self._plain(message) for message in record["output"]]
-        self._follow(choice.node, given, said)
+        self._follow(choice.node, choice.given, said)
         return said, ""
 
-    def _follow(self, node: str, given: Json, said: list[Json]) -> None:
+    def _follow(self, node: str, given: str, said: list[Json]) -> None:
         """Keeps who is down, and what has been sent and has arrived."""
-        if given == "crash":
+        if given == '"crash"':
             self._down.add(node)
-        elif given == "restart":
+        elif given == '"restart"':
             self._down.discard(node)
-        elif (node, json.dumps(given)) in self._arrived:
-            self._arrived[node, json.dumps(given)] = True
+        elif (node, given) in self._arrived:
+            self._arrived[node, given] = True
         for message in said:
             if message["dest"] in self._processes:
-                self._arrived.setdefault((message["dest"], json.dumps(message)), False)
+                self._arrived.setdefault((message["dest"], self._model.text(message)), False)
 
     def _plain(self, message: Json) -> Json:
-        """A message as the model has it, whatever the order of its keys."""
-        plain = message_to_json(message_to_tla(message))
-        if plain["dest"] not in self._processes:
-            plain["body"] = {k: v for k, v in plain["body"].items() if k not in UNTOLD}
-        return plain
+        """A message without what the model does not tell of it."""
+        body = message["body"]
+        if message["dest"] not in self._processes:
+            body = {field: item for field, item in body.items() if field not in UNTOLD}
+        return {"src": message["src"], "dest": message["dest"], "body": body}
 
 
-def _same(said: list[Json], expected: list[Json]) -> bool:
-    # As text, for to Python true equals 1.
-    return json.dumps(said, sort_keys=True) == json.dumps(expected, sort_keys=True)
+def _text(said: Json) -> str:
+    """One text for all that is the same; to Python itself true would equal 1."""
+    return json.dumps(said, sort_keys=True)

@@ -1,7 +1,8 @@
 """From a model to golden logs: every distinct local transition, covered by logs of one node.
 
 TLC prints what each transition looks like from the acting node; `cover` finds paths through that
-graph.  A random run of a bigger model becomes the log of a whole cluster instead.
+graph, which show where each transition leads, too.  A random run of a bigger model becomes the log
+of a whole cluster instead.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from . import logs, tlc, values
+from .apart import Machine, Taken, told
+from .automaton import Automaton, CoverError, Step, Transition
 from .config import constants, without
-from .cover import Automaton, Step, Transition, cover
+from .cover import cover
 from .models import LIBRARIES, Model
 from .schema import action
 from .translate import message_to_json, message_to_tla
@@ -29,22 +32,32 @@ Json = dict[str, Any]
 class Generated:
     """What was generated: the search, the distinct local transitions, the logs that cover them.
 
-    Random runs cover what they happen to cover, and so count no transitions.  `members` and
-    `automata` are the cluster that was searched, and what each of its nodes does.
+    Of the local transitions, `refused` leave the state as it is (ignored, refused, or answered once
+    more), `covered` are taken in some log, and of `told` the logs also show where they lead: what
+    follows tells the state after it from every other that can be told from it at all.  Of the
+    pairs of `states` that have an input in common, `alike` differ in nothing that the model's
+    inputs could show.  Random runs cover what they happen to cover, and so count no transitions.
+    `members` and `automata` are the cluster that was searched, and what each of its nodes does.
     """
 
     outcome: tlc.Outcome
     logs: list[Path] = field(default_factory=list)
     steps: int = 0
+    states: int = 0
+    pairs: int = 0
+    alike: int = 0
     transitions: int = 0
+    refused: int = 0
     covered: int = 0
+    told: int = 0
     members: list[str] = field(default_factory=list)
     automata: list[Automaton] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether the model holds, there are logs, and they leave nothing out."""
-        return not self.outcome.violated and bool(self.logs) and self.covered == self.transitions
+        whole = self.covered == self.told == self.transitions
+        return not self.outcome.violated and bool(self.logs) and whole
 
 
 def generate(
@@ -52,7 +65,8 @@ def generate(
 ) -> Generated:
     """Checks a model and writes the logs that cover its local transitions to a folder.
 
-    A model that does not hold gives no logs: what it prints may be wrong.
+    A model that does not hold gives no logs: what it prints may be wrong.  Raises `CoverError` for
+    one in which no node ever takes a step: there is nothing that it could show.
     """
     logs.check_free(folder)
     outcome, printed = local_transitions(model, model.text(), on_progress)
@@ -60,16 +74,20 @@ def generate(
         return Generated(outcome)
     outcome.demand_steps(model.name)
     members, automata = _automata(printed)
+    if not automata:
+        raise CoverError(f"{model.name} has no behaviour: none of its nodes ever takes a step")
     on_progress("inputs that leave a state as it is")
-    _add_loops(model, automata)
-    made = Generated(outcome, transitions=sum(map(len, automata)))
-    made.members, made.automata = members, automata
+    _add_every_input(model, automata)
+    made = Generated(outcome, members=members, automata=automata)
     for automaton in automata:
-        for number, path in enumerate(cover(automaton), 1):
-            made.logs.append(folder / f"{automaton.node}-{number:04}.ndjson")
-            steps = (transition.step for transition in path)
-            logs.write(made.logs[-1], log_of([automaton.node], members, steps))
-    _measure(made, automata)
+        on_progress(f"paths of {automaton.node}")
+        machine = Machine(automaton)
+        found = []
+        for number, path in enumerate(cover(machine), 1):
+            found.append(folder / f"{automaton.node}-{number:04}.ndjson")
+            steps = (machine.transitions[taken].step for taken in path)
+            logs.write(found[-1], log_of([automaton.node], members, steps))
+        _measure(made, automaton, machine, found)
     return made
 
 
@@ -82,17 +100,17 @@ def local_transitions(
         "Generate",
         f"---- MODULE Generate ----\nEXTENDS {model.module.stem}, LocalTransitions\n====\n",
         f"{config}\nACTION_CONSTRAINT PrintNew\n",
-        libraries=LIBRARIES, workers=model.workers,
+        libraries=LIBRARIES, workers=model.workers, brief=model.brief,
         on_progress=on_progress, on_print=printed.add,
     )  # fmt: skip
     return outcome, printed
 
 
-def _add_loops(model: Model, automata: list[Automaton]) -> None:
-    """Adds every step that leaves a local state as it is.
+def _add_every_input(model: Model, automata: list[Automaton]) -> None:
+    """Adds every step that leaves a local state as it is, and what is said in those that do not.
 
     Each message that exists anywhere in the model is delivered in each local state that the model
-    reaches, whether or not they meet there: to be ignored, refused or answered once more.
+    reaches, whether or not they meet there: most are ignored, refused or answered once more.
     """
     by_node = {automaton.node: automaton for automaton in automata}
     states = {node: automaton.states() for node, automaton in by_node.items()}
@@ -101,19 +119,22 @@ def _add_loops(model: Model, automata: list[Automaton]) -> None:
     asked = {node: [message_to_tla(m) for m in found] for node, found in inputs.items()}
     listed = ", ".join(f"{node} |-> <<{', '.join(found)}>>" for node, found in states.items())
     printed: list[str] = []
-    tlc.run(
+    outcome = tlc.run(
         "Every",
         f"---- MODULE Every ----\nEXTENDS {model.module.stem}, EveryInput\n"
         f"TheStates == [{listed}]\nTheInputs == {values.text(asked)}\n====\n",
         constants(model.text()) + _EVERY,
-        libraries=LIBRARIES, on_print=printed.append,
+        libraries=LIBRARIES, brief=True, on_print=printed.append,
     )  # fmt: skip
+    if outcome.distinct != sum(map(len, states.values())):
+        raise tlc.ToolError(f"TLC did not look at every local state of {model.name}")
     for line in printed:
-        node, state, number, output = values.parse(json.loads(line))
+        node, number, given, output, stays = values.parse(json.loads(line))
+        state = states[node][number - 1]
         # What no message asks for is numbered around those that do (see EveryInput).
-        given = ["timeout", *inputs[node], "inquire"][number]
-        step = Step(node, given, [message_to_json(message) for message in output])
-        by_node[node].add(Transition(states[node][state - 1], step, states[node][state - 1]))
+        taken = ["timeout", *inputs[node], "inquire"][given]
+        step = Step(node, taken, [message_to_json(message) for message in output])
+        by_node[node].add(Transition(state, step, state if stays else None))
 
 
 _EVERY = """
@@ -122,20 +143,25 @@ CONSTANTS
     Inputs <- TheInputs
 SPECIFICATION EverySpec
 VIEW Place
-ACTION_CONSTRAINT PrintLoops
+ACTION_CONSTRAINT PrintAll
 """
 
 
-def _measure(made: Generated, automata: Iterable[Automaton]) -> None:
-    """Counts what the logs cover from the logs as they were written."""
-    by_node = {automaton.node: automaton for automaton in automata}
-    covered: set[int] = set()
-    for path in made.logs:
+def _measure(made: Generated, automaton: Automaton, machine: Machine, found: list[Path]) -> None:
+    """Counts what the logs of a node show, from the logs as they were written."""
+    paths: list[list[Taken]] = []
+    for path in found:
         _, *records = logs.read(path)
         made.steps += 1 + len(records)
-        walked = by_node[records[0].node].walk(record.input for record in records)
-        covered |= {id(transition) for transition in walked}
-    made.covered = len(covered)
+        paths.append(machine.path(automaton.walk(record.input for record in records)))
+    made.logs += found
+    made.states += len(machine.does)
+    made.pairs += len(machine.pairs) // 2
+    made.alike += (len(machine.pairs) - len(machine.apart)) // 2
+    made.transitions += len(automaton)
+    made.refused += sum(transition.stays for transition in automaton.transitions())
+    made.covered += len({taken for path in paths for taken in path})
+    made.told += len(told(machine, paths))
 
 
 def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Generated:

@@ -59,7 +59,7 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     body = given["body"]
     if body["node_id"] != record.node or given["dest"] != record.node:
         return f"{body['node_id']} was initialised in the log of {record.node}"
-    if record.node not in body["node_ids"] or given["src"] in body["node_ids"]:
+    if not _in_place(given):
         return "init is not from a client to one of its node_ids"
     if members not in (None, body["node_ids"]):
         return "a different second init was accepted"
@@ -69,6 +69,12 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     if sent != [{"src": record.node, "dest": given["src"], "body": expected}]:
         return "init is not answered by init_ok alone"
     return None
+
+
+def _in_place(given: Json) -> bool:
+    """Whether an `init` is from a client to the node that it names, which is one of the cluster."""
+    members = given["body"]["node_ids"]
+    return given["dest"] == given["body"]["node_id"] in members and given["src"] not in members
 
 
 def _wrongly_sent(message: Json, members: list[str]) -> str | None:
@@ -91,7 +97,7 @@ def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
     allowed = set()
     if body.get("type") not in REQUESTS:
         allowed.add(10)
-    elif not _well_formed(body):
+    elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
         allowed.add(12)
     if body.get("type") != "init" and members is None:
         allowed.add(11)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -37,6 +38,25 @@ def at_once(
                 yield from zip(alike, pool.map(do, alike), strict=True)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_turns(do: Callable[[Item], bool], items: Iterable[Item]) -> None:
+    """Has a step of each item done after another, again and again while there is more to do.
+
+    `do` tells whether there is.  The steps of one item never run beside each other, and none begins
+    after one has failed.
+    """
+    waiting = deque(items)
+    running: dict[Future[bool], Item] = {}
+    with ThreadPoolExecutor(CORES) as pool:
+        while waiting or running:
+            while waiting and len(running) < CORES:
+                item = waiting.popleft()
+                running[pool.submit(do, item)] = item
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                item = running.pop(done)
+                if done.result():
+                    waiting.append(item)
 
 
 def in_copies(do: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:

@@ -23,6 +23,9 @@ TIERS = ("tiny", "standard", "large", "deep")
 # Below this one worker is faster than two, and two models at a time are faster still.
 FOR_ONE_WORKER = 50_000
 
+# Below this a search is over before it pays to optimize it.
+BRIEF_SECONDS = 10
+
 
 class UnknownModel(Exception):
     """A model that the manifest does not have; the text lists those that it has."""
@@ -61,6 +64,11 @@ class Model:
         """Only one worker always stops at the same count, and always finds the same depth."""
         large = self.tier == "large" or self.states >= FOR_ONE_WORKER
         return 2 if self.expect == "holds" and large else 1
+
+    @property
+    def brief(self) -> bool:
+        """Whether a search is over in seconds (see `tlc.run`)."""
+        return self.seconds < BRIEF_SECONDS
 
     @property
     def expected(self) -> str:

@@ -254,13 +254,13 @@ class Names:
                     raise ValueError(f"slot {slots[0]} holds another value")
         return State(
             promised=said["promised"],
-            accepted=self._by_slot(said["accepted"], self._entry),
+            accepted=self._by_slot(said["accepted"], self._vote),
             decided=decided,
             known=self._ranges(function(said["decided"])),
             up=said["up"],
             ballot=said["ballot"],
             promises=self._named(said["promises"]),
-            reported=self._by_slot(said["reported"], self._entry),
+            reported=self._by_slot(said["reported"], self._vote),
             closed=self._ranges(said["closed"]),
             votes=self._by_slot(said["votes"], self._named),
             waiting=self.part("waiting", said["waiting"]),
@@ -274,7 +274,10 @@ class Names:
             voters = self._by_slot(item, self._named)
             return [{"slot": slot, "nodes": nodes} for slot, nodes in voters.items()]
         if field == "waiting":
-            return [{**asked, "request": self.meant(asked["request"])} for asked in item]
+            return [
+                {"request": self.meant(asked["request"]), "phase1_skipped": asked["phase1_skipped"]}
+                for asked in item
+            ]
         alike = {"reported": "accepted", "closed": "known"}
         return self._meaning(alike.get(field, field), item)
 
@@ -290,7 +293,7 @@ class Names:
         if field == "known":
             return self._ranges(item)
         if field == "accepted":
-            votes = self._by_slot(item, self._entry)
+            votes = self._by_slot(item, self._vote)
             return [{"slot": slot, **vote} for slot, vote in votes.items()]
         if field == "decided":
             told = sorted(function(item).items())
@@ -304,8 +307,9 @@ class Names:
             ]
         return item
 
-    def _entry(self, entry: dict[str, Any]) -> Json:
-        return {field: self._meaning(field, item) for field, item in entry.items()}
+    def _vote(self, vote: dict[str, Any]) -> Json:
+        # TLC prints the fields of a record in an order that differs from run to run.
+        return {field: self._meaning(field, vote[field]) for field in ("ballot", "value")}
 
     def _ranges(self, ranks: Iterable[int]) -> Ranges:
         stretches = (self._stretches.slots(rank) for rank in sorted(ranks))

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import tlc, values
 from .config import overridden
-from .jobs import at_once
+from .jobs import in_turns
 from .logs import Record
 from .models import LIBRARIES
 from .names import UNTOLD, Names, countable
@@ -88,13 +88,12 @@ def protocol(
     courses = [course_of(log) for log in logs]
     total = sum(len(course.steps) for course in courses)
 
-    def judge(lane: Sequence[Course]) -> None:
-        while not all(course.over for course in lane):
-            _go_on([course for course in lane if not course.over], batch, window, run)
-            on_progress(f"{sum(course.done for course in courses):,} of {total:,} steps judged")
+    def judge(lane: Sequence[Course]) -> bool:
+        _go_on([course for course in lane if not course.over], batch, window, run)
+        on_progress(f"{sum(course.done for course in courses):,} of {total:,} steps judged")
+        return not all(course.over for course in lane)
 
-    for _ in at_once(judge, _lanes(courses, whole=window is None)):
-        pass
+    in_turns(judge, _lanes(courses, whole=window is None))
     told = _explain([course for course in courses if course.stopped], batch)
     return [
         told.pop(0) if course.stopped else _uncounted(log, course)
@@ -127,8 +126,9 @@ def _countable(record: Record) -> bool:
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
     """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
     for record in log:
-        if record.starts:
-            return tuple(record.input["body"]["node_ids"])
+        if record.starts and not record.refused:
+            named = tuple(record.input["body"]["node_ids"])
+            return named if record.node in named else (record.node,)
     return (log[0].node,)
 
 

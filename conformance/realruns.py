@@ -101,7 +101,7 @@ def told(visited: Visited, explored: dict[str, Explored], seed: int) -> dict[str
         "seed": seed,
         **visited.told(),
         "models": _told(explored),
-        "all models": _sums(explored),
+        "all_models": _sums(explored),
     }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import logs
-from .cluster import NodeProcess
+from .cluster import NodeProcess, Waiting
 
 Json = Any
 
@@ -118,6 +118,7 @@ class _World:
         self.chance = chance
         self.faults = faults
         self.down: set[str] = set()
+        self.waiting = {node: Waiting() for node in processes}
         self.happened: Counter[str] = Counter()
         self._now = 0.0
         self._peace = float("inf")
@@ -164,13 +165,14 @@ class _World:
             self._plan_soon("crash", node)
         else:
             self._plan_soon(event, node)
-            idle = event == "expire" and not self.processes[node].waiting
+            idle = event == "expire" and not self.waiting[node]
             if idle or node in self.down:
                 return None
         return self._step(node, event)
 
     def _step(self, node: str, given: Json) -> Json:
         taken = self.processes[node].step(given)
+        self.waiting[node].step(given, taken["output"])
         for message in taken["output"]:
             if message["dest"] in self.processes:
                 self._send(message)

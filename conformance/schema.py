@@ -1,4 +1,4 @@
-"""Holds messages, records of logs and entries of histories against the schemas.
+"""Holds messages, records of logs, entries of histories and certificates against the schemas.
 
 What is well formed is told here and in schemas/.  Whether it was right to send it is not: that is
 for the specification to say.
@@ -20,6 +20,8 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+NAMES = ("messages", "record", "history", "certificate")
+
 LONGEST_REASON = 200
 LONGEST_REMEMBERED = 2_000
 
@@ -38,6 +40,11 @@ def check_record(record: Any) -> None:
 def check_entry(entry: Any) -> None:
     """Raises SchemaError unless this is a well-formed entry of a history."""
     check(entry, "urn:multipaxos:schema:history")
+
+
+def check_certificate(certificate: Any) -> None:
+    """Raises SchemaError unless this is a well-formed certificate."""
+    check(certificate, "urn:multipaxos:schema:certificate")
 
 
 def check_sent(message: Any) -> None:
@@ -81,7 +88,7 @@ def fields(kind: str) -> tuple[str, ...]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The text of a schema: of "messages", of "record" or of "history"."""
+    """The text of a schema: of "messages", "record", "history" or "certificate"."""
     path = files("conformance").joinpath("schemas", f"{name}.schema.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -212,7 +219,7 @@ def _validator_of(reference: str) -> Validator:
 
 @cache
 def _registry() -> Registry:
-    return Registry().with_resources(map(_resource, ("messages", "record", "history"))).crawl()
+    return Registry().with_resources(map(_resource, NAMES)).crawl()
 
 
 def _resource(name: str) -> tuple[str, Resource]:

@@ -35,10 +35,12 @@ class ModelRow:
     @property
     def agrees(self) -> bool:
         """Several workers do not find the same depth each time, and after a violated liveness
-        property TLC finds none; the depth that is pinned is held against one worker's."""
+        property TLC finds none; the depth that is pinned is held against one worker's.  What holds
+        in no state at all shows nothing."""
         found, model = self.outcome, self.model
         same_depth = model.workers > 1 or not model.depth or found.depth == model.depth
-        return (found.violated, found.distinct) == (model.violates, model.states) and same_depth
+        same = (found.violated, found.distinct) == (model.violates, model.states)
+        return same and same_depth and bool(found.violated or found.distinct)
 
 
 def standard() -> list[Model]:
@@ -62,11 +64,13 @@ def models(
         def run(model: Model) -> ModelRow:
             nonlocal done
             outcome = tlc.run(
-                *model.sources(), libraries=LIBRARIES, workers=model.workers,
+                *model.sources(), libraries=LIBRARIES, workers=model.workers, brief=model.brief,
                 checkpoints=checkpoints and checkpoints / model.name,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
             )  # fmt: skip
-            outcome.demand_steps(model.name)
+            if model.depth != 1:
+                # One of depth 1 is about states alone, and its manifest says so.
+                outcome.demand_steps(model.name)
             row = ModelRow(model, outcome)
             with one_at_a_time:
                 done += 1
@@ -83,8 +87,8 @@ def pin(row: ModelRow) -> None:
 
     Another result than the one expected is not pinned: it is for people to understand.
     """
-    if row.outcome.violated == row.model.violates:
-        found = row.outcome
+    found = row.outcome
+    if found.violated == row.model.violates and (found.violated or found.distinct):
         manifest.pin(row.model.name, found.distinct, found.depth, found.seconds)
         tables.write()
 

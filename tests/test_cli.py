@@ -64,6 +64,15 @@ def test_replay_agrees() -> None:
     assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
 
 
+def test_replay_within_the_process_says_the_same(tmp_path: Path) -> None:
+    within = ("--in-process", "tests.in_process:node")
+    done = conformance("replay", OK, *within)
+    assert done.returncode == 0 and "0 logs differ" in done.stdout
+    bad = copied(BAD, tmp_path)
+    done = conformance("replay", bad, *within)
+    assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
+
+
 def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, "--", *REPLAYED)
@@ -84,7 +93,7 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
     for how in ["--whole"], ["--window", 2]:
-        again = conformance("validate", BAD, *how)
+        again = conformance("validate", bad, *how)
         assert (again.returncode, again.stdout) == (1, done.stdout)
 
 
@@ -228,6 +237,32 @@ def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
 
 def test_an_empty_folder_shows_nothing(tmp_path: Path) -> None:
     not_run(conformance("validate", tmp_path), "no *.ndjson file")
+    not_run(conformance("replay", tmp_path, "--", *REPLAYED), "no *.ndjson file")
+
+
+def test_a_log_that_expects_nothing_shows_nothing(tmp_path: Path) -> None:
+    """A node that says nothing at all would agree."""
+    silent = tmp_path / "silent.ndjson"
+    record = {"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}
+    silent.write_text(json.dumps(record) + "\n")
+    not_run(conformance("replay", silent, "--", *REPLAYED), "node n1 is never to say anything")
+
+
+def test_a_node_that_prints_nothing() -> None:
+    silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    done = conformance("replay", OK, "--", *silent)
+    assert done.returncode == 1 and "0 records agreed, 1 logs differ" in done.stdout
+
+
+def test_nodes_that_are_none() -> None:
+    for name in ("no_such_module:node", "tests.in_process:nobody", "tests.in_process", "json:"):
+        not_run(conformance("replay", OK, "--in-process", name), "MODULE:FUNCTION")
+    both = conformance("replay", OK, "--in-process", "tests.in_process:node", "--", *REPLAYED)
+    not_run(both, "two nodes; give one")
+
+
+def test_another_nodes_certificate_is_not_committed() -> None:
+    not_run(conformance("check", "--pin", "--", *NODE), "this project's own node")
 
 
 @pytest.mark.parametrize(

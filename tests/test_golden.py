@@ -6,20 +6,24 @@ The logs are generated here from the golden models that are quick to search.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import in_process
 import pytest
-from broken_node import BUGS
+from broken_node import BUGS, replica_with
+from multipaxos import node
+from multipaxos.replica import Replica
 
 from conformance import generate, models, replay
-from conformance.cover import Automaton, CoverError, Step, Transition, cover
+from conformance.tlc import ToolError
 
 ROOT = Path(__file__).parent.parent
 QUICK = [m for m in models.load().values() if m.golden and m.states < 100_000]
-OPTIONS = ("--manual-clock", "--batch", "1")
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {"__init__", "clock", "node", "process", "storage", "wire"}
 
@@ -32,10 +36,16 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     assert {m.name: made[m.name].outcome.distinct for m in QUICK} == {
         m.name: m.states for m in QUICK
     }
-    assert all(found.complete and found.transitions > 0 for found in made.values())
+    assert all(found.complete for found in made.values())
+    assert all(0 < found.refused < found.transitions for found in made.values())
     paths = [path for found in made.values() for path in found.logs]
     random.Random(1).shuffle(paths)
     return paths
+
+
+@pytest.fixture(scope="module")
+def cases(golden: list[Path]) -> list[replay.Case]:
+    return [case for path in golden for case in replay.cases(path)]
 
 
 def test_the_core_is_covered_by_golden_logs_alone(golden: list[Path], tmp_path: Path) -> None:
@@ -43,10 +53,12 @@ def test_the_core_is_covered_by_golden_logs_alone(golden: list[Path], tmp_path: 
     data = tmp_path / "coverage"
     measured = [
         *(sys.executable, "-m", "coverage", "run", "--branch", "--parallel-mode"),
-        *(f"--data-file={data}", f"--source={ROOT / 'impl'}", str(ROOT / "impl" / "main.py")),
+        *(f"--data-file={data}", f"--source={ROOT / 'impl'}", "-m", "conformance", "replay"),
+        *(str(golden[0].parent.parent), "--in-process", "in_process:node"),
     ]
-    results = replay.replay_all(golden, [*measured, *OPTIONS], seconds=60)
-    assert [result for result in results if result.difference] == []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run(measured, env=environment, capture_output=True, text=True, check=True)
+    assert f"{len(golden):,} logs" in done.stdout and " 0 logs differ" in done.stdout
     coverage = [sys.executable, "-m", "coverage"]
     subprocess.run([*coverage, "combine", "-q", f"--data-file={data}", str(tmp_path)], check=True)
     report = tmp_path / "coverage.json"
@@ -61,52 +73,113 @@ def test_the_core_is_covered_by_golden_logs_alone(golden: list[Path], tmp_path: 
     assert missed == {}
 
 
-@pytest.mark.parametrize("bug", sorted(BUGS))
-def test_a_broken_node_is_caught(bug: str, golden: list[Path]) -> None:
-    command = [sys.executable, str(ROOT / "tests" / "broken_node.py"), bug, *OPTIONS]
-    for start in range(0, len(golden), 8):
-        for result in replay.replay_all(golden[start : start + 8], command):
-            if result.difference:
-                assert result.difference.remark == ""
-                return
-    pytest.fail(f"{bug} gives every answer that the golden logs demand")
+@pytest.fixture
+def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """While it lasts, nodes that are made have a bug."""
+    monkeypatch.setattr(node, "Replica", replica_with(request.param))
+    yield request.param.__name__
 
 
-# The cover itself.
+def first_difference(cases: list[replay.Case]) -> replay.Difference | None:
+    found = (replay.differs(case, in_process.node()) for case in cases)
+    return next((difference for difference in found if difference), None)
 
 
-def step(given: str, output: str = "") -> Step:
-    message = {"src": "n1", "dest": "n2", "body": {"type": output}}
-    return Step("n1", given, [message] if output else [])
+def test_the_right_node_differs_nowhere(cases: list[replay.Case]) -> None:
+    assert first_difference(cases) is None
 
 
-def test_a_cover_takes_every_transition_of_a_graph() -> None:
-    found = [
-        Transition("a", step("timeout"), "b"),
-        Transition("b", step("timeout", "learn"), "b"),
-        Transition("b", step("crash"), "c"),
-        Transition("c", step("restart"), "a"),
-        Transition("a", step("crash"), "d"),
-    ]
-    automaton = Automaton("n1", "a", found)
-    paths = list(cover(automaton))
-    assert {id(t) for path in paths for t in path} == set(map(id, found))
-    for path in paths:
-        assert list(automaton.walk(t.step.input for t in path)) == path
+@pytest.mark.parametrize("broken", BUGS.values(), ids=BUGS, indirect=True)
+def test_a_broken_node_is_caught(broken: str, cases: list[replay.Case]) -> None:
+    found = first_difference(cases)
+    assert found, f"{broken} gives every answer that the golden logs demand"
+    assert found.remark == ""
 
 
-def test_what_cannot_be_reached_is_not_passed_over() -> None:
-    with pytest.raises(CoverError, match="1 transitions cannot be reached"):
-        list(cover(Automaton("n1", "a", [Transition("b", step("timeout"), "c")])))
+# Nodes that are wrong only in what they do with what they should ignore or refuse.
 
 
-def test_two_outcomes_of_one_input_are_no_automaton() -> None:
-    with pytest.raises(CoverError, match="two things"):
-        Automaton(
-            "n1",
-            "a",
-            [
-                Transition("a", step("timeout"), "b"),
-                Transition("a", step("timeout", "learn"), "b"),
-            ],
-        )
+class IgnoresLess(Replica):
+    """A second promise of a ballot that is led already has it led once more."""
+
+    def receive_promise(self, m):
+        if self.leading() and m.body.ballot == self.leader.ballot:
+            out = []
+            self.lead(out)
+            return out
+        return super().receive_promise(m)
+
+
+class HeedsAnOldPromise(Replica):
+    """What an ignored promise reports is remembered, and shows only at a later takeover."""
+
+    def receive_promise(self, m):
+        if not self.in_phase1() or m.body.ballot != self.leader.ballot:
+            for slot, vote in m.body.accepted.items():
+                if slot not in self.acceptor.decided and slot not in self.acceptor.accepted:
+                    self.acceptor.vote(vote.ballot, slot, vote.value)
+        return super().receive_promise(m)
+
+
+class RefusesAndPromises(Replica):
+    """A prepare is refused and yet kept: the next ballot is higher than it should be."""
+
+    def receive_prepare(self, m):
+        out = super().receive_prepare(m)
+        if m.body.ballot < self.acceptor.promised and self.leader.ballot == 0:
+            self.acceptor.promise(self.acceptor.promised + len(self.members.nodes))
+        return out
+
+
+class ForgetsWhenItAnswersAgain(Replica):
+    """An accept that is answered once more takes a waiting request with it."""
+
+    def receive_accept(self, m):
+        vote = self.acceptor.accepted.get(m.body.slot)
+        again = vote is not None and vote.ballot == m.body.ballot
+        out = super().receive_accept(m)
+        if again and self.leader.waiting:
+            self.leader.waiting.give_up()
+        return out
+
+
+class LateVoteCounts(Replica):
+    """An accepted of an old ballot is ignored, but its sender is taken to have voted in this."""
+
+    def receive_accepted(self, m):
+        out = super().receive_accepted(m)
+        voters = self.leader.votes.get(m.body.slot)
+        if voters is not None and m.body.ballot != self.leader.ballot:
+            voters.add(m.src)
+        return out
+
+
+SILENT = [IgnoresLess, HeedsAnOldPromise, RefusesAndPromises, ForgetsWhenItAnswersAgain,
+          LateVoteCounts]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", SILENT, indirect=True, ids=lambda bug: bug.__name__)
+def test_a_node_that_does_not_ignore_is_caught(broken: str, cases: list[replay.Case]) -> None:
+    assert first_difference(cases), f"{broken} is not seen"
+
+
+# What shows nothing.
+
+
+def test_a_node_that_says_nothing_differs(cases: list[replay.Case]) -> None:
+    assert all(replay.differs(case, lambda lines: b"") for case in cases)
+
+
+def test_a_model_without_behaviour_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every message is dead, nothing may be done: the model holds, and shows nothing."""
+    single = models.get("single")
+    nothing = single.text().replace("SPECIFICATION Spec", "INIT Init\nNEXT Nothing")
+    monkeypatch.setattr(models.Model, "text", lambda model: nothing)
+    module = tmp_path / "Still.tla"
+    module.write_text("---- MODULE Still ----\nEXTENDS MC\nNothing == FALSE /\\ Next\n====\n")
+    monkeypatch.setattr(models.Model, "module", module)
+    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *models.LIBRARIES))
+    with pytest.raises(ToolError, match="it has no step, so it shows nothing"):
+        generate.generate(single, tmp_path / "logs")

@@ -152,7 +152,7 @@ def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Pa
 
 
 def test_a_broken_node_is_found_by_the_specification(tmp_path: Path) -> None:
-    node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "vote-lost-at-restart"]
+    node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "disk-lost-at-restart"]
     found = graded(node, tmp_path, "record", requests=60)
     assert not found.agrees
     grade.write(found, tmp_path)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from conformance.jobs import CORES, at_once, in_copies
+from conformance.jobs import CORES, at_once, in_copies, in_turns
 
 
 def test_each_item_with_its_own() -> None:
@@ -42,6 +42,33 @@ def test_a_failure_ends_those_that_have_not_begun() -> None:
     with pytest.raises(RuntimeError, match="wrong"):
         list(at_once(do, range(10_000)))
     assert len(begun) < 10_000
+
+
+def test_items_take_turns() -> None:
+    left, taken = {"long": 5, "short": 2, "tiny": 1}, []
+
+    def do(item: str) -> bool:
+        taken.append(item)
+        left[item] -= 1
+        return left[item] > 0
+
+    in_turns(do, left)
+    assert set(left.values()) == {0}
+    assert sorted(taken[:3]) == ["long", "short", "tiny"] and taken[-2:] == ["long", "long"]
+
+
+def test_a_step_that_fails_ends_the_turns() -> None:
+    taken = []
+
+    def do(item: int) -> bool:
+        taken.append(item)
+        if item == 1:
+            raise ValueError("no more")
+        return len(taken) < 100
+
+    with pytest.raises(ValueError, match="no more"):
+        in_turns(do, [1, 2])
+    assert len(taken) < 100
 
 
 def test_copies_do_what_this_process_would() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ def test_what_is_found_must_be_what_is_pinned() -> None:
     assert not row(violated="Agreement").agrees
 
 
+def test_what_holds_in_no_state_shows_nothing() -> None:
+    empty = replace(SINGLE, states=0, depth=0)
+    assert not searching.ModelRow(empty, tlc.Outcome()).agrees
+
+
 def test_a_pin_is_written_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,6 +60,7 @@ def test_a_model_that_finds_something_else_is_not_pinned(monkeypatch: pytest.Mon
     monkeypatch.setattr(models, "pin", lambda name, states, depth, seconds: pinned.append(states))
     monkeypatch.setattr(tables, "write", lambda: None)
     searching.pin(row(violated="Agreement"))
+    searching.pin(row(distinct=0))
     searching.pin(row(distinct=5))
     assert pinned == [5]
 

@@ -19,6 +19,7 @@ from referencing.jsonschema import DRAFT202012
 
 from conformance.schema import (
     FORMATS,
+    NAMES,
     SchemaError,
     action,
     check,
@@ -29,7 +30,7 @@ from conformance.schema import (
 )
 
 SPEC = Path(__file__).parent.parent.joinpath("spec", "MultiPaxos.tla").read_text("utf-8")
-SCHEMAS = {name: load(name) for name in ("messages", "record", "history")}
+SCHEMAS = {name: load(name) for name in NAMES}
 MESSAGES = SCHEMAS["messages"]["$defs"]
 
 REQUESTS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance import explore, generate, logs, models, realruns, tlc, visited
-from conformance.cover import Automaton, Step, Transition
+from conformance.automaton import Automaton, Step, Transition
 from conformance.generate import Generated
 
 ROOT = Path(__file__).parent.parent
@@ -179,4 +179,4 @@ def test_all_of_it_is_one_value(few: visited.Visited) -> None:
     told = json.loads(json.dumps(realruns.told(few, {"a": one, "b": one}, 7)))
     assert told["seed"] == 7 and told["actions"]["Crash"] == 2
     assert told["visited"] + len(told["untouched"]) == told["branches"]
-    assert told["models"]["a"]["visited"] == 3 and told["all models"]["transitions"] == 20
+    assert told["models"]["a"]["visited"] == 3 and told["all_models"]["transitions"] == 20

@@ -2,8 +2,8 @@
 (***************************************************************************)
 (* The other half of the automaton: in every local state that a model      *)
 (* reaches, every input that exists anywhere in the model, whether or not  *)
-(* they meet there.  What leaves the state as it is is printed: a message  *)
-(* that is ignored, refused or answered once more.                         *)
+(* they meet there; what is said to it, and whether it leaves the state as *)
+(* it is, being ignored, refused or answered once more.                    *)
 (*                                                                         *)
 (* States and Inputs are defined by a module written for the run.  Each    *)
 (* state is an initial one, and no step is kept.                           *)
@@ -36,7 +36,6 @@ EverySpec == EveryInit /\ [][EveryNext]_<<vars, node, state, input>>
 
 Place == <<node, state, input>>
 
-PrintLoops ==
-    LET loop == <<node, state, input', record'.output>>
-    IN  (replica' = replica => PrintT(Text(loop))) /\ FALSE
+PrintAll ==
+    PrintT(Text(<<node, state, input', record'.output, replica' = replica>>)) /\ FALSE
 =============================================================================
