@@ -181,7 +181,8 @@ def _happened(endured: Endured) -> list[Any]:
 
 def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
     """What the judges say of what clients saw, and of what the nodes logged."""
-    found = judging.judge(endured.history, settled=True)
+    # Where no peace came, what a node has not heard of is late and not lost.
+    found = judging.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
         report.out.print(report.finding(finding), markup=False, soft_wrap=True)
     lost = sum(finding.rule in ("durability", "peace") for finding in found)

@@ -311,7 +311,7 @@ def test_a_command_that_is_ended_ends_its_searches(tmp_path: Path) -> None:
         while not (tmp_path / "pids").exists() or len(pids := numbers(tmp_path)) < 2:
             time.sleep(0.05)
         run.terminate()
-        assert run.wait(20) == 2
+        assert run.wait(60) == 2
     assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
