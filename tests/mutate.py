@@ -63,6 +63,11 @@ class Hunt:
     def right(self) -> Path:
         return self.output / "right"
 
+    @property
+    def runs(self) -> Path:
+        """Where logs are until they are judged: many, and soon made again."""
+        return self.output / "runs"
+
     def ask(self, row: Row, mutant: Mutant, judge: str) -> str | None:
         """What one judge says, now or before."""
         if judge not in row.found:
@@ -73,7 +78,7 @@ class Hunt:
 
     def record(self, row: Row, mutant: Mutant) -> list[Path]:
         """Record a mutant's runs; the result are the logs that are to be judged."""
-        folder = self.output / "runs" / row.key
+        folder = self.runs / row.key
         shutil.rmtree(folder, ignore_errors=True)
         how, seconds = self.judges.judge(mutant, "record", seconds=RECORD_SECONDS,
                                          first=self.seed, folder=str(folder))
@@ -93,6 +98,7 @@ class Hunt:
             told = runs.rejected(given, line.tell)
         for key, how in told.items():
             rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(told))
+        shutil.rmtree(self.runs, ignore_errors=True)
         self.save()
 
     def each(self, title: str, wanted: Sequence[tuple[Row, Mutant]],
@@ -263,9 +269,11 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     add_twins(chosen, known)
     explain(rows, explained)
     hunt.save()
-    return show(chosen) if only is not None else concluded(
-        rows, survivors.stale(explained, changes, [row.change for row in rows if row.caught]),
-        output, seed)
+    if only is not None:
+        return show(chosen)
+    stale = survivors.stale(explained, changes, {row.change for row in rows if row.caught},
+                            {row.change for row in rows if row.caught_by("replay")})
+    return concluded(rows, stale, output, seed)
 
 
 def show(rows: Sequence[Row]) -> int:

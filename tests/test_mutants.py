@@ -278,9 +278,12 @@ def test_an_explanation_that_is_told_wrong_is_an_error(tmp_path: Path, text: str
 
 def test_stale_explanations_are_found(tmp_path: Path) -> None:
     one, other = found = explained(tmp_path, ENTRY)
-    assert survivors.stale(found, [one, other], []) == []
-    assert survivors.stale(found, [one], [one]) == [
-        f"no such mutant is made any more: {other}", f"explained, but caught: {one}"]
+    assert survivors.stale(found, [one, other], [], []) == []
+    assert survivors.stale(found, [one], [one], []) == [
+        f"not equivalent, for it is caught: {one}", f"no such mutant is made any more: {other}"]
+    gaps = explained(tmp_path, ENTRY.replace("equivalent", "gap"))
+    assert survivors.stale(gaps, [one, other], [one], []) == []
+    assert survivors.stale(gaps, [one, other], [one], [one]) == [f"no gap any more: {one}"]
 
 
 def test_explained_lines_are_lines_of_the_sources() -> None:
