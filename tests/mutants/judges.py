@@ -22,7 +22,7 @@ CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3)
 comes back to, so there are more runs instead of longer ones."""
 
 SEEDS = 2
-"""How many runs there are of each of these clusters."""
+"""How many runs there are of each of these clusters: one on disks, one in memory, in turn."""
 
 BATCH = 2
 """Small enough for catching up to take more than one message."""
@@ -80,17 +80,21 @@ def told(found: Difference) -> str:
 
 def record(folder: Path, first: int) -> str | None:
     """Record clusters of the node, and leave their logs; they are yet to be judged themselves."""
-    from .within import Recorded, scratch
+    from .within import Logged, OnDisk, Recorded, scratch
 
     def count(records: int) -> None:
         if records > MOST_RECORDS:
             raise NodeError(f"the nodes are not silent after {records:,} records")
 
-    def launch(node: str, *_: object) -> Recorded:
-        return Recorded(Path(mkdtemp(dir=disks)) / node, BATCH)
+    def in_memory(node: str, *_: object) -> Recorded:
+        return Recorded(node, Logged(BATCH))
+
+    def on_disk(node: str, *_: object) -> Recorded:
+        return Recorded(node, OnDisk(Path(mkdtemp(dir=disks)), BATCH))
 
     with TemporaryDirectory(prefix="mutant-", dir=scratch()) as disks:
         for (nodes, requests, loss), seed in product(CLUSTERS, range(first, first + SEEDS)):
+            launch = on_disk if seed % 2 else in_memory
             place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
                 recording.record(place, (), nodes=nodes, requests=requests, seed=seed,

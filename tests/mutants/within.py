@@ -1,4 +1,4 @@
-"""The node that is judged, within this process: in memory, on a disk, or with a log to be judged.
+"""The node that is judged, within this process: in memory or on a disk, to be replayed or recorded.
 
 A crash is a line to a node in memory, as it is to a process; to a node with a disk it is a real
 one.  This is imported where the node is already known.
@@ -61,6 +61,7 @@ class OnDisk:
         self.begin()
 
     def begin(self) -> None:
+        """A life begins, and has logged nothing."""
         self.logged = io.BytesIO()
         self.storage = Storage(self.folder)
         self.node = Node(batch=self.batch, storage=self.storage,
@@ -79,6 +80,7 @@ class OnDisk:
             self.begin()
             self.node.turn(self.init)
             self.node.replies = 0
+            forget(self.logged)
             return b""
         said = self.node.turn(lines)
         self.spoke = bool(said)
@@ -88,39 +90,53 @@ class OnDisk:
         self.storage.close()
 
 
-class Recorded:
-    """A node on a disk for the harness to record: `step` gives back what the node has logged."""
+class Logged:
+    """A node in memory that keeps a log."""
 
-    def __init__(self, folder: Path, batch: int) -> None:
-        self.life = OnDisk(folder, batch)
+    def __init__(self, batch: int) -> None:
+        self.logged = io.BytesIO()
+        self.node = Node(batch=batch, log=io.BufferedWriter(self.logged))
+
+    def turn(self, lines: Sequence[bytes]) -> bytes:
+        return self.node.turn(lines)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Recorded:
+    """A node for the harness to record: `step` gives back what the node has logged."""
+
+    def __init__(self, name: str, node: OnDisk | Logged) -> None:
+        self.name = name
+        self.node = node
 
     def step(self, given: Json) -> Json:
         """Raises NodeError for a node that stops, or logs something else than it says."""
         try:
-            said = self.life.turn([json.dumps(given).encode()])
+            said = self.node.turn([json.dumps(given).encode()])
         except Exception as error:
             raise NodeError(f"a node raised {error!r}") from error
-        if given in ("crash", "restart"):
-            node = json.loads(self.life.init[0])["dest"]
-            self.forget()
-            return {"node": node, "input": given, "output": [], "action": given.capitalize()}
-        record = self.forget()
+        record = forget(self.node.logged)
+        if record is None and isinstance(self.node, OnDisk) and given in ("crash", "restart"):
+            return {"node": self.name, "input": given, "output": [], "action": given.capitalize()}
         if record is None or not alike(said, record["output"]):
             raise NodeError(f"a node logged {record} but said {said!r}")
         return record
 
-    def forget(self) -> Json:
-        """Take out what has been logged."""
-        text = self.life.logged.getvalue()
-        self.life.logged.seek(0)
-        self.life.logged.truncate()
-        return json.loads(text or "null")
-
     def end(self) -> None:
-        self.life.node.save()
+        """Its input ends, which a node has nothing to say to."""
 
     def close(self) -> None:
-        self.life.close()
+        self.node.close()
+
+
+def forget(logged: io.BytesIO) -> Json:
+    """Take out the record that has been logged."""
+    text = logged.getvalue()
+    logged.seek(0)
+    logged.truncate()
+    return json.loads(text or "null")
 
 
 def alike(said: bytes, output: list[Json]) -> bool:
