@@ -7,13 +7,13 @@ What a wrong node is, what is done to it and what is enough is told in the packa
 """
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -24,24 +24,22 @@ from mutants.pool import JudgeError, Pool, pool
 from mutants.score import HAND, MACHINE, MODEL, Found, Row
 from mutants.sources import RIGHT, ROOT, Mutant
 
-from conformance import generate as generating
-from conformance import logs, report, searching
+from conformance import checking, logs, report, searching
 from conformance import models as manifest
-from conformance.checking import RANDOM_RUNS, RANDOM_STEPS
-from conformance.jobs import CORES, at_once
+from conformance.jobs import CORES
 from conformance.models import Model
 from conformance.tlc import ToolError
 
 Result = TypeVar("Result")
 
-REPLAY_SECONDS, SIMULATE_SECONDS = 10, 60
+REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS = 10, 60, 60
 """Of a processor, many times what the right node takes."""
 
-WORLDS, MANY_WORLDS = 100, 300
-"""Simulated for a mutant by machine that is still alive, and for each bug by hand."""
+WORLDS = 100
+"""Simulated for each mutant that is simulated at all."""
 
 JUDGING = ("clients.py", "disk.py", "faults.py", "lives.py", "trial.py", "world.py",
-           "mutants/judges.py", "mutants/runs.py", "mutants/zygote.py")
+           "mutants/judges.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
 
 FEW = 50
@@ -65,23 +63,28 @@ class Hunt:
     def right(self) -> Path:
         return self.output / "right"
 
-    def ask(self, row: Row, mutant: Mutant, judge: str, worlds: int = 0) -> str | None:
+    @property
+    def runs(self) -> Path:
+        """Where logs are until they are judged: many, and soon made again."""
+        return self.output / "runs"
+
+    def ask(self, row: Row, mutant: Mutant, judge: str) -> str | None:
         """What one judge says, now or before."""
         if judge not in row.found:
             seconds = SIMULATE_SECONDS if judge == "simulate" else REPLAY_SECONDS
             row.found[judge] = Found(*self.judges.judge(
-                mutant, judge, seconds=seconds, first=self.seed, seeds=worlds))
+                mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS))
         return row.found[judge].how
 
     def record(self, row: Row, mutant: Mutant) -> list[Path]:
         """Record a mutant's runs; the result are the logs that are to be judged."""
-        begun, folder = time.monotonic(), self.output / "runs" / row.key
-        with TemporaryDirectory(prefix="mutant-") as place:
-            main = sources.copy(mutant, Path(place) / "impl")
-            failed = runs.record(main, folder, self.seed)
-        doubtful = [] if failed else runs.different(folder, self.right)
+        folder = self.runs / row.key
+        shutil.rmtree(folder, ignore_errors=True)
+        how, seconds = self.judges.judge(mutant, "record", seconds=RECORD_SECONDS,
+                                         first=self.seed, folder=str(folder))
+        doubtful = [] if how else runs.different(folder, self.right)
         if not doubtful:
-            row.found["validate"] = Found(failed, time.monotonic() - begun)
+            row.found["validate"] = Found(how, seconds)
         return doubtful
 
     def validate(self, title: str, wanted: Sequence[tuple[Row, Mutant]]) -> None:
@@ -95,6 +98,7 @@ class Hunt:
             told = runs.rejected(given, line.tell)
         for key, how in told.items():
             rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(told))
+        shutil.rmtree(self.runs, ignore_errors=True)
         self.save()
 
     def each(self, title: str, wanted: Sequence[tuple[Row, Mutant]],
@@ -119,12 +123,15 @@ class Hunt:
 # What is judged, and by whom.
 
 def check_right_node(hunt: Hunt) -> None:
-    """Raises JudgeError if a judge catches the right node, or its runs show nothing."""
+    """Raises JudgeError if a judge catches the right node."""
     row = Row("right", RIGHT.name, "right")
-    for judge in "replay", "repeat", "simulate":
-        hunt.ask(row, RIGHT, judge, worlds=MANY_WORLDS)
-    recorded = logs.find([hunt.right])
-    row.found["validate"] = Found(runs.rejected({"right": recorded})["right"], 0.0)
+    for judge in "replay", "simulate":
+        hunt.ask(row, RIGHT, judge)
+    shutil.rmtree(hunt.right, ignore_errors=True)
+    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed,
+                                     folder=str(hunt.right))
+    how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
+    row.found["validate"] = Found(how, seconds)
     for judge, found in row.found.items():
         if found.how:
             raise JudgeError(f"the right node is caught by {judge}, so nothing can be told of "
@@ -132,10 +139,12 @@ def check_right_node(hunt: Hunt) -> None:
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """Every judge is asked about every bug: that is the matrix."""
+    """Every judge that may know is asked about every bug: that is the matrix."""
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
-        hunt.ask(row, mutant, "simulate", MANY_WORLDS)
+        if mutant.texts.keys() != {"storage"}:
+            # A simulated world has disks of its own.
+            hunt.ask(row, mutant, "simulate")
     hunt.each("bugs by hand: replayed and simulated", wanted, ask)
     hunt.validate("bugs by hand", wanted)
 
@@ -148,18 +157,10 @@ def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
     def replay(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
 
-    def repeat(row: Row, mutant: Mutant) -> None:
-        # Who says and logs the same as the right node to the end of its runs, has the same runs.
-        if "validate" not in row.found:
-            seen = Row(row.group, row.name, row.key)
-            if not hunt.ask(seen, mutant, "repeat"):
-                row.found["validate"] = seen.found["repeat"]
-
     def simulate(row: Row, mutant: Mutant) -> None:
-        hunt.ask(row, mutant, "simulate", WORLDS)
+        hunt.ask(row, mutant, "simulate")
 
     hunt.each("by machine: replayed", wanted, replay)
-    hunt.each("by machine: replayed as recorded", alive(), repeat)
     hunt.validate("by machine", alive())
     hunt.each("by machine: simulated", alive(), simulate)
 
@@ -191,18 +192,8 @@ def golden_logs(folder: Path, seed: int) -> None:
     """See to it that there are golden logs of every model that has some."""
     wanted = [model for model in manifest.load().values() if model.golden or model.expect == "runs"]
     missing = [model for model in wanted if not any((folder / model.name).glob("*.ndjson"))]
-    if not missing:
-        return
-    with report.Line(f"golden logs of {len(missing)} models") as line:
-        def make(model: Model) -> None:
-            place = folder / model.name
-            if model.golden:
-                generating.generate(model, place, on_progress=lambda text: line.tell(
-                    f"{model.name}, {text}"))
-            else:
-                generating.simulate(model, place, RANDOM_RUNS, RANDOM_STEPS, seed)
-        for _ in at_once(make, missing, lambda model: model.workers):
-            pass
+    if missing:
+        checking.generated(missing, folder, seed)
 
 
 def evidence(golden: Path, seed: int) -> str:
@@ -269,8 +260,7 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     made = {mutant.name: mutant
             for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
-    runs.record(sources.IMPL / "main.py", output / "right", seed)
-    with pool(CORES, golden.resolve(), output / "right") as judges:
+    with pool(CORES, golden.resolve()) as judges:
         hunt = Hunt(judges, seed, output, rows)
         check_right_node(hunt)
         for group, judge in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):
@@ -279,9 +269,11 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     add_twins(chosen, known)
     explain(rows, explained)
     hunt.save()
-    return show(chosen) if only is not None else concluded(
-        rows, survivors.stale(explained, changes, [row.change for row in rows if row.caught]),
-        output, seed)
+    if only is not None:
+        return show(chosen)
+    stale = survivors.stale(explained, changes, {row.change for row in rows if row.caught},
+                            {row.change for row in rows if row.caught_by("replay")})
+    return concluded(rows, stale, output, seed)
 
 
 def show(rows: Sequence[Row]) -> int:

@@ -34,13 +34,13 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
     golden = tmp_path_factory.mktemp("golden")
     (golden / "takeover").mkdir()
     shutil.copy(FIXTURES / "takeover-ok.ndjson", golden / "takeover")
-    with pool.pool(1, golden, golden) as found:
+    with pool.pool(1, golden) as found:
         yield found
 
 
 def caught(judges: pool.Pool, mutant: Mutant, judge: str = "replay", seconds: int = 5,
-           seeds: int = 0) -> str | None:
-    return judges.judge(mutant, judge, seconds=seconds, first=1, seeds=seeds)[0]
+           **about: object) -> str | None:
+    return judges.judge(mutant, judge, seconds=seconds, first=1, **about)[0]
 
 
 def changed(module: str, old: str, new: str) -> Mutant:
@@ -84,9 +84,9 @@ def test_a_patch_that_leaves_no_python_is_an_error() -> None:
 
 # Judges.
 
-@pytest.mark.parametrize("judge", ["replay", "repeat", "simulate"])
-def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str) -> None:
-    assert caught(judges, RIGHT, judge, seconds=30, seeds=5) is None
+@pytest.mark.parametrize("judge", ["replay", "simulate", "record"])
+def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str, tmp_path: Path) -> None:
+    assert caught(judges, RIGHT, judge, seconds=30, seeds=5, folder=str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("name", ["reports-ignored", "vote-only-above-promise",
@@ -142,11 +142,10 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
             given = json.loads(line)
             records.append({"node": "n1", "input": given, "output": [], "action": action(given)})
     logs.write(tmp_path / "crash" / "n1.ndjson", records)
-    with pool.pool(1, tmp_path, tmp_path) as found:
+    with pool.pool(1, tmp_path) as found:
         assert caught(found, RIGHT) is None
         for name in "promise-not-on-disk", "output-leaves-before-disk":
-            assert "n1.ndjson:5: other output for accept" in caught(found, BUGS[name].mutant())
-            assert caught(found, BUGS[name].mutant(), "repeat") is None
+            assert "n1.ndjson:5: accept: another output" in caught(found, BUGS[name].mutant())
         assert caught(found, BUGS["votes-not-on-disk"].mutant()) is None
 
 
@@ -157,21 +156,26 @@ def test_a_judge_that_judges_another_node_gives_no_answer(
         caught(judges, RIGHT)
 
 
-def test_a_run_of_a_mutant_is_recorded_and_rejected(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "CLUSTERS", ((3, 10, 0.1),))
-    for name, mutant in (("right", RIGHT), ("bad", BUGS["decision-not-announced"].mutant())):
-        main = sources.copy(mutant, tmp_path / f"{name}-impl")
-        assert runs.record(main, tmp_path / name, seed=1) is None
-    assert runs.different(tmp_path / "right", tmp_path / "right") == []
-    assert len(runs.different(tmp_path / "bad", tmp_path / "right")) == runs.SEEDS
-    told = runs.rejected({name: logs.find([tmp_path / name]) for name in ("right", "bad")})
-    assert told["right"] is None and "demands another output" in told["bad"]
+def test_a_run_of_a_mutant_is_recorded_and_rejected(judges: pool.Pool, tmp_path: Path) -> None:
+    right, bad = tmp_path / "right", tmp_path / "bad"
+    for folder, mutant in (right, RIGHT), (bad, BUGS["decision-not-announced"].mutant()):
+        assert caught(judges, mutant, "record", seconds=60, folder=str(folder)) is None
+    assert runs.different(right, right) == []
+    first, *_ = runs.different(bad, right)
+    told = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
+    assert told["right"] is None and "output" in told["bad"]
 
 
-def test_a_mutant_that_ends_while_it_is_recorded_is_caught(tmp_path: Path) -> None:
-    main = sources.copy(changed("acceptor", "self.promised = ballot", "1 / 0"), tmp_path / "impl")
-    assert "2 nodes, seed 1: node n" in runs.record(main, tmp_path / "runs", seed=1)
+@pytest.mark.parametrize("module, old, new, how", [
+    ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
+    ("node", "self.log.flush()", "pass", "a node logged None but said"),
+    ("node", 'said.append("")', "pass", "but said"),
+    ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
+])
+def test_a_mutant_that_cannot_be_recorded_is_caught(
+        judges: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str) -> None:
+    mutant = changed(module, old, new)
+    assert how in caught(judges, mutant, "record", seconds=60, folder=str(tmp_path))
 
 
 # By machine.
@@ -274,9 +278,12 @@ def test_an_explanation_that_is_told_wrong_is_an_error(tmp_path: Path, text: str
 
 def test_stale_explanations_are_found(tmp_path: Path) -> None:
     one, other = found = explained(tmp_path, ENTRY)
-    assert survivors.stale(found, [one, other], []) == []
-    assert survivors.stale(found, [one], [one]) == [
-        f"no such mutant is made any more: {other}", f"explained, but caught: {one}"]
+    assert survivors.stale(found, [one, other], [], []) == []
+    assert survivors.stale(found, [one], [one], []) == [
+        f"not equivalent, for it is caught: {one}", f"no such mutant is made any more: {other}"]
+    gaps = explained(tmp_path, ENTRY.replace("equivalent", "gap"))
+    assert survivors.stale(gaps, [one, other], [one], []) == []
+    assert survivors.stale(gaps, [one, other], [one], [one]) == [f"no gap any more: {one}"]
 
 
 def test_explained_lines_are_lines_of_the_sources() -> None:

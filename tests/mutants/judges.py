@@ -5,228 +5,103 @@ begins, so that whoever calls decides whose modules they are; what a judge has r
 """
 from __future__ import annotations
 
-import io
 import json
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import product, zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, mkdtemp
 
-from conformance import logs
-from conformance.replay import _same as same
+from conformance import record as recording
+from conformance.cluster import NodeError
+from conformance.record import Faults
+from conformance.replay import Case, Difference, cases, differs
 from conformance.schema import check_record
 
-Json = Any
+CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3))
+"""Nodes, requests and lost messages of each recorded run.  A run begins in a way that it never
+comes back to, so there are more runs instead of longer ones."""
 
-IN_MEMORY = Path("/dev/shm")
-"""Where a disk costs nothing, on machines that have such a place."""
+SEEDS = 2
+"""How many runs there are of each of these clusters: one on disks, one in memory, in turn."""
 
+BATCH = 2
+"""Small enough for catching up to take more than one message."""
 
-@dataclass(frozen=True)
-class Step:
-    """A record of a log, with its input and its output as lines, and all of it as it is written."""
-
-    record: logs.Record
-    given: bytes
-    said: bytes
-    logged: Json
-
-    @property
-    def place(self) -> str:
-        return f"{self.record.path.parent.name}/{self.record.path.name}:{self.record.line}"
+MOST_RECORDS = 10_000
+"""Where a run ends in which nodes never fall silent: a right one has a tenth of them."""
 
 
-@dataclass(frozen=True)
-class Log:
-    """What is replayed, and the --batch that it is for."""
-
-    steps: Sequence[Step]
-    batch: int
-
-    def crashes(self) -> bool:
-        return any(step.record.input == "crash" for step in self.steps)
+def load(folders: Iterable[Sequence[Path]]) -> list[Case]:
+    """The logs of some folders: the first of each, then the second, for what is unlike is to come
+    early."""
+    rows = zip_longest(*folders)
+    return [case for row in rows for path in row if path is not None for case in cases(path)]
 
 
-def load(paths: Iterable[Path], batch: int) -> list[Log]:
-    return [Log(steps_of(path), batch) for path in paths]
+# Golden logs.
 
-
-def steps_of(path: Path) -> list[Step]:
-    written = path.read_text("utf-8").splitlines()
-    return [step_of(record, json.loads(written[record.line - 1])) for record in logs.read(path)]
-
-
-def step_of(record: logs.Record, logged: Json) -> Step:
-    said = "".join(json.dumps(message) + "\n" for message in record.output)
-    return Step(record, json.dumps(record.input).encode(), said.encode(), logged)
-
-
-def in_turn(folders: Iterable[Sequence[Path]]) -> list[Path]:
-    """The first log of each folder, then the second of each: what is unlike comes early."""
-    return [path for row in zip_longest(*folders) for path in row if path is not None]
-
-
-# Replaying.
-
-def replay(given: Iterable[Log]) -> str | None:
+def replay(given: Iterable[Case]) -> str | None:
     """Give nodes in memory what the logs say they were given."""
-    for log in given:
-        caught = replay_log(log)
-        if caught:
-            return caught
+    from .within import InMemory
+
+    for case in given:
+        found = differs(case, InMemory().turn)
+        if found is not None:
+            return told(found)
     return None
 
 
-def replay_log(log: Log) -> str | None:
-    from multipaxos.node import Node
+def replay_with_disks(given: Iterable[Case]) -> str | None:
+    """Give nodes with disks what the logs that have a crash say they were given."""
+    from .within import OnDisk, scratch
 
-    nodes: dict[str, Node] = {}
-    for step in log.steps:
-        if step.record.node not in nodes:
-            nodes[step.record.node] = Node(batch=log.batch)
-        node = nodes[step.record.node]
-        if step is log.steps[-1] and node.init is not None and node.replica.up:
-            tell_again(node, log)
-        caught = differs(node, step)
-        if caught:
-            return caught
+    with TemporaryDirectory(prefix="mutant-", dir=scratch()) as folder:
+        for number, case in enumerate(filter(crashes, given)):
+            node = OnDisk(Path(folder) / str(number), batch=1)
+            found = differs(case, node.turn)
+            node.close()
+            if found is not None:
+                return told(found)
     return None
 
 
-def tell_again(node: Any, log: Log) -> None:
-    """Tell a node once more who it is.  That changes nothing, but that it has answered."""
-    node.turn([next(step.given for step in log.steps
-                    if step.record.starts and step.record.node == node.init.node_id)])
-    node.replies -= 1
+def crashes(case: Case) -> bool:
+    return any(record.input == "crash" for record in case.records)
 
 
-def repeat(given: Iterable[Log]) -> str | None:
-    """Give nodes what they were given in recorded runs: they must say the same, and log it."""
-    for log in given:
-        caught = repeat_log(log)
-        if caught:
-            return caught
-    return None
+def told(found: Difference) -> str:
+    record = found.record
+    given = record.input if isinstance(record.input, str) else record.input["body"]["type"]
+    place = f"{record.path.parent.name}/{record.path.name}:{record.line}"
+    return f"{place}: {given}: {found.remark or 'another output'}"
 
 
-def repeat_log(log: Log) -> str | None:
-    from multipaxos.node import Node
+# Recorded runs.
 
-    nodes: dict[str, tuple[Node, io.BytesIO]] = {}
-    for step in log.steps:
-        if step.record.node not in nodes:
-            logged = io.BytesIO()
-            nodes[step.record.node] = Node(batch=log.batch, log=io.BufferedWriter(logged)), logged
-        node, logged = nodes[step.record.node]
-        caught = differs(node, step)
-        if caught:
-            return caught
-        if json.loads(logged.getvalue() or "null") != step.logged:
-            return f"{step.place}: other record of {named(step)}"
-        logged.seek(0)
-        logged.truncate()
-    return None
+def record(folder: Path, first: int) -> str | None:
+    """Record clusters of the node, and leave their logs; they are yet to be judged themselves."""
+    from .within import Logged, OnDisk, Recorded, scratch
 
+    def count(records: int) -> None:
+        if records > MOST_RECORDS:
+            raise NodeError(f"the nodes are not silent after {records:,} records")
 
-def differs(node: Any, step: Step) -> str | None:
-    try:
-        found = node.turn([step.given])
-    except Exception as error:
-        return f"{step.place}: the node stopped: {error!r}"
-    return None if agrees(found, step) else f"{step.place}: other output for {named(step)}"
+    def in_memory(node: str, *_: object) -> Recorded:
+        return Recorded(node, Logged(BATCH))
 
+    def on_disk(node: str, *_: object) -> Recorded:
+        return Recorded(node, OnDisk(Path(mkdtemp(dir=disks)), BATCH))
 
-def agrees(found: bytes, step: Step) -> bool:
-    if found == step.said:
-        return True
-    if not found.endswith(b"\n"):
-        return False
-    try:
-        said = [json.loads(line) for line in found.splitlines()]
-    except ValueError:
-        return False
-    return same(said, step.record.output)
-
-
-def named(step: Step) -> str:
-    given = step.record.input
-    return given if isinstance(given, str) else given["body"]["type"]
-
-
-def replay_with_disks(given: Iterable[Log]) -> str | None:
-    """Give nodes with disks the logs that tell of a crash.  It is a real one: what was not on the
-    disk is gone, and the restart is a new node's beginning."""
-    place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
-    for log in filter(Log.crashes, given):
-        with TemporaryDirectory(prefix="mutant-", dir=place) as folder:
-            caught = replay_lives(log, Path(folder))
-        if caught:
-            return caught
-    return None
-
-
-def replay_lives(log: Log, folder: Path) -> str | None:
-    lives: dict[str, Life] = {}
-    try:
-        for step in log.steps:
-            life = lives.setdefault(step.record.node, Life(folder / step.record.node, log.batch))
-            caught = life.take(step)
-            if caught:
-                return caught
-        return None
-    finally:
-        for life in lives.values():
-            life.end()
-
-
-class Life:
-    """A node on a disk, from one crash to the next."""
-
-    def __init__(self, folder: Path, batch: int) -> None:
-        self.folder = folder
-        self.batch = batch
-        self.init = b""
-        self.node: Any = None
-        self.spoke = False
-
-    def take(self, step: Step) -> str | None:
-        if step.record.input == "crash":
-            self.crash()
-            return None
-        self.spoke = bool(step.record.output)
-        if step.record.starts and not self.init:
-            self.init = step.given
-        if self.node is None:
+    with TemporaryDirectory(prefix="mutant-", dir=scratch()) as disks:
+        for (nodes, requests, loss), seed in product(CLUSTERS, range(first, first + SEEDS)):
+            launch = on_disk if seed % 2 else in_memory
+            place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
-                self.begin(again=step.record.input == "restart")
-            except Exception as error:
-                return f"{step.place}: the node does not start: {error!r}"
-        return None if step.record.input == "restart" else differs(self.node, step)
-
-    def begin(self, again: bool) -> None:
-        from multipaxos.node import Node
-        from multipaxos.storage import Storage
-
-        self.node = Node(batch=self.batch, storage=Storage(self.folder))
-        if again:
-            # The log has a restart where a process is told once more who it is.
-            self.node.turn([self.init])
-            self.node.replies = 0
-
-    def crash(self) -> None:
-        # What nobody has heard of may be lost with a crash, as if it had still been on its way;
-        # but the log says that it was taken, so then the life ends as if it was asked to.
-        if not self.spoke:
-            self.node.save()
-        self.end()
-
-    def end(self) -> None:
-        if self.node is not None:
-            self.node.storage.close()
-            self.node = None
+                recording.record(place, (), nodes=nodes, requests=requests, seed=seed,
+                                 faults=Faults(loss=loss), launch=launch, on_progress=count)
+            except NodeError as error:
+                return f"{place.name}/seed-{seed}.ndjson: {error}"
+    return None
 
 
 # Simulated worlds.

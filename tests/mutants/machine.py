@@ -48,7 +48,8 @@ class Change:
     mutated: str
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.place}: {self.line} -> {self.mutated}"
+        where = f"{self.module}.{self.place}" if self.place else self.module
+        return f"{where}: {self.line} -> {self.mutated}"
 
 
 # Operators that mutmut lacks, as mutmut has them: a node gives the nodes that may replace it.

@@ -25,10 +25,10 @@ class JudgeError(Exception):
 class Zygote:
     """One process that judges; `ask` blocks until it has judged."""
 
-    def __init__(self, golden: Path, right: Path) -> None:
+    def __init__(self, golden: Path) -> None:
         path = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mutants.zygote", golden, right], text=True,
+            [sys.executable, "-m", "mutants.zygote", golden], text=True,
             env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, **task: Any) -> dict[str, Any]:
@@ -70,9 +70,9 @@ class Pool:
 
 
 @contextmanager
-def pool(size: int, golden: Path, right: Path) -> Iterator[Pool]:
+def pool(size: int, golden: Path) -> Iterator[Pool]:
     with ExitStack() as stack:
-        zygotes = [Zygote(golden, right) for _ in range(size)]
+        zygotes = [Zygote(golden) for _ in range(size)]
         for zygote in zygotes:
             stack.callback(zygote.close)
         for zygote in zygotes:

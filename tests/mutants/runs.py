@@ -1,63 +1,21 @@
-"""Real clusters of a mutant, recorded by the harness and judged by the specification.
+"""Recorded runs of mutants, judged by the specification.
 
 A run with the same seed is the same run, so a log that is the right node's to the byte needs no
-judge: the right node's was accepted.  What other judges say belongs elsewhere.
+judge: the right node's was accepted.  How runs are recorded is told in `judges`.
 """
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
 from conformance import logs
-from conformance import record as recording
-from conformance.cluster import NodeError
 from conformance.validate import validate
 from conformance.verdict import Verdict
 
-from .sources import command
+from .judges import BATCH
 
 Key = TypeVar("Key")
-
-CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3))
-"""Nodes, requests and lost messages of each run; a run begins in a way that it never comes back to,
-so there are more of them instead of longer ones."""
-
-SEEDS = 2
-"""How many runs there are of each of them."""
-
-BATCH = 2
-"""Small enough for catching up to take more than one message."""
-
-MEMORY = 2 ** 30
-"""Bytes that a node may have."""
-
-SECONDS = 20
-"""How long a node may think about a line."""
-
-MOST_RECORDS = 10_000
-"""Where a run ends in which nodes never fall silent: a right one has a tenth of them."""
-
-
-def record(main: Path, folder: Path, seed: int) -> str | None:
-    """Run a node's clusters, and leave their logs in a folder; the result is what went wrong."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-    def count(records: int) -> None:
-        if records > MOST_RECORDS:
-            raise NodeError(f"the nodes are not silent after {records:,} records")
-
-    node = (*command(main, MEMORY), "--batch", str(BATCH))
-    for (nodes, requests, loss), each in product(CLUSTERS, range(seed, seed + SEEDS)):
-        place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
-        try:
-            recording.record(place, node, nodes=nodes, requests=requests, seed=each,
-                             faults=recording.Faults(loss=loss), seconds=SECONDS, on_progress=count)
-        except NodeError as error:
-            return f"{nodes} nodes, seed {each}: {str(error).splitlines()[0]}"
-    return None
 
 
 def different(folder: Path, right: Path) -> list[Path]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,6 @@ PACKAGE = IMPL / "multipaxos"
 
 Texts = Mapping[str, str]
 """The names of modules, and their texts."""
-
-OPTIONS = ("--manual-clock", "--batch", "1")
 
 
 @dataclass(frozen=True)
@@ -43,20 +40,13 @@ def read(module: str) -> str:
     return (PACKAGE / f"{module}.py").read_text("utf-8")
 
 
-def copy(mutant: Mutant, folder: Path) -> Path:
-    """Write a mutant's whole node into a folder that is not there; the result is its main.py."""
+def copy(mutant: Mutant, folder: Path) -> None:
+    """Write a mutant's whole node into a folder that is not there."""
     # What is compiled already is copied, too, or each copy would take its time to begin.
     stale = shutil.ignore_patterns(*(f"{module}.*.pyc" for module in mutant.texts))
     shutil.copytree(IMPL, folder, ignore=stale)
     for module, text in mutant.texts.items():
         (folder / "multipaxos" / f"{module}.py").write_text(text, "utf-8")
-    return folder / "main.py"
-
-
-def command(main: Path, bytes_of_memory: int) -> tuple[str, ...]:
-    """How a copy is run as a process that cannot take all the memory there is."""
-    limited = f'ulimit -v {bytes_of_memory // 1024}; exec "$@"'
-    return ("sh", "-c", limited, "sh", sys.executable, "-B", str(main))
 
 
 def digest(paths: Iterable[Path]) -> str:

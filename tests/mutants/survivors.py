@@ -1,11 +1,11 @@
 """Why mutants that a tool has made survive: `survivors.toml`, an explanation for each.
 
-An explanation names its mutants as `machine` describes them.  One whose mutant is not made any
-more, or is caught, is an error: it would hide the next one.
+An explanation names its mutants as `machine` describes them.  One that is no longer true is an
+error, for it would hide what comes next.
 """
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,18 @@ def load(file: Path = FILE) -> dict[Change, Explanation]:
     return found
 
 
-def stale(explained: Collection[Change], made: Collection[Change],
-          caught: Collection[Change]) -> list[str]:
-    """What is wrong with explanations that explain nothing."""
-    return [f"no such mutant is made any more: {change}" for change in explained
-            if change not in made] + \
-           [f"explained, but caught: {change}" for change in explained if change in caught]
+def stale(explained: Mapping[Change, Explanation], made: Collection[Change],
+          caught: Collection[Change], by_logs: Collection[Change]) -> list[str]:
+    """What is wrong with explanations, given which mutants are caught, and which by golden logs.
+
+    A gap may be hit by chance, by recorded runs and simulated worlds of another seed.
+    """
+    found = []
+    for change, explanation in explained.items():
+        if change not in made:
+            found.append(f"no such mutant is made any more: {change}")
+        elif explanation.verdict == EQUIVALENT and change in caught:
+            found.append(f"not equivalent, for it is caught: {change}")
+        elif explanation.verdict == GAP and change in by_logs:
+            found.append(f"no gap any more: {change}")
+    return found

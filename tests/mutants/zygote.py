@@ -1,6 +1,6 @@
 """A process that has read all the logs, and gives each mutant a fork of itself.
 
-    python -m mutants.zygote GOLDEN RIGHT
+    python -m mutants.zygote GOLDEN
 
 It reads a task a line and prints what came of it, as JSON.  It has imported nothing of the node:
 a fork imports the node that it was told, is judged, and is gone, or is stopped when it takes more
@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from typing import Any
 from conformance import logs
 
 from . import judges
-from .runs import BATCH
 
 for shared in "conformance.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
@@ -31,7 +31,7 @@ for shared in "conformance.judge", "sqlite3":
 
 Task = dict[str, Any]
 """`impl` is the folder of the node, `judge` one of JUDGES, `seconds` of a processor its limit;
-`first` and `seeds` are the simulated worlds."""
+`first` is the first seed, `seeds` how many worlds are simulated, `folder` where runs are left."""
 
 MEMORY = 2 ** 30
 """Bytes that a fork may have."""
@@ -40,13 +40,11 @@ WAITING = 100
 """How many times its limit a fork may take in real time, for it may get little of a processor."""
 
 
-def judges_of(golden: Path, right: Path) -> dict[str, Callable[[Task], str | None]]:
-    folders = [logs.find([folder]) for folder in sorted(golden.iterdir())]
-    generated = judges.load(judges.in_turn(folders), 1)
-    recorded = judges.load(logs.find([right]), BATCH)
+def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
+    logged = judges.load([logs.find([folder]) for folder in sorted(golden.iterdir())])
     return {
-        "replay": lambda task: (judges.replay(generated) or judges.replay_with_disks(generated)),
-        "repeat": lambda task: judges.repeat(recorded),
+        "replay": lambda task: judges.replay(logged) or judges.replay_with_disks(logged),
+        "record": lambda task: judges.record(Path(task["folder"]), task["first"]),
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
     }
 
@@ -120,12 +118,14 @@ def heard(source: int, seconds: float, child: int) -> bytes:
 
 
 def main() -> None:
-    golden, right = map(Path, sys.argv[1:])
-    known = judges_of(golden, right)
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        task = json.loads(line)
-        print(json.dumps(in_a_fork(task, known[task["judge"]])), flush=True)
+    [golden] = map(Path, sys.argv[1:])
+    known = judges_of(golden)
+    # Whoever asked may be gone before the answer.
+    with suppress(BrokenPipeError):
+        print(json.dumps("ready"), flush=True)
+        for line in sys.stdin:
+            task = json.loads(line)
+            print(json.dumps(in_a_fork(task, known[task["judge"]])), flush=True)
 
 
 if __name__ == "__main__":
