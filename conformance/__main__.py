@@ -16,26 +16,31 @@ from typing import Any
 
 import click
 
-from . import bench as measuring
-from . import certificate as certifying
-from . import checking, counterexample, load, logs, realruns, report, searching, tlc
-from . import corrupt as corrupting
-from . import distributed as distributing
-from . import export as exporting
-from . import generate as generating
-from . import grade as grading
-from . import history as histories
-from . import judge as judging
-from . import models as manifest
-from . import plan as planning
-from . import probe as probing
-from . import record as recording
-from . import replay as replaying
+from . import checking, report
 from . import shrink as shrinking
-from .automaton import CoverError
-from .cluster import NodeError
-from .protocol import WINDOW
-from .shiviz import PARSER
+from .altering import corrupt as corrupting
+from .coverage import certificate as certifying
+from .coverage import realruns
+from .exporting import counterexample
+from .exporting import export as exporting
+from .exporting.shiviz import PARSER
+from .golden import generate as generating
+from .golden.automaton import CoverError
+from .grading import grade as grading
+from .grading import plan as planning
+from .grading import probe as probing
+from .judging import judge as judging
+from .judging.protocol import WINDOW
+from .logbook import history as histories
+from .logbook import logs
+from .measuring import bench as measuring
+from .measuring import load
+from .models import distributed as distributing
+from .models import manifest, searching
+from .running import record as recording
+from .running import replay as replaying
+from .running.cluster import NodeError
+from .tlaplus import tlc
 
 COULD_NOT_RUN = (
     OSError,
@@ -459,9 +464,7 @@ def endure(
               help="Write the certificate that is found, if it is whole, to where it is "
                    "committed.")  # fmt: skip
 @click.pass_obj
-def check(
-    command: tuple[str, ...], output: Path, seed: int, number: int, pin: bool
-) -> None:
+def check(command: tuple[str, ...], output: Path, seed: int, number: int, pin: bool) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
 
     The node's COMMAND may follow after --; without one, it is this project's own. What was found

@@ -13,25 +13,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import certificate as certifying
-from . import endure as enduring
-from . import export as exporting
-from . import generate as generating
-from . import judge as judging
-from . import logs, page, realruns, report, searching
-from . import models as manifest
-from . import record as recording
-from . import replay as replaying
-from . import validate as validating
-from .endure import Endured
-from .explore import Explored
-from .generate import Generated
+from . import report
+from .coverage import certificate as certifying
+from .coverage import realruns
+from .coverage.visited import Visited
+from .exporting import export as exporting
+from .exporting import page
+from .golden import generate as generating
+from .golden.generate import Generated
 from .jobs import at_once
-from .models import Model
-from .protocol import WINDOW
-from .replay import Difference, Replayed, Turn
-from .verdict import Verdict
-from .visited import Visited
+from .judging import judge as judging
+from .judging import validate as validating
+from .judging.protocol import WINDOW
+from .judging.verdict import Verdict
+from .logbook import logs
+from .models import manifest, searching
+from .models.manifest import Model
+from .running import endure as enduring
+from .running import record as recording
+from .running import replay as replaying
+from .running.endure import Endured
+from .running.explore import Explored
+from .running.replay import Difference, Replayed, Turn
 
 # The node needs nothing installed, and starts in two thirds of the time without looking for it.
 NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))

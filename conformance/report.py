@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .branches import Branch
-from .marks import Failure, Grade
-from .replay import Difference
-from .verdict import MISSING, Discrepancy, Finding, Rejection
+from .grading.marks import Failure, Grade
+from .judging.verdict import MISSING, Discrepancy, Finding, Rejection
+from .models.branches import Branch
+from .running.replay import Difference
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

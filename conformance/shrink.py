@@ -16,12 +16,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from . import logs
 from .jobs import at_once
-from .replay import log_of, replay
-from .schema import action
-from .validate import validate
-from .verdict import Rejection, Verdict
+from .judging.validate import validate
+from .judging.verdict import Rejection, Verdict
+from .logbook import logs
+from .logbook.schema import action
+from .running.replay import log_of, replay
 
 Json = Any
 Log = list[Json]
@@ -154,8 +154,7 @@ class _Search:
             todo = fine[most[left] :] + todo
 
     def _fail_alike(self, sets: Iterable[Left]) -> Iterator[tuple[Left, Log, int]]:
-        """Those of the sets without which a log still fails in the same way, that log, and where.
-        """
+        """Those of the sets without which a log still fails alike, that log, and where."""
         *_, last = self._kept
         inner = [left for left in sets if last not in left and left & self._kept.keys()]
         tried = [(left, log) for left, log in at_once(self._without, inner) if log]

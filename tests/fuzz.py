@@ -34,7 +34,7 @@ from running import init
 from test_bad_input import FIELDS, JSON, TYPES, line, state
 
 from conformance import report
-from conformance.schema import check_record, check_sent
+from conformance.logbook.schema import check_record, check_sent
 
 WORLDS = 8
 """How many simulated worlds the real lines are taken from."""

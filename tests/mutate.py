@@ -24,11 +24,12 @@ from mutants.pool import JudgeError, Pool, pool
 from mutants.score import HAND, MACHINE, MODEL, Found, Row
 from mutants.sources import RIGHT, ROOT, Mutant
 
-from conformance import checking, logs, report, searching
-from conformance import models as manifest
+from conformance import checking, report
 from conformance.jobs import CORES
-from conformance.models import Model
-from conformance.tlc import ToolError
+from conformance.logbook import logs
+from conformance.models import manifest, searching
+from conformance.models.manifest import Model
+from conformance.tlaplus.tlc import ToolError
 
 Result = TypeVar("Result")
 

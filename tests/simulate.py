@@ -27,8 +27,9 @@ from lives import BATCH, RIGHT, Parts
 from shrink import shrink
 from trial import Trial
 
-from conformance import logs, report
-from conformance.validate import validate
+from conformance import report
+from conformance.judging.validate import validate
+from conformance.logbook import logs
 
 
 @dataclass(frozen=True)

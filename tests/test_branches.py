@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance import branches as branching
-from conformance import models
+from conformance.models import branches as branching
+from conformance.models import manifest
 
 MINIATURE = r"""---- MODULE Miniature ----
 EXTENDS Naturals  \* IF this is no branch THEN nothing ELSE nothing
@@ -60,13 +60,13 @@ def test_a_mark_keeps_what_follows_in_its_column() -> None:
 
 @pytest.mark.parametrize("module", branching.ROOTS)
 def test_every_module_has_branches(module: str) -> None:
-    text = (models.ROOT / "spec" / f"{module}.tla").read_text("utf-8")
+    text = (manifest.ROOT / "spec" / f"{module}.tla").read_text("utf-8")
     assert len(branching.branches(module, text, branching.ROOTS[module])) >= 3
 
 
 def test_what_no_model_takes_is_found() -> None:
     """A cluster of one has no messages between nodes, and time is never lively in it."""
-    measured = branching.measure([models.get("single")])
+    measured = branching.measure([manifest.get("single")])
     untouched = {branch.operator for branch in measured.untouched}
     assert {"ReceivePromise", "ReceiveLearned", "Lose"} <= untouched
     taken = {branch.operator for branch in measured.branches} - untouched

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance import certificate, checking, models, tlc
-from conformance.generate import Generated
-from conformance.replay import Replayed
+from conformance import checking
+from conformance.coverage import certificate
+from conformance.golden.generate import Generated
+from conformance.models import manifest
+from conformance.running.replay import Replayed
+from conformance.tlaplus import tlc
 
-GOLDEN = [model for model in models.load().values() if model.golden]
-SINGLE = models.get("single")
+GOLDEN = [model for model in manifest.load().values() if model.golden]
+SINGLE = manifest.get("single")
 LOG = Path("n1-0001.ndjson")
 REAL = {"seed": 1, "actions": {"Timeout": 2}, "branches": 3, "visited": 3, "untouched": [],
         "models": {}, "all_models": {"transitions": 0}}  # fmt: skip
@@ -68,7 +71,7 @@ def test_what_differs_from_the_committed_one_is_told() -> None:
         f"node: {'0' * 16} is committed, {'1' * 16} was found"
     ]
     assert list(certificate.drift(certified(), certificate.make({}, REAL, "0" * 64))) == [
-        "models.single: nothing is committed, something was found"
+        "manifest.single: nothing is committed, something was found"
     ]
 
 
@@ -106,7 +109,7 @@ def check(
     output: Path, steps: int = 10, *, ours: bool = True, pin: bool = False,
     real: certificate.Json = REAL, **counts: int,
 ):  # fmt: skip
-    rows = [(SINGLE, made(**counts)), (models.get("wide"), Generated(tlc.Outcome()))]
+    rows = [(SINGLE, made(**counts)), (manifest.get("wide"), Generated(tlc.Outcome()))]
     replayed = [Replayed(LOG, steps, None)]
     return checking.certified(output, rows, replayed, real, ours=ours, pin=pin)
 

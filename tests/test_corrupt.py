@@ -11,23 +11,17 @@ from pathlib import Path
 import pytest
 from test_judge import NODE
 
-from conformance import (
-    alterations,
-    checking,
-    claims,
-    corrupt,
-    logs,
-    record,
-    schema,
-    trials,
-    validate,
-)
+from conformance import checking
 from conformance.__main__ import main
-from conformance.cluster import NodeError
-from conformance.handshake import handshake
-from conformance.oracle import Oracle
-from conformance.tlc import ToolError
-from conformance.verdict import Rejection, Verdict
+from conformance.altering import alterations, claims, corrupt, trials
+from conformance.altering.oracle import Oracle
+from conformance.judging import validate
+from conformance.judging.handshake import handshake
+from conformance.judging.verdict import Rejection, Verdict
+from conformance.logbook import logs, schema
+from conformance.running import record
+from conformance.running.cluster import NodeError
+from conformance.tlaplus.tlc import ToolError
 
 Clusters = list[list[logs.Record]]
 

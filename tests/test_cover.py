@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from conformance.apart import Machine, Taken, told
-from conformance.automaton import Automaton, CoverError, Step, Transition
-from conformance.cover import cover
+from conformance.golden.apart import Machine, Taken, told
+from conformance.golden.automaton import Automaton, CoverError, Step, Transition
+from conformance.golden.cover import cover
 
 
 def step(given: str, output: str = "") -> Step:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from conformance import distributed, models, tlc
-from conformance.searching import DistributedRow
+from conformance.models import distributed, manifest
+from conformance.models.searching import DistributedRow
+from conformance.tlaplus import tlc
 
 ROOT = Path(__file__).parent.parent
 # The smallest model that is not done before the second worker has come.
-MODEL = models.get("reduced")
+MODEL = manifest.get("reduced")
 VERB = [sys.executable, "-m", "conformance", "distributed"]
 
 
@@ -37,7 +38,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[s
     assert [process.args for process in processes if process.poll() is None] == []
 
 
-def model(folder: Path, module: str, config: str) -> models.Model:
+def model(folder: Path, module: str, config: str) -> manifest.Model:
     """A model of one's own."""
     place = folder / "Own" / "own.cfg"
     place.parent.mkdir()
@@ -86,7 +87,7 @@ def test_hosts_are_reached_by_ssh(
 
 
 def test_a_violation_is_found() -> None:
-    broken = models.get("broken-takes-half")
+    broken = manifest.get("broken-takes-half")
     outcome = distributed.run(broken)
     assert outcome.violated == broken.violates == "Agreement"
     assert any(line.startswith("State ") for line in outcome.trace)

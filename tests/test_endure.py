@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from conformance import checking, endure, logs
-from conformance.clients import Client, Last
-from conformance.cluster import NodeError
-from conformance.judge import judge
-from conformance.life import Life
-from conformance.network import Loss, Network
+from conformance import checking
+from conformance.judging.judge import judge
+from conformance.logbook import logs
+from conformance.running import endure
+from conformance.running.clients import Client, Last
+from conformance.running.cluster import NodeError
+from conformance.running.life import Life
+from conformance.running.network import Loss, Network
 
 ROOT = Path(__file__).parent.parent
 NODE = (sys.executable, str(ROOT / "impl" / "main.py"))

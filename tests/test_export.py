@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from test_cli import BAD, NODE, OK, conformance, not_run
 
-from conformance import causality, counterexample, export, logs, models, page, shiviz, states
-from conformance.logs import Record
+from conformance.exporting import causality, counterexample, export, page, shiviz, states
+from conformance.logbook import logs
+from conformance.logbook.logs import Record
+from conformance.models import manifest
 
 
 def message(src: str, dest: str, kind: str, **fields: Any) -> Any:
@@ -162,7 +164,7 @@ STRANGE = [
 
 
 def test_a_trace_is_read_back_as_the_log() -> None:
-    itf = pytest.importorskip("conformance.itf")
+    itf = pytest.importorskip("conformance.exporting.itf")
     asked = [
         message("c", "a", "multi_paxos_propose", msg_id=i, slot=i, value=value)
         for i, value in enumerate(STRANGE)
@@ -179,7 +181,7 @@ def test_a_trace_is_read_back_as_the_log() -> None:
 
 
 def test_a_trace_with_the_states_of_all_nodes() -> None:
-    itf = pytest.importorskip("conformance.itf")
+    itf = pytest.importorskip("conformance.exporting.itf")
     records = logs.read(OK)
     found = traced(itf.of_run(causality.arrange(records), states.follow(records, 1)))
     assert found.vars[-1] == "replica"
@@ -202,7 +204,7 @@ State 2: <Next line 518, col 8 to line 518, col 44 of module MultiPaxos>
 @pytest.mark.parametrize("end, loop", [("", None), ("\nState 3: Stuttering", 1),
                                        ("\nBack to state 1: <Next line 1>", 0)])  # fmt: skip
 def test_the_text_of_a_counterexample_is_read(end: str, loop: int | None) -> None:
-    itf = pytest.importorskip("conformance.itf")
+    itf = pytest.importorskip("conformance.exporting.itf")
     read = counterexample.read("some", "Agreement", (TRACE + end).split("\n"))
     assert read.loop == loop and [state.action for state in read.states] == ["Initial", "Next"]
     written = itf.of_counterexample(read)
@@ -215,7 +217,7 @@ def test_the_text_of_a_counterexample_is_read(end: str, loop: int | None) -> Non
 
 
 def test_a_model_that_is_broken_as_a_run() -> None:
-    found = counterexample.find(models.get("broken-takes-half"))
+    found = counterexample.find(manifest.get("broken-takes-half"))
     records = counterexample.records(found)
     assert found.violated == "Agreement" and len(records) == 2 + len(found.states) - 1
     stopped = states.follow(records, 1).stopped

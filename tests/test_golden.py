@@ -19,11 +19,13 @@ from broken_node import BUGS, replica_with
 from multipaxos import node
 from multipaxos.replica import Replica
 
-from conformance import generate, models, replay
-from conformance.tlc import ToolError
+from conformance.golden import generate
+from conformance.models import manifest
+from conformance.running import replay
+from conformance.tlaplus.tlc import ToolError
 
 ROOT = Path(__file__).parent.parent
-QUICK = [m for m in models.load().values() if m.golden and m.states < 100_000]
+QUICK = [m for m in manifest.load().values() if m.golden and m.states < 100_000]
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {"__init__", "clock", "node", "process", "storage", "wire"}
 
@@ -174,12 +176,12 @@ def test_a_model_without_behaviour_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every message is dead, nothing may be done: the model holds, and shows nothing."""
-    single = models.get("single")
+    single = manifest.get("single")
     nothing = single.text().replace("SPECIFICATION Spec", "INIT Init\nNEXT Nothing")
-    monkeypatch.setattr(models.Model, "text", lambda model: nothing)
+    monkeypatch.setattr(manifest.Model, "text", lambda model: nothing)
     module = tmp_path / "Still.tla"
     module.write_text("---- MODULE Still ----\nEXTENDS MC\nNothing == FALSE /\\ Next\n====\n")
-    monkeypatch.setattr(models.Model, "module", module)
-    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *models.LIBRARIES))
+    monkeypatch.setattr(manifest.Model, "module", module)
+    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *manifest.LIBRARIES))
     with pytest.raises(ToolError, match="it has no step, so it shows nothing"):
         generate.generate(single, tmp_path / "logs")

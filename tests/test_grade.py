@@ -16,13 +16,17 @@ from typing import Any
 
 import pytest
 
-from conformance import endure, generate, grade, logs, models, stages
-from conformance.challenge import BEGUN, CASES, Case, decided, difference, error, told
-from conformance.cluster import NodeError
-from conformance.fenced import FencedNode
-from conformance.marks import Grade, Stage
-from conformance.plan import Plan
-from conformance.probe import SIGNS, probe
+from conformance.golden import generate
+from conformance.grading import grade, stages
+from conformance.grading.challenge import BEGUN, CASES, Case, decided, difference, error, told
+from conformance.grading.marks import Grade, Stage
+from conformance.grading.plan import Plan
+from conformance.grading.probe import SIGNS, probe
+from conformance.logbook import logs
+from conformance.models import manifest
+from conformance.running import endure
+from conformance.running.cluster import NodeError
+from conformance.running.fenced import FencedNode
 
 ROOT = Path(__file__).parent.parent
 NODES = ROOT / "tests" / "nodes"
@@ -46,7 +50,7 @@ with_perl = pytest.mark.skipif(not has_perl(), reason="there is no Perl with its
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Golden logs of a small model in which nodes come back after crashes."""
     folder = tmp_path_factory.mktemp("golden")
-    assert generate.generate(models.get("returns"), folder).complete
+    assert generate.generate(manifest.get("returns"), folder).complete
     return folder
 
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import history as histories
-from conformance.judge import judge
-from conformance.logs import LogError
-from conformance.schema import SchemaError, check_entry
+from conformance.judging.judge import judge
+from conformance.logbook import history as histories
+from conformance.logbook.logs import LogError
+from conformance.logbook.schema import SchemaError, check_entry
 
 FOLDER = Path(__file__).parent / "fixtures" / "histories"
 OK, BAD = FOLDER / "duel-ok.ndjson", FOLDER / "duel-bad.ndjson"

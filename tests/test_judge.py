@@ -15,7 +15,11 @@ import pytest
 from multipaxos.node import Node
 from running import init, request
 
-from conformance import logs, models, record, tlc, validate
+from conformance.judging import validate
+from conformance.logbook import logs
+from conformance.models import manifest
+from conformance.running import record
+from conformance.tlaplus import tlc
 
 ROOT = Path(__file__).parent.parent
 NODE = (sys.executable, str(ROOT / "impl" / "main.py"))
@@ -233,10 +237,10 @@ ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
         "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
         "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
     )
-    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=models.LIBRARIES)
+    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=manifest.LIBRARIES)
     with pytest.raises(tlc.ToolError, match="Assumption"):
         wrong = module.replace("{wrong}", " /\\ S # {2, 4}")
-        tlc.run("Same", wrong, config, libraries=models.LIBRARIES)
+        tlc.run("Same", wrong, config, libraries=manifest.LIBRARIES)
 
 
 def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) -> None:

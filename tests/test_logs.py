@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import logs
+from conformance.logbook import logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance import config, models, searching, tables, tlc
+from conformance.models import manifest, searching, tables
+from conformance.tlaplus import config, tlc
 
-SINGLE = models.get("single")
+SINGLE = manifest.get("single")
 
 CONFIG = """CONSTANTS
     Members <- Three
@@ -42,12 +43,12 @@ def test_what_holds_in_no_state_shows_nothing() -> None:
 def test_a_pin_is_written_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = models.MANIFEST.read_text("utf-8")
-    copy = tmp_path / "models.toml"
+    before = manifest.MANIFEST.read_text("utf-8")
+    copy = tmp_path / "manifest.toml"
     copy.write_text(before, "utf-8")
-    monkeypatch.setattr(models, "MANIFEST", copy)
-    models.pin("single", 1_234_567, 89, 1.26)
-    assert (models.get("single").states, models.get("single").depth) == (1_234_567, 89)
+    monkeypatch.setattr(manifest, "MANIFEST", copy)
+    manifest.pin("single", 1_234_567, 89, 1.26)
+    assert (manifest.get("single").states, manifest.get("single").depth) == (1_234_567, 89)
     after = copy.read_text("utf-8").splitlines()
     pairs = zip(after, before.splitlines(), strict=True)
     changed = [line for line, other in pairs if line != other]
@@ -57,7 +58,7 @@ def test_a_pin_is_written_and_nothing_else(
 
 def test_a_model_that_finds_something_else_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned: list[int] = []
-    monkeypatch.setattr(models, "pin", lambda name, states, depth, seconds: pinned.append(states))
+    monkeypatch.setattr(manifest, "pin", lambda name, states, depth, seconds: pinned.append(states))
     monkeypatch.setattr(tables, "write", lambda: None)
     searching.pin(row(violated="Agreement"))
     searching.pin(row(distinct=0))
@@ -82,13 +83,13 @@ def test_a_configuration_is_read_by_its_sections() -> None:
 
 
 def test_random_behaviours_that_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
-    assert searching.simulate(models.get("wide"), minutes=0, seed=5, steps=10) is True
+    assert searching.simulate(manifest.get("wide"), minutes=0, seed=5, steps=10) is True
     said = " ".join(capsys.readouterr().out.split())
     assert "wide: 200 behaviours of 10 steps" in said and "seeds 5 to 6" in said
 
 
 def test_a_violated_behaviour_tells_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert searching.simulate(models.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
+    assert searching.simulate(manifest.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
     said = " ".join(capsys.readouterr().err.split())
     assert "violates Agreement, seed 3" in said
     assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in said

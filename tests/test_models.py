@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from conformance import models, searching, tables
-from conformance.config import listed, overridden
-from conformance.models import MODELS, load
+from conformance.models import manifest, searching, tables
+from conformance.models.manifest import MODELS, load
+from conformance.tlaplus.config import listed, overridden
 
 SPEC = MODELS.parent
 ALL = load()
@@ -33,7 +33,7 @@ def test_every_configuration_is_a_model() -> None:
 def test_every_model_says_what_it_is() -> None:
     for model in ALL.values():
         assert model.expect in ("holds", "reaches", "needs", "breaks", "runs"), model.name
-        assert model.tier in models.TIERS, model.name
+        assert model.tier in manifest.TIERS, model.name
         assert model.purpose.endswith("."), model.name
         assert (model.violates is None) == (model.expect in ("holds", "runs")), model.name
         # What is violated in an initial state has no number.

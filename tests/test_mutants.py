@@ -21,8 +21,9 @@ from mutants.score import Found, Row
 from mutants.sources import RIGHT, Mutant
 from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 
-from conformance import logs, models
-from conformance.schema import action
+from conformance.logbook import logs
+from conformance.logbook.schema import action
+from conformance.models import manifest
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BUGS = {bug.name: bug for bug in bugs.load()}
@@ -66,7 +67,7 @@ def test_no_two_bugs_are_the_same() -> None:
 
 
 def test_twins_are_broken_models() -> None:
-    known = models.load()
+    known = manifest.load()
     assert [bug.name for bug in BUGS.values()
             if bug.twin and known[bug.twin].expect != "breaks"] == []
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from conformance import observed, record
-from conformance.observed import Explained, Seen, explain
+from conformance.judging import observed
+from conformance.judging.observed import Explained, Seen, explain
+from conformance.running import record
 
 ROOT = Path(__file__).parent.parent
 NODE = [sys.executable, str(ROOT / "impl" / "main.py"), "--batch", "1000"]

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from test_export import PING, PONG, STRANGE, message, run
 
-from conformance import causality, export, logs, page
-from conformance.logs import Record
-from conformance.page import Mark
-from conformance.states import States
+from conformance.exporting import causality, export, page
+from conformance.exporting.page import Mark
+from conformance.exporting.states import States
+from conformance.logbook import logs
+from conformance.logbook.logs import Record
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"

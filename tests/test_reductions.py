@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance import generate, models, tlc, values
-from conformance.config import without
-from conformance.models import Model
+from conformance.golden import generate
+from conformance.models import manifest
+from conformance.models.manifest import Model
+from conformance.tlaplus import tlc, values
+from conformance.tlaplus.config import without
 
 
 def ordered(value: Any) -> Any:
@@ -30,7 +32,7 @@ def searched(model: Model, config: str) -> tuple[tlc.Outcome, set[str]]:
 
 
 def test_to_forget_dead_messages_loses_nothing() -> None:
-    plain, reduced = (models.get(name) for name in ("unreduced", "reduced"))
+    plain, reduced = (manifest.get(name) for name in ("unreduced", "reduced"))
     everything, every = searched(plain, plain.text())
     less, same = searched(reduced, reduced.text())
     assert same == every and len(every) > 100
@@ -38,7 +40,7 @@ def test_to_forget_dead_messages_loses_nothing() -> None:
 
 
 def test_to_compare_states_without_the_last_record_loses_nothing() -> None:
-    model = models.get("returns")
+    model = manifest.get("returns")
     viewed, same = searched(model, model.text())
     plain, every = searched(model, without(model.text(), "VIEW"))
     assert same == every and len(every) > 100
@@ -47,7 +49,7 @@ def test_to_compare_states_without_the_last_record_loses_nothing() -> None:
 
 def test_a_reduction_that_loses_something_is_seen() -> None:
     """Rejections are not dead, so to forget them loses what a node does when it gets one."""
-    reduced, broken = (models.get(name) for name in ("reduced", "broken-dead"))
+    reduced, broken = (manifest.get(name) for name in ("reduced", "broken-dead"))
     wrong = reduced.text().replace("VIEW", "CONSTANT DeadTo <- TakesRejectionsForDead\nVIEW")
     _, every = searched(reduced, reduced.text())
     _, less = searched(broken, without(wrong, "PROPERTY"))

@@ -11,7 +11,9 @@ from multipaxos.node import Node
 from running import init, request
 from test_cli import BAD, OK, REPLAYED, conformance, not_run
 
-from conformance import logs, shrink, validate
+from conformance import shrink
+from conformance.judging import validate
+from conformance.logbook import logs
 
 BROKEN = [sys.executable, str(Path(__file__).parent / "broken_node.py")]
 

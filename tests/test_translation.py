@@ -9,8 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import logs, translate, validate, values
-from conformance.names import Names
+from conformance.judging import validate
+from conformance.judging.names import Names
+from conformance.logbook import logs
+from conformance.tlaplus import translate, values
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126))
 SCALARS = st.booleans() | st.integers() | TEXTS

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from test_cli import HISTORIES, OK, REPLAYED, conformance, not_run
 
-from conformance import branches, generate, logs, models, searching, tlc
+from conformance.golden import generate
+from conformance.logbook import logs
+from conformance.models import branches, manifest, searching
+from conformance.tlaplus import tlc
 
 TAKES_NO_STEP = "nothing happens in"
 
@@ -88,12 +91,12 @@ def test_a_model_without_behaviours() -> None:
 
 
 @pytest.fixture
-def stuck(monkeypatch: pytest.MonkeyPatch) -> models.Model:
+def stuck(monkeypatch: pytest.MonkeyPatch) -> manifest.Model:
     """A model whose Next is never enabled."""
-    model = models.get("single")
+    model = manifest.get("single")
     idle = IDLE.replace("Idle", model.module.stem)
     config = "INIT Somewhere\nNEXT Never\n"
-    monkeypatch.setattr(models.Model, "sources", lambda self: (self.module.stem, idle, config))
+    monkeypatch.setattr(manifest.Model, "sources", lambda self: (self.module.stem, idle, config))
     run = tlc.run
     monkeypatch.setattr(
         tlc, "run", lambda name, module, text, **options: run(
@@ -102,7 +105,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> models.Model:
     return model
 
 
-def test_a_model_without_steps_is_no_model(stuck: models.Model, tmp_path: Path) -> None:
+def test_a_model_without_steps_is_no_model(stuck: manifest.Model, tmp_path: Path) -> None:
     with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
         searching.models([stuck])
     with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
@@ -112,10 +115,10 @@ def test_a_model_without_steps_is_no_model(stuck: models.Model, tmp_path: Path) 
 
 
 def test_a_manifest_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    empty = tmp_path / "models.toml"
+    empty = tmp_path / "manifest.toml"
     empty.write_text("# nothing\n")
-    monkeypatch.setattr(models, "MANIFEST", empty)
-    with pytest.raises(models.UnknownModel, match="no model in it"):
+    monkeypatch.setattr(manifest, "MANIFEST", empty)
+    with pytest.raises(manifest.UnknownModel, match="no model in it"):
         searching.standard()
 
 

@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from conformance import explore, generate, logs, models, realruns, tlc, visited
-from conformance.automaton import Automaton, Step, Transition
-from conformance.generate import Generated
+from conformance.coverage import realruns, visited
+from conformance.golden import generate
+from conformance.golden.automaton import Automaton, Step, Transition
+from conformance.golden.generate import Generated
+from conformance.logbook import logs
+from conformance.models import manifest
+from conformance.running import explore
+from conformance.tlaplus import tlc
 
 ROOT = Path(__file__).parent.parent
 OK = ROOT / "tests" / "fixtures" / "takeover-ok.ndjson"
@@ -102,7 +107,7 @@ def test_what_no_judge_can_come_by_is_not_counted() -> None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     """Two nodes that may crash, ask around and give up."""
-    return generate.generate(models.get("gives-up"), tmp_path_factory.mktemp("golden"))
+    return generate.generate(manifest.get("gives-up"), tmp_path_factory.mktemp("golden"))
 
 
 def explored(world: Generated, folder: Path, command: list[str], runs: int) -> explore.Explored:

@@ -13,11 +13,15 @@ import pytest
 from multipaxos.node import Node
 from running import init, request
 
-from conformance import logs, protocol, record, report, tlc
-from conformance.names import Names
-from conformance.state import State
-from conformance.validate import validate
-from conformance.verdict import MISSING, Rejection, Verdict
+from conformance import report
+from conformance.judging import protocol
+from conformance.judging.names import Names
+from conformance.judging.state import State
+from conformance.judging.validate import validate
+from conformance.judging.verdict import MISSING, Rejection, Verdict
+from conformance.logbook import logs
+from conformance.running import record
+from conformance.tlaplus import tlc
 
 ROOT = Path(__file__).parent.parent
 NODE = ("python3", str(ROOT / "impl" / "main.py"))

@@ -21,8 +21,8 @@ from lives import BATCH
 from multipaxos.storage import Storage
 from shrink import shrink
 
-from conformance import history, logs
-from conformance.validate import validate
+from conformance.judging.validate import validate
+from conformance.logbook import history, logs
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 200

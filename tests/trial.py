@@ -15,8 +15,8 @@ from faults import Script
 from lives import RIGHT, Failed, Parts
 from world import World
 
-from conformance.history import Entry
-from conformance.judge import judge
+from conformance.judging.judge import judge
+from conformance.logbook.history import Entry
 
 
 @dataclass(frozen=True)

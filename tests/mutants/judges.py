@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-from conformance import record as recording
-from conformance.cluster import NodeError
-from conformance.record import Faults
-from conformance.replay import Case, Difference, cases, differs
-from conformance.schema import check_record
+from conformance.logbook.schema import check_record
+from conformance.running import record as recording
+from conformance.running.cluster import NodeError
+from conformance.running.record import Faults
+from conformance.running.replay import Case, Difference, cases, differs
 
 CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3))
 """Nodes, requests and lost messages of each recorded run.  A run begins in a way that it never
@@ -23,6 +24,9 @@ comes back to, so there are more runs instead of longer ones."""
 
 SEEDS = 2
 """How many runs there are of each of these clusters: one on disks, one in memory, in turn."""
+
+ON_DISK, IN_MEMORY = Faults(crash=100), Faults()
+"""A disk is only seen through when its node comes back."""
 
 BATCH = 2
 """Small enough for catching up to take more than one message."""
@@ -94,11 +98,11 @@ def record(folder: Path, first: int) -> str | None:
 
     with TemporaryDirectory(prefix="mutant-", dir=scratch()) as disks:
         for (nodes, requests, loss), seed in product(CLUSTERS, range(first, first + SEEDS)):
-            launch = on_disk if seed % 2 else in_memory
+            launch, faults = (on_disk, ON_DISK) if seed % 2 else (in_memory, IN_MEMORY)
             place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
                 recording.record(place, (), nodes=nodes, requests=requests, seed=seed,
-                                 faults=Faults(loss=loss), launch=launch, on_progress=count)
+                                 faults=replace(faults, loss=loss), launch=launch, on_progress=count)
             except NodeError as error:
                 return f"{place.name}/seed-{seed}.ndjson: {error}"
     return None

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from conformance import logs
-from conformance.validate import validate
-from conformance.verdict import Verdict
+from conformance.judging.validate import validate
+from conformance.judging.verdict import Verdict
+from conformance.logbook import logs
 
 from .judges import BATCH
 

@@ -15,7 +15,7 @@ from typing import Any
 from multipaxos.node import Node
 from multipaxos.storage import Storage
 
-from conformance.cluster import NodeError
+from conformance.running.cluster import NodeError
 
 Json = Any
 

@@ -21,11 +21,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from conformance import logs
+from conformance.logbook import logs
 
 from . import judges
 
-for shared in "conformance.judge", "sqlite3":
+for shared in "conformance.judging.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
     import_module(shared)
 

@@ -1,0 +1,124 @@
+"""Judges what the specification leaves out: `init`, who may say what, refused requests and the
+numbers of replies.
+
+The specification begins when a node knows its cluster, and knows neither malformed requests nor
+messages that nobody sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..logbook.logs import Record
+from ..logbook.schema import SchemaError, check
+from .verdict import Rejection
+
+Json = Any
+
+REQUESTS = ("init", "multi_paxos_propose", "multi_paxos_log")
+
+# What the owner of a ballot says in it, and what it is answered.
+ASKING, ANSWERING = ("prepare", "accept"), ("promise", "accepted")
+
+# A schema cannot tell how deep a value may nest; nodes refuse what others may fail to read.
+DEEPEST_VALUE = 128
+
+
+def handshake(log: Sequence[Record]) -> Rejection | None:
+    """Judges `init`, senders, refusals and reply numbers of one node's log."""
+    members: list[str] | None = None
+    replies, up = 0, True
+    for record in log:
+        given = record.input
+        if not up and isinstance(given, dict):
+            reason = "a node that is down took a message"
+        elif record.refused:
+            reason = _wrongly_refused(record, members)
+        elif record.starts:
+            reason = _wrongly_started(record, members)
+            members = members or given["body"]["node_ids"]
+        elif members is None:
+            reason = "a step before init"
+        else:
+            reason = None if isinstance(given, str) else _wrongly_sent(given, members)
+        up = given != "crash" and (up or given == "restart")
+        for reply in (m["body"] for m in record.output if "msg_id" in m["body"]):
+            if reply["msg_id"] != replies and reason is None:
+                reason = f"the reply has msg_id {reply['msg_id']} instead of {replies}"
+            replies += 1
+        if given == "restart":
+            replies = 0
+        if reason is not None:
+            return Rejection(record, "handshake", reason)
+    return None
+
+
+def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
+    given = record.input
+    body = given["body"]
+    if body["node_id"] != record.node or given["dest"] != record.node:
+        return f"{body['node_id']} was initialised in the log of {record.node}"
+    if not _in_place(given):
+        return "init is not from a client to one of its node_ids"
+    if members not in (None, body["node_ids"]):
+        return "a different second init was accepted"
+    expected = {"type": "init_ok", "in_reply_to": body["msg_id"]}
+    sent = [{**m, "body": {k: v for k, v in m["body"].items() if k != "msg_id"}}
+            for m in record.output]  # fmt: skip
+    if sent != [{"src": record.node, "dest": given["src"], "body": expected}]:
+        return "init is not answered by init_ok alone"
+    return None
+
+
+def _in_place(given: Json) -> bool:
+    """Whether an `init` is from a client to the node that it names, which is one of the cluster."""
+    members = given["body"]["node_ids"]
+    return given["dest"] == given["body"]["node_id"] in members and given["src"] not in members
+
+
+def _wrongly_sent(message: Json, members: list[str]) -> str | None:
+    """Between members each speaks of its own ballots, or answers in those of the other one."""
+    src, dest, body = message["src"], message["dest"], message["body"]
+    kind = body["type"]
+    if kind in REQUESTS:
+        return f"{kind} is from a node, not from a client" if src in members else None
+    if src not in members or src == dest:
+        return f"{kind} is from {src}, which is no other node of the cluster"
+    owner = members[(body.get("ballot", 1) - 1) % len(members)]
+    if (kind in ASKING and owner != src) or (kind in ANSWERING and owner != dest):
+        return f"{kind} of ballot {body['ballot']}, which is that of {owner}"
+    return None
+
+
+def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
+    body = record.input["body"]
+    code = record.output[0]["body"]["code"]
+    allowed = set()
+    if body.get("type") not in REQUESTS:
+        allowed.add(10)
+    elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
+        allowed.add(12)
+    if body.get("type") != "init" and members is None:
+        allowed.add(11)
+    elif body.get("type") == "init" and members is not None:
+        allowed.add(12)
+    if not allowed:
+        return "a request that is well formed and in time was refused"
+    if code not in allowed:
+        return f"refused with error {code} instead of {' or '.join(map(str, sorted(allowed)))}"
+    return None
+
+
+def _well_formed(body: Json) -> bool:
+    try:
+        check(body, f"urn:multipaxos:schema:messages#/$defs/{body['type']}")
+    except SchemaError:
+        return False
+    return _depth(body.get("value")) <= DEEPEST_VALUE
+
+
+def _depth(value: Json) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0

@@ -1,0 +1,1 @@
+"""The models of the specification: what each is for, how it is searched, what TLC must find."""

@@ -1,0 +1,161 @@
+"""What of the specification no model has ever evaluated.
+
+What there is to evaluate is read from the text of the modules: the branches of every operator that
+Init and Next are made of.  Each is marked in a copy (see tla/Taken.tla), models are run with the
+copy in the place of the original, and a mark that TLC came by is printed by it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from ..jobs import at_once
+from ..tlaplus import tlc
+from .manifest import LIBRARIES, ROOT, Model
+
+# The modules whose branches are counted, and what their behaviours are made of.
+ROOTS = {
+    "Consensus": ("Init", "Next"),
+    "Voting": ("Init", "Next"),
+    "MultiPaxos": ("Init", "Next"),
+    "Liveness": ("LossyInit", "LossyNext", "LossyStep"),
+}
+
+_OPENERS = ("THEN", "ELSE", "IN", "/\\", "\\/")
+_TOKEN = re.compile(r'"[^"]*"|/\\|\\/|\\\w+|\w+|[^\s\w]')
+_DEFINITION = re.compile(r"(?m)^(\w+)(?:\([^)]*\))? ==")
+_COMMENT = re.compile(r"\(\*.*?\*\)|\\\*[^\n]*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A part of an operator that may or may not be evaluated, and where it begins in the text."""
+
+    module: str
+    operator: str
+    at: int
+    line: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"spec/{self.module}.tla:{self.line}"
+
+
+def plain(text: str) -> str:
+    """The text of a module with blanks for its comments, so that every place stays where it is."""
+    return _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+
+
+def bodies(text: str) -> dict[str, tuple[int, int]]:
+    """Where the definition of each operator begins and ends in a text without comments."""
+    heads = list(_DEFINITION.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    return {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
+
+
+def words(text: str) -> set[str]:
+    """All names and keywords in a text."""
+    return set(re.findall(r"\w+", text))
+
+
+def branches(
+    module: str, text: str, roots: Iterable[str], replaced: Iterable[str] = ()
+) -> list[Branch]:
+    """The branches of the operators that the roots use, in the text of a module; operators that
+    are replaced have none.
+
+    Raises `ToolError` if a root is not there: without it nothing would be left to take.
+    """
+    bare = plain(text)
+    every = bodies(bare)
+    if missing := set(roots) - every.keys():
+        raise tlc.ToolError(f"{module} does not define {', '.join(sorted(missing))}")
+    found = {name: body for name, body in every.items() if name not in set(replaced)}
+    used: set[str] = set()
+    new = set(roots) & found.keys()
+    while new:
+        used |= new
+        named = words(" ".join(bare[slice(*found[name])] for name in new))
+        new = (named & found.keys()) - used
+    return [
+        Branch(module, name, at, bare.count("\n", 0, at) + 1, text[at:].split("\n", 1)[0])
+        for name, body in found.items()
+        if name in used
+        for at in _places(name, bare, *body)
+    ]
+
+
+def _places(operator: str, bare: str, start: int, end: int) -> Iterator[int]:
+    """Where the branches of one operator begin.
+
+    Raises `ValueError` for one with a CASE, whose arms a mark would take for its own.
+    """
+    tokens = [(found[0], found.start()) for found in _TOKEN.finditer(bare, start, end)]
+    if "CASE" in {token for token, _ in tokens}:
+        raise ValueError(f"{operator} has a CASE: write IF, so that it can be marked")
+    for (opener, _), (first, at) in pairwise(tokens):
+        # A bullet opens a branch of its own.
+        if opener in _OPENERS and first not in ("/\\", "\\/"):
+            yield at
+
+
+def marked(text: str, found: Sequence[Branch], first: int) -> str:
+    """The text of a module with its branches marked by numbers from `first` on."""
+    pieces, last = [], 0
+    for number, branch in enumerate(found, first):
+        # Bullets mean something by their column, so what follows stays in its own.
+        column = branch.at - text.rfind("\n", 0, branch.at) - 1
+        pieces += [text[last : branch.at], f"CASE Took({number}) ->\n{' ' * column}"]
+        last = branch.at
+    copy = "".join([*pieces, text[last:]])
+    if re.search(r"(?m)^EXTENDS ", copy):
+        return re.sub(r"(?m)^EXTENDS ", "EXTENDS Taken, ", copy, count=1)
+    return re.sub(r"(?m)^(-+ MODULE \w+ -+)$", r"\1\nEXTENDS Taken", copy, count=1)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """All branches, and those that no model took, after so many models."""
+
+    branches: list[Branch]
+    untouched: list[Branch]
+    models: list[str]
+
+
+def measure(
+    models: Iterable[Model], on_progress: Callable[[str], None] = lambda text: None
+) -> Coverage:
+    """Runs models, as many at a time as there are cores for, until nothing is left to take."""
+    texts = {name: (ROOT / "spec" / f"{name}.tla").read_text("utf-8") for name in ROOTS}
+    everything: list[Branch] = []
+    taken: set[int] = set()
+    used: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="coverage-") as scratch:
+        for name, text in texts.items():
+            found = branches(name, text, ROOTS[name])
+            copy = marked(text, found, len(everything) + 1)
+            Path(scratch, f"{name}.tla").write_text(copy, "utf-8")
+            everything += found
+
+        def marks(model: Model) -> set[int]:
+            if len(taken) == len(everything):
+                return set()
+            on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
+            outcome = tlc.run(
+                *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers,
+                brief=model.brief,
+            )  # fmt: skip
+            return {int(json.loads(line)) for line in outcome.printed}
+
+        for model, found in at_once(marks, models):
+            used += [model.name] * (not found <= taken)
+            taken |= found
+    left = [branch for number, branch in enumerate(everything, 1) if number not in taken]
+    return Coverage(everything, left, used)

@@ -1,0 +1,123 @@
+"""The manifest of models: what each is for, what TLC must find, in how many states.
+
+Nothing here runs anything.  A model is a configuration `spec/models/MODULE/NAME.cfg` and its table
+in `spec/models/models.toml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+
+from ..tlaplus import config
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODELS = ROOT / "spec" / "models"
+MANIFEST = MODELS / "models.toml"
+LIBRARIES = (ROOT / "spec", MODELS, ROOT / "conformance" / "tla")
+
+TIERS = ("tiny", "standard", "large", "deep")
+
+# Below this one worker is faster than two, and two models at a time are faster still.
+FOR_ONE_WORKER = 50_000
+
+# Below this a search is over before it pays to optimize it.
+BRIEF_SECONDS = 10
+
+
+class UnknownModel(Exception):
+    """A model that the manifest does not have; the text lists those that it has."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model.
+
+    `expect` is "holds" (TLC finds nothing wrong), or TLC must find that `violates` is violated:
+    "reaches" because something must be possible, "needs" because an assumption was left out,
+    "breaks" because the model is broken on purpose; or it is "runs" (too big to search, for random
+    runs only).  `tier` tells who can afford it.  `states` and `depth` are what a search must find,
+    `seconds` is how long it took when they were pinned.  `golden` says that the model's transitions
+    become golden logs.
+    """
+
+    name: str
+    config: Path
+    expect: str
+    tier: str
+    purpose: str
+    violates: str | None = None
+    golden: bool = False
+    states: int = 0
+    depth: int = 0
+    seconds: float = 0.0
+
+    @property
+    def module(self) -> Path:
+        """The module that the configuration is for."""
+        return self.config.parent.with_suffix(".tla")
+
+    @property
+    def workers(self) -> int:
+        """Only one worker always stops at the same count, and always finds the same depth."""
+        large = self.tier == "large" or self.states >= FOR_ONE_WORKER
+        return 2 if self.expect == "holds" and large else 1
+
+    @property
+    def brief(self) -> bool:
+        """Whether a search is over in seconds (see `tlc.run`)."""
+        return self.seconds < BRIEF_SECONDS
+
+    @property
+    def expected(self) -> str:
+        """What TLC must find, in words."""
+        return f"{self.expect} {self.violates or ''}".strip()
+
+    def sources(self) -> tuple[str, str, str]:
+        """What TLC runs: the module's name, its text, and the text of the configuration."""
+        return self.module.stem, self.module.read_text("utf-8"), self.text()
+
+    def text(self) -> str:
+        """The text of the configuration."""
+        return self.config.read_text("utf-8")
+
+    def checked(self) -> list[str]:
+        """The invariants and properties that the configuration lists."""
+        return config.listed(self.text(), "INVARIANT", "PROPERTY")
+
+
+def load() -> dict[str, Model]:
+    """All models of the manifest, in its order."""
+    paths = {path.stem: path for path in MODELS.glob("*/*.cfg")}
+    tables = tomlkit.parse(MANIFEST.read_text("utf-8")).unwrap()
+    if not tables:
+        raise UnknownModel(f"{MANIFEST}: there is no model in it")
+    return {
+        name: Model(name, paths.get(name, MODELS / f"{name}.cfg"), **table)
+        for name, table in tables.items()
+    }
+
+
+def golden() -> list[Model]:
+    """The models whose local transitions become golden logs."""
+    return [model for model in load().values() if model.golden]
+
+
+def get(name: str) -> Model:
+    """One model by its name."""
+    models = load()
+    if name not in models:
+        raise UnknownModel(f"no model {name!r}; there are: {', '.join(models)}")
+    return models[name]
+
+
+def pin(name: str, states: int, depth: int, seconds: float) -> None:
+    """Writes what a search found into the manifest."""
+    document = tomlkit.parse(MANIFEST.read_text("utf-8"))
+    table = document[name]
+    table["states"] = tomlkit.value(f"{states:_}")  # type: ignore[index]
+    table["depth"] = depth  # type: ignore[index]
+    table["seconds"] = round(seconds, 1)  # type: ignore[index]
+    MANIFEST.write_text(tomlkit.dumps(document), "utf-8")

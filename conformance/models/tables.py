@@ -1,0 +1,54 @@
+"""The tables of models in spec/README.md, written from the manifest.
+
+Each stands between two comments that name what it lists, and nothing else of the page is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from . import manifest
+from .manifest import Model
+
+README = manifest.ROOT / "spec" / "README.md"
+
+_TABLE = re.compile(r"(<!-- models that (\w+)[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(page: str, models: Iterable[Model]) -> str:
+    """The page with its tables as the models have them."""
+    every = list(models)
+
+    def table(found: re.Match[str]) -> str:
+        chosen = [model for model in every if model.expect == found[2]]
+        return found[1] + "\n".join(_lines(chosen)) + "\n" + found[3]
+
+    return _TABLE.sub(table, page)
+
+
+def write() -> None:
+    """Makes the tables of the page current."""
+    page = README.read_text("utf-8")
+    README.write_text(render(page, manifest.load().values()), "utf-8")
+
+
+def _lines(models: Iterable[Model]) -> Iterable[str]:
+    yield "| model | tier | violates | states | depth | time | purpose |"
+    yield "| --- | --- | --- | ---: | ---: | ---: | --- |"
+    for model in models:
+        cells = (
+            f"`{model.name}`",
+            model.tier,
+            f"`{model.violates}`" if model.violates else "",
+            f"{model.states:,}" if model.states else "",
+            str(model.depth or ""),
+            duration(model.seconds) if model.seconds else "",
+            model.purpose,
+        )
+        yield f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `4 s`, `75 min`."""
+    return f"{seconds / 60:.0f} min" if seconds >= 300 else f"{seconds:.0f} s"

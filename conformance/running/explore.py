@@ -1,0 +1,250 @@
+"""Real processes in a model's own small world: how much of the model do they visit?
+
+A cluster with the model's members is asked what the model's clients ask, and nothing else.  What
+the nodes send is delivered at any time, again, or never; they are crashed and restarted, and events
+happen to them.  Each node is followed through the automaton that TLC has found for it: a step that
+is in it is a visited transition, and must say what the automaton says; a node that takes a step
+which is not in it has left the model, and its further steps are only counted.
+
+All chance comes from one seed, and prefers what no run has visited yet.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..golden.automaton import Automaton, Transition
+from ..judging.names import UNTOLD
+from ..logbook import logs
+from .cluster import NodeError, NodeProcess, Waiting
+from .replay import Difference
+
+Json = Any
+
+# How often a run goes on to something new where there is something, to a message that has not
+# arrived yet where there is nothing new, and wherever chance will have it, even out of the model.
+NEW, FIRST, ANYWHERE = 0.9, 0.6, 0.01
+
+# A run ends after so many steps, or after so many that show nothing new.
+LONGEST, IDLE = 200, 30
+
+EVENTS = ("timeout", "inquire", "expire", "crash")
+
+FIGURES = ("transitions", "visited", "moves", "moved", "runs", "inside", "outside")
+
+
+@dataclass
+class Explored:
+    """What runs in the world of one model have visited.
+
+    `moves` are the transitions that change the state of a node: each of them happens in some run.
+    Of the others some never do, for the automaton has every message in every state.  `inside` and
+    `outside` count the steps of runs within and beyond the model.
+    """
+
+    transitions: int
+    moves: int
+    visited: int = 0
+    moved: int = 0
+    runs: int = 0
+    inside: int = 0
+    outside: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def told(self) -> dict[str, int]:
+        """The same as JSON has it."""
+        return {name: getattr(self, name) for name in FIGURES}
+
+
+def explore(
+    folder: Path,
+    command: Sequence[str],
+    members: Sequence[str],
+    automata: Sequence[Automaton],
+    *,
+    runs: int,
+    seed: int,
+    seconds: float = 10,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> Explored:
+    """Runs clusters in the world of a model, one after the other.
+
+    A run in which a node differs from the model is the last one; its log is left in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = _Model(members, automata)
+    everything = [t for automaton in automata for t in automaton.transitions()]
+    moves = {id(t) for t in everything if not t.stays}
+    found = Explored(len(everything), len(moves))
+    visited: set[int] = set()
+    for number in range(1, runs + 1):
+        with ExitStack() as stack:
+            processes = {
+                node: stack.enter_context(
+                    closing(NodeProcess(node, command, folder / f"{node}.stderr", seconds))
+                )
+                for node in members
+            }
+            chance = random.Random(f"{seed} {number}")
+            world = _World(processes, model, visited, chance)
+            difference = world.run(folder / f"run-{number:04}.ndjson")
+            for process in () if difference else processes.values():
+                process.end()
+        found.runs += 1
+        found.inside += world.inside
+        found.outside += world.outside
+        found.visited, found.moved = len(visited), len(visited & moves)
+        on_progress(f"{number} of {runs} runs, {len(visited):,} of {len(everything):,} visited")
+        if difference:
+            found.differences.append(difference)
+            break
+    return found
+
+
+class _Model:
+    """What is known beforehand: the automata by their nodes, and what clients ask whom."""
+
+    def __init__(self, members: Sequence[str], automata: Sequence[Automaton]) -> None:
+        self.automata = {automaton.node: automaton for automaton in automata}
+        messages = {text: m for automaton in automata for text, m in automaton.messages().items()}
+        self.asked = sorted(
+            (m["dest"], text) for text, m in messages.items() if m["src"] not in members
+        )
+        self._texts = {_text(message): text for text, message in messages.items()}
+
+    def text(self, message: Json) -> str:
+        """A message as the automata write it, whatever the order of its keys."""
+        return self._texts.get(_text(message), _text(message))
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Something that may happen now: a node, its input as text, and what the model says of it."""
+
+    node: str
+    given: str
+    transition: Transition | None
+
+
+class _World:
+    """One run: the processes, what they have sent, and where each is in its automaton."""
+
+    def __init__(
+        self,
+        processes: dict[str, NodeProcess],
+        model: _Model,
+        visited: set[int],
+        chance: random.Random,
+    ) -> None:
+        self.inside = self.outside = 0
+        self._processes = processes
+        self._model = model
+        self._visited = visited
+        self._chance = chance
+        # None is outside.
+        self._at: dict[str, str | None] = dict.fromkeys(processes)
+        self._at |= {node: automaton.start for node, automaton in model.automata.items()}
+        self._down: set[str] = set()
+        self._waiting = {node: Waiting() for node in processes}
+        # What nodes have sent each other, by the receiver and the text.
+        self._arrived: dict[tuple[str, str], bool] = {}
+        self._records: list[Json] = []
+
+    def run(self, log: Path) -> Difference | None:
+        """Runs until nothing new is seen; tells where a node differs, and writes the log."""
+        members = list(self._processes)
+        for node, process in self._processes.items():
+            body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": members}
+            self._records.append(process.step({"src": "c0", "dest": node, "body": body}))
+        idle = 0
+        while idle < IDLE and self.inside + self.outside < LONGEST:
+            known, choice = len(self._visited), self._choose()
+            said, remark = self._give(choice)
+            transition = choice.transition
+            if transition is None:
+                self._at[choice.node] = None
+                self.outside += 1
+            elif remark or _text(said) != _text(transition.step.output):
+                logs.write(log, self._records)
+                line = len(self._records) + bool(remark)
+                expected = logs.Record(
+                    choice.node, transition.step.input, transition.step.output, log, line
+                )
+                return Difference(expected, said, remark)
+            else:
+                self._at[choice.node] = transition.after
+                self._visited.add(id(transition))
+                self.inside += 1
+            idle = 0 if len(self._visited) > known else idle + 1
+        return None
+
+    def _choose(self) -> _Choice:
+        every = list(self._choices())
+        inside = [c for c in every if c.transition]
+        new = [c for c in inside if id(c.transition) not in self._visited]
+        # What leaves the state as it is goes first, for it costs no way back.
+        stays = [c for c in new if c.transition.stays]
+        first = [c for c in inside if not self._arrived.get((c.node, c.given), True)]
+        for often, some in ((ANYWHERE, every), (NEW, stays or new), (FIRST, first)):
+            if some and self._chance.random() < often:
+                return self._chance.choice(some)
+        return self._chance.choice(inside or every)
+
+    def _choices(self) -> Iterator[_Choice]:
+        for node, given in (*self._arrived, *self._model.asked, *self._events()):
+            # What arrives at a node that is down is lost.
+            if node not in self._down or given == '"restart"':
+                state = self._at[node]
+                known = state is not None and self._model.automata[node].taking(state, given)
+                yield _Choice(node, given, known or None)
+
+    def _events(self) -> Iterator[tuple[str, str]]:
+        for node, waiting in self._waiting.items():
+            for event in ("restart",) if node in self._down else EVENTS:
+                if event != "expire" or waiting:
+                    yield node, json.dumps(event)
+
+    def _give(self, choice: _Choice) -> tuple[list[Json], str]:
+        """Has a step taken: what the node says, and what else is wrong where it should say it."""
+        given = json.loads(choice.given)
+        try:
+            record = self._processes[choice.node].step(given)
+        except NodeError as error:
+            if choice.transition is None:
+                raise
+            return [], str(error)
+        self._records.append(record)
+        self._waiting[choice.node].step(given, record["output"])
+        said = [self._plain(message) for message in record["output"]]
+        self._follow(choice.node, choice.given, said)
+        return said, ""
+
+    def _follow(self, node: str, given: str, said: list[Json]) -> None:
+        """Keeps who is down, and what has been sent and has arrived."""
+        if given == '"crash"':
+            self._down.add(node)
+        elif given == '"restart"':
+            self._down.discard(node)
+        elif (node, given) in self._arrived:
+            self._arrived[node, given] = True
+        for message in said:
+            if message["dest"] in self._processes:
+                self._arrived.setdefault((message["dest"], self._model.text(message)), False)
+
+    def _plain(self, message: Json) -> Json:
+        """A message without what the model does not tell of it."""
+        body = message["body"]
+        if message["dest"] not in self._processes:
+            body = {field: item for field, item in body.items() if field not in UNTOLD}
+        return {"src": message["src"], "dest": message["dest"], "body": body}
+
+
+def _text(said: Json) -> str:
+    """One text for all that is the same; to Python itself true would equal 1."""
+    return json.dumps(said, sort_keys=True)

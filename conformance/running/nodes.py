@@ -1,0 +1,117 @@
+"""The nodes of a faulty world: each has a directory, a log and at most one life at a time.
+
+Lines become messages here, or trouble.  When a node lives and dies, and what becomes of what it
+says, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..logbook.schema import check_sent
+from .cluster import NodeError
+from .life import Life
+
+Json = Any
+
+OPTIONS = ("--data", "--log", "--seed")
+
+Watch = Callable[[str, bool, Json], None]
+
+
+def unwatched(node: str, given: bool, message: Json) -> None:
+    """Nobody wants to know."""
+
+
+class Nodes:
+    """The nodes of a cluster, by their names; `lives` has those that live.
+
+    `options` are those of OPTIONS that the command takes.  `watch` is told of each message in the
+    order in which it happens: the node, whether it was given to it or said by it, and the message.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str], members: Sequence[str],
+        options: Collection[str] = OPTIONS, watch: Watch = unwatched,
+    ) -> None:  # fmt: skip
+        self.members = list(members)
+        self.lives: dict[str, Life] = {}
+        self._folder = folder
+        self._command = command
+        self._options = options
+        self._watch = watch
+
+    def log(self, node: str) -> Path:
+        return self._folder / f"{node}.ndjson"
+
+    def logged(self, node: str) -> int:
+        """How many bytes its log has."""
+        log = self.log(node)
+        return log.stat().st_size if log.exists() else 0
+
+    def start(self, node: str, seed: int) -> None:
+        """Begins a life, on whatever the one before has left."""
+        given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
+        options = [text for each in OPTIONS if each in self._options
+                   for text in (each, str(given[each]))]  # fmt: skip
+        self.lives[node] = Life([*self._command, *options], self._errors(node))
+
+    def give(self, node: str, message: Json) -> None:
+        self._watch(node, True, message)
+        self.lives[node].give(json.dumps(message).encode())
+
+    def kill(self, node: str) -> list[Json]:
+        """Ends a life; what the node said before had left it."""
+        lines = self.lives[node].kill()
+        self.lives.pop(node).close()
+        return self._read(node, lines)
+
+    def listen(self, seconds: float, leaving: bool) -> list[Json]:
+        """What nodes say within this time; puts in what they have not taken yet.
+
+        Raises `NodeError` for one that says what is no message, or is gone and not `leaving`.
+        """
+        sources = {life.source: node for node, life in self.lives.items() if not life.over}
+        sinks = {life.sink: life for life in self.lives.values() if life.unsent}
+        readable, writable, _ = select.select([*sources], [*sinks], [], seconds)
+        for sink in writable:
+            sinks[sink].push()
+        said: list[Json] = []
+        for node in (sources[source] for source in readable):
+            life = self.lives[node]
+            said += self._read(node, life.hear())
+            if life.over and not leaving:
+                raise self.trouble(node, f"left by itself, with status {life.status(1)}")
+        return said
+
+    def _read(self, node: str, lines: list[bytes]) -> list[Json]:
+        said = [self._message(node, line) for line in lines]
+        for message in said:
+            self._watch(node, False, message)
+        return said
+
+    def _message(self, node: str, line: bytes) -> Json:
+        try:
+            message = json.loads(line)
+            check_sent(message)
+        except (ValueError, RecursionError) as error:
+            raise self.trouble(node, f"said {line[:80]!r}: {error}") from None
+        # Only replies have a number, and only they are for clients.
+        if (message["dest"] in self.members) == ("msg_id" in message["body"]):
+            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}")
+        return message
+
+    def trouble(self, node: str, what: str) -> NodeError:
+        return NodeError.of(node, what, self._errors(node))
+
+    def _errors(self, node: str) -> Path:
+        return self._folder / f"{node}.stderr"
+
+    def close(self) -> None:
+        """Makes sure that nothing of any node is left."""
+        for life in self.lives.values():
+            life.close()

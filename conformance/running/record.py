@@ -1,0 +1,231 @@
+"""Runs a cluster of real node processes in a bad network, and leaves its log.
+
+All chance comes from one seed: what is lost, repeated or late, who crashes and when, what clients
+ask.  Time is the router's own, so a run takes as long as the nodes need and not longer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..logbook import logs
+from .cluster import NodeProcess, Waiting
+
+Json = Any
+
+
+class Node(Protocol):
+    """A node that is given one input at a time."""
+
+    def step(self, given: Json) -> Json:
+        """Gives it an input and returns the record of what it did."""
+
+    def end(self) -> None:
+        """Ends its input, and has it leave."""
+
+    def close(self) -> None:
+        """Makes sure that nothing of it is left."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How bad the network is: chances per message, and mean times in the router's own unit.
+
+    A message takes up to `slowest` units, so messages overtake each other.
+    """
+
+    loss: float = 0.1
+    repeat: float = 0.1
+    slowest: float = 10.0
+    timeout: float = 40.0
+    inquire: float = 200.0
+    expire: float = 100.0
+    crash: float = 300.0
+    restart: float = 40.0
+
+
+@dataclass
+class Recorded:
+    """A recorded run: where its log is, and what happened in it."""
+
+    path: Path
+    records: list[Json] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
+
+
+# How long clients wait between requests, and how long the network is whole at the end.
+PAUSE = 6.0
+PEACE = 600.0
+
+
+def record(
+    folder: Path,
+    command: Sequence[str],
+    *,
+    nodes: int,
+    requests: int,
+    seed: int,
+    faults: Faults | None = None,
+    seconds: float = 10,
+    launch: Callable[[str, Sequence[str], Path, float], Node] = NodeProcess,
+    on_progress: Callable[[int], None] = lambda steps: None,
+) -> Recorded:
+    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder.
+
+    `launch` starts a node by its name and command, given a file for its standard error and the time
+    that it may be silent.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    members = [f"n{number}" for number in range(1, nodes + 1)]
+    with ExitStack() as stack:
+        processes = {
+            node: stack.enter_context(
+                closing(launch(node, command, folder / f"{node}.stderr", seconds))
+            )
+            for node in members
+        }
+        world = _World(processes, random.Random(seed), faults or Faults())
+        recorded = Recorded(folder / f"seed-{seed}.ndjson")
+        try:
+            for taken in world.run(requests):
+                recorded.records.append(taken)
+                on_progress(len(recorded.records))
+            for process in processes.values():
+                process.end()
+        finally:
+            # A run that failed is left as a log, too: it is what shows the failure.
+            logs.write(recorded.path, recorded.records)
+    recorded.happened = world.happened
+    return recorded
+
+
+class _World:
+    """The network, the clients and the bad luck."""
+
+    def __init__(self, processes: dict[str, Node], chance: random.Random, faults: Faults) -> None:
+        self.processes = processes
+        self.members = list(processes)
+        self.chance = chance
+        self.faults = faults
+        self.down: set[str] = set()
+        self.waiting = {node: Waiting() for node in processes}
+        self.happened: Counter[str] = Counter()
+        self._now = 0.0
+        self._peace = float("inf")
+        self._agenda: list[tuple[float, int, str, Any]] = []
+        self._order = count()
+
+    def run(self, requests: int) -> Any:
+        """Yields the records of the run, one a step."""
+        for node in self.members:
+            body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": self.members}
+            yield self.processes[node].step({"src": "c0", "dest": node, "body": body})
+        self._plan_clients(requests)
+        for node in self.members:
+            for event in ("timeout", "inquire", "expire", "crash"):
+                self._plan_soon(event, node)
+        end = self._peace + PEACE
+        while self._agenda:
+            self._now, _, kind, what = heapq.heappop(self._agenda)
+            if self._now > end:
+                break
+            taken = self._deliver(what) if kind == "message" else self._happen(kind, what)
+            if taken is not None:
+                yield taken
+
+    # What happens.
+
+    def _deliver(self, message: Json) -> Json | None:
+        node = message["dest"]
+        if node in self.down:
+            self.happened["lost"] += 1
+            return None
+        self.happened["delivered"] += 1
+        return self._step(node, message)
+
+    def _happen(self, event: str, node: str) -> Json | None:
+        if event in ("crash", "expire") and self._now >= self._peace:
+            return None
+        if event == "crash":
+            self.down.add(node)
+            self._plan_soon("restart", node)
+            self.happened["crashes"] += 1
+        elif event == "restart":
+            self.down.discard(node)
+            self._plan_soon("crash", node)
+        else:
+            self._plan_soon(event, node)
+            idle = event == "expire" and not self.waiting[node]
+            if idle or node in self.down:
+                return None
+        return self._step(node, event)
+
+    def _step(self, node: str, given: Json) -> Json:
+        taken = self.processes[node].step(given)
+        self.waiting[node].step(given, taken["output"])
+        for message in taken["output"]:
+            if message["dest"] in self.processes:
+                self._send(message)
+            else:
+                gave_up = message["body"]["type"] == "error"
+                self.happened["given up" if gave_up else "answered"] += 1
+        return taken
+
+    def _send(self, message: Json) -> None:
+        """Hands a message to the network, which may lose it or carry it twice."""
+        peace = self._now >= self._peace
+        copies = 1 + (not peace and self.chance.random() < self.faults.repeat)
+        self.happened["repeated"] += copies - 1
+        for _ in range(copies):
+            if not peace and self.chance.random() < self.faults.loss:
+                self.happened["lost"] += 1
+            else:
+                delay = self.chance.uniform(0, self.faults.slowest)
+                self._plan(self._now + delay, "message", message)
+
+    # What will happen.
+
+    def _plan(self, when: float, kind: str, what: Any) -> None:
+        heapq.heappush(self._agenda, (when, next(self._order), kind, what))
+
+    def _plan_soon(self, event: str, node: str) -> None:
+        mean = getattr(self.faults, event)
+        self._plan(self._now + self.chance.expovariate(1 / mean), event, node)
+
+    def _plan_clients(self, requests: int) -> None:
+        """Clients mostly stay with one node and fill new slots, but not always."""
+        when, favourite, newest = 0.0, self.members[0], 0
+        for number in range(1, requests + 1):
+            when += self.chance.expovariate(1 / PAUSE)
+            if self.chance.random() < 0.05:
+                favourite = self.chance.choice(self.members)
+            stray = self.chance.random() < 0.1
+            node = self.chance.choice(self.members) if stray else favourite
+            if self.chance.random() < 0.7:
+                newest += self.chance.choice((1, 1, 1, 2))
+            slot = max(0, newest - self.chance.choice((0, 0, 0, 1, 2)))
+            self._plan_request(when, node, number, slot)
+        self._peace = when
+
+    def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
+        body: Json = {"type": "multi_paxos_propose", "msg_id": number, "slot": slot}
+        body["value"] = self.chance.choice((f"v{number}", number, [number, None], {"set": number}))
+        if self.chance.random() < 0.1:
+            body = {"type": "multi_paxos_log", "msg_id": number}
+            if self.chance.random() < 0.5:
+                body["from"] = max(0, slot - self.chance.randint(0, 20))
+            if self.chance.random() < 0.5:
+                body["limit"] = self.chance.randint(1, 20)
+        client = f"c{self.chance.randint(1, 3)}"
+        for _ in range(1 + (self.chance.random() < self.faults.repeat)):
+            later = when + self.chance.uniform(0, self.faults.slowest)
+            self._plan(later, "message", {"src": client, "dest": node, "body": body})
+        self.happened["requests"] += 1

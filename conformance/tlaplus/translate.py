@@ -1,0 +1,90 @@
+"""Messages and records between TLA+ and JSON.
+
+The two spellings differ only where JSON has no such value: a set of slots is written as ranges, a
+function from slots as a list of entries in ascending order, an event as its name.  Everything
+else keeps its name and its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..logbook.schema import fields
+
+Json = Any
+Tla = Any
+
+
+def ranges(slots: Iterable[int]) -> list[list[int]]:
+    """A set of slots as inclusive ranges, ascending and as few as possible."""
+    return merged((slot, slot) for slot in sorted(slots))
+
+
+def merged(stretches: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Ascending, disjoint stretches of slots as ranges: those that touch become one."""
+    found: list[list[int]] = []
+    for low, high in stretches:
+        if found and found[-1][1] == low - 1:
+            found[-1][1] = high
+        else:
+            found.append([low, high])
+    return found
+
+
+def function(value: Tla) -> dict[int, Any]:
+    """A function from slots; TLC prints one with the domain 1..n as a sequence."""
+    return dict(enumerate(value, 1)) if isinstance(value, list) else value
+
+
+def _entries(value: Tla, entry: Any) -> list[Json]:
+    return [{"slot": slot, **entry(item)} for slot, item in sorted(function(value).items())]
+
+
+_FIELD_TO_JSON = {
+    "known": ranges,
+    "accepted": lambda value: _entries(
+        value, lambda vote: {"ballot": vote["ballot"], "value": vote["value"]}
+    ),
+    "decided": lambda value: _entries(value, lambda decision: {"value": decision}),
+}
+
+_FIELD_TO_TLA = {
+    "known": lambda found: frozenset(s for low, high in found for s in range(low, high + 1)),
+    "accepted": lambda entries: {
+        entry["slot"]: {"ballot": entry["ballot"], "value": entry["value"]} for entry in entries
+    },
+    "decided": lambda entries: {entry["slot"]: entry["value"] for entry in entries},
+}
+
+
+def _body(body: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    found = {field: body[field] for field in fields(body["type"]) if field in body}
+    return {field: other.get(field, _same)(item) for field, item in found.items()}
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def input_to_json(given: Tla) -> Json:
+    """An input of the spec, a message or an event, as a log writes it."""
+    return given["event"] if "event" in given else message_to_json(given)
+
+
+def message_to_json(message: Tla) -> Json:
+    """A message of the spec as a Maelstrom envelope, keys in the documented order."""
+    return {
+        "src": message["src"],
+        "dest": message["dest"],
+        "body": _body(message["body"], _FIELD_TO_JSON),
+    }
+
+
+def message_to_tla(message: Json) -> Tla:
+    """An envelope of a log as a message of the spec."""
+    return {
+        "src": message["src"],
+        "dest": message["dest"],
+        "body": _body(message["body"], _FIELD_TO_TLA),
+    }
