@@ -63,7 +63,7 @@ check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two wor
 
 .PHONY: test
 test: $(venv) ## Run the tests.
-	@$(python) -m pytest
+	@$(python) -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: campaign
 campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and bad lines.

@@ -78,10 +78,10 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except COULD_NOT_RUN as error:
-            report.err.print(f"conformance: {error}", markup=False, style="red")
+            report.warn(f"conformance: {error}", style="red")
             sys.exit(2)
         except KeyboardInterrupt:
-            report.err.print("conformance: interrupted", style="red")
+            report.warn("conformance: interrupted", style="red")
             sys.exit(2)
 
 
@@ -200,7 +200,7 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
     checking.show_generated([(manifest.get(model), generated)])
     violated = generated.outcome.violated
     if violated:
-        report.err.print(f"{model}: {violated} is violated", style="red")
+        report.warn(f"{model}: {violated} is violated", style="red")
     sys.exit(1 if violated or not generated.complete else 0)
 
 
@@ -229,7 +229,7 @@ def replay(
     checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
     counted = f"{len(paths):,} logs, {steps:,} records agreed, {len(differing):,} logs differ"
-    report.out.print(f"{counted}; {elapsed:.1f} s, {steps / elapsed:,.0f} records a second")
+    report.say(f"{counted}; {elapsed:.1f} s, {steps / elapsed:,.0f} records a second")
     sys.exit(1 if differing else 0)
 
 
@@ -259,9 +259,9 @@ def record(
             on_progress=lambda steps: line.tell(f"{steps:,} steps"),
         )  # fmt: skip
     happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
-    report.out.print(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
+    report.say(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
     if not recorded.happened["answered"]:
-        report.err.print("no request was answered, so the run shows nothing", style="red")
+        report.warn("no request was answered, so the run shows nothing", style="red")
         sys.exit(1)
 
 
@@ -286,7 +286,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     checking.show_rejections(places, clusters, verdicts, batch)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    report.out.print(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
+    report.say(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
     sys.exit(1 if bad else 0)
 
 
@@ -315,9 +315,9 @@ def shrink(
     logs.write(output, shrunk.records)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.out.print(report.rejection(rejection), markup=False, soft_wrap=True)
+    report.say(report.rejection(rejection))
     counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
-    report.out.print(f"{output}: {counts}", markup=False, soft_wrap=True)
+    report.say(f"{output}: {counts}")
 
 
 @example("visited out/run")
@@ -332,7 +332,7 @@ def visited(log: tuple[Path, ...], batch: int) -> None:
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.out.print(report.rejection(each), markup=False, soft_wrap=True)
+        report.say(report.rejection(each))
     realruns.show_visited(found)
     sys.exit(0 if found.whole and not bad else 1)
 
@@ -378,9 +378,9 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     read = [histories.read(path) for path in logs.find(history)]
     found = [finding for each in read for finding in judging.judge(each, settled)]
     for finding in found[:5]:
-        report.out.print(report.finding(finding), markup=False, soft_wrap=True)
+        report.say(report.finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
-    report.out.print(f"{entries}, {len(found):,} findings")
+    report.say(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
 
 
@@ -421,7 +421,7 @@ def export(
         else:
             exporting.export_logs(logs.find(log), asked, batch, line.tell)
     for path in filter(None, (html, itf, shiviz)):
-        report.out.print(f"{path} is written", markup=False, soft_wrap=True)
+        report.say(f"{path} is written")
 
 
 @example("endure -o out/endure --nodes 5 --kills 500 --seconds 900 --seed 7")
@@ -548,7 +548,7 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
     found = grading.grade(plan, command)
     report.grade(found, grading.write(found, plan.output))
     if found.agrees is None:
-        report.err.print("nothing was graded", style="red")
+        report.warn("nothing was graded", style="red")
         sys.exit(2)
     sys.exit(0 if found.agrees and (found.complete or not complete) else 1)
 

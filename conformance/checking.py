@@ -98,7 +98,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     """The first of what replays found, each with a page of its run."""
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
-        report.out.print(report.difference(found), markup=False, soft_wrap=True)
+        report.say(report.difference(found))
         path, marks = found.record.path, [page.of_difference(found)]
         show_page(path.with_suffix(".html"), logs.read(path), marks, int(batch))
 
@@ -116,7 +116,7 @@ def show_rejections(
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.out.print(report.rejection(found), markup=False, soft_wrap=True)
+            report.say(report.rejection(found))
         shown += len(verdict.rejections)
         marks = list(map(page.of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
@@ -131,9 +131,9 @@ def show_page(
             found = exporting.failed(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
     except (OSError, RecursionError) as error:
-        report.err.print(f"no page of this run: {error}", markup=False)
+        report.warn(f"no page of this run: {error}")
     else:
-        report.out.print(f"  to look at: {place}", markup=False, soft_wrap=True)
+        report.say(f"  to look at: {place}")
 
 
 def endure(
@@ -158,8 +158,8 @@ def endure(
         agrees = all(row[-1] is not False for row in rows)
     finally:
         if not agrees:
-            report.err.print(f"the same faults again (seed {seed}), though time is never the same:")
-            report.err.print(f"  {again}", markup=False, soft_wrap=True)
+            report.warn(f"the same faults again (seed {seed}), though time is never the same:")
+            report.warn(f"  {again}")
     return agrees
 
 
@@ -187,7 +187,7 @@ def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
     # Where no peace came, what a node has not heard of is late and not lost.
     found = judging.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
-        report.out.print(report.finding(finding), markup=False, soft_wrap=True)
+        report.say(report.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
     rows = [
         ("acknowledged decisions lost", f"{lost:,}", lost == 0),
@@ -364,7 +364,7 @@ def certified(
         wrong = list(certifying.drift(found, committed))
         advice = "if that is what a change means, commit what is found: check --pin"
     for line in wrong[:20]:
-        report.err.print(f"certificate: {line}", markup=False, soft_wrap=True)
+        report.warn(f"certificate: {line}")
     if wrong:
-        report.err.print(f"certificate: {advice}", style="red", soft_wrap=True)
+        report.warn(f"certificate: {advice}", style="red")
     return not wrong

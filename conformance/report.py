@@ -38,6 +38,16 @@ LONGEST_ENTRY = 300
 MOST_DIFFERING = 5
 
 
+def say(text: str, style: str = "") -> None:
+    """Prints a text as it is to standard output: a path that is cut in two cannot be copied."""
+    out.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def warn(text: str, style: str = "") -> None:
+    """The same to standard error."""
+    err.print(text, style=style, markup=False, soft_wrap=True)
+
+
 class Line:
     """One line that tells what is being done; a context manager, on standard error."""
 
@@ -54,7 +64,7 @@ class Line:
             self._progress.start()
             self._task = self._progress.add_task(escape(self._what), total=None)
         else:
-            err.print(f"{self._what} ...", markup=False)
+            warn(f"{self._what} ...")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,7 +77,7 @@ class Line:
             self._progress.update(self._task, description=escape(f"{self._what}: {how_far}"))
         elif time.monotonic() - self._told >= QUIET_SECONDS:
             self._told = time.monotonic()
-            err.print(f"{self._what}: {how_far}", markup=False)
+            warn(f"{self._what}: {how_far}")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -179,14 +189,14 @@ def grade(found: Grade, scripts: dict[str, Path]) -> None:
     for stage in found.stages:
         if stage.failure is not None:
             text = failure(stage.name, stage.failure, scripts.get(stage.name))
-            out.print(f"{text}\n", markup=False, soft_wrap=True)
+            say(f"{text}\n")
     lost = [f"  {stage.name}: {stage.lost}" for stage in found.stages if stage.lost]
     lost += [f"  {option}: {why}" for option, why in found.options.items() if why]
     if lost:
-        out.print("Not graded, and the options that the node does not take:", markup=False)
-        out.print("\n".join(lost) + "\n", markup=False, soft_wrap=True)
+        say("Not graded, and the options that the node does not take:")
+        say("\n".join(lost) + "\n")
     passed, cases = (sum(getattr(each, of) for each in found.stages) for of in ("passed", "cases"))
-    out.print(f"{passed:,} of {cases:,} cases passed")
+    say(f"{passed:,} of {cases:,} cases passed")
 
 
 def failure(stage: str, found: Failure, script: Path | None) -> str:

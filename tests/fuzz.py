@@ -250,14 +250,14 @@ def main(number: int, seed: int) -> None:
         with report.Line(f"fuzzing, seed {seed}") as line:
             counted = fuzz(number, seed, lambda done: line.tell(f"{done:,} lines"))
     except Wrong as error:
-        report.out.print(str(error), markup=False, soft_wrap=True)
-        report.out.print(f"repeat it with: python tests/fuzz.py --lines {number} --seed {seed}")
+        report.say(str(error))
+        report.say(f"repeat it with: python tests/fuzz.py --lines {number} --seed {seed}")
         sys.exit(1)
     seconds = time.monotonic() - begun
-    report.out.print(
+    report.say(
         f"{number:,} lines, {counted['messages']:,} of them JSON: {counted['dropped']:,} dropped, "
         f"{counted['refused']:,} refused, {counted['taken']:,} taken; {counted['printed']:,} "
-        f"messages printed, and nothing else; {seconds:,.0f} seconds", soft_wrap=True)
+        f"messages printed, and nothing else; {seconds:,.0f} seconds")
 
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ def main(seed: int, golden: Path, output: Path, only: str | None) -> None:
     try:
         sys.exit(mutate(seed, golden, output.resolve(), only))
     except (JudgeError, ToolError, bugs.PatchError, survivors.ExplanationError, OSError) as error:
-        report.err.print(f"mutate: {error}", markup=False, style="red", soft_wrap=True)
+        report.warn(f"mutate: {error}", style="red")
         sys.exit(2)
 
 
@@ -282,7 +282,7 @@ def show(rows: Sequence[Row]) -> int:
     alive = [row for row in rows if not row.caught]
     report.table("Mutants", ("mutant", *score.JUDGES), (
         (row.name, *score.cells(row)) for row in (rows if len(rows) <= FEW else alive)))
-    report.out.print(f"{len(rows):,} mutants, {len(alive):,} survive")
+    report.say(f"{len(rows):,} mutants, {len(alive):,} survive")
     return 1 if alive else 0
 
 
@@ -301,9 +301,9 @@ def concluded(rows: Sequence[Row], stale: Sequence[str], output: Path, seed: int
     alive = [row for row in rows if not row.caught and row.group != MACHINE]
     for text in (*(f"not caught: {row.name}" for row in alive), *stale,
                  *(f"survives, and nobody says why: {row.name}" for row in left[:20])):
-        report.err.print(text, markup=False, style="red", soft_wrap=True)
-    report.out.print(f"{output}/matrix.md has all of it; again: python tests/mutate.py "
-                     f"--seed {seed}", markup=False, soft_wrap=True)
+        report.warn(text, style="red")
+    report.say(f"{output}/matrix.md has all of it; again: python tests/mutate.py "
+                     f"--seed {seed}")
     return 0 if all(each.reached for each in reached) and not (alive or stale or left) else 1
 
 

@@ -118,7 +118,7 @@ def run_all(series: Series, jobs: int) -> list[Trial]:
         for found in series.trials(jobs):
             total.add(found)
             line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
-    report.out.print(total.text(time.monotonic() - begun), soft_wrap=True)
+    report.say(total.text(time.monotonic() - begun))
     return total.failed
 
 
@@ -156,19 +156,18 @@ class Total:
 
 def explain(series: Series, found: Trial, output: Path) -> None:
     """Make a failure smaller, leave it as a log, and say how it is repeated."""
-    out = partial(report.out.print, markup=False, soft_wrap=True)
-    out(f"seed {found.script.seed} failed: {found.failure}")
-    out(f"  repeat it with: {series.command(found.script.seed)}")
+    report.say(f"seed {found.script.seed} failed: {found.failure}")
+    report.say(f"  repeat it with: {series.command(found.script.seed)}")
     with report.Line("making it smaller"):
         smaller = shrink(found.script, lambda script: fails_alike(script, series.parts(), found))
     again = trial.run(smaller, series.parts(), logs=True)
     again.write(output)
-    out(f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
+    report.say(f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
         f"{again.failure}")
     bug = f" --bug {series.bug}" if series.bug else ""
-    out(f"  repeat it with: python tests/simulate.py --script "
-        f"{output}/scripts/seed-{smaller.seed}.ndjson{bug}")
-    out(f"  its log and its history are in {output}/logs and {output}/histories")
+    report.say(f"  repeat it with: python tests/simulate.py --script "
+               f"{output}/scripts/seed-{smaller.seed}.ndjson{bug}")
+    report.say(f"  its log and its history are in {output}/logs and {output}/histories")
 
 
 def fails_alike(script: Script, parts: Parts, found: Trial) -> bool:
@@ -179,7 +178,7 @@ def repeat(script: Script, parts: Parts, output: Path) -> int:
     """Run one script, and leave its log."""
     found = trial.run(script, parts, logs=True)
     found.write(output)
-    report.out.print(found.failure or "all is well", markup=False, soft_wrap=True)
+    report.say(found.failure or "all is well")
     return 1 if found.failure else 0
 
 
@@ -198,8 +197,8 @@ def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
         verdicts = validate(clusters, BATCH, on_progress=line.tell)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.out.print(report.rejection(found), markup=False, soft_wrap=True)
-    report.out.print(f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
+        report.say(report.rejection(found))
+    report.say(f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
                      f"specification, {len(bad):,} rejected")
     return len(bad)
 

@@ -71,7 +71,7 @@ def test_what_differs_from_the_committed_one_is_told() -> None:
         f"node: {'0' * 16} is committed, {'1' * 16} was found"
     ]
     assert list(certificate.drift(certified(), certificate.make({}, REAL, "0" * 64))) == [
-        "manifest.single: nothing is committed, something was found"
+        "models.single: nothing is committed, something was found"
     ]
 
 

@@ -175,6 +175,6 @@ def _explain(folder: Path, wrong: Sequence[Trial], again: str) -> None:
         name, what = trial.altered.source.name, trial.altered.what
         repeat = again.replace(" -- ", f" --only {trial.number} -- ", 1)
         lines = [f"{path}: {name}, {what}", *trial.disagreements, f"to see it again: {repeat}"]
-        report.err.print("\n  ".join(lines), markup=False, soft_wrap=True)
+        report.warn("\n  ".join(lines))
     if wrong[5:]:
-        report.err.print(f"and {len(wrong) - 5} others", markup=False)
+        report.warn(f"and {len(wrong) - 5} others")

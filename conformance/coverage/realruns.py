@@ -43,7 +43,7 @@ def show_visited(found: Visited) -> None:
         [(visiting.SPEC.stem, there, there - left, left, not left)],
     )
     for branch in found.untouched:
-        report.err.print(report.untouched(branch), markup=False)
+        report.warn(report.untouched(branch))
 
 
 def explore(
@@ -87,11 +87,10 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
     report.table("Local transitions in real runs", columns, rows)
     for name, found in explored.items():
         for difference in found.differences:
-            report.out.print(report.difference(difference), markup=False, soft_wrap=True)
-            report.err.print(
+            report.say(report.difference(difference))
+            report.warn(
                 f"To see it again: python -m conformance explore {name} -o again "
                 f"--runs {found.runs} --seed {seed} -- {shlex.join(command)}",
-                markup=False, soft_wrap=True,
             )  # fmt: skip
 
 

@@ -280,7 +280,7 @@ def show(measured: Sequence[Contest], repetitions: int) -> None:
         report.table(title, columns, [_shown(contest, row) for row in contest.rows])
     missing = {name: reason for each in measured for name, reason in each.missing.items()}
     for name, reason in missing.items():
-        report.out.print(f"{name}: not measured: {reason}", markup=False, soft_wrap=True)
+        report.say(f"{name}: not measured: {reason}")
 
 
 def _shown(contest: Contest, row: Row) -> tuple[str | int | bool, ...]:

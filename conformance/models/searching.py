@@ -114,10 +114,10 @@ def show_models(rows: Sequence[ModelRow]) -> None:
     for row in rows:
         if row.outcome.violated != row.model.violates:
             found = f"violates {row.outcome.violated}" if row.outcome.violated else "holds"
-            report.err.print(f"{row.model.name} {found}, which nobody expected", style="red")
-            report.err.print("\n".join(row.outcome.trace), markup=False)
+            report.warn(f"{row.model.name} {found}, which nobody expected", style="red")
+            report.warn("\n".join(row.outcome.trace))
         elif not row.agrees:
-            report.err.print(
+            report.warn(
                 f"{row.model.name}: {row.model.states:,} distinct states and depth "
                 f"{row.model.depth} are pinned in models.toml, {row.outcome.distinct:,} and "
                 f"{row.outcome.depth} were found; if that is what the change means, pin them: "
@@ -148,7 +148,7 @@ def show_coverage(found: Coverage) -> None:
     columns = ("module", "#operators", "#branches", "#untouched", "agrees")
     report.table(f"Coverage by {', '.join(found.models)}", columns, rows)
     for branch in found.untouched:
-        report.err.print(report.untouched(branch), markup=False)
+        report.warn(report.untouched(branch))
 
 
 def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
@@ -176,7 +176,7 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
                     _show_violation(model, number, steps, outcome)
                     return False
             line.tell(f"{len(done) * BATCH_RUNS:,} behaviours, {states:,} steps")
-    report.out.print(
+    report.say(
         f"{model.name}: {len(done) * BATCH_RUNS:,} behaviours of {steps} steps, {states:,} states, "
         f"seeds {done[0]} to {done[-1]}: nothing is violated"
     )
@@ -184,9 +184,9 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
 
 
 def _show_violation(model: Model, seed: int, steps: int, outcome: tlc.Outcome) -> None:
-    report.err.print(f"{model.name} violates {outcome.violated}, seed {seed}", style="red")
-    report.err.print("\n".join(outcome.trace), markup=False)
-    report.err.print(
+    report.warn(f"{model.name} violates {outcome.violated}, seed {seed}", style="red")
+    report.warn("\n".join(outcome.trace))
+    report.warn(
         f"To see it again: python -m conformance simulate --seed {seed} --steps {steps} --minutes 0"
     )
 
@@ -235,15 +235,14 @@ def show_distributed(rows: Sequence[DistributedRow]) -> None:
         name, violated = row.model.name, row.outcome.violated
         if violated != row.model.violates:
             found = f"violates {violated}, or cannot be evaluated" if violated else "holds"
-            report.err.print(
+            report.warn(
                 f"{name} {found}, which nobody expected; the whole counterexample: models {name}",
                 style="red",
             )
-            report.err.print("\n".join(row.outcome.trace), markup=False)
+            report.warn("\n".join(row.outcome.trace))
         elif left := distributing.undecided(row.model):
-            report.out.print(
+            report.say(
                 f"{name}: the invariants were checked. Not decided here, for TLC's distributed "
                 f"mode looks only at steps to new states: {', '.join(left)}. "
                 f"These need: models {name}",
-                markup=False, soft_wrap=True,
             )  # fmt: skip

@@ -102,7 +102,8 @@ def record(folder: Path, first: int) -> str | None:
             place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
                 recording.record(place, (), nodes=nodes, requests=requests, seed=seed,
-                                 faults=replace(faults, loss=loss), launch=launch, on_progress=count)
+                                 faults=replace(faults, loss=loss), launch=launch,
+                                 on_progress=count)
             except NodeError as error:
                 return f"{place.name}/seed-{seed}.ndjson: {error}"
     return None
