@@ -21,16 +21,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import click
 import hypothesis
-import trial
-from disk import Disk
-from faults import draw
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from lives import PACE
 from multipaxos.clock import Clock
 from multipaxos.node import Node
 from mutations import mutated, parsed
 from running import init
+from simulated import trial
+from simulated.disk import Disk
+from simulated.faults import draw
+from simulated.lives import PACE
 from test_bad_input import FIELDS, JSON, TYPES, line, state
 
 from conformance import report

@@ -39,7 +39,8 @@ REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS = 10, 60, 60
 WORLDS = 100
 """Simulated for each mutant that is simulated at all."""
 
-JUDGING = ("clients.py", "disk.py", "faults.py", "lives.py", "trial.py", "world.py",
+JUDGING = ("simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+           "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
            "mutants/judges.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
 

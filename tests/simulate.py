@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import click
-import trial
-from broken_parts import BUGS, parts_with
-from faults import Script, draw
-from lives import BATCH, RIGHT, Parts
-from shrink import shrink
-from trial import Trial
+from simulated import trial
+from simulated.broken import BUGS, parts_with
+from simulated.faults import Script, draw
+from simulated.lives import BATCH, RIGHT, Parts
+from simulated.shrink import shrink
+from simulated.trial import Trial
 
 from conformance import report
 from conformance.judging.validate import validate

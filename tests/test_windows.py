@@ -185,6 +185,22 @@ def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> Non
     assert all(path.startswith("output[0].body.log[") for path in differing)
 
 
+def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
+    """Not every language keeps it; but true, 1 and 1.0 are three values."""
+    lines = [init("n1"), request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": 2}),
+             request(2, "multi_paxos_propose", slot=0, value={"a": 1, "b": 3})]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    [said] = log[-1].output
+
+    def telling(value: Json) -> Log:
+        told = {**said, "body": {**said["body"], "value": value}}
+        return [*log[:-1], replace(log[-1], output=[told])]
+
+    values: list[Json] = [{"b": 2, "a": 1}, {"b": 2, "a": 1.0}, {"b": 2, "a": True}]
+    verdicts = judged([telling(value) for value in values], None, 1)
+    assert [bad_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
+
+
 def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
     """As many stretches as a client may be told slots are too many slots."""
     lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]

@@ -13,13 +13,13 @@ from random import Random
 
 import pytest
 import simulate
-import trial
-from broken_parts import BUGS, parts_with
-from disk import Disk
-from faults import Script, draw
-from lives import BATCH
 from multipaxos.storage import Storage
-from shrink import shrink
+from simulated import trial
+from simulated.broken import BUGS, parts_with
+from simulated.disk import Disk
+from simulated.faults import Script, draw
+from simulated.lives import BATCH
+from simulated.shrink import shrink
 
 from conformance.judging.validate import validate
 from conformance.logbook import history, logs
@@ -38,8 +38,8 @@ def test_all_is_well() -> None:
 SOME = range(1, 10)
 DIGESTS = """
 import sys
-import trial
-from faults import draw
+from simulated import trial
+from simulated.faults import draw
 for seed in map(int, sys.argv[1:]):
     print(trial.run(draw(seed, None, 20), logs=True).digest())
 """

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
+from ..logbook.canonical import canonical
 from . import claims
 from .claims import Claim, illegal
 
@@ -288,7 +289,7 @@ def _with(item: Json, path: Path, new: Json) -> Json:
 
 
 def _same(one: Json, other: Json) -> bool:
-    return other is not _NOTHING and claims.text(one) == claims.text(other)
+    return other is not _NOTHING and canonical(one) == canonical(other)
 
 
 def _shown(item: Json) -> str:

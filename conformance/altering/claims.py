@@ -7,10 +7,11 @@ it numbers its replies, whether what it received was ever sent.  Whatever needs 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from ..logbook.canonical import canonical
 
 Json = Any
 
@@ -84,7 +85,7 @@ class _Eye:
             yield f"a node that is {'up was restarted' if self.up else 'down took a step'}"
         self.up = given != "crash" and (self.up or given == "restart")
         if is_message(given):
-            self.asked.add(text([given.get("src"), given["body"].get("msg_id")]))
+            self.asked.add(canonical([given.get("src"), given["body"].get("msg_id")]))
             if given.get("dest") != self.node:
                 yield "a message for another node was taken"
 
@@ -96,7 +97,7 @@ class _Eye:
                 return "a reply has another number than the next one"
         if message.get("src") != self.node:
             return "a message was sent in another's name"
-        if "in_reply_to" in body and text([dest, body["in_reply_to"]]) not in self.asked:
+        if "in_reply_to" in body and canonical([dest, body["in_reply_to"]]) not in self.asked:
             return "a question was answered that was never asked"
         return None
 
@@ -173,9 +174,4 @@ def kind_of(given: Json) -> str:
 
 def key(message: Json) -> str:
     """What of a message must have been sent; the rest of an envelope is the network's."""
-    return text([message.get("src"), message.get("dest"), message["body"]])
-
-
-def text(item: Json) -> str:
-    """As text, for to Python true equals 1 and 1.0."""
-    return json.dumps(item, sort_keys=True)
+    return canonical([message.get("src"), message.get("dest"), message["body"]])

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..logbook.canonical import canonical
 from ..running.cluster import NodeError
 from ..running.replay import check_command
-from .claims import is_message, key, text
+from .claims import is_message, key
 
 Json = Any
 
@@ -86,7 +87,7 @@ def _same(record: Json, written: Json) -> bool:
 
 def _taken(given: Json) -> str:
     """An input without what a network adds to it."""
-    return key(given) if is_message(given) else text(given)
+    return key(given) if is_message(given) else canonical(given)
 
 
 def _said(message: Json) -> str:
@@ -94,7 +95,7 @@ def _said(message: Json) -> str:
     body = message["body"]
     if body.get("type") == "error" and isinstance(body.get("text", ""), str):
         body = {name: item for name, item in body.items() if name != "text"}
-    return text({**message, "body": body})
+    return canonical({**message, "body": body})
 
 
 def _undelivered(logs: dict[str, list[tuple[int, Json]]]) -> dict[str, int]:

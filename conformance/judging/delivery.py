@@ -5,10 +5,10 @@ The protocol is judged node by node; only this looks at a cluster as a whole.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from typing import Any
 
+from ..logbook.canonical import canonical
 from ..logbook.logs import Record
 from .verdict import Rejection
 
@@ -48,4 +48,4 @@ def delivery(logs: dict[str, list[Record]]) -> list[Rejection]:
 def content(message: Json) -> str:
     """What tells one message from another."""
     # What else a network writes on the envelope is its own affair.
-    return json.dumps([message["src"], message["dest"], message["body"]], sort_keys=True)
+    return canonical([message["src"], message["dest"], message["body"]])

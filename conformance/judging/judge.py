@@ -6,11 +6,11 @@ yields what contradicts it; reading one and showing what was found belong elsewh
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..logbook.canonical import canonical
 from ..logbook.history import Entry, Question
 from .verdict import Finding
 
@@ -60,16 +60,12 @@ def told(answer: Entry) -> Iterator[Decision]:
     yield from _decisions(answer, "multi_paxos_propose_ok")
     if answer.type == "multi_paxos_log_ok":
         for decided in answer.message["body"]["log"]:
-            yield decided["slot"], _text(decided["value"])
+            yield decided["slot"], canonical(decided["value"])
 
 
 def _decisions(entry: Entry, kind: str) -> Iterator[Decision]:
     if entry.type == kind:
-        yield entry.message["body"]["slot"], _text(entry.message["body"]["value"])
-
-
-def _text(value: Json) -> str:
-    return json.dumps(value, sort_keys=True)
+        yield entry.message["body"]["slot"], canonical(entry.message["body"]["value"])
 
 
 def judge(history: Sequence[Entry], settled: bool = False) -> list[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
 
+from ..logbook.canonical import canonical
 from ..logbook.logs import Record
 from ..logbook.schema import fields
 from ..tlaplus.translate import function, merged
@@ -78,7 +79,7 @@ class Names:
         """The short name of a node or client ("p"), a request number ("i"), a value ("v") or the
         values of a stretch ("s").
         """
-        key = (kind, json.dumps(meant))
+        key = (kind, canonical(meant))
         if key not in self._given:
             self._given[key] = f"{kind}{len(self._given)}"
             self._meant[self._given[key]] = meant
@@ -250,7 +251,7 @@ class Names:
             slots = self._stretches.slots(rank)
             if len(slots) == 1:
                 meant = self._meant[value]
-                if json.dumps(decided.setdefault(slots[0], meant)) != json.dumps(meant):
+                if canonical(decided.setdefault(slots[0], meant)) != canonical(meant):
                     raise ValueError(f"slot {slots[0]} holds another value")
         return State(
             promised=said["promised"],

@@ -18,6 +18,7 @@ from itertools import count, zip_longest
 from typing import Any
 
 from ..jobs import in_turns
+from ..logbook.canonical import canonical
 from ..logbook.logs import Record, members
 from ..models.manifest import LIBRARIES
 from ..tlaplus import tlc, values
@@ -230,7 +231,7 @@ def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
     elif isinstance(expected, list) and isinstance(found, list):
         for at, sides in enumerate(zip_longest(expected, found, fillvalue=MISSING)):
             yield from _differing(f"{path}[{at}]", *sides)
-    elif MISSING in (expected, found) or json.dumps(expected) != json.dumps(found):
+    elif MISSING in (expected, found) or canonical(expected) != canonical(found):
         yield Discrepancy(path, expected, found)
 
 

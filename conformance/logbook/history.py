@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import logs
+from .canonical import canonical
 from .logs import LogError
 from .schema import check_entry
 
@@ -82,7 +83,7 @@ def _check_questions(history: Iterable[Entry]) -> None:
     for entry in history:
         if entry.kind == "ask":
             body = entry.message["body"]
-            if json.dumps(bodies.setdefault(entry.question, body)) != json.dumps(body):
+            if canonical(bodies.setdefault(entry.question, body)) != canonical(body):
                 raise LogError(f"{entry.place}: another question was asked under this msg_id")
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from ..golden.automaton import Automaton, Transition
 from ..judging.names import UNTOLD
 from ..logbook import logs
+from ..logbook.canonical import canonical
 from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
 
@@ -116,11 +117,11 @@ class _Model:
         self.asked = sorted(
             (m["dest"], text) for text, m in messages.items() if m["src"] not in members
         )
-        self._texts = {_text(message): text for text, message in messages.items()}
+        self._texts = {canonical(message): text for text, message in messages.items()}
 
     def text(self, message: Json) -> str:
         """A message as the automata write it, whatever the order of its keys."""
-        return self._texts.get(_text(message), _text(message))
+        return self._texts.get(canonical(message), canonical(message))
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class _World:
             if transition is None:
                 self._at[choice.node] = None
                 self.outside += 1
-            elif remark or _text(said) != _text(transition.step.output):
+            elif remark or canonical(said) != canonical(transition.step.output):
                 logs.write(log, self._records)
                 line = len(self._records) + bool(remark)
                 expected = logs.Record(
@@ -243,8 +244,3 @@ class _World:
         if message["dest"] not in self._processes:
             body = {field: item for field, item in body.items() if field not in UNTOLD}
         return {"src": message["src"], "dest": message["dest"], "body": body}
-
-
-def _text(said: Json) -> str:
-    """One text for all that is the same; to Python itself true would equal 1."""
-    return json.dumps(said, sort_keys=True)

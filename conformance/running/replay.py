@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..logbook import logs
+from ..logbook.canonical import canonical
 from ..logbook.logs import LogError
 from ..logbook.schema import SchemaError, check_record
 
@@ -252,11 +253,7 @@ def _renumbered(message: Json, fences: int) -> Json:
 
 
 def _same(found: list[Json], expected: list[Json]) -> bool:
-    # As text, for to Python true equals 1 and 1.0; the order of keys is of no account.
-    one, other = (
-        json.dumps([_without_text(message) for message in said], sort_keys=True)
-        for said in (found, expected)
-    )
+    one, other = (canonical(list(map(_without_text, said))) for said in (found, expected))
     return one == other
 
 

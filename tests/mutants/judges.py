@@ -113,8 +113,8 @@ def record(folder: Path, first: int) -> str | None:
 
 def simulate(first: int, seeds: int) -> str | None:
     """Run so many simulated worlds, and stop at the first that fails, or whose log is none."""
-    import trial
-    from faults import draw
+    from simulated import trial
+    from simulated.faults import draw
 
     for seed in range(first, first + seeds):
         found = trial.run(draw(seed, None, 60.0), logs=seed == first)

@@ -11,12 +11,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import Script
-from lives import RIGHT, Failed, Parts
-from world import World
-
 from conformance.judging.judge import judge
 from conformance.logbook.history import Entry
+
+from .faults import Script
+from .lives import RIGHT, Failed, Parts
+from .world import World
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from faults import Script
+from .faults import Script
 
 Fails = Callable[[Script], bool]
 

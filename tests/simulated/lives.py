@@ -10,11 +10,12 @@ import json
 from dataclasses import dataclass
 from random import Random
 
-from disk import Disk, PowerCut
 from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
 from multipaxos.node import Node
 from multipaxos.replica import Replica
 from multipaxos.storage import StorageError
+
+from .disk import Disk, PowerCut
 
 BATCH = 3
 """Small enough for catching up to take more than one message."""

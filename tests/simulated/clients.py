@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lives import Host
+from .lives import Host
 
 if TYPE_CHECKING:
-    from world import World
+    from .world import World
 
 Json = Any
 

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 
 import broken_node
 from broken_node import name_of, replica_with
-from disk import Disk
-from lives import Parts
 from multipaxos.clock import Clock
 from multipaxos.messages import UNAVAILABLE
 from multipaxos.node import Node
 from multipaxos.replica import Replica
 from multipaxos.storage import Journal
+
+from .disk import Disk
+from .lives import Parts
 
 
 class OutputLeavesBeforeCommit(Node):

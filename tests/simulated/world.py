@@ -17,10 +17,11 @@ from typing import Any
 from unittest import mock
 
 import multipaxos.node
-from clients import Clients
-from faults import Event, Script
-from lives import NEVER, OPERATOR, PACE, RIGHT, TURN, Failed, Host, Parts
 from multipaxos.messages import Value
+
+from .clients import Clients
+from .faults import Event, Script
+from .lives import NEVER, OPERATOR, PACE, RIGHT, TURN, Failed, Host, Parts
 
 
 class Link:
