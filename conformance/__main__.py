@@ -559,7 +559,7 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="Folder on the disk that is measured; nothing is left there.")  # fmt: skip
 @click.option("--repetitions", default=7, show_default=True, type=click.IntRange(1),
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
-@click.option("--requests", default=30_000, show_default=True, type=click.IntRange(1),
+@click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip

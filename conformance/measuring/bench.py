@@ -33,7 +33,7 @@ COMMITS = {size: f"SQLite alone, commits of {size}" for size in (1, 32, 256)}
 
 # What takes longer than streaming is done so many times less often, so that no run takes much
 # longer than another.
-FEWER = {"in turn": 10, "one ahead": 20, "many ahead": 3, "rows": 5, "one synced": 60}
+FEWER = {"in turn": 6, "one ahead": 20, "many ahead": 3, "rows": 5, "one synced": 60}
 MANY = 32
 
 # The longest that a process may live, in seconds.
