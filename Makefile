@@ -66,7 +66,7 @@ test: $(venv) ## Run the tests.
 	@$(python) -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: campaign
-campaign: $(venv) ## An hour of simulated worlds, kills of real processes, and bad lines.
+campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
 	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
 	@rm -rf out/endured
 	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
