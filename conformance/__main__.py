@@ -29,7 +29,9 @@ from .golden.automaton import CoverError
 from .grading import grade as grading
 from .grading import plan as planning
 from .grading import probe as probing
+from .grading.words import show as show_grade
 from .judging import judge as judging
+from .judging import words
 from .judging.protocol import WINDOW
 from .logbook import history as histories
 from .logbook import logs
@@ -229,7 +231,7 @@ def replay(
     checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
     counted = f"{len(paths):,} logs, {steps:,} records agreed, {len(differing):,} logs differ"
-    report.say(f"{counted}; {elapsed:.1f} s, {steps / elapsed:,.0f} records a second")
+    report.say(f"{counted}; {report.pace(steps, elapsed)}")
     sys.exit(1 if differing else 0)
 
 
@@ -279,14 +281,17 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     in the files of a folder that has a history.ndjson as well, as endure leaves it.
     """
     paths = logs.clusters(log)
+    started = time.monotonic()
     clusters = logs.read_clusters(paths)
     verdicts = checking.validate(clusters, batch, None if whole else window)
+    elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
     places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
     checking.show_rejections(places, clusters, verdicts, batch)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    report.say(f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected")
+    counted = f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected"
+    report.say(f"{counted}; {report.pace(records, elapsed)}")
     sys.exit(1 if bad else 0)
 
 
@@ -315,7 +320,7 @@ def shrink(
     logs.write(output, shrunk.records)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.say(report.rejection(rejection))
+    report.say(words.rejection(rejection))
     counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
     report.say(f"{output}: {counts}")
 
@@ -332,7 +337,7 @@ def visited(log: tuple[Path, ...], batch: int) -> None:
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.say(report.rejection(each))
+        report.say(words.rejection(each))
     realruns.show_visited(found)
     sys.exit(0 if found.whole and not bad else 1)
 
@@ -378,7 +383,7 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     read = [histories.read(path) for path in logs.find(history)]
     found = [finding for each in read for finding in judging.judge(each, settled)]
     for finding in found[:5]:
-        report.say(report.finding(finding))
+        report.say(words.finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.say(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
@@ -546,7 +551,7 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
         searched(name)
     plan = planning.Plan(**{**asked, "stages": asked["stages"] or planning.STAGES})
     found = grading.grade(plan, command)
-    report.grade(found, grading.write(found, plan.output))
+    show_grade(found, grading.write(found, plan.output))
     if found.agrees is None:
         report.warn("nothing was graded", style="red")
         sys.exit(2)

@@ -24,6 +24,7 @@ from .golden.generate import Generated
 from .jobs import at_once
 from .judging import judge as judging
 from .judging import validate as validating
+from .judging import words
 from .judging.protocol import WINDOW
 from .judging.verdict import Verdict
 from .logbook import logs
@@ -98,7 +99,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     """The first of what replays found, each with a page of its run."""
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
-        report.say(report.difference(found))
+        report.say(found.words())
         path, marks = found.record.path, [page.of_difference(found)]
         show_page(path.with_suffix(".html"), logs.read(path), marks, int(batch))
 
@@ -116,7 +117,7 @@ def show_rejections(
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.say(report.rejection(found))
+            report.say(words.rejection(found))
         shown += len(verdict.rejections)
         marks = list(map(page.of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
@@ -187,7 +188,7 @@ def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
     # Where no peace came, what a node has not heard of is late and not lost.
     found = judging.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
-        report.say(report.finding(finding))
+        report.say(words.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
     rows = [
         ("acknowledged decisions lost", f"{lost:,}", lost == 0),

@@ -28,6 +28,7 @@ from simulated.shrink import shrink
 from simulated.trial import Trial
 
 from conformance import report
+from conformance.judging import words
 from conformance.judging.validate import validate
 from conformance.logbook import logs
 
@@ -197,7 +198,7 @@ def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
         verdicts = validate(clusters, BATCH, on_progress=line.tell)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.say(report.rejection(found))
+        report.say(words.rejection(found))
     report.say(f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
                      f"specification, {len(bad):,} rejected")
     return len(bad)

@@ -78,7 +78,7 @@ def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
 # Each room of the harness knows those before it alone.
 ROOMS = ["logbook", "tlaplus", "models", "golden", "judging", "running", "coverage", "altering",
          "exporting", "measuring", "grading"]
-# What stands in no room: the first two serve all of them, the others are served.
+# What stands in no room: the first two serve all of them and know none, the others are served.
 SHARED, VERBS = {"jobs", "report"}, {"checking", "shrink", "__main__"}
 
 
@@ -106,6 +106,11 @@ def test_a_room_knows_those_before_it_alone(room: str) -> None:
         allowed |= {"checking"}
     for path in (ROOT / "conformance" / room).glob("*.py"):
         assert rooms(path.read_text("utf-8")) <= allowed, path.name
+
+
+@pytest.mark.parametrize("module", sorted(SHARED))
+def test_what_serves_all_rooms_knows_none(module: str) -> None:
+    assert not {name for name in imports(HARNESS[module]) if name.startswith(".")}
 
 
 def test_a_way_back_is_found() -> None:

@@ -13,8 +13,7 @@ import pytest
 from multipaxos.node import Node
 from running import init, request
 
-from conformance import report
-from conformance.judging import protocol
+from conformance.judging import protocol, words
 from conformance.judging.names import Names
 from conformance.judging.state import State
 from conformance.judging.validate import validate
@@ -240,7 +239,7 @@ def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: 
     assert (need.path, need.expected, need.found) == ("the node is up", True, False)
     assert found.state["up"] is False
     assert found.before == log[max(0, at - 4) : at + 1]
-    text = report.rejection(found)
+    text = words.rejection(found)
     assert "the node is up must be true and is false" in text
     assert all(f"line {taken.line}, before: " in text for taken in found.before)
 
@@ -269,4 +268,4 @@ def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
         ("output[0].body.value", "v1", "w"),
         ("output[1]", MISSING, more),
     ]
-    assert 'output[0].body.value must be "v1" and is "w"' in report.rejection(found)
+    assert 'output[0].body.value must be "v1" and is "w"' in words.rejection(found)

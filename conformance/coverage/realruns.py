@@ -43,7 +43,7 @@ def show_visited(found: Visited) -> None:
         [(visiting.SPEC.stem, there, there - left, left, not left)],
     )
     for branch in found.untouched:
-        report.warn(report.untouched(branch))
+        report.warn(branch.untouched())
 
 
 def explore(
@@ -87,7 +87,7 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
     report.table("Local transitions in real runs", columns, rows)
     for name, found in explored.items():
         for difference in found.differences:
-            report.say(report.difference(difference))
+            report.say(difference.words())
             report.warn(
                 f"To see it again: python -m conformance explore {name} -o again "
                 f"--runs {found.runs} --seed {seed} -- {shlex.join(command)}",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import checking, report
-from ..judging import judge
+from ..judging import judge, words
 from ..judging.observed import Seen, explain
 from ..judging.verdict import Rejection
 from ..logbook import logs
@@ -265,7 +265,7 @@ def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure |
     cases: list[Failure | None] = []
     for rule in RULES:
         first = next((each for each in found if each.rule == rule), None)
-        cases.append(first and Failure(rule, report.finding(first)))
+        cases.append(first and Failure(rule, words.finding(first)))
     answered = endured.happened["acknowledged"]
     cases.append(None if answered else Failure("progress", f"{where}: nothing was decided"))
     late = f"{where}: {enduring.PEACE:g} s of peace were too short for every node to know all"

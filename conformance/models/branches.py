@@ -47,6 +47,10 @@ class Branch:
     def place(self) -> str:
         return f"spec/{self.module}.tla:{self.line}"
 
+    def untouched(self) -> str:
+        """What to say if it was never taken."""
+        return f"{self.place}: {self.operator} never takes: {self.text}"
+
 
 def plain(text: str) -> str:
     """The text of a module with blanks for its comments, so that every place stays where it is."""

@@ -148,7 +148,7 @@ def show_coverage(found: Coverage) -> None:
     columns = ("module", "#operators", "#branches", "#untouched", "agrees")
     report.table(f"Coverage by {', '.join(found.models)}", columns, rows)
     for branch in found.untouched:
-        report.warn(report.untouched(branch))
+        report.warn(branch.untouched())
 
 
 def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:

@@ -19,6 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from .. import report
 from ..logbook import logs
 from ..logbook.canonical import canonical
 from ..logbook.logs import LogError
@@ -41,6 +42,13 @@ class Difference:
     record: logs.Record
     found: list[Json]
     remark: str = ""
+
+    def words(self) -> str:
+        """What people need to see of it, expected beside found."""
+        lines = [f"{self.record.place}: node {self.record.node} differs here"]
+        lines += [f"  {self.remark}"] if self.remark else []
+        lines += [f"  input:    {json.dumps(self.record.input)}"]
+        return "\n".join(lines + report.beside(self.record.output, self.found))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""Verdicts in words: what is wrong, where, and what led to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..report import beside, shortened
+from .verdict import MISSING, Discrepancy, Finding, Rejection
+
+# One place that differs may make many others differ; the first ones tell why.
+MOST_DIFFERING = 5
+
+
+def rejection(found: Rejection) -> str:
+    """The first bad record of a log, what is wrong with it, and what led to it."""
+    record = found.record
+    lines = [f"{record.place}: node {record.node}: {found.reason} ({found.judge})"]
+    lines += [f"  action:   {found.action}", f"  input:    {json.dumps(record.input)}"]
+    if found.unmet is not None:
+        lines.append(f"  needs:    {discrepancy(found.unmet)}")
+    if found.allowed is not None:
+        lines += beside(found.allowed, record.output)
+    else:
+        lines += [f"  found:    {json.dumps(message)}" for message in record.output]
+    lines += [f"  differs:  {discrepancy(each)}" for each in found.differing[:MOST_DIFFERING]]
+    if len(found.differing) > MOST_DIFFERING:
+        lines.append(f"            and in {len(found.differing) - MOST_DIFFERING:,} more places")
+    if found.state is not None:
+        lines.append(f"  state:    {shortened(json.dumps(found.state))}")
+    for each in found.before:
+        taken = json.dumps({"input": each.input, "output": each.output})
+        lines.append(f"  line {each.line}, before: {shortened(taken)}")
+    return "\n".join(lines)
+
+
+def discrepancy(found: Discrepancy) -> str:
+    """A place where something is not what it must be, with both values."""
+    expected, other = map(_value, (found.expected, found.found))
+    return f"{found.path} must be {expected} and is {other}"
+
+
+def _value(item: Any) -> str:
+    return "nothing" if item is MISSING else shortened(json.dumps(item))
+
+
+def finding(found: Finding) -> str:
+    """An entry of a history that is wrong, and what it contradicts."""
+    entries = [each for each in (found.other, found.entry) if each is not None]
+    lines = [f"{found.entry.place}: {found.reason} ({found.rule})"]
+    for entry in sorted(entries, key=lambda each: each.line):
+        shown = shortened(json.dumps(entry.message))
+        lines.append(f"  line {entry.line}, {entry.kind}: {shown}")
+    return "\n".join(lines)
