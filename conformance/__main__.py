@@ -438,7 +438,7 @@ def export(
               help="or after so long.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True,
               help="The same seed is the same schedule of faults.")  # fmt: skip
-@click.option("--records", default=100_000, show_default=True, type=click.IntRange(0),
+@click.option("--records", default=1_000_000, show_default=True, type=click.IntRange(0),
               help="Let TLC judge the nodes' logs up to so many records.")  # fmt: skip
 @batches
 @click.pass_obj
