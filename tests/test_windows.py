@@ -200,6 +200,17 @@ def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
     assert [bad_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
 
 
+def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> None:
+    lines = [init("n1", "n2", "n3"),
+             request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
+             request(1, "multi_paxos_propose", slot=0, value={"b": {"d": 3, "c": 2}, "a": 1}),
+             message("n2", "promise", ballot=1, accepted=[], known=[]),
+             message("n2", "accepted", ballot=1, slot=0)]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    assert [said["body"]["type"] for said in log[-1].output].count("multi_paxos_propose_ok") == 1
+    assert bad_lines(judged([log], None, 1)[0]) == []
+
+
 def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
     """As many stretches as a client may be told slots are too many slots."""
     lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]

@@ -32,6 +32,7 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
+    Unsorted,
     Value,
     Vote,
 )
@@ -51,6 +52,7 @@ def no_constant(name: str) -> Json:
 
 
 encode = json.JSONEncoder(allow_nan=False).encode
+encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 quote = json.encoder.encode_basestring_ascii
 scan = json.JSONDecoder(parse_constant=no_constant).scan_once
 
@@ -226,9 +228,10 @@ def value_of(body: dict[str, Json]) -> Value:
     if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
         raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}")
     try:
-        return encode(value)
+        text, ordered = encode(value), encode_ordered(value)
     except ValueError:
         raise Refused(MALFORMED, "value holds a number that JSON cannot express") from None
+    return text if text == ordered else Unsorted(text, ordered)
 
 
 def is_deeper(value: Json, depth: int) -> bool:
