@@ -11,23 +11,7 @@ from dataclasses import dataclass
 from .slots import Ranges
 
 Value = str
-"""A client's value as its JSON text: opaque, and equal only to what is written the same."""
-
-
-class Unsorted(Value):
-    """One whose keys are not in order: it is written as it came, and equal to `ordered`."""
-
-    def __new__(cls, text: str, ordered: Value) -> Unsorted:
-        value = super().__new__(cls, text)
-        value.ordered = ordered
-        return value
-
-    def __eq__(self, other: object) -> bool:
-        return self.ordered == getattr(other, "ordered", other)
-
-    def __hash__(self) -> int:
-        return hash(self.ordered)
-
+"""A client's value as its JSON text: opaque, and equal if `wire` says so."""
 
 message = dataclass(slots=True, unsafe_hash=True)
 """Nobody changes a message; to be frozen as well would make it three times as slow to make."""

@@ -32,7 +32,6 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
-    Unsorted,
     Value,
     Vote,
 )
@@ -232,6 +231,21 @@ def value_of(body: dict[str, Json]) -> Value:
     except ValueError:
         raise Refused(MALFORMED, "value holds a number that JSON cannot express") from None
     return text if text == ordered else Unsorted(text, ordered)
+
+
+class Unsorted(Value):
+    """A value whose keys are not in order: it is written as it came, and equal to `ordered`."""
+
+    def __new__(cls, text: str, ordered: Value) -> Unsorted:
+        value = super().__new__(cls, text)
+        value.ordered = ordered
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return self.ordered == getattr(other, "ordered", other)
+
+    def __hash__(self) -> int:
+        return hash(self.ordered)
 
 
 def is_deeper(value: Json, depth: int) -> bool:
