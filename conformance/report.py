@@ -29,9 +29,9 @@ WIDEST = 140
 LONGEST_ENTRY = 300
 
 
-def say(text: str, style: str = "") -> None:
+def say(text: str) -> None:
     """Prints a text as it is to standard output: a path that is cut in two cannot be copied."""
-    out.print(text, style=style, markup=False, soft_wrap=True)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def warn(text: str, style: str = "") -> None:

@@ -1,4 +1,4 @@
 """Judges: was what nodes did, said or logged, or what clients saw, allowed?
 
-They start no node.  Whoever asks one gets a verdict, the words of which stand in `verdict`.
+They start no node.  What a verdict is made of stands in `verdict`, how it is told in `words`.
 """
