@@ -277,20 +277,21 @@ def record(
 def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
-    in the files of a folder that has a history.ndjson as well, as endure leaves it.
+    LOG is a file or a folder of *.ndjson files. Logs that name the same members are those of one
+    cluster, in one file or in several. If the same node is in several files, these are several
+    runs, each in a folder or a file of its own.
     """
-    paths = logs.clusters(log)
     started = time.monotonic()
-    clusters = logs.read_clusters(paths)
+    clusters = logs.read_clusters(logs.clusters(log))
     verdicts = checking.validate(clusters, batch, None if whole else window)
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
-    checking.show_rejections(places, clusters, verdicts, batch)
+    checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
+    for text in words.unchecked(verdicts):
+        report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    counted = f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected"
+    counted = f"{len(clusters):,} logs, {records:,} records judged, {rejected:,} logs rejected"
     report.say(f"{counted}; {report.pace(records, elapsed)}")
     sys.exit(1 if bad else 0)
 
