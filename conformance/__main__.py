@@ -19,6 +19,7 @@ import click
 from . import checking, report
 from . import shrink as shrinking
 from .altering import corrupt as corrupting
+from .altering.alterations import KINDS
 from .coverage import certificate as certifying
 from .coverage import realruns
 from .exporting import counterexample
@@ -329,18 +330,24 @@ def shrink(
 @example("visited out/run")
 @places
 @batches
-def visited(log: tuple[Path, ...], batch: int) -> None:
-    """See which actions and branches of the specification the LOGs of real runs visit.
+@click.option("--at-least", type=click.IntRange(0, 100), metavar="PERCENT",
+              help="Fail if fewer of the branches are covered.")  # fmt: skip
+def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
+    """See which actions and branches of the specification the LOGs of real runs cover.
 
     They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
-    of *.ndjson files, as `validate` takes them.
+    of *.ndjson files, as `validate` takes them. How much is covered is a figure: only logs that are
+    rejected, or less than --at-least, end with status 1.
     """
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
         report.say(words.rejection(each))
     realruns.show_visited(found)
-    sys.exit(0 if found.whole and not bad else 1)
+    low = at_least is not None and found.percent < at_least
+    if low:
+        report.warn(f"{found.percent} % of the branches are covered, and not {at_least} %")
+    sys.exit(1 if bad or low else 0)
 
 
 @example("explore main returns -o out/explored --runs 100 --seed 7")
@@ -495,12 +502,13 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int, pin: b
               help="How many altered logs.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")
 @click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@click.option("--kind", type=click.Choice(KINDS), help="Alter all logs in this way.")
 @batches
 @seconds
 @click.pass_obj
 def corrupt(
     command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
-    only: int | None, batch: int, timeout_seconds: float,
+    only: int | None, kind: str | None, batch: int, timeout_seconds: float,
 ) -> None:  # fmt: skip
     """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
 
@@ -510,7 +518,7 @@ def corrupt(
     """
     agrees = corrupting.corrupt(
         output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds, kind=kind,
     )  # fmt: skip
     sys.exit(0 if agrees else 1)
 
