@@ -315,3 +315,17 @@ def test_nobody_is_answered_by_a_node_that_is_down() -> None:
     records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]
     found = handshake(logs.of(records))
     assert found is not None and found.record.line == 3
+
+
+@pytest.mark.parametrize("given", [{}, {"type": None}, {"type": ["learn"]}])
+def test_a_request_without_a_type_is_malformed(given: dict) -> None:
+    def refused(code: int) -> dict:
+        error = {"type": "error", "in_reply_to": 9, "code": code, "text": "no", "msg_id": 1}
+        ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}
+        return of("n1", ask, ("c1", error))
+
+    assert handshake(logs.of([begun("n1"), refused(12)])) is None
+    found = handshake(logs.of([begun("n1"), refused(10)]))
+    assert found is not None and "refused with error 10 instead of 12" in found.reason
+    said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
+    assert said[0]["body"]["code"] == 12

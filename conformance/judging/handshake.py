@@ -113,7 +113,9 @@ def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
     body = record.input["body"]
     code = record.output[0]["body"]["code"]
     allowed = set()
-    if body.get("type") not in REQUESTS:
+    if not isinstance(body.get("type"), str):
+        allowed.add(12)
+    elif body["type"] not in REQUESTS:
         allowed.add(10)
     elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
         allowed.add(12)

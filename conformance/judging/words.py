@@ -40,8 +40,10 @@ def unchecked(verdicts: Sequence[Verdict]) -> list[str]:
     lacking = [verdict.absent for verdict in verdicts if verdict.absent]
     if not lacking:
         return []
-    names = ", ".join(lacking[0]) if len(verdicts) == 1 else f"members in {len(lacking):,} clusters"
-    return [f"not checked, for there is no log of {names}: what those nodes did and sent"]
+    names = ", ".join(lacking[0])
+    if len(verdicts) > 1:
+        names = f"some members of {len(lacking):,} clusters"
+    return [f"there is no log of {names}: what these nodes did and sent is not checked"]
 
 
 def discrepancy(found: Discrepancy) -> str:
