@@ -1,4 +1,4 @@
-"""Processes of nodes: what is left of them, what they may print, and how long they are waited for."""
+"""Processes of nodes: what is left of them, what they may print, how long they may be silent."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def test_a_member_of_the_group_may_print_after_the_first_has_ended() -> None:
 
 
 def test_a_line_without_an_end_is_bounded() -> None:
-    with shell("exec yes x | tr -d '\\n'", longest=1_000_000) as process:
-        with pytest.raises(Flood, match="a line of more than 1,000,000 bytes"):
-            list(process.lines(30))
+    flood = pytest.raises(Flood, match="a line of more than 1,000,000 bytes")
+    with shell("exec yes x | tr -d '\\n'", longest=1_000_000) as process, flood:
+        list(process.lines(30))
 
 
 def test_a_flood_is_read_in_parts() -> None:

@@ -336,7 +336,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _has_members(group: int) -> bool:
-    """Whether any process of a group still runs; taken for granted where the system has no /proc."""
+    """Whether any process of a group runs; taken for granted where the system has no /proc."""
     if not Path("/proc/self/stat").exists():
         return True
     for path in Path("/proc").glob("[0-9]*/stat"):
