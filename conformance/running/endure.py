@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ..judging.evidence import Evidence
 from ..judging.judge import told
 from ..logbook import history as histories
 from ..logbook import logs
@@ -28,7 +29,7 @@ from ..logbook.history import Entry
 from .clients import Client, Last
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, Nodes, Watch, unwatched
+from .nodes import OPTIONS, Nodes
 from .replay import check_command
 
 Json = Any
@@ -70,6 +71,8 @@ class Endured:
     settled: float | None
     """How long the peace took until every node had a new slot decided and told everything."""
     statuses: dict[str, int | None]
+    evidence: dict[str, list[Evidence]]
+    """What the router saw of each life of each node."""
 
 
 def endure(
@@ -81,13 +84,12 @@ def endure(
     seconds: float,
     seed: int,
     options: Collection[str] = OPTIONS,
-    watch: Watch = unwatched,
     faults: Faults | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Runs a cluster until so many kills were made or the time is up, and then until all is well.
 
-    Where `kills` is None nobody is killed.  `options` and `watch` are those of `Nodes`.
+    Where `kills` is None nobody is killed.  `options` are those of `Nodes`.
     Raises `NodeError` for a node that ends by itself or says what is no message.
     """
     check_command(command)
@@ -96,7 +98,7 @@ def endure(
     with ExitStack() as stack:
         writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
-        cluster = stack.enter_context(closing(Nodes(folder, command, members, options, watch)))
+        cluster = stack.enter_context(closing(Nodes(folder, command, members, options)))
         world = World(cluster, seed, faults or Faults(), writer)
         world.run(kills, seconds, on_progress)
         return world.endured()
@@ -138,7 +140,8 @@ class World:
             happened += client.happened
         paths = [self.nodes.log(node) for node in self.members]
         return Endured(
-            self.history, paths, happened, self._now(), self.settled, self.statuses
+            self.history, paths, happened, self._now(), self.settled, self.statuses,
+            self.nodes.evidence,
         )  # fmt: skip
 
     # From the beginning to the end.
@@ -201,6 +204,7 @@ class World:
         )
         for node, life in self.lives.items():
             self.statuses[node] = life.status(1)
+            self.nodes.evidence[node][-1].whole = life.over and self.statuses[node] == 0
 
     # Time.
 

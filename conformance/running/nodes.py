@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..judging.evidence import Evidence
 from ..logbook.schema import check_sent
 from .cluster import NodeError
 from .life import Life
@@ -20,30 +22,29 @@ Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
 
-Watch = Callable[[str, bool, Json], None]
-
-
-def unwatched(node: str, given: bool, message: Json) -> None:
-    """Nobody wants to know."""
+# A node that prints more than this is no node: so many messages, whatever it is given, and for each
+# that it is given, and for each second.
+FREE, FOR_EACH, A_SECOND = 20_000, 100, 1_000
 
 
 class Nodes:
     """The nodes of a cluster, by their names; `lives` has those that live.
 
-    `options` are those of OPTIONS that the command takes.  `watch` is told of each message in the
-    order in which it happens: the node, whether it was given to it or said by it, and the message.
+    `options` are those of OPTIONS that the command takes.  `evidence` has what each node was given
+    and printed in each of its lives.
     """
 
     def __init__(
         self, folder: Path, command: Sequence[str], members: Sequence[str],
-        options: Collection[str] = OPTIONS, watch: Watch = unwatched,
+        options: Collection[str] = OPTIONS,
     ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
         self._options = options
-        self._watch = watch
+        self._started: dict[str, float] = {}
+        self.evidence: dict[str, list[Evidence]] = {node: [] for node in self.members}
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
@@ -58,10 +59,12 @@ class Nodes:
         given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
         options = [text for each in OPTIONS if each in self._options
                    for text in (each, str(given[each]))]  # fmt: skip
+        self.evidence[node].append(Evidence())
+        self._started[node] = time.monotonic()
         self.lives[node] = Life([*self._command, *options], self._errors(node))
 
     def give(self, node: str, message: Json) -> None:
-        self._watch(node, True, message)
+        self.evidence[node][-1].add(True, message)
         self.lives[node].give(json.dumps(message).encode())
 
     def kill(self, node: str) -> list[Json]:
@@ -89,10 +92,21 @@ class Nodes:
         return said
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
-        said = [self._message(node, line) for line in lines]
-        for message in said:
-            self._watch(node, False, message)
+        evidence = self.evidence[node][-1]
+        said = []
+        for line in lines:
+            said.append(self._message(node, line))
+            evidence.add(False, said[-1])
+        self._check_amount(node, evidence)
         return said
+
+    def _check_amount(self, node: str, evidence: Evidence) -> None:
+        """Raises `NodeError` for a node that prints without end, before all is full of it."""
+        seconds = time.monotonic() - self._started[node]
+        most = FREE + FOR_EACH * evidence.inputs + round(A_SECOND * seconds)
+        if evidence.outputs > most:
+            counted = f"{evidence.outputs:,} messages in {seconds:.0f} s, given {evidence.inputs:,}"
+            raise self.trouble(node, f"floods: it printed {counted}")
 
     def _message(self, node: str, line: bytes) -> Json:
         try:
