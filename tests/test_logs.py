@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.logbook import logs
+from conformance.logbook import history, logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
@@ -41,3 +41,34 @@ def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     assert logs.clusters(ones) == [ones]
     with pytest.raises(logs.LogError, match="for the verb judge"):
         logs.clusters([one / "history.ndjson"])
+
+
+ASKED = '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 1, ' \
+    '"slot": 1, "value": %s}}'
+NOT_COMPARABLE = {
+    "NaN": "NaN is not a JSON number",
+    "[-Infinity]": "-Infinity is not a JSON number",
+    "1e400": "too large for a double",
+    "1" * 5_000: "more than 4,300 digits",
+    **{"[" * levels + "]" * levels: "deeper than 256" for levels in (900, 5_000)},
+}
+
+
+@pytest.mark.parametrize("value", NOT_COMPARABLE, ids=lambda value: f"{value[:11]}{len(value)}")
+def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
+    value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text(f'{{"node": "n1", "input": {ASKED % value}, "output": []}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match=rf":1: not a log record: .*{NOT_COMPARABLE[value]}"):
+        logs.read(path)
+    path.write_text(f'{{"at": 0, "kind": "ask", "message": {ASKED % value}}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match=NOT_COMPARABLE[value]):
+        history.read(path)
+
+
+def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match="NaN is not a JSON number"):
+        history.read(path)

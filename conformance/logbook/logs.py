@@ -16,6 +16,7 @@ from typing import Any
 
 from ..jobs import in_copies
 from .schema import action, check_record, is_refusal
+from .strict import loads, split_lines
 
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
@@ -90,7 +91,8 @@ def lines(
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    every = text.removesuffix(b"\n").split(b"\n")
+    every, rest = split_lines(text)
+    every += [rest] if rest else []
     groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
     judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
     number = 0
@@ -98,10 +100,10 @@ def lines(
         for at, line in enumerate(group):
             number += 1
             try:
-                found = json.loads(line.decode("utf-8"))
+                found = loads(line)
                 if wrong is not None and wrong[0] == at:
                     raise ValueError(wrong[1])
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise LogError(f"{path}:{number}: not a {part}: {error}") from None
             yield number, found
 
@@ -110,8 +112,8 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
     """The first of these lines that is not as it should be, and why."""
     for at, line in enumerate(group):
         try:
-            check(json.loads(line.decode("utf-8")))
-        except (ValueError, RecursionError) as error:
+            check(loads(line))
+        except ValueError as error:
             return at, str(error)
     return None
 

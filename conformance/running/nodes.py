@@ -7,7 +7,6 @@ says, is decided elsewhere.
 from __future__ import annotations
 
 import json
-import select
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 
 from ..judging.evidence import Evidence
 from ..logbook.schema import check_sent
+from ..logbook.strict import loads
 from .cluster import NodeError
 from .life import Life
+from .process import Flood, ready
 
 Json = Any
 
@@ -69,9 +70,13 @@ class Nodes:
 
     def kill(self, node: str) -> list[Json]:
         """Ends a life; what the node said before had left it."""
-        lines = self.lives[node].kill()
-        self.lives.pop(node).close()
-        return self._read(node, lines)
+        life = self.lives.pop(node)
+        try:
+            return self._read(node, life.kill())
+        except Flood as error:
+            raise self.trouble(node, str(error)) from None
+        finally:
+            life.close()
 
     def listen(self, seconds: float, leaving: bool) -> list[Json]:
         """What nodes say within this time; puts in what they have not taken yet.
@@ -80,13 +85,16 @@ class Nodes:
         """
         sources = {life.source: node for node, life in self.lives.items() if not life.over}
         sinks = {life.sink: life for life in self.lives.values() if life.unsent}
-        readable, writable, _ = select.select([*sources], [*sinks], [], seconds)
+        readable, writable = ready(sources, sinks, seconds)
         for sink in writable:
             sinks[sink].push()
         said: list[Json] = []
         for node in (sources[source] for source in readable):
             life = self.lives[node]
-            said += self._read(node, life.hear())
+            try:
+                said += self._read(node, life.hear())
+            except Flood as error:
+                raise self.trouble(node, str(error)) from None
             if life.over and not leaving:
                 raise self.trouble(node, f"left by itself, with status {life.status(1)}")
         return said
@@ -110,9 +118,9 @@ class Nodes:
 
     def _message(self, node: str, line: bytes) -> Json:
         try:
-            message = json.loads(line)
+            message = loads(line)
             check_sent(message)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise self.trouble(node, f"said {line[:80]!r}: {error}") from None
         # Only replies have a number, and only they are for clients.
         if (message["dest"] in self.members) == ("msg_id" in message["body"]):
