@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from ..judging.evidence import Evidence
@@ -17,7 +18,9 @@ from ..logbook.schema import check_sent
 from ..logbook.strict import loads
 from .cluster import NodeError
 from .life import Life
-from .process import Flood, ready
+from .power import NotFollowed
+from .process import CHUNK, Flood, ready
+from .recorded import Recorded
 
 Json = Any
 
@@ -27,24 +30,36 @@ OPTIONS = ("--data", "--log", "--seed")
 # that it is given, and for each second.
 FREE, FOR_EACH, A_SECOND = 20_000, 100, 1_000
 
+# Bytes that may wait for a node to read them; one that is only paused never has so many.
+UNREAD = 1 << 26
+
+# Seconds until a second process on a directory must have ended by itself.
+REFUSED = 10.0
+
 
 class Nodes:
     """The nodes of a cluster, by their names; `lives` has those that live.
 
     `options` are those of OPTIONS that the command takes.  `evidence` has what each node was given
-    and printed in each of its lives.
+    and printed in each of its lives.  With `power`, which is a source of chance, every kill is a
+    power cut as well: what the node has not synced may be lost.
     """
 
     def __init__(
         self, folder: Path, command: Sequence[str], members: Sequence[str],
-        options: Collection[str] = OPTIONS,
+        options: Collection[str] = OPTIONS, power: Random | None = None,
+        pieces: Callable[[], int] = lambda: CHUNK,
     ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
         self._options = options
+        self._power = power
+        self._pieces = pieces
         self._started: dict[str, float] = {}
+        self._recorded: dict[str, Recorded] = {}
+        self._seconds: list[Life] = []
         self.evidence: dict[str, list[Evidence]] = {node: [] for node in self.members}
 
     def log(self, node: str) -> Path:
@@ -57,26 +72,55 @@ class Nodes:
 
     def start(self, node: str, seed: int) -> None:
         """Begins a life, on whatever the one before has left."""
-        given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
-        options = [text for each in OPTIONS if each in self._options
-                   for text in (each, str(given[each]))]  # fmt: skip
         self.evidence[node].append(Evidence())
         self._started[node] = time.monotonic()
-        self.lives[node] = Life([*self._command, *options], self._errors(node))
+        command = self._command_of(node, seed)
+        if self._power is None:
+            self.lives[node] = Life(command, self._errors(node), self._pieces)
+        else:
+            recorded = Recorded(self._folder / f"{node}.trace", self._files(node))
+            self._recorded[node] = recorded
+            self.lives[node] = recorded.start(command, self._errors(node), self._pieces)
+
+    def _files(self, node: str) -> dict[str, Path]:
+        """What is the node's own, by the option that names it."""
+        return {"--data": self._folder / f"{node}.data", "--log": self.log(node)}
+
+    def _command_of(self, node: str, seed: int) -> list[str]:
+        given = {**self._files(node), "--seed": seed}
+        options = [text for each in OPTIONS if each in self._options
+                   for text in (each, str(given[each]))]  # fmt: skip
+        return [*self._command, *options]
+
+    def start_second(self, node: str, seed: int) -> Life:
+        """Starts another process just like that of a node that lives, on the same files."""
+        second = Life(self._command_of(node, seed), self._folder / f"{node}.second.stderr")
+        self._seconds.append(second)
+        return second
 
     def give(self, node: str, message: Json) -> None:
+        """Gives a node a message; raises `NodeError` for one that does not read."""
         self.evidence[node][-1].add(True, message)
-        self.lives[node].give(json.dumps(message).encode())
+        life = self.lives[node]
+        life.give(json.dumps(message).encode())
+        if len(life.unsent) > UNREAD:
+            raise self.trouble(node, f"does not read: {len(life.unsent):,} bytes wait for it")
 
     def kill(self, node: str) -> list[Json]:
         """Ends a life; what the node said before had left it."""
         life = self.lives.pop(node)
         try:
-            return self._read(node, life.kill())
+            said = self._read(node, life.kill())
         except Flood as error:
             raise self.trouble(node, str(error)) from None
         finally:
             life.close()
+        if self._power is not None:
+            try:
+                self._recorded.pop(node).cut(self._power)
+            except NotFollowed as error:
+                raise self.trouble(node, f"cannot be followed to cut its power: {error}") from None
+        return said
 
     def listen(self, seconds: float, leaving: bool) -> list[Json]:
         """What nodes say within this time; puts in what they have not taken yet.
@@ -135,5 +179,7 @@ class Nodes:
 
     def close(self) -> None:
         """Makes sure that nothing of any node is left."""
-        for life in self.lives.values():
+        for life in (*self.lives.values(), *self._seconds):
             life.close()
+        for recorded in self._recorded.values():
+            recorded.close()
