@@ -58,6 +58,9 @@ COULD_NOT_RUN = (
     tlc.ToolError,
 )
 
+# What a verdict is as an exit status; where nothing can be told, it is None.
+STATUSES = {True: 0, False: 1, None: 2}
+
 
 def interrupted(*_: object) -> None:
     """Ends every search under way, and then the command."""
@@ -438,13 +441,16 @@ def export(
               help="or after so long.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True,
               help="The same seed is the same schedule of faults.")  # fmt: skip
+@click.option("--power-cuts", is_flag=True,
+              help="Cut the power with each kill: what a node has not synced may be lost. Needs "
+                   "strace.")  # fmt: skip
 @click.option("--records", default=1_000_000, show_default=True, type=click.IntRange(0),
               help="Let TLC judge the nodes' logs up to so many records.")  # fmt: skip
 @batches
 @click.pass_obj
 def endure(
     command: tuple[str, ...], output: Path, nodes: int, kills: int, seconds: float, seed: int,
-    records: int, batch: int,
+    power_cuts: bool, records: int, batch: int,
 ) -> None:  # fmt: skip
     """Have real processes killed, stopped and cut off while clients duel; judge what came of it.
 
@@ -454,9 +460,9 @@ def endure(
     """
     agrees = checking.endure(
         output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-        batch=batch, records=records,
+        batch=batch, records=records, power_cuts=power_cuts,
     )  # fmt: skip
-    sys.exit(0 if agrees else 1)
+    sys.exit(STATUSES[agrees])
 
 
 @example("check --seed 7")

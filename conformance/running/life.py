@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from .process import Process
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .process import CHUNK, Process
 
 
 class Life(Process):
-    """A process that can be paused, and tells whether it is."""
+    """A process that can be paused, and is given its lines in pieces of any size.
 
-    paused = False
+    `pieces` tells how many bytes the next piece has at most.
+    """
+
+    def __init__(
+        self, command: Sequence[str], errors: Path, pieces: Callable[[], int] = lambda: CHUNK,
+        kept: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        self.paused = False
+        self._pieces = pieces
+        super().__init__(command, errors, kept=kept)
+
+    def push(self) -> None:
+        self._put(self._pieces())
 
     def pause(self) -> None:
         self.paused = True

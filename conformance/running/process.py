@@ -163,8 +163,11 @@ class Process:
 
     def push(self) -> None:
         """Put in as much of what was given as the process takes now."""
+        self._put(CHUNK)
+
+    def _put(self, most: int) -> None:
         try:
-            del self.unsent[: os.write(self.sink, bytes(self.unsent[:CHUNK]))]
+            del self.unsent[: os.write(self.sink, bytes(self.unsent[:most]))]
         except BlockingIOError:
             pass
         except OSError:
