@@ -10,7 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
+
+from conformance import __main__ as cli
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -312,6 +315,91 @@ def test_a_command_that_is_ended_ends_its_searches(tmp_path: Path) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+# What nobody foresaw.
+
+FAILING = """
+import sys
+from conformance import __main__ as cli
+for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files"),
+              UnicodeEncodeError("ascii", "\\xe9", 0, 1, "not in range"), ZeroDivisionError("1/0"),
+              AssertionError("never"), KeyError("slot"), BrokenPipeError(32, "Broken pipe")):
+    def fail(*_):
+        raise error
+    cli.logs.find = fail
+    try:
+        cli.main(["replay", "any", "--", "node"])
+    except SystemExit as end:
+        print(type(error).__name__, end.code)
+"""
+
+
+def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True,
+                              cwd=ROOT, env={**os.environ, **environment}, timeout=60)  # fmt: skip
+
+    done = run()
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["2"] * 8, done.stderr
+    sentences = done.stderr.splitlines()
+    assert len(sentences) == 8 and all(line.startswith("conformance: ") for line in sentences)
+    assert "CONFORMANCE_TRACEBACK=1" in done.stderr
+    assert "ZeroDivisionError" in run(CONFORMANCE_TRACEBACK="1").stderr.split("Traceback", 5)[5]
+
+
+def test_too_many_descriptors(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "record", "-o", str(tmp_path / "run"),
+               "--nodes", "20", "--", *NODE]  # fmt: skip
+    done = subprocess.run(["sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *command],
+                          capture_output=True, text=True, cwd=ROOT, timeout=60)  # fmt: skip
+    assert "Traceback" not in done.stderr
+    not_run(done, "conformance: ", "Too many open files")
+
+
+def test_nobody_reads_what_is_printed() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "conformance", "judge", str(HISTORIES / "duel-ok.ndjson")]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writing)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_verdict_can_be_printed_whatever_names_are(encoding: str, tmp_path: Path) -> None:
+    """A lone surrogate has no bytes, and ESC is for terminals."""
+    text = (HISTORIES / "duel-bad.ndjson").read_text().replace('"n1"', r'"n\ud800\u001b[2J"')
+    history = tmp_path / "h\u202eé.ndjson"
+    history.write_text(text)
+    done = conformance("judge", history, PYTHONIOENCODING=encoding)
+    assert done.returncode == 1 and "1 findings" in done.stdout
+    assert not {"\x1b", "\u202e", "\ud800"} & set(done.stdout) and "\\u202e" in done.stdout
+
+
+# Options.
+
+
+def numbers_wanted() -> list[tuple[str, click.Option]]:
+    """Each verb with each of its options that takes a number."""
+    return [
+        (verb, option)
+        for verb, command in cli.main.commands.items()
+        for option in command.params
+        if isinstance(option, click.Option)
+        and isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType))
+    ]
+
+
+@pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
+def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
+    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records"}
+    context = click.Context(cli.main.commands[verb])
+    huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
+    zero = ["0"] * (option.name not in counts_from_0)
+    for value in ["nan", "inf", "-inf", "1e999", "-1", *huge, *zero]:
+        with pytest.raises(click.BadParameter):
+            option.type_cast_value(context, (value,) if option.multiple else value)
 
 
 def numbers(folder: Path) -> list[int]:
