@@ -11,7 +11,6 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 import click
 
-from . import checking, report
+from . import checking, guard, jobs, report
 from . import shrink as shrinking
 from .altering import corrupt as corrupting
 from .coverage import certificate as certifying
@@ -55,6 +54,8 @@ COULD_NOT_RUN = (
     NodeError,
     counterexample.NoCounterexample,
     exporting.ExportError,
+    guard.Ended,
+    jobs.JobError,
     load.LoadError,
     logs.LogError,
     manifest.UnknownModel,
@@ -74,7 +75,7 @@ def interrupted(number: int, *_: object) -> None:
     """Ends every search under way, and then the command; another signal does not end the ending."""
     for asked in ENDINGS:
         signal.signal(asked, signal.SIG_IGN)
-    tlc.end_all()
+    guard.end_all()
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
@@ -409,8 +410,8 @@ def explore(
     """
     chosen = [searched(name) for name in model] or manifest.golden()
     node = command or checking.NODE
-    with tempfile.TemporaryDirectory(prefix="explore-") as scratch:
-        made = checking.generated(chosen, Path(scratch), seed)
+    with guard.scratch("explore-") as scratch:
+        made = checking.generated(chosen, scratch, seed)
     found = realruns.explore(output, node, made, runs, seed, timeout_seconds)
     realruns.show_explored(found, node, seed)
     sys.exit(0 if realruns.agrees(found) else 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
 import pytest
+from processes import exists, wait_until
 
 from conformance import __main__ as cli
 
@@ -299,22 +300,26 @@ def test_a_node_that_hangs(tmp_path: Path) -> None:
     assert done.returncode == 1 and "did not end within 1 s" in done.stdout
 
 
-def test_a_command_that_is_ended_ends_its_searches(tmp_path: Path) -> None:
-    """Java is played by a shell that tells its number and sleeps."""
+ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda each: each.name)
+def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """Java is played by a shell that tells its number and that of what it starts."""
     java = tmp_path / "java"
-    java.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 60\n")
+    java.write_text(f"#!/bin/sh\nsleep 60 &\necho $$ $! >> {tmp_path}/pids\nwait\n")
     java.chmod(0o755)
     command = [sys.executable, "-m", "conformance", "models", "single", "consensus", "returns"]
-    environment = {**os.environ, "JAVA": str(java)}
+    environment = {**os.environ, "JAVA": str(java), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
-        while not (tmp_path / "pids").exists() or len(pids := numbers(tmp_path)) < 2:
-            time.sleep(0.05)
-        run.terminate()
-        assert run.wait(60) == 2
-    assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+        wait_until(lambda: (tmp_path / "pids").exists() and len(numbers(tmp_path)) == 4)
+        assert len(list(tmp_path.glob("tlc-*"))) == 2
+        run.send_signal(number)
+        assert run.wait(60) == (-number if number == signal.SIGKILL else 2)
+    # Those that were killed are buried by whoever inherits them.
+    wait_until(lambda: not any(map(exists, numbers(tmp_path))))
+    wait_until(lambda: not list(tmp_path.glob("tlc-*")))
+    assert len(numbers(tmp_path)) == 4, "nothing more may be begun"
 
 
 # What nobody foresaw.
@@ -403,4 +408,4 @@ def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
 
 
 def numbers(folder: Path) -> list[int]:
-    return [int(line) for line in (folder / "pids").read_text().split()]
+    return [int(text) for text in (folder / "pids").read_text().split()]
