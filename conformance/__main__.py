@@ -201,7 +201,7 @@ def coverage() -> None:
 
 @example("simulate --minutes 30 --seed 7")
 @click.option("--minutes", default=10.0, show_default=True, type=Finite(0, LONGEST_SECONDS / 60),
-              help="How long; a batch that was begun is finished.")  # fmt: skip
+              help="How long, to the nearest end of a batch; 0 runs one on each core.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the first batch.")
 @click.option("--steps", default=150, show_default=True, type=click.IntRange(1),
               help="Steps of each behaviour.")  # fmt: skip
