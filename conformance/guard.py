@@ -62,7 +62,7 @@ def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[
 
 def ask(process: subprocess.Popen[Any]) -> None:
     """Asks a process to end."""
-    _signal(process, signal.SIGTERM)
+    send(process, signal.SIGTERM)
 
 
 def finish(process: subprocess.Popen[Any], seconds: float = 0) -> int:
@@ -72,7 +72,7 @@ def finish(process: subprocess.Popen[Any], seconds: float = 0) -> int:
     deadline = time.monotonic() + seconds
     while not _has_left(process) and time.monotonic() < deadline:
         time.sleep(0.005)
-    _signal(process, signal.SIGKILL)
+    send(process, signal.SIGKILL)
     status = process.wait()
     _under_way.discard(process)
     _tell("-", process.pid)
@@ -90,7 +90,7 @@ def end_all() -> None:
     global _ending
     _ending = True
     for process in list(_under_way):
-        _signal(process, signal.SIGKILL)
+        send(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -112,7 +112,10 @@ def _plain_place() -> str | None:
     return next((place for place in _PLACES if os.access(place, os.W_OK)), None)
 
 
-def _signal(process: subprocess.Popen[Any], number: int) -> None:
+def send(process: subprocess.Popen[Any], number: int) -> None:
+    """Sends a signal to all of its group, if it has not been buried: then its number may be
+    another's.
+    """
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
