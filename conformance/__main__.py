@@ -163,10 +163,7 @@ folder = click.option(
 written = click.Path(dir_okay=False, path_type=Path)
 places = click.argument("log", nargs=-1, required=True, type=click.Path(path_type=Path))
 seconds = click.option(
-    "--timeout-seconds",
-    default=30.0,
-    show_default=True,
-    type=SECONDS,
+    "--timeout-seconds", default=30.0, show_default=True, type=SECONDS,
     help="How long a node may be silent.",
 )
 
