@@ -44,7 +44,7 @@ from .models import distributed as distributing
 from .models import manifest, searching
 from .running import record as recording
 from .running import replay as replaying
-from .running.cluster import NodeError
+from .running.cluster import NodeError, NodeWrong
 from .tlaplus import tlc
 
 COULD_NOT_RUN = (
@@ -271,7 +271,7 @@ def replay(
     """
     if in_process and command:
         raise click.UsageError("a command and --in-process are two nodes; give one")
-    paths = logs.find(log)
+    paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
     results = checking.replay(paths, node, timeout_seconds)
@@ -279,7 +279,10 @@ def replay(
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
-    counted = f"{len(paths):,} logs, {steps:,} records agreed, {len(differing):,} logs differ"
+    if untried := sum(not result.tried for result in results):
+        report.warn(f"the node hangs: {untried:,} logs not tried", style="red")
+    tried = f"{len(results) - untried:,} logs"
+    counted = f"{tried}, {steps:,} records agreed, {len(differing):,} logs differ"
     report.say(f"{counted}; {report.pace(steps, elapsed)}")
     sys.exit(1 if differing else 0)
 
@@ -305,11 +308,15 @@ def record(
     The node's COMMAND follows after --; --manual-clock and --log are added to it.
     """
     with report.Line(f"cluster of {nodes}, seed {seed}") as line:
-        recorded = recording.record(
-            output, command, nodes=nodes, requests=requests, seed=seed,
-            faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
-            on_progress=lambda steps: line.tell(f"{steps:,} steps"),
-        )  # fmt: skip
+        try:
+            recorded = recording.record(
+                output, command, nodes=nodes, requests=requests, seed=seed,
+                faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
+                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+            )  # fmt: skip
+        except NodeWrong as error:
+            report.say(str(error))
+            sys.exit(1)
     happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
     report.say(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
     if not recorded.happened["answered"]:

@@ -70,16 +70,19 @@ class NodeProcess:
         self.node = node
         self._errors = errors
         self._seconds = seconds
-        log, log_in_node = os.pipe()
-        self._log = Lines(log)
-        options = ["--manual-clock", "--log", f"/dev/fd/{log_in_node}"]
+        # A pipe with a name, for not every wrapper passes descriptors on.
+        self._pipe = errors.with_suffix(".log-pipe").resolve()
+        self._pipe.unlink(missing_ok=True)
+        os.mkfifo(self._pipe)
+        self._log = Lines(os.open(self._pipe, os.O_RDONLY | os.O_NONBLOCK))
+        # As long as it is open for writing here as well, it does not end before the node opens it.
+        self._held = os.open(self._pipe, os.O_WRONLY)
         try:
-            self._process = Process([*command, *options], errors, kept=(log_in_node,))
+            options = ["--manual-clock", "--log", str(self._pipe)]
+            self._process = Process([*command, *options], errors)
         except BaseException:
-            os.close(log)
+            self._close_log()
             raise
-        finally:
-            os.close(log_in_node)
         self._logged: deque[bytes] = deque()
         self._said: deque[bytes] = deque()
 
@@ -118,10 +121,10 @@ class NodeProcess:
     def _listen(self) -> bool:
         """Waits a little for what the node says and logs, and has it take what it is given."""
         process, log = self._process, self._log
-        open_ = [each.source for each in (process, log) if not each.over]
-        if not open_:
+        sources = [log.source] if process.over else [log.source, process.source]
+        readable, writable = ready(sources, [process.sink] if process.unsent else [], 0.1)
+        if process.over and not readable:
             raise self._trouble(f"ended by itself, with status {process.status(1)}")
-        readable, writable = ready(open_, [process.sink] if process.unsent else [], 0.1)
         if writable:
             process.push()
         try:
@@ -145,7 +148,12 @@ class NodeProcess:
     def close(self) -> None:
         """Makes sure that nothing of the node is left."""
         self._process.close()
+        self._close_log()
+
+    def _close_log(self) -> None:
+        os.close(self._held)
         os.close(self._log.source)
+        self._pipe.unlink(missing_ok=True)
 
 
 def left(
