@@ -13,7 +13,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 from .. import report
@@ -142,4 +142,6 @@ def failure(plan: Plan, command: Sequence[str], fed: Fed) -> Failure | None:
     text = "".join(f"{line}\n" for line in case.given).encode()
     with closing(Fussy(command, fed.cut(text))) as process:
         found, remark = printed(process, case, plan.patience)
-    return failure_of(command, case, found, remark)
+    failed = failure_of(command, case, found, remark)
+    # Without its lines, for a shell would not cut them in the same way.
+    return failed and replace(failed, reason=f"{failed.reason}, with its input cut", inputs=())
