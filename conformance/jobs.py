@@ -28,8 +28,8 @@ Found = TypeVar("Found")
 # What this project is sized for.
 CORES = 2
 
-# Seconds that a wait goes on without a look at signals: one that comes just before the wait, or that
-# the system hands to another thread, does not end the wait.
+# Seconds that a wait goes on without a look at signals: one that comes just before it, or that the
+# system hands to another thread, does not end it.
 WAKE = 0.2
 
 
