@@ -78,7 +78,7 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         # Whoever is asked to end must end what it started, and wait for nothing else.
-        for asked in (signal.SIGINT, signal.SIGTERM):
+        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(asked, interrupted)
         try:
             return super().invoke(ctx)
@@ -265,9 +265,9 @@ def record(
         )  # fmt: skip
     happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
     report.say(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
-    if not recorded.happened["answered"]:
-        report.warn("no request was answered, so the run shows nothing", style="red")
-        sys.exit(1)
+    if missing := recorded.missing(requests):
+        report.warn(f"too little happened to tell: {missing}", style="red")
+        sys.exit(2)
 
 
 @example("validate out/run")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .. import checking, report
 from ..judging import judge, words
-from ..judging.observed import Seen, explain
+from ..judging.observed import explain
 from ..judging.verdict import Rejection
 from ..logbook import logs
 from ..models import manifest
@@ -237,24 +238,45 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
     lost = ["" if kills else "nobody was killed, for it takes no --data"]
     given = [*command, *([] if options["--batch"] else ["--batch", str(BATCH)])]
     folder = plan.folder("endured")
-    seen = {f"n{number}": Seen() for number in range(1, IN_REAL_TIME + 1)}
     try:
         with report.Line(f"{IN_REAL_TIME} nodes in real time, seed {plan.seed}") as line:
             endured = enduring.endure(
                 folder, given, nodes=IN_REAL_TIME, kills=kills, seconds=plan.seconds,
                 seed=plan.seed, options=taken, on_progress=line.tell,
-                watch=lambda node, was_given, message: seen[node].add(was_given, message),
             )  # fmt: skip
         cases = _history_failures(folder, endured)
+        lost += [f"too little happened: {what}" for what in endured.missing]
+        if kills:
+            cases.append(_second_failure(endured))
         if "--log" in taken:
-            cases += _protocol_failures(logs.read_clusters([endured.logs]))
-        elif kills:
-            lost.append("only what clients saw was judged, for it takes no --log")
+            logged = checking.logs_of(endured)
+            cases += _router_failures(endured, logged)
+            cases += _protocol_failures([list(chain(*logged.values()))])
         else:
-            cases += _unexplained(folder, seen, lost)
+            if kills:
+                lost.append("behind its first kill, only what clients saw of a node was judged, "
+                            "for it takes no --log")  # fmt: skip
+            cases += _unexplained(folder, endured, lost)
     except (NodeError, logs.LogError) as error:
         cases = [Failure("a cluster in real time", str(error))]
     return stage("endure", cases, begun, *lost)
+
+
+def _second_failure(endured: enduring.Endured) -> Failure | None:
+    """Whether each second process on the directory of a node was refused."""
+    wrong = next(iter(endured.unrefused), None)
+    return wrong and Failure("a second process on a directory", wrong)
+
+
+def _router_failures(
+    endured: enduring.Endured, logged: dict[str, list[logs.Record]]
+) -> list[Failure | None]:  # fmt: skip
+    """What each node logged, held to what the router saw of it."""
+    wrong = {each.node: each for each in checking.contradictions(endured, logged)}
+    return [
+        Failure(f"what {node} said", str(wrong[node])) if node in wrong else None
+        for node in endured.evidence
+    ]
 
 
 def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure | None]:
@@ -273,8 +295,14 @@ def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure |
     return cases
 
 
-def _unexplained(folder: Path, seen: dict[str, Seen], lost: list[str]) -> list[Failure | None]:
-    """Whether the specification can explain what each node said; adds to `lost` what is open."""
+def _unexplained(
+    folder: Path, endured: enduring.Endured, lost: list[str]
+) -> list[Failure | None]:  # fmt: skip
+    """Whether the specification can explain what each node said in its first life.
+
+    Adds to `lost` what is open.
+    """
+    seen = {node: lives[0].seen() for node, lives in endured.evidence.items()}
     for node, each in seen.items():
         text = "".join(f"{line}\n" for line in each.lines())
         (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
