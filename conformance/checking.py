@@ -6,7 +6,6 @@ Puts the rooms together and shows what they found; what agreement means is decid
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from .judging.evidence import Contradiction, contradiction
 from .judging.protocol import WINDOW
 from .judging.verdict import Verdict
 from .logbook import logs
+from .logbook.folders import fresh
 from .logbook.logs import Record
 from .models import manifest, searching
 from .models.manifest import Model
@@ -249,7 +249,7 @@ def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) ->
     node = tuple(command) or NODE
     replaying.check_command(node)
     for old in ("golden", "run", "explored"):
-        shutil.rmtree(output / old, ignore_errors=True)
+        fresh(output / old)
     rows = searching.models([model for model in searching.standard() if not model.golden])
     # Random runs of the deep model are golden logs, too.
     walked = [model for model in manifest.load().values() if model.expect == "runs"]

@@ -18,7 +18,16 @@ import pytest
 
 from conformance.golden import generate
 from conformance.grading import grade, stages
-from conformance.grading.challenge import BEGUN, CASES, Case, decided, difference, error, told
+from conformance.grading.challenge import (
+    BEGUN,
+    CASES,
+    Case,
+    arranged,
+    decided,
+    difference,
+    error,
+    told,
+)
 from conformance.grading.marks import Grade, Stage
 from conformance.grading.plan import Plan
 from conformance.grading.probe import SIGNS, probe
@@ -314,12 +323,21 @@ def test_messages_are_compared_as_json() -> None:
     assert difference(WANTED, SAID) is None
 
 
+def test_destinations_have_no_order_between_them() -> None:
+    assert difference(WANTED, SAID[::-1]) is None
+    wanted = Case("", "", (), (decided(2, 1, "a"), told(3), decided(2, 1, "a", dest="c2")))
+    first, second, other = wanted.expected
+    assert difference(wanted, [other, first, second]) is None
+    assert difference(wanted, [other, second, first]) == 1
+    assert arranged(wanted, [other, second, first]) == [other, first, second]
+
+
 @pytest.mark.parametrize(
     "said, place",
     [
         (SAID[:1], 1),
         ([*SAID, SAID[1]], 2),
-        ([SAID[1], SAID[0]], 0),
+        ([SAID[1], SAID[1]], 1),
         ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "value": 1}}], 1),
         ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "ballot": 1}}], 1),
         ([SAID[0], {**SAID[1], "id": 1}], 1),

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from processes import exists, wait_until
 
 from conformance.running.process import Flood, Process, Silence, ready
 
@@ -21,19 +22,6 @@ ROOT = Path(__file__).parent.parent
 
 def shell(script: str, **asked: int) -> closing[Process]:
     return closing(Process(["sh", "-c", script], **asked))
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends soon, though its parent may not have waited for it yet."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_only_a_newline_ends_a_line() -> None:
@@ -100,7 +88,7 @@ def test_a_close_ends_what_the_process_started() -> None:
     with shell("sleep 100 & echo $!; wait") as process:
         while not (lines := process.hear()):
             ready({process.source}, (), 10)
-    assert is_gone(int(lines[0]))
+    wait_until(lambda: not exists(int(lines[0])))
 
 
 def test_kill_0_does_not_reach_the_harness() -> None:
@@ -133,7 +121,8 @@ def test_descriptors_above_those_of_select() -> None:
 
 ENDING = """
 import signal, sys, threading, time
-from conformance.running.process import Ended, Process, end_all
+from conformance.guard import end_all
+from conformance.running.process import Process
 
 def end(*_):
     end_all()
@@ -161,7 +150,7 @@ def test_a_signal_leaves_no_process_whenever_it_comes(seconds: float, tmp_path: 
         time.sleep(seconds)
         run.terminate()
         run.communicate(timeout=30)
-    assert all(map(is_gone, marked(mark.encode())))
+    wait_until(lambda: not any(map(exists, marked(mark.encode()))))
 
 
 def marked(mark: bytes) -> list[int]:

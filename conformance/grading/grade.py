@@ -1,7 +1,7 @@
 """Anybody's node, graded in stages: each asks more of it than the one before.
 
 What a node does not support is found out, left out and said.  The stages themselves are in
-`answering` and in `stages`.
+`answering`, `stages` and `realtime`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from .. import report
 from ..running.replay import check_command
-from . import answering, stages
+from . import answering, realtime, stages
 from .challenge import CASES
 from .marks import Grade, Stage, stage
 from .plan import STAGES, Plan
 from .probe import probe
 
-DEEPER = {"replay": stages.replay, "record": stages.record, "endure": stages.endure}
+DEEPER = {"replay": stages.replay, "record": stages.record, "endure": realtime.endure}
 
 
 def grade(plan: Plan, command: Sequence[str]) -> Grade:

@@ -6,7 +6,6 @@ mean, and when a process begins or ends, is decided elsewhere.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import select
@@ -14,8 +13,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from .. import guard
 
 # Bytes: what a pipe takes and gives at a time, what is read before the caller decides again, and
 # the end of the standard error that is kept where it goes to no file.
@@ -24,13 +24,9 @@ CHUNK, AT_ONCE, TAIL = 1 << 16, 1 << 20, 1 << 12
 LONGEST = 1 << 26
 """Bytes in a line of output, unless the caller knows better: far more than a node is asked for."""
 
-# Seconds: between two looks at whether a silent process has ended, how long what it left behind may
-# still write, and how long the system may take to end what was killed.
-LOOK, LINGER, BURIAL = 0.1, 1.0, 10.0
-
-
-class Ended(Exception):
-    """A process was to be started after `end_all`."""
+# Seconds: between two looks at whether a silent process has ended, and how long what it left behind
+# may be silent and still write.
+LOOK, LINGER = 0.1, 1.0
 
 
 class Flood(Exception):
@@ -39,24 +35,6 @@ class Flood(Exception):
 
 class Silence(Exception):
     """A process neither takes input nor prints anything, for too long."""
-
-
-_under_way: set[subprocess.Popen[bytes]] = set()
-_ending = False
-
-
-def end_all() -> None:
-    """End every process under way, in whatever thread, and let no more be started.
-
-    For handlers of signals and the end of the program: takes no lock and waits for nothing.
-    """
-    global _ending
-    _ending = True
-    for process in list(_under_way):
-        _kill_group(process)
-
-
-atexit.register(end_all)
 
 
 def ready(
@@ -134,7 +112,7 @@ class Process:
         self, command: Sequence[str], errors: Path | None = None, *,
         kept: Sequence[int] = (), longest: int = LONGEST,
     ) -> None:  # fmt: skip
-        self._process = _started(command, errors, kept)
+        self._process = _start(command, errors, kept)
         self._output = Lines(self._process.stdout.fileno(), longest)  # type: ignore[union-attr]
         self._errors = errors
         self._error_pipe = self._process.stderr
@@ -239,14 +217,14 @@ class Process:
     # Life and death.
 
     def pause(self) -> None:
-        _signal(self._process, signal.SIGSTOP)
+        guard.send(self._process, signal.SIGSTOP)
 
     def resume(self) -> None:
-        _signal(self._process, signal.SIGCONT)
+        guard.send(self._process, signal.SIGCONT)
 
     def terminate(self) -> None:
         """Ask it to leave."""
-        _signal(self._process, signal.SIGTERM)
+        guard.ask(self._process)
 
     def status(self, seconds: float) -> int | None:
         """Return its exit status, a signal as a negative number; None if it still runs by then."""
@@ -265,7 +243,7 @@ class Process:
 
     def kill(self) -> list[bytes]:
         """End it at once with all of its group, and return what it printed before."""
-        self._bury()
+        guard.finish(self._process)
         lines = self.hear()
         # Somebody who is not of its group may hold the output open.
         self._output.over = True
@@ -273,17 +251,12 @@ class Process:
 
     def close(self) -> None:
         """Leave nothing of it."""
-        self._bury()
+        guard.finish(self._process)
         self._output.over = True
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-
-    def _bury(self) -> None:
-        _kill_group(self._process)
-        self._process.wait(BURIAL)
-        _under_way.discard(self._process)
 
 
 def end_of(path: Path, most: int = TAIL) -> bytes:
@@ -301,41 +274,14 @@ def last_lines(text: bytes, most: int = 3) -> list[str]:
     return text.decode("utf-8", "replace").strip().splitlines()[-most:]
 
 
-def _started(
-    command: Sequence[str], errors: Path | None, kept: Sequence[int]
-) -> subprocess.Popen[bytes]:
-    # A signal is handled in the main thread.  If that were starting a process just then, nobody
-    # would know of the process; so another thread starts it.
-    with ThreadPoolExecutor(1) as starter:
-        return starter.submit(_start, command, errors, kept).result()
-
-
 def _start(
     command: Sequence[str], errors: Path | None, kept: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     with errors.open("ab") if errors else contextlib.nullcontext(subprocess.PIPE) as stderr:
-        # A session of its own, so that a signal meets all of it, and Ctrl-C none of it.
-        process = subprocess.Popen(
+        return guard.start(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-            pass_fds=kept, bufsize=0, start_new_session=True,
+            pass_fds=kept, bufsize=0,
         )  # fmt: skip
-    _under_way.add(process)
-    if _ending:
-        _kill_group(process)
-        raise Ended
-    return process
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to all of a group."""
-    # Once it is buried its number may be another's.
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    _signal(process, signal.SIGKILL)
 
 
 def _has_members(group: int) -> bool:
