@@ -319,8 +319,8 @@ def record(
             sys.exit(1)
     happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
     report.say(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
-    if not recorded.happened["answered"]:
-        report.warn("no request was answered, so the run shows nothing", style="red")
+    if missing := recorded.missing(requests):
+        report.warn(f"too little happened to tell: {missing}", style="red")
         sys.exit(2)
 
 

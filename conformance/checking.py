@@ -29,6 +29,7 @@ from .judging.protocol import WINDOW
 from .judging.verdict import Verdict
 from .logbook import logs
 from .logbook.folders import fresh
+from .logbook.logs import Record
 from .models import manifest, searching
 from .models.manifest import Model
 from .running import endure as enduring
@@ -207,7 +208,8 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     for finding in found[:5]:
         report.say(words.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
-    against = contradictions(endured)
+    logged = logs_of(endured)
+    against = contradictions(endured, logged)
     for each in against:
         report.say(str(each))
     rows = [
@@ -215,8 +217,7 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
         ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
         ("logs that are not what the router saw", f"{len(against):,}", not against),
     ]
-    written = [path for path in endured.logs if _has_content(path)]
-    cluster = [record for path in written for record in logs.read(path)]
+    cluster = [record for records in logged.values() for record in records]
     if len(cluster) > records or not cluster:
         if records:
             missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
@@ -227,17 +228,17 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
 
 
-def contradictions(endured: Endured) -> list[Contradiction]:
+def logs_of(endured: Endured) -> dict[str, list[Record]]:
+    """Reads what each node logged; nothing where it left no log, or an empty one."""
+    paths = zip(endured.evidence, endured.logs, strict=True)
+    return {node: logs.read(path) if path.is_file() and path.stat().st_size else []
+            for node, path in paths}  # fmt: skip
+
+
+def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
     """Compares what each node logged with what the router saw of it."""
-    found = []
-    for path, (node, lives) in zip(endured.logs, endured.evidence.items(), strict=True):
-        records = logs.read(path) if _has_content(path) else []
-        found.append(contradiction(node, records, lives))
+    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
     return [each for each in found if each is not None]
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) -> bool:

@@ -50,9 +50,10 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
             cases.append(_second_process_failure(endured))
         if "--log" in taken:
             cases += _log_failures(endured)
-        elif kills:
-            lost.append("only what clients saw was judged, for it takes no --log")
         else:
+            if kills:
+                lost.append("after its first kill only what clients saw of a node was judged, for "
+                            "it takes no --log")  # fmt: skip
             cases += _unexplained(folder, endured.evidence, lost)
     except (NodeError, logs.LogError) as error:
         return stage("endure", [Failure("a cluster in real time", str(error))], begun, *lost)
@@ -95,9 +96,9 @@ def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure |
 def _unexplained(
     folder: Path, evidence: Mapping[str, Sequence[Evidence]], lost: list[str]
 ) -> list[Failure | None]:
-    """Whether the specification can explain what each node said; adds to `lost` what is open.
+    """Whether the specification can explain what each node said in its first life.
 
-    A node that is not killed has one life.
+    Adds to `lost` what is open.
     """
     seen = {node: lives[0].seen() for node, lives in evidence.items()}
     for node, each in seen.items():

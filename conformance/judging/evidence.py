@@ -74,18 +74,23 @@ def contradiction(
     # A life that ended before it saved anything left nothing in the log, so there may be several
     # ways to tell which life is which: how many lives of the log may be those so far?
     told = {0}
+    against: dict[int, Contradiction] = {}
     for number, life in enumerate(lives, 1):
-        found = {at: _against(logged[at], life) for at in told if at < len(logged)}
-        after = {at + 1 for at, wrong in found.items() if wrong is None}
-        if life.outputs == 0:
-            after |= told
+        after = set(told) if life.outputs == 0 else set()
+        for at in told & set(range(len(logged))):
+            wrong = _against(logged[at], life)
+            if wrong is None:
+                after.add(at + 1)
+            else:
+                against[at] = Contradiction(node, f"life {number}: {wrong[1]}", wrong[0])
         if not after:
-            record, reason = next(iter(found.values()), None) or (None, "its log ends before it")
-            return Contradiction(node, f"life {number}: {reason}", record)
+            ends = Contradiction(node, f"life {number}: its log ends before it")
+            return against.get(max(told), ends)
         told = after
     if len(logged) not in told:
         reason = f"its log has {len(logged)} lives, and it had {len(lives)}"
-        return Contradiction(node, reason, logged[max(told)][0])
+        more = Contradiction(node, reason, logged[max(told)][0])
+        return against.get(max(told), more)
     return None
 
 

@@ -16,7 +16,7 @@ Json = Any
 
 # A value as large as a node need take, by the length of its text as JSON, and one in which a line
 # fits no pipe; and which questions of a client have such a value.
-LARGEST, LARGE = 1 << 20, 100_000
+LARGEST, LARGE = 1 << 20, 70_000
 LARGEST_AT, LARGE_AT = 13, 4
 
 

@@ -136,7 +136,7 @@ class Pieces:
 
 def least_of(nodes: int, kills: int | None, on_disk: bool) -> dict[str, int]:
     """What must happen for a run to show anything, and how often at least."""
-    least = {"acknowledged": 20, "logs told": 2, "pauses": 1}
+    least = {"acknowledged": 10, "logs told": 2, "pauses": 1}
     if nodes > 1:
         least["partitions"] = 1
     if kills is not None:

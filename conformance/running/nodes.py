@@ -28,7 +28,7 @@ OPTIONS = ("--data", "--log", "--seed")
 
 # A node that prints more than this is no node: so many messages, whatever it is given, and for each
 # that it is given, and for each second.
-FREE, FOR_EACH, A_SECOND = 20_000, 100, 1_000
+FREE, FOR_EACH, A_SECOND = 5_000, 100, 500
 
 # Bytes that may wait for a node to read them; one that is only paused never has so many.
 UNREAD = 1 << 26
@@ -145,19 +145,19 @@ class Nodes:
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
         evidence = self.evidence[node][-1]
+        self._check_amount(node, evidence, len(lines))
         said = []
         for line in lines:
             said.append(self._message(node, line))
             evidence.add(False, said[-1])
-        self._check_amount(node, evidence)
         return said
 
-    def _check_amount(self, node: str, evidence: Evidence) -> None:
+    def _check_amount(self, node: str, evidence: Evidence, more: int) -> None:
         """Raises `NodeError` for a node that prints without end, before all is full of it."""
         seconds = time.monotonic() - self._started[node]
         most = FREE + FOR_EACH * evidence.inputs + round(A_SECOND * seconds)
-        if evidence.outputs > most:
-            counted = f"{evidence.outputs:,} messages in {seconds:.0f} s, given {evidence.inputs:,}"
+        if (printed := evidence.outputs + more) > most:
+            counted = f"{printed:,} lines in {seconds:.0f} s, given {evidence.inputs:,}"
             raise self.trouble(node, f"floods: it printed {counted}")
 
     def _message(self, node: str, line: bytes) -> Json:
