@@ -7,6 +7,7 @@ exit status: 0 agreed, 1 disagreed, 2 could not be run.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import signal
@@ -356,30 +357,34 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
               help="The file to write.")  # fmt: skip
+@click.option("--seconds", default=shrinking.SECONDS, show_default=True, type=SECONDS,
+              help="Stop after so long with the smallest log so far.")  # fmt: skip
 @batches
 @seconds
 @click.pass_obj
 def shrink(
-    command: tuple[str, ...], log: Path, output: Path, batch: int, timeout_seconds: float
-) -> None:
+    command: tuple[str, ...], log: Path, output: Path, seconds: float, batch: int,
+    timeout_seconds: float,
+) -> None:  # fmt: skip
     """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
 
     With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
-    What is left is then the node's own log of the inputs that are needed.
+    What is left is then the node's own log of the inputs that are needed. The smallest log so far
+    is always in the file, so that nothing is lost by an interrupt.
     """
+    if output.exists() and output.samefile(log):
+        raise click.UsageError("the smaller log needs a file of its own")
     with report.Line(f"{log} made smaller") as line:
+        effort = shrinking.Effort(seconds, line.tell, functools.partial(logs.replace, output))
         if command:
-            shrunk = shrinking.shrink_node(
-                log, command, batch, timeout_seconds, on_progress=line.tell
-            )
+            shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:
-            shrunk = shrinking.shrink_log(log, batch, on_progress=line.tell)
-    logs.write(output, shrunk.records)
+            shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
     report.say(words.rejection(rejection))
-    counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
-    report.say(f"{output}: {counts}")
+    rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
+    report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
 
 @example("visited out/run")

@@ -206,3 +206,10 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
             check_record(record)
             file.write(json.dumps(record) + "\n")
+
+
+def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes a log in the place of another one; at any time one of the two is there, and whole."""
+    part = path.with_name(f"{path.name}.part")
+    write(part, records)
+    part.replace(path)
