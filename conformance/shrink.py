@@ -114,7 +114,7 @@ def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) ->
     first = min(found, key=lambda each: each.record.line)
     node, line = first.record.node, first.record.line
     bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
-    if first.judge != "delivery":
+    if first.judge in ("handshake", "protocol"):
         return [*mine, bad]
     log = [*mine, *(record for record in records if record["node"] != node), bad]
     while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:

@@ -68,7 +68,7 @@ def _left_out(number: int, why: str) -> str:
 
 def _golden(plan: Plan) -> list[Path]:
     if plan.golden is not None:
-        return logs.find([plan.golden])
+        return logs.find([plan.golden], logs.LOG)
     chosen = [manifest.get(name) for name in plan.models] or manifest.golden()
     made = checking.generated(chosen, plan.folder("golden"), plan.seed)
     for model, found in made:

@@ -7,8 +7,8 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -157,10 +157,10 @@ def kind_of(path: Path) -> str | None:
 
 
 def clusters(places: Iterable[Path]) -> list[list[Path]]:
-    """The log files among files and folders, those of one cluster together.
+    """The log files among files and folders; those with a history beside them, as `endure` leaves
+    it, together, any other alone.
 
-    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
-    the history itself is no log, and is left out.
+    The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
     for path in find(places):
@@ -173,8 +173,48 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
 
 
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
-    """The records of each cluster, however many files it has."""
-    return [[record for path in paths for record in read(path)] for paths in found]
+    """The records of each cluster, however many files it has.
+
+    Groups of files whose logs name the same members are one cluster.  If they have logs of the same
+    node they are several runs: then each folder holds one, and if that cannot be either, each group.
+    Raises `LogError` if files that belong together have logs of the same node.
+    """
+    groups = [_whole([read(path) for path in paths]) for paths in found]
+    named: dict[frozenset[str], list[list[Record]]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        named[frozenset(members(group)) or frozenset([str(at)])].append(group)
+    return [cluster for same in named.values() for cluster in _joined(same)]
+
+
+def place(cluster: Sequence[Record]) -> Path:
+    """What to call a cluster: its file, or `run` in the folder of its first one."""
+    first = cluster[0].path
+    return first if all(record.path == first for record in cluster) else first.parent / "run"
+
+
+def _whole(parts: Sequence[list[Record]]) -> list[Record]:
+    if nodes := _twice(parts):
+        places = " and in ".join(str(part[0].path) for part in parts if nodes & by_node(part).keys())
+        raise LogError(f"node {min(nodes)} is in {places}: these are logs of several runs")
+    return [record for part in parts for record in part]
+
+
+def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
+    """Groups that name the same members, as clusters."""
+    if not _twice(groups):
+        return [_whole(groups)]
+    folders: dict[Path, list[list[Record]]] = defaultdict(list)
+    for group in groups:
+        folders[place(group).parent].append(group)
+    if len(folders) == 1:
+        return list(groups)
+    return [cluster for inside in folders.values() for cluster in _joined(inside)]
+
+
+def _twice(parts: Sequence[list[Record]]) -> set[str]:
+    """The nodes with a log in more than one part."""
+    counts = Counter(node for part in parts for node in {record.node for record in part})
+    return {node for node, count in counts.items() if count > 1}
 
 
 def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:

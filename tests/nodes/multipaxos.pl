@@ -374,7 +374,8 @@ sub take {
         return;
     }
     return if !is_integer($m->{msg_id});
-    if (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
+    if (!is_text($m->{type})) { fail($src, $m->{msg_id}, 12, 'type is not a string') }
+    elsif (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
     elsif (!@members && $type ne 'init') { fail($src, $m->{msg_id}, 11, 'no init has come yet') }
     elsif (!$REQUESTS{$type}->($src, $m, $dest)) { fail($src, $m->{msg_id}, 12, 'it is malformed') }
 }
