@@ -163,12 +163,12 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
-    for path in find(places):
-        if path.name != HISTORY:
+    for path in find(places, LOG):
+        if kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is what clients saw, for the verb judge; no log was given")
     return list(found.values())
 
 
