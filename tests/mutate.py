@@ -259,6 +259,8 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
         changes = machine.mutants()
     rows = collect(known, changes, evidence(golden, seed), output / "results.json")
     chosen = [row for row in rows if only is None or only in row.name]
+    if not chosen:
+        raise JudgeError(f"no mutant has {only} in its name")
     made = {mutant.name: mutant
             for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
