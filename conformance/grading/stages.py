@@ -23,6 +23,7 @@ from ..running import record as recording
 from ..running.cluster import NodeError, NodeProcess
 from ..running.fenced import FencedNode
 from ..running.replay import Replayed, replay_all
+from ..running.replay import read as reading
 from ..tlaplus import tlc
 from .marks import Failure, Stage, stage
 from .plan import Plan
@@ -61,8 +62,10 @@ def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
         lost.append(_left_out(len(every) - len(chosen), "they need --batch"))
     else:
         given += ["--batch", "1"]
-    results = _replayed(chosen, given)
-    lost.append(_left_out(len(chosen) - len(results), "those before took too long"))
+    renamed = checking.some_renamed(chosen, plan.seed)
+    results = _replayed(chosen, given) + _replayed(renamed, given, plan.seed)
+    left = len(chosen) + len(renamed) - len(results)
+    lost.append(_left_out(left, "those before took too long"))
     # The log with the fewest lines is the easiest to understand.
     differing = sorted((r for r in results if r.difference), key=lambda r: len(_given(r)))
     failures = [_replay_failure(result, given) for result in differing]
@@ -73,12 +76,16 @@ def _left_out(number: int, why: str) -> str:
     return f"{number:,} golden logs were not replayed, for {why}" if number else ""
 
 
-def _replayed(paths: Sequence[Path], command: Sequence[str]) -> list[Replayed]:
+def _replayed(
+    paths: Sequence[Path], command: Sequence[str], renamed: int | None = None
+) -> list[Replayed]:
+    """Replays logs, under the renaming of a seed if one is given."""
     results: list[Replayed] = []
     begun = time.monotonic()
     with report.Line(f"replay of {len(paths):,} logs") as line:
         for at in range(0, len(paths), AT_A_TIME):
-            results += replay_all(paths[at : at + AT_A_TIME], command, seconds=A_LOG)
+            some = paths[at : at + AT_A_TIME]
+            results += replay_all(some, command, seconds=A_LOG, renamed=renamed)
             line.tell(f"{len(results):,} done")
             differ = any(result.difference for result in results)
             if differ and time.monotonic() - begun > ENOUGH:
@@ -105,12 +112,15 @@ def _tells_in_parts(path: Path) -> bool:
 
 def _given(result: Replayed) -> list[str]:
     """The inputs of the node that differs, up to the one where it does."""
-    bad = result.difference.record  # type: ignore[union-attr]
-    return [
-        json.dumps(record.input)
-        for record in logs.read(result.path)
-        if record.node == bad.node and record.line <= bad.line
-    ]
+    found = result.difference
+    assert found is not None
+    inputs: list[str] = []
+    for record in reading(result.path, found.renamed):
+        if record.node == found.record.node:
+            inputs.append(json.dumps(record.input))
+        if record == found.record:
+            break
+    return inputs
 
 
 def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
@@ -119,6 +129,8 @@ def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
     reason = f"{found.record.place}: the last input is answered otherwise"
     if found.remark:
         reason = f"{found.record.place}: {found.remark}"
+    if found.renamed is not None:
+        reason += f" (under a renaming, seed {found.renamed})"
     return Failure(result.path.name, reason, command, _given(result), found.record.output,
                    found.found)  # fmt: skip
 

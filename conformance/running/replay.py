@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..logbook import logs
 from ..logbook.canonical import canonical
 from ..logbook.logs import LogError
 from ..logbook.schema import SchemaError, check_record
+from . import renaming
 
 Json = Any
 
@@ -37,15 +38,21 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Difference:
-    """The first record where the node did something else than the log says."""
+    """The first record where the node did something else than the log says.
+
+    `renamed` is the seed of the renaming that the record is under, None if it is as it was written.
+    """
 
     record: logs.Record
     found: list[Json]
     remark: str = ""
+    renamed: int | None = None
 
     def words(self) -> str:
         """What people need to see of it, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
+        if self.renamed is not None:
+            lines.append(f"  under a renaming; again: replay --renamed {self.renamed}")
         lines += [f"  {self.remark}"] if self.remark else []
         lines += [f"  input:    {json.dumps(self.record.input)}"]
         return "\n".join(lines + report.beside(self.record.output, self.found))
@@ -74,43 +81,57 @@ def replay_all(
     *,
     seconds: float = 30,
     workers: int = 2,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
-    """Replays logs, some at a time, each against a process of its own."""
+    """Replays logs, some at a time, each against a process of its own.
+
+    `renamed` is the seed of a renaming (see `renaming`); without it, logs are replayed as they are.
+    """
     check_command(command)
     results = []
+
+    def one(path: Path) -> Replayed:
+        return replay(path, command, seconds=seconds, renamed=renamed)
+
     with ThreadPoolExecutor(workers) as pool:
-        for result in pool.map(lambda path: replay(path, command, seconds=seconds), paths):
+        for result in pool.map(one, paths):
             on_done(result)
             results.append(result)
     return results
 
 
-def replay(path: Path, command: Sequence[str], *, seconds: float = 30) -> Replayed:
+def replay(
+    path: Path, command: Sequence[str], *, seconds: float = 30, renamed: int | None = None
+) -> Replayed:
     """Replays one log; each node of it is fed its own records in order."""
-    return _replayed(path, lambda case: _difference(case.records, command, seconds))
+    return _replayed(path, lambda case: _difference(case.records, command, seconds), renamed)
 
 
 def replay_all_within(
     paths: Iterable[Path],
     make: Callable[[], Turn],
     *,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
     """Replays logs within this process, each node of each against one that is made for it."""
     results = []
     for path in paths:
-        results.append(_replayed(path, lambda case: differs(case, make())))
+        results.append(_replayed(path, lambda case: differs(case, make()), renamed))
         on_done(results[-1])
     return results
 
 
-def _replayed(path: Path, differs: Callable[[Case], Difference | None]) -> Replayed:
+def _replayed(
+    path: Path, differs: Callable[[Case], Difference | None], renamed: int | None
+) -> Replayed:
     steps = 0
-    for case in cases(path):
+    for case in cases(path, renamed):
         difference = differs(case)
         if difference:
-            return Replayed(path, steps + case.records.index(difference.record), difference)
+            at = steps + case.records.index(difference.record)
+            return Replayed(path, at, replace(difference, renamed=renamed))
         steps += len(case.records)
     return Replayed(path, steps, None)
 
@@ -132,14 +153,19 @@ class Case:
         return [b"".join(map(_line, record.output)) for record in self.records]
 
 
-def cases(path: Path) -> list[Case]:
+def cases(path: Path, renamed: int | None = None) -> list[Case]:
     """The nodes of a log, each a case; raises `LogError` if one is never to say anything, for then
     a node that says nothing would agree."""
-    found = logs.by_node(logs.read(path))
+    found = logs.by_node(read(path, renamed))
     for node, records in found.items():
         if not any(record.output for record in records):
             raise LogError(f"{path}: node {node} is never to say anything, so it shows nothing")
     return list(map(Case, found.values()))
+
+
+def read(path: Path, renamed: int | None) -> list[logs.Record]:
+    """The records of a log, under the renaming of a seed if one is given."""
+    return logs.read(path) if renamed is None else renaming.read(path, renamed)
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:
