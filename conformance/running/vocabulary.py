@@ -66,7 +66,8 @@ class Vocabulary:
 
     def __init__(self, seed: object) -> None:
         self._seed = seed
-        self._first = self.chance("values").randrange(len(ALMOST_EQUAL))
+        chance = self.chance("values")
+        self._group, self._value = (chance.randrange(len(ALMOST_EQUAL)) for _ in range(2))
 
     def chance(self, kind: str) -> random.Random:
         """A generator of its own for one kind of thing."""
@@ -108,9 +109,9 @@ class Vocabulary:
     def value(self, topic: int, variant: int) -> Json:
         """A value: the first variants of a topic are almost equal, and no two values are equal."""
         around, place = divmod(topic, len(ALMOST_EQUAL))
-        group = ALMOST_EQUAL[(self._first + place) % len(ALMOST_EQUAL)]
+        group = ALMOST_EQUAL[(self._group + place) % len(ALMOST_EQUAL)]
         again, place = divmod(variant, len(group))
-        value = group[(self._first + place) % len(group)]
+        value = group[(self._value + place) % len(group)]
         if around or again:
             value = [value, around, again] if around % 2 else {"it": value, "at": [around, again]}
         return value
