@@ -234,7 +234,8 @@ def _more(record: logs.Record, client: str, chance: Random) -> logs.Record:
         )
     )
     given = {"src": client, "dest": record.node, "body": {**body, "msg_id": number}}
-    return replace(record, input=given, output=[{"src": record.node, "dest": client, "body": reply}])
+    output = [{"src": record.node, "dest": client, "body": reply}]
+    return replace(record, input=given, output=output)
 
 
 def _numbered(

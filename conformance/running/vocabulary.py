@@ -142,7 +142,7 @@ class Slots:
             self._slots += [base + offset for offset in offsets]
 
     def __call__(self, place: int) -> int:
-        """The slot that stands for a place: the first or the last one for those before and beyond."""
+        """The slot that stands for a place; the first or the last one for those outside."""
         return self._slots[min(max(place - self._first, 0), len(self._slots) - 1)]
 
     def place(self, slot: int) -> int:
