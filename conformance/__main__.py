@@ -263,10 +263,14 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
+@click.option("--renamed", type=int, metavar="SEED",
+              help="Replay each log under other names, slots, request numbers and values, drawn "
+                   "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
-) -> None:
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
+    in_process: str | None, renamed: int | None,
+) -> None:  # fmt: skip
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
@@ -276,7 +280,7 @@ def replay(
     paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
-    results = checking.replay(paths, node, timeout_seconds)
+    results = checking.replay(paths, node, timeout_seconds, renamed)
     elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)

@@ -117,10 +117,11 @@ def _members(log: Sequence[Record]) -> tuple[str, ...]:
 
 
 def alike(courses: Iterable[Course]) -> list[list[Course]]:
-    """The courses of the same members, which one run of TLC can judge."""
-    groups: dict[tuple[str, ...], list[Course]] = defaultdict(list)
+    """The courses of as many members, which one run of TLC can judge: `Names` gives members their
+    names by their places."""
+    groups: dict[int, list[Course]] = defaultdict(list)
     for course in courses:
-        groups[course.members].append(course)
+        groups[len(course.members)].append(course)
     return list(groups.values())
 
 
