@@ -304,6 +304,14 @@ def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path)
 
 # What is told of a bad record.
 
+def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
+    lines = [*decided(6), message("n2", "learn", known=[])]
+    log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
+    [found] = validate([log], 2)[0].rejections
+    assert "6 decisions are more than --batch 2" in found.reason
+    assert bad_lines(validate([log], 6)[0]) == []
+
+
 def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
     log = crashed
     at = next(at for at, taken in enumerate(log) if taken.input == "crash")

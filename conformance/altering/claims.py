@@ -193,7 +193,7 @@ def is_causal(records: Sequence[Json]) -> bool:
 
 
 def is_message(given: Json, kind: str | None = None) -> bool:
-    return isinstance(given, dict) and kind in (None, given["body"].get("type"))
+    return isinstance(given, dict) and "body" in given and kind in (None, given["body"].get("type"))
 
 
 def is_refusal(given: Json, output: list[Json]) -> bool:

@@ -59,11 +59,16 @@ def check(instance: Any, reference: str) -> None:
     (_check_once if remembered else _check_text)(text, reference)
 
 
+def is_message(taken: Any) -> bool:
+    """Whether a node took a message; what else it takes is an event."""
+    return isinstance(taken, dict) and "body" in taken
+
+
 def is_refusal(record: dict[str, Any]) -> bool:
     """Whether a well-formed record tells of a request that was refused, and so of no step."""
     output = record["output"]
     return (
-        isinstance(record["input"], dict)
+        is_message(record["input"])
         and len(output) == 1
         and output[0]["body"]["type"] == "error"
     )
