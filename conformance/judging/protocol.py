@@ -201,7 +201,7 @@ def _over(record: Record, batch: int) -> str:
     told = max((len(m["body"].get("decided", ())) for m in record.output), default=0)
     if record.action != "ReceiveLearn" or told <= batch:
         return ""
-    return f"; {told:,} decisions are more than --batch {batch:,}, if that is what the nodes ran with"
+    return f"; {told:,} decisions are more than --batch {batch:,}, if the nodes ran with that"
 
 
 def _shorten(body: Json, given: Json, batch: int) -> None:
