@@ -207,7 +207,9 @@ def is_refusal(given: Json, output: list[Json]) -> bool:
 
 def kind_of(given: Json) -> str:
     """The type of a message, or the name of an event."""
-    return given["body"].get("type") if is_message(given) else given
+    if is_message(given):
+        return given["body"].get("type")
+    return given if isinstance(given, str) else given["event"]
 
 
 def key(message: Json) -> str:

@@ -77,7 +77,7 @@ def is_refusal(record: dict[str, Any]) -> bool:
 def action(taken: Any) -> str | None:
     """The action that takes this message or event, by its name alone; None if it has none."""
     match taken:
-        case str(event):
+        case str(event) | {"event": str(event)}:
             return event.capitalize()
         case {"body": {"type": "init"}}:
             return "Init"
