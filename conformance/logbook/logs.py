@@ -175,7 +175,9 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     """
     found: dict[Path, list[Path]] = {}
     for path in find(places, LOG):
-        if kind_of(path) != HISTORIES:
+        # An observer that was ended at once leaves an empty history.
+        empty = path.name == HISTORY and kind_of(path) is None
+        if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
