@@ -537,10 +537,14 @@ def endure(
     to their COMMAND, which may follow after --; without one, it is this project's own. What clients
     saw is left in history.ndjson, what each node logged beside it.
     """
-    agrees = checking.endure(
-        output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-        batch=batch, records=records, power_cuts=power_cuts,
-    )  # fmt: skip
+    try:
+        agrees = checking.endure(
+            output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds,
+            seed=seed, batch=batch, records=records, power_cuts=power_cuts,
+        )  # fmt: skip
+    except NodeWrong as error:
+        report.say(str(error))
+        sys.exit(1)
     sys.exit(STATUSES[agrees])
 
 
