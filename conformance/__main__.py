@@ -44,6 +44,7 @@ from .measuring import bench as measuring
 from .measuring import load
 from .models import distributed as distributing
 from .models import manifest, searching
+from .models.isolation import isolate
 from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeError, NodeWrong
@@ -228,8 +229,16 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
 ) -> None:  # fmt: skip
-    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
+
+    Without a HOST it runs where there is no network but loopback, if the system allows that.
+    """
     chosen = [searched(each) for each in model]
+    if set(host) <= {distributing.HERE} and not isolate():
+        report.warn(
+            "this system gives no network of its own: while TLC runs, its server and workers "
+            "listen on all interfaces", style="yellow",
+        )  # fmt: skip
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
