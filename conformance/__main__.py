@@ -19,6 +19,7 @@ import click
 from . import checking, report
 from . import shrink as shrinking
 from .altering import corrupt as corrupting
+from .altering.alterations import KINDS
 from .coverage import certificate as certifying
 from .coverage import realruns
 from .exporting import counterexample
@@ -277,20 +278,21 @@ def record(
 def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
-    in the files of a folder that has a history.ndjson as well, as endure leaves it.
+    LOG is a file or a folder of *.ndjson files. Logs that name the same members are those of one
+    cluster, in one file or in several. If the same node is in several files, these are several
+    runs, each in a folder or a file of its own.
     """
-    paths = logs.clusters(log)
     started = time.monotonic()
-    clusters = logs.read_clusters(paths)
+    clusters = logs.read_clusters(logs.clusters(log))
     verdicts = checking.validate(clusters, batch, None if whole else window)
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
-    checking.show_rejections(places, clusters, verdicts, batch)
+    checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
+    for text in words.unchecked(verdicts):
+        report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    counted = f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected"
+    counted = f"{len(clusters):,} logs, {records:,} records judged, {rejected:,} logs rejected"
     report.say(f"{counted}; {report.pace(records, elapsed)}")
     sys.exit(1 if bad else 0)
 
@@ -328,18 +330,24 @@ def shrink(
 @example("visited out/run")
 @places
 @batches
-def visited(log: tuple[Path, ...], batch: int) -> None:
-    """See which actions and branches of the specification the LOGs of real runs visit.
+@click.option("--at-least", type=click.IntRange(0, 100), metavar="PERCENT",
+              help="Fail if fewer of the branches are covered.")  # fmt: skip
+def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
+    """See which actions and branches of the specification the LOGs of real runs cover.
 
     They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
-    of *.ndjson files, as `validate` takes them.
+    of *.ndjson files, as `validate` takes them. How much is covered is a figure: only logs that are
+    rejected, or less than --at-least, end with status 1.
     """
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
         report.say(words.rejection(each))
     realruns.show_visited(found)
-    sys.exit(0 if found.whole and not bad else 1)
+    low = at_least is not None and found.percent < at_least
+    if low:
+        report.warn(f"{found.percent} % of the branches are covered, and not {at_least} %")
+    sys.exit(1 if bad or low else 0)
 
 
 @example("explore main returns -o out/explored --runs 100 --seed 7")
@@ -494,12 +502,13 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int, pin: b
               help="How many altered logs.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")
 @click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@click.option("--kind", type=click.Choice(KINDS), help="Alter all logs in this way.")
 @batches
 @seconds
 @click.pass_obj
 def corrupt(
     command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
-    only: int | None, batch: int, timeout_seconds: float,
+    only: int | None, kind: str | None, batch: int, timeout_seconds: float,
 ) -> None:  # fmt: skip
     """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
 
@@ -509,7 +518,7 @@ def corrupt(
     """
     agrees = corrupting.corrupt(
         output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds, kind=kind,
     )  # fmt: skip
     sys.exit(0 if agrees else 1)
 

@@ -20,7 +20,7 @@ from .jobs import at_once
 from .judging.validate import validate
 from .judging.verdict import Rejection, Verdict
 from .logbook import logs
-from .logbook.schema import action
+from .logbook.schema import action, is_message
 from .running.replay import log_of, replay
 
 Json = Any
@@ -94,7 +94,7 @@ def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) ->
     first = min(found, key=lambda each: each.record.line)
     node, line = first.record.node, first.record.line
     bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
-    if first.judge != "delivery":
+    if first.judge in ("handshake", "protocol"):
         return [*mine, bad]
     log = [*mine, *(record for record in records if record["node"] != node), bad]
     while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:
@@ -207,7 +207,7 @@ def _alike(kept: dict[int, Json]) -> Iterable[Left]:
 def _subjects(record: Json) -> Iterator[str]:
     yield f"node {record['node']}"
     for message in record["input"], *record["output"]:
-        if isinstance(message, dict):
+        if is_message(message):
             body = message["body"]
             yield f"type {body.get('type')}"
             for name in ("slot", "ballot"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,29 @@ def test_the_logs_of_nodes_one_after_the_other_are_put_in_order() -> None:
     assert [step.sending is None for step in found] == [True, False, True, False]
 
 
-def test_a_log_that_can_be_as_it_stands_keeps_its_order() -> None:
+def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     records = logs.read(OK)
-    assert [step.record for step in causality.arrange(records)] == records
+    sends = next(at for at, record in enumerate(records) if record.action == "ReceivePrepare")
+    lost = [*records[:sends], replace(records[sends], output=[]), *records[sends + 1 :]]
+    for run_ in records, lost:
+        assert [step.record for step in causality.arrange(run_)] == run_
+    unsent = [step.record.action for step in causality.arrange(lost)
+              if step.record.action.startswith("ReceiveP") and step.sending is None]  # fmt: skip
+    assert "ReceivePromise" in unsent
+
+
+def test_what_was_never_sent_moves_nothing_else() -> None:
+    """Of logs in files of their own: all that can be is in order still."""
+    parts = [replace(record, path=Path(record.node)) for record in logs.read(OK)]
+    parts.sort(key=lambda record: record.node)
+    whole = causality.arrange(parts)
+    at = next(at for at, record in enumerate(parts) if record.action == "ReceivePrepare")
+    lost = causality.arrange([*parts[:at], replace(parts[at], output=[]), *parts[at + 1 :]])
+    unsent = [{step.record.place for step in steps if step.sending is None}
+              for steps in (whole, lost)]  # fmt: skip
+    [promise] = unsent[1] - unsent[0]
+    assert next(r for r in parts if r.place == promise).action == "ReceivePromise"
+    assert unsent[0] < unsent[1]
 
 
 def test_a_clock_counts_what_came_before_for_certain() -> None:

@@ -9,8 +9,7 @@ from multipaxos.node import Node
 from running import init
 
 from conformance.judging.validate import validate
-from conformance.logbook import history as histories
-from conformance.logbook import logs
+from conformance.logbook import history, logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
@@ -45,12 +44,12 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
     assert record.input["body"] == {"type": "multi_paxos_log", "msg_id": 2}
     [verdict] = validate([logs.read(path)], 1000)
     assert verdict.rejections == []
-    history = tmp_path / "history.ndjson"
+    path = tmp_path / "history.ndjson"
     answer = {"src": "n1", "dest": "c1", "body": {
         "type": "multi_paxos_log_ok", "in_reply_to": 2, "log": [], "msg_id": 0}}
-    history.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
+    path.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
                                for at, kind, message in ((0, "ask", asked), (1, "answer", answer))))
-    assert histories.read(history)[0].message == record.input
+    assert history.read(path)[0].message == record.input
 
 
 def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
@@ -65,3 +64,34 @@ def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     assert logs.clusters(ones) == [ones]
     with pytest.raises(logs.LogError, match="for the verb judge"):
         logs.clusters([one / "history.ndjson"])
+
+
+ASKED = '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 1, ' \
+    '"slot": 1, "value": %s}}'
+NOT_COMPARABLE = {
+    "NaN": "NaN is not a JSON number",
+    "[-Infinity]": "-Infinity is not a JSON number",
+    "1e400": "too large for a double",
+    "1" * 5_000: "more than 4,300 digits",
+    **{"[" * levels + "]" * levels: "deeper than 256" for levels in (900, 5_000)},
+}
+
+
+@pytest.mark.parametrize("value", NOT_COMPARABLE, ids=lambda value: f"{value[:11]}{len(value)}")
+def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
+    value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text(f'{{"node": "n1", "input": {ASKED % value}, "output": []}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match=rf":1: not a log record: .*{NOT_COMPARABLE[value]}"):
+        logs.read(path)
+    path.write_text(f'{{"at": 0, "kind": "ask", "message": {ASKED % value}}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match=NOT_COMPARABLE[value]):
+        history.read(path)
+
+
+def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.ndjson"
+    path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
+    with pytest.raises(logs.LogError, match="NaN is not a JSON number"):
+        history.read(path)

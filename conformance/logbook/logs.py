@@ -7,15 +7,16 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
-from .schema import action, check_record, is_refusal
+from .schema import action, check_record, is_message, is_refusal
+from .strict import loads, split_lines
 
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
@@ -44,7 +45,7 @@ class Record:
     @property
     def starts(self) -> bool:
         """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
-        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+        return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:
@@ -81,7 +82,7 @@ def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
 
 def without_nulls(taken: Any) -> Any:
     """The message or event without the fields of a request that are null, which means absent."""
-    body = taken["body"] if isinstance(taken, dict) else {}
+    body = taken.get("body", {}) if isinstance(taken, dict) else {}
     absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
     if body.get("type") != "multi_paxos_log" or not absent:
         return taken
@@ -101,7 +102,8 @@ def lines(
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    every = text.removesuffix(b"\n").split(b"\n")
+    every, rest = split_lines(text)
+    every += [rest] if rest else []
     groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
     judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
     number = 0
@@ -109,10 +111,10 @@ def lines(
         for at, line in enumerate(group):
             number += 1
             try:
-                found = json.loads(line.decode("utf-8"))
+                found = loads(line)
                 if wrong is not None and wrong[0] == at:
                     raise ValueError(wrong[1])
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise LogError(f"{path}:{number}: not a {part}: {error}") from None
             yield number, found
 
@@ -121,8 +123,8 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
     """The first of these lines that is not as it should be, and why."""
     for at, line in enumerate(group):
         try:
-            check(json.loads(line.decode("utf-8")))
-        except (ValueError, RecursionError) as error:
+            check(loads(line))
+        except ValueError as error:
             return at, str(error)
     return None
 
@@ -144,10 +146,10 @@ def find(places: Iterable[Path]) -> list[Path]:
 
 
 def clusters(places: Iterable[Path]) -> list[list[Path]]:
-    """The log files among files and folders, those of one cluster together.
+    """The log files among files and folders; those with a history beside them, as `endure` leaves
+    it, together, any other alone.
 
-    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
-    the history itself is no log, and is left out.
+    The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
     for path in find(places):
@@ -160,8 +162,48 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
 
 
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
-    """The records of each cluster, however many files it has."""
-    return [[record for path in paths for record in read(path)] for paths in found]
+    """The records of each cluster, however many files it has.
+
+    Groups of files whose logs name the same members are one cluster.  If they have logs of the same
+    node they are several runs: then each folder holds one, and if that cannot be either, each group.
+    Raises `LogError` if files that belong together have logs of the same node.
+    """
+    groups = [_whole([read(path) for path in paths]) for paths in found]
+    named: dict[frozenset[str], list[list[Record]]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        named[frozenset(members(group)) or frozenset([str(at)])].append(group)
+    return [cluster for same in named.values() for cluster in _joined(same)]
+
+
+def place(cluster: Sequence[Record]) -> Path:
+    """What to call a cluster: its file, or `run` in the folder of its first one."""
+    first = cluster[0].path
+    return first if all(record.path == first for record in cluster) else first.parent / "run"
+
+
+def _whole(parts: Sequence[list[Record]]) -> list[Record]:
+    if nodes := _twice(parts):
+        places = " and in ".join(str(part[0].path) for part in parts if nodes & by_node(part).keys())
+        raise LogError(f"node {min(nodes)} is in {places}: these are logs of several runs")
+    return [record for part in parts for record in part]
+
+
+def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
+    """Groups that name the same members, as clusters."""
+    if not _twice(groups):
+        return [_whole(groups)]
+    folders: dict[Path, list[list[Record]]] = defaultdict(list)
+    for group in groups:
+        folders[place(group).parent].append(group)
+    if len(folders) == 1:
+        return list(groups)
+    return [cluster for inside in folders.values() for cluster in _joined(inside)]
+
+
+def _twice(parts: Sequence[list[Record]]) -> set[str]:
+    """The nodes with a log in more than one part."""
+    counts = Counter(node for part in parts for node in {record.node for record in part})
+    return {node for node, count in counts.items() if count > 1}
 
 
 def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
