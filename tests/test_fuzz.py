@@ -77,3 +77,9 @@ def test_the_command_tells_what_it_did() -> None:
     done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "500"], cwd=ROOT, text=True,
                           capture_output=True, timeout=60)
     assert done.returncode == 0 and done.stdout.startswith("500 lines, ")
+
+
+def test_a_few_lines_show_nothing() -> None:
+    done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "1"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 2 and "too little happened to tell: no line was" in done.stderr

@@ -9,7 +9,8 @@ from multipaxos.node import Node
 from running import init
 
 from conformance.judging.validate import validate
-from conformance.logbook import history, logs
+from conformance.logbook import history as histories
+from conformance.logbook import logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
@@ -44,12 +45,12 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
     assert record.input["body"] == {"type": "multi_paxos_log", "msg_id": 2}
     [verdict] = validate([logs.read(path)], 1000)
     assert verdict.rejections == []
-    path = tmp_path / "history.ndjson"
+    history = tmp_path / "history.ndjson"
     answer = {"src": "n1", "dest": "c1", "body": {
         "type": "multi_paxos_log_ok", "in_reply_to": 2, "log": [], "msg_id": 0}}
-    path.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
+    history.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
                                for at, kind, message in ((0, "ask", asked), (1, "answer", answer))))
-    assert history.read(path)[0].message == record.input
+    assert histories.read(history)[0].message == record.input
 
 
 def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
@@ -87,11 +88,11 @@ def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
         logs.read(path)
     path.write_text(f'{{"at": 0, "kind": "ask", "message": {ASKED % value}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match=NOT_COMPARABLE[value]):
-        history.read(path)
+        histories.read(path)
 
 
 def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match="NaN is not a JSON number"):
-        history.read(path)
+        histories.read(path)

@@ -78,8 +78,8 @@ def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
 # Each room of the harness knows those before it alone.
 ROOMS = ["logbook", "tlaplus", "models", "golden", "judging", "running", "coverage", "altering",
          "exporting", "measuring", "grading"]
-# What stands in no room: the first two serve all of them and know none, the others are served.
-SHARED, VERBS = {"jobs", "report"}, {"checking", "shrink", "__main__"}
+# What stands in no room: the first three serve all of them and know none, the others are served.
+SHARED, VERBS = {"guard", "jobs", "report"}, {"checking", "shrink", "__main__"}
 
 
 def rooms(source: str) -> set[str]:
@@ -160,6 +160,28 @@ def test_only_tlc_knows_java() -> None:
     assert speakers_of_java(NODE) == set()
     assert speakers_of_java(HARNESS) <= {"tlc"}
     assert speakers_of_java({"bad": "run('java')", "good": "tlc.run()"}) == {"bad"}
+
+
+def printers(modules: dict[str, str]) -> set[str]:
+    """The modules that write to standard output or standard error by themselves."""
+    found = set()
+    for name, source in modules.items():
+        tree = list(ast.walk(ast.parse(source)))
+        attributes = {node.attr for node in tree if isinstance(node, ast.Attribute)}
+        called = names(source) | attributes
+        if called & {"print", "echo", "secho", "Console"} or any(
+                isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
+                and isinstance(node.value, ast.Name) and node.value.id == "sys" for node in tree):
+            found.add(name)
+    return found
+
+
+def test_only_the_report_prints() -> None:
+    # Peers are programs of their own, which are measured: they print as nodes do.
+    assert printers(HARNESS) - {"peers"} == {"report"}
+    for source in ("print(1)", "import click\nclick.echo(1)", "import sys\nsys.stderr.write('')",
+                   "from rich.console import Console\nConsole().print(1)"):
+        assert printers({"bad": source}) == {"bad"}
 
 
 # Vocabulary.

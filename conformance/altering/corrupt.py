@@ -6,7 +6,6 @@ Whether a judge is right about an altered log is told in `trials`.
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from .. import report
 from ..golden import generate as generating
 from ..judging.validate import validate
 from ..logbook import logs
+from ..logbook.folders import fresh
 from ..models import manifest
 from ..running import record as recording
 from . import trials
@@ -50,7 +50,7 @@ def corrupt(
     `sources`.  Raises `LogError` if a log is not accepted to begin with.
     """
     for old in "sources", "wrong":
-        shutil.rmtree(output / old, ignore_errors=True)
+        fresh(output / old)
     with report.Line("logs to alter") as line:
         long: list[Source] = []
         sources = [trials.source(path, batch) for path in paths]

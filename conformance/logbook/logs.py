@@ -18,6 +18,10 @@ from ..jobs import in_copies
 from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
+# Kinds of files, as people call them, and a key that each line of one has and none of the other.
+LOG, HISTORIES = "log of a node", "history of clients"
+_KEYS = {LOG: "input", HISTORIES: "at"}
+
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
 
@@ -129,20 +133,38 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
     return None
 
 
-def find(places: Iterable[Path]) -> list[Path]:
-    """The log files among files and folders, in order; raises `LogError` where there are none."""
+def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
+    """The files among files and folders, in order; raises `LogError` where there are none.
+
+    In a folder only regular files are looked at, and with a `kind`, LOG or HISTORIES, those of the
+    other kind are left out: `endure` leaves both.
+    """
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(place.rglob("*.ndjson"))
+            inside = [path for path in sorted(place.rglob("*.ndjson")) if path.is_file()]
             if not inside:
                 raise LogError(f"{place}: no *.ndjson file in this folder")
-            found += inside
+            chosen = [path for path in inside if kind is None or kind_of(path) in (kind, None)]
+            if not chosen:
+                raise LogError(f"{place}: no {kind} in this folder, but {kind_of(inside[0])}")
+            found += chosen
         else:
             found.append(place)
     if not found:
         raise LogError("no log was given")
     return found
+
+
+def kind_of(path: Path) -> str | None:
+    """What a file holds, LOG or HISTORIES, by the keys of its first line; None if it is neither."""
+    try:
+        with path.open("rb") as file:
+            first = loads(file.readline())
+    except (OSError, ValueError):
+        return None
+    keys = first.keys() if isinstance(first, dict) else set()
+    return next((kind for kind, key in _KEYS.items() if key in keys), None)
 
 
 def clusters(places: Iterable[Path]) -> list[list[Path]]:
@@ -152,12 +174,12 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
-    for path in find(places):
-        if path.name != HISTORY:
+    for path in find(places, LOG):
+        if kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is what clients saw, for the verb judge; no log was given")
     return list(found.values())
 
 
@@ -235,3 +257,10 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
             check_record(record)
             file.write(json.dumps(record) + "\n")
+
+
+def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes a log in the place of another one; at any time one of the two is there, and whole."""
+    part = path.with_name(f"{path.name}.part")
+    write(part, records)
+    part.replace(path)

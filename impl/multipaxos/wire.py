@@ -113,7 +113,7 @@ Parts = tuple[str, str, dict[str, Json]]
 
 
 def read(text: str) -> Parts | str | Repeat:
-    """What a line without white space around it holds: an envelope, or an event.
+    """What a line without white space around it holds: an envelope or an event.
 
     Raises Dropped, or Unreadable where `read_in_part` may do better.
     """
@@ -143,6 +143,15 @@ def read(text: str) -> Parts | str | Repeat:
     if body.get("in_reply_to") is not None:
         raise Dropped("it is a reply that nobody asked for")
     return src, dest, body
+
+
+def repeat(line: dict[str, Json]) -> Repeat:
+    """The event of this line; Dropped if it is malformed."""
+    try:
+        slots = ranges(line, "slots")
+    except (KeyError, Refused):
+        raise Dropped("its slots are not ascending, maximal ranges of slots") from None
+    return Repeat(slots)
 
 
 class Cut(bytes):
@@ -191,15 +200,6 @@ def source(line: bytes) -> Json:
     """The src of a line, of which this is the beginning; None if it does not stand in front of
     what is long."""
     return known(str(line, "utf-8", "ignore"))[0]
-
-
-def repeat(line: dict[str, Json]) -> Repeat:
-    """The event of this line; Dropped if it is malformed."""
-    try:
-        slots = ranges(line, "slots")
-    except (KeyError, Refused):
-        raise Dropped("its slots are not ascending, maximal ranges of slots") from None
-    return Repeat(slots)
 
 
 def message(src: str, dest: str, body: dict[str, Json], members: Members,
