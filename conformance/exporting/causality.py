@@ -17,6 +17,7 @@ from typing import Any
 
 from ..judging.delivery import content
 from ..logbook.logs import Record
+from ..logbook.schema import is_message
 
 Json = Any
 
@@ -55,7 +56,7 @@ def arrange(records: Sequence[Record]) -> list[Step]:
     ordered = records if _can_be(records, nodes) else _in_turn(records, nodes)
     for place, record in enumerate(ordered):
         sending = earliest = None
-        if isinstance(record.input, dict) and (key := content(record.input)) in sent:
+        if is_message(record.input) and (key := content(record.input)) in sent:
             earliest = sent[key][0]
             sending = unreceived[key].pop() if unreceived[key] else sent[key][-1]
         steps.append(Step(record, sending, earliest))
@@ -84,7 +85,7 @@ def clocks(steps: Iterable[Step]) -> list[dict[str, int]]:
 def _needs(record: Record, nodes: Iterable[str]) -> str | None:
     """What must have been sent before this record, if anything."""
     given = record.input
-    return content(given) if isinstance(given, dict) and given["src"] in nodes else None
+    return content(given) if is_message(given) and given["src"] in nodes else None
 
 
 def _can_be(records: Iterable[Record], nodes: set[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
+from ..logbook.schema import is_message
 from .verdict import Rejection
 
 Json = Any
@@ -31,7 +32,7 @@ def delivery(logs: dict[str, list[Record]]) -> list[Rejection]:
         while position[node] < len(log):
             record = log[position[node]]
             given = record.input
-            if isinstance(given, dict) and given["src"] in logs and content(given) not in sent:
+            if is_message(given) and given["src"] in logs and content(given) not in sent:
                 blocked[content(given)].append(node)
                 break
             position[node] += 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..logbook.logs import Record
-from ..logbook.schema import SchemaError, check
+from ..logbook.schema import SchemaError, check, is_message
 from .verdict import Rejection
 
 Json = Any
@@ -31,7 +31,7 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
     replies, up = 0, True
     for record in log:
         given = record.input
-        if not up and isinstance(given, dict):
+        if not up and is_message(given):
             reason = "a node that is down took a message"
         elif record.refused:
             reason = _wrongly_refused(record, members)
@@ -41,7 +41,7 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
         elif members is None:
             reason = "a step before init"
         else:
-            reason = None if isinstance(given, str) else _wrongly_sent(given, members)
+            reason = _wrongly_sent(given, members) if is_message(given) else None
         up = given != "crash" and (up or given == "restart")
         for reply in (m["body"] for m in record.output if "msg_id" in m["body"]):
             if reply["msg_id"] != replies and reason is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
-from ..logbook.schema import fields
+from ..logbook.schema import fields, is_message
 from ..tlaplus.translate import function, merged
 from .state import State
 from .stretches import Ranges, Stretches, cuts, told_in
@@ -42,6 +42,7 @@ _BEGINNING = 8
 class Names:
     """The names for everything in a window of one node's log, and the way back.
 
+    `bodies` are those of its messages, and the events that name slots.
     `state` is what the window starts from, None for the initial state.  The names of definitions
     begin with `prefix`, since several windows may share a module.
     """
@@ -49,11 +50,11 @@ class Names:
     def __init__(
         self,
         members: Sequence[str],
-        messages: Iterable[Json],
+        bodies: Iterable[Json],
         state: State | None = None,
         prefix: str = "S",
     ) -> None:
-        bodies = [message["body"] for message in messages]
+        bodies = list(bodies)
         self._state = state
         self._prefix = prefix
         self._stretches = Stretches(
@@ -87,12 +88,17 @@ class Names:
 
     def record(self, record: Record) -> str:
         """A record of the window."""
-        if isinstance(record.input, str):
-            taken = f'Event("{record.input}")'
-        else:
+        if is_message(record.input):
             taken = self._message(record.input, self._limit(record))
+        else:
+            taken = self._event(record.input)
         said = " \\o ".join(self._sent(record.output)) or "<<>>"
         return f"[input |-> {taken}, output |-> {said}]"
+
+    def _event(self, event: Json) -> str:
+        if isinstance(event, str):
+            return f'Event("{event}")'
+        return f'[event |-> "{event["event"]}", slots |-> {self._set(event["slots"])}]'
 
     def _message(self, message: Json, limit: int | None = None) -> str:
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])
@@ -349,7 +355,7 @@ def _function(items: dict[int, str]) -> str:
 
 def countable(given: Json) -> bool:
     """Whether TLC, whose numbers have 32 bits, can count with every ballot of an input."""
-    if isinstance(given, str):
+    if not is_message(given):
         return True
     body = given["body"]
     found = [body.get("ballot", 0), body.get("promised", 0)]

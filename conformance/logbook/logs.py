@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
-from .schema import action, check_record, is_refusal
+from .schema import action, check_record, is_message, is_refusal
 
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
@@ -42,7 +42,7 @@ class Record:
     @property
     def starts(self) -> bool:
         """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
-        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+        return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:

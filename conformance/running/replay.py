@@ -23,7 +23,7 @@ from .. import report
 from ..logbook import logs
 from ..logbook.canonical import canonical
 from ..logbook.logs import LogError
-from ..logbook.schema import SchemaError, check_record
+from ..logbook.schema import SchemaError, check_record, is_message
 
 Json = Any
 
@@ -231,7 +231,7 @@ def _fenced(records: list[logs.Record]) -> tuple[list[Json], list[list[logs.Reco
     for record in records:
         inputs.append(record.input)
         groups[-1].append(record)
-        if isinstance(record.input, str):
+        if not is_message(record.input):
             up = record.input != "crash" and (up or record.input == "restart")
         elif record.starts and not record.refused:
             fence = {**record.input, "src": FENCE}

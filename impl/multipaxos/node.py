@@ -12,8 +12,9 @@ from typing import BinaryIO
 from . import wire
 from .clock import Clock
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
 from .replica import Output, Replica
+from .slots import Slots
 from .storage import Storage
 from .wire import Dropped, Parts, Refused
 
@@ -112,10 +113,11 @@ class Node:
         else:
             self.say(node, text, action, output, said)
 
-    def happen(self, event: str, said: list[str]) -> None:
+    def happen(self, event: str | Repeat, said: list[str]) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
-        self.say(node, wire.encode(event), action, output, said)
+        text = wire.encode(event) if type(event) is str else wire.text_of_repeat(event)
+        self.say(node, text, action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
         first, last, fields = len(said), None, ""
@@ -132,11 +134,11 @@ class Node:
         if self.log is not None:
             self.record(node, text, said[first:], action)
         if self.clock is not None:
-            self.clock.stepped(self.now)
+            self.clock.stepped(self.now, output)
 
-    def step(self, line: Parts | str) -> Step:
-        if type(line) is str:
-            if self.make_clock is not None or line not in EVENTS:
+    def step(self, line: Parts | str | Repeat) -> Step:
+        if type(line) is not tuple:
+            if self.make_clock is not None or (type(line) is str and line not in EVENTS):
                 raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line
@@ -157,9 +159,12 @@ class Node:
             refusal = Error(body["msg_id"], error.code, str(error))
             return dest, "Refuse", [Envelope(dest, src, refusal)]
 
-    def event(self, name: str) -> Step:
+    def event(self, event: str | Repeat) -> Step:
         if self.replica is None:
             raise Dropped("the node is not initialized")
+        if type(event) is Repeat:
+            return self.repeat(event)
+        name = event
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
         if name == "expire" and not self.replica.leader.waiting:
@@ -167,6 +172,12 @@ class Node:
         if name == "restart":
             self.replies = 0
         return self.replica.node, EVENTS[name], getattr(self.replica, name)()
+
+    def repeat(self, event: Repeat) -> Step:
+        votes, slots = self.replica.leader.votes, Slots(event.slots)
+        if not 0 < slots.count() <= len(votes) or any(slot not in votes for slot in slots):
+            raise Dropped("the slots are not open")
+        return self.replica.node, "Repeat", self.replica.repeat(slots)
 
     def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""

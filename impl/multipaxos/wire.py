@@ -32,6 +32,7 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
+    Repeat,
     Value,
     Vote,
 )
@@ -74,8 +75,8 @@ Parts = tuple[str, str, dict[str, Json]]
 """An envelope whose body is not looked into: src, dest and body."""
 
 
-def read(text: str) -> Parts | str:
-    """What a line without white space around it holds: an envelope, or the name of an event."""
+def read(text: str) -> Parts | str | Repeat:
+    """What a line without white space around it holds: an envelope or an event."""
     try:
         line, end = scan(text, 0)
     except RecursionError:
@@ -91,6 +92,8 @@ def read(text: str) -> Parts | str:
     if type(line) is not dict:
         raise Dropped("it is not an object")
     src, dest, body = line.get("src"), line.get("dest"), line.get("body")
+    if line.get("event") == "repeat":
+        return repeat(line)
     if type(src) is not str:
         raise Dropped("its src is not a string")
     if type(dest) is not str:
@@ -100,6 +103,15 @@ def read(text: str) -> Parts | str:
     if "in_reply_to" in body:
         raise Dropped("it is a reply that nobody asked for")
     return src, dest, body
+
+
+def repeat(line: dict[str, Json]) -> Repeat:
+    """The event of this line; Dropped if it is malformed."""
+    try:
+        slots = ranges(line, "slots")
+    except (KeyError, Refused):
+        raise Dropped("its slots are not ascending, maximal ranges of slots") from None
+    return Repeat(slots)
 
 
 def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Envelope:
@@ -263,15 +275,15 @@ def children(container: Json) -> Iterable[Json]:
     return container if isinstance(container, list) else ()
 
 
-def ranges(body: dict[str, Json]) -> Ranges:
-    pairs = body["known"]
+def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
+    pairs = body[key]
     if not isinstance(pairs, list):
-        raise Refused(MALFORMED, "known is not a list")
+        raise Refused(MALFORMED, f"{key} is not a list")
     least = 0
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is type(pair[1]) is int
                 and least <= pair[0] <= pair[1] < END):
-            raise Refused(MALFORMED, "known is not made of ascending, maximal ranges of slots")
+            raise Refused(MALFORMED, f"{key} is not made of ascending, maximal ranges of slots")
         # Between two ranges at least one slot is left out, or they would be one range.
         least = pair[1] + 2
     return tuple((low, high) for low, high in pairs)
@@ -306,6 +318,10 @@ def head(src: str, dest: str) -> str:
 
 def text_of_ranges(known: Ranges) -> str:
     return "[" + ", ".join(f"[{low}, {high}]" for low, high in known) + "]"
+
+
+def text_of_repeat(event: Repeat) -> str:
+    return f'{{"event": "repeat", "slots": {text_of_ranges(event.slots)}}}'
 
 
 def text_of_log(log: Mapping[int, Value]) -> str:

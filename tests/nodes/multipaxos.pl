@@ -276,10 +276,19 @@ sub stuck { return grep { $ballot == 0 || exists $closed{$_->{slot}} } @waiting 
 sub timeout {
     return start_ballot() if stuck() && !in_phase1();
     return send_to([grep { !$promises{$_} } @peers], prepare()) if in_phase1();
-    for my $slot (ascending(keys %votes)) {
+    accept_again(keys %votes);
+    inquire() if $ballot == 0 || %closed;
+}
+
+sub accept_again {
+    for my $slot (ascending(@_)) {
         send_to([grep { !$votes{$slot}{$_} } @peers], accept_($slot));
     }
-    inquire() if $ballot == 0 || %closed;
+}
+
+sub repeat {
+    my ($overdue) = @_;
+    accept_again(grep { within($_, $overdue) } keys %votes);
 }
 
 sub inquire { send_to(\@peers, learn()) }
@@ -364,7 +373,9 @@ sub take {
         $EVENTS{$given}->() if $manual && $EVENTS{$given} && @members && $up == ($given ne 'restart');
         return;
     }
-    return if ref $given ne 'HASH' || ref $given->{body} ne 'HASH';
+    return if ref $given ne 'HASH';
+    return repeat($given->{slots}) if $manual && ($given->{event} // '') eq 'repeat';
+    return if ref $given->{body} ne 'HASH';
     my ($src, $dest, $m) = @$given{qw(src dest body)};
     return if !is_text($src) || !is_text($dest) || !$up || @members && $dest ne $me;
     $me = $dest;
