@@ -33,13 +33,13 @@ from conformance.tlaplus.tlc import ToolError
 
 Result = TypeVar("Result")
 
-REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS = 10, 60, 60
-"""Of a processor, many times what the right node takes."""
+SECONDS = {"replay": 10, "record": 60, "simulate": 60, "load": 120, "growth": 60}
+"""Of a processor, for each judge: many times what the right node takes."""
 
 WORLDS = 100
 """Simulated for each mutant that is simulated at all."""
 
-JUDGING = ("simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+JUDGING = ("growth.py", "simulated/loaded.py", "simulated/loads.py", "simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
            "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
            "mutants/judges.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
@@ -73,16 +73,15 @@ class Hunt:
     def ask(self, row: Row, mutant: Mutant, judge: str) -> str | None:
         """What one judge says, now or before."""
         if judge not in row.found:
-            seconds = SIMULATE_SECONDS if judge == "simulate" else REPLAY_SECONDS
             row.found[judge] = Found(*self.judges.judge(
-                mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS))
+                mutant, judge, seconds=SECONDS[judge], first=self.seed, seeds=WORLDS))
         return row.found[judge].how
 
     def record(self, row: Row, mutant: Mutant) -> list[Path]:
         """Record a mutant's runs; the result are the logs that are to be judged."""
         folder = self.runs / row.key
         shutil.rmtree(folder, ignore_errors=True)
-        how, seconds = self.judges.judge(mutant, "record", seconds=RECORD_SECONDS,
+        how, seconds = self.judges.judge(mutant, "record", seconds=SECONDS["record"],
                                          first=self.seed, folder=str(folder))
         doubtful = [] if how else runs.different(folder, self.right)
         if not doubtful:
@@ -127,11 +126,11 @@ class Hunt:
 def check_right_node(hunt: Hunt) -> None:
     """Raises JudgeError if a judge catches the right node."""
     row = Row("right", RIGHT.name, "right")
-    for judge in "replay", "simulate":
+    for judge in "replay", "simulate", "load", "growth":
         hunt.ask(row, RIGHT, judge)
     shutil.rmtree(hunt.right, ignore_errors=True)
-    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed,
-                                     folder=str(hunt.right))
+    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=SECONDS["record"],
+                                     first=hunt.seed, folder=str(hunt.right))
     how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
     row.found["validate"] = Found(how, seconds)
     for judge, found in row.found.items():
@@ -141,7 +140,8 @@ def check_right_node(hunt: Hunt) -> None:
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """Every judge that may know is asked about every bug: that is the matrix."""
+    """Ask the first three judges about every bug, which is the matrix, and the others about those
+    that are left."""
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
         if mutant.texts.keys() != {"storage"}:
@@ -149,6 +149,13 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
             hunt.ask(row, mutant, "simulate")
     hunt.each("bugs by hand: replayed and simulated", wanted, ask)
     hunt.validate("bugs by hand", wanted)
+
+    def ask_further(row: Row, mutant: Mutant) -> None:
+        for judge in "load", "growth":
+            if not row.caught:
+                hunt.ask(row, mutant, judge)
+    left = [(row, mutant) for row, mutant in wanted if not row.caught]
+    hunt.each("bugs by hand: under load, and growth", left, ask_further)
 
 
 def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
