@@ -141,8 +141,9 @@ def expire_one_slot(size: int) -> Work:
 
 
 def expire_own_slots(size: int) -> Work:
-    """Requests that wait for slots of their own, and expire."""
-    fed = Fed().open(size)
+    """Requests that wait for slots of their own, and expire after others were answered."""
+    fed = Fed().open(2 * size)
+    fed.decide(range(1, size + 1))
     return fed.expire
 
 
@@ -177,9 +178,11 @@ def turns_while_open(size: int) -> Work:
 
 
 def timeout(size: int) -> Work:
-    """Ten seconds without an answer while many slots are open."""
-    fed = Fed().lead().open(size)
-    return lambda: fed.tick(10.0)
+    """As many timeouts without an answer as slots are open, with bursts of eight at most."""
+    fed = Fed()
+    fed.replica.batch = 8
+    fed.lead().open(size)
+    return lambda: fed.tick(size / 10)
 
 
 def propose_on_decided(size: int) -> Work:
@@ -213,16 +216,25 @@ def prepare(size: int) -> Work:
 
 
 def promise(size: int) -> Work:
-    """A `promise` with votes and closed slots, and learning the closed slots then."""
+    """A `promise` with votes and closed slots."""
+    fed, body = promised(size)
+    return lambda: fed.give("n2", body)
+
+
+def closed(size: int) -> Work:
+    """Closed slots that are learned, the last one first."""
+    fed, body = promised(size)
+    fed.give("n2", body)
+    return lambda: fed.decide(range(2 * size - 2, 0, -2))
+
+
+def promised(size: int) -> tuple[Fed, messages.Promise]:
+    """Return a node in Phase 1, and a promise that makes it the leader."""
     fed = Fed()
     fed.propose(Slot(0))
     votes = {Slot(slot): messages.Vote(0, '"v"') for slot in range(1, 2 * size, 2)}
-    closed = tuple((slot, slot) for slot in range(2, 2 * size, 2))
-
-    def work() -> None:
-        fed.give("n2", messages.Promise(fed.ballot, votes, closed))
-        fed.decide(range(2, 2 * size, 2))
-    return work
+    ranges = tuple((slot, slot) for slot in range(2, 2 * size, 2))
+    return fed, messages.Promise(fed.ballot, votes, ranges)
 
 
 def learn(size: int) -> Work:
@@ -281,7 +293,7 @@ def commits(size: int) -> Work:
 OPERATIONS = {each.__name__: each for each in (
     one_slot, own_slots, expire_one_slot, expire_own_slots, decide_in_order, decide_in_reverse,
     propose_while_open, turns_while_open, timeout, propose_on_decided, log_parts, gaps, prepare,
-    promise, learn, catch_up, learned, start, commits)}
+    promise, closed, learn, catch_up, learned, start, commits)}
 
 
 # The measure.

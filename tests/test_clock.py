@@ -140,7 +140,7 @@ def test_an_outbid_node_holds_requests_back() -> None:
     assert world.ask("n1", 3, 3, "y")[0]["value"] == "x"
     world.cut = {"n2"}
     world.run(30)
-    assert node.held == [] and world.told() == ["x", "w"]
+    assert not node.held and world.told() == ["x", "w"]
     assert world.errors() == [11]
 
 

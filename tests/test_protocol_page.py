@@ -102,7 +102,9 @@ def test_every_error_code_is_told() -> None:
 
 def test_the_ranges_of_numbers_are_told() -> None:
     assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
-    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {"integer, 0 to 2^63-1"}
+    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} \
+        == {"integer, 0 to 2^63-1", "integer, 1 to 2^63-1-*N*"}
+    assert DEFINITIONS["ballot"]["maximum"] == 2**63 - 1 - 1
 
 
 def test_stages_and_options_are_those_that_there_are() -> None:

@@ -45,7 +45,7 @@ ASSUME \A r \in DOMAIN Runs : TLCSet(Furthest(r), 0) /\ TLCSet(Tried(r), 0)
 ObservedStep(n, input, t) ==
     LET now == said + Len(t.output)
     IN  /\ now <= Len(Outputs)
-        /\ \A k \in DOMAIN t.output : t.output[k] = Outputs[said + k]
+        /\ SameForEach(t.output, SubSeq(Outputs, said + 1, now))
         /\ IF now <= TLCGet(Furthest(run)) THEN TRUE
            ELSE /\ TLCSet(Furthest(run), now)
                 /\ PrintT(Text(<<"explained", run, now, taken>>))

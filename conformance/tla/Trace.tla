@@ -37,7 +37,7 @@ Tell(what, said) == PrintT(Text(<<what, window, at, said>>))
 (* Takes the place of Step, at the end of every action. *)
 
 TraceStep(n, input, t) ==
-    /\ IF t.output = Current.output THEN TRUE
+    /\ IF SameForEach(t.output, Current.output) THEN TRUE
        ELSE Tell("differs", <<replica[n], t.output>>) /\ FALSE
     /\ IF at < Len(Records) THEN TRUE ELSE Tell("ends", <<t.state>>)
     /\ replica' = [replica EXCEPT ![n] = t.state]

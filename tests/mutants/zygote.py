@@ -23,7 +23,7 @@ from typing import Any
 
 from conformance.logbook import logs
 
-from . import judges
+from . import judges, processes
 
 for shared in "conformance.judging.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
@@ -48,6 +48,7 @@ def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
         "load": lambda task: judges.load(task["first"]),
         "growth": lambda task: judges.growth(),
+        "processes": lambda task: processes.judge(Path(task["impl"])),
     }
 
 

@@ -118,7 +118,7 @@ class HeldForEver(Node):
     """A request that came while the node was backing off is forgotten."""
 
     def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
-        self.held = []
+        self.held.clear()
         return super().turn(lines, now)
 
 
