@@ -662,19 +662,22 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
 @click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
+              help="Leave out bursts of more requests at once.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
 @click.pass_obj
 def bench(
     command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    without_pysyncobj: bool,
+    largest_burst: int, without_pysyncobj: bool,
 ) -> None:  # fmt: skip
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
+    measuring.bench(
+        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":
