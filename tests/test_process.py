@@ -49,9 +49,15 @@ def test_a_signal_ends_a_waiting_node_with_0(number: int, members: list[str]) ->
         assert node.wait(5) == 0 and node.stderr.read() == b""
 
 
+def catches(node: subprocess.Popen, number: int) -> bool:
+    status = Path(f"/proc/{node.pid}/status").read_text()
+    return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
+
+
 def test_a_signal_before_anything_came() -> None:
     with started() as node:
-        time.sleep(0.5)
+        while not catches(node, signal.SIGTERM):
+            time.sleep(0.01)
         node.terminate()
         assert node.wait(5) == 0
 
