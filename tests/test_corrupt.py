@@ -16,7 +16,7 @@ from test_judge import NODE
 from conformance import checking
 from conformance.__main__ import main
 from conformance.altering import alterations, claims, corrupt, trials
-from conformance.altering.oracle import Opinion, Oracle
+from conformance.altering.oracle import Opinion, Oracle, said
 from conformance.judging import validate
 from conformance.judging.handshake import handshake
 from conformance.judging.verdict import Rejection, Verdict
@@ -329,3 +329,12 @@ def test_a_request_without_a_type_is_malformed(given: dict) -> None:
     assert found is not None and "refused with error 10 instead of 12" in found.reason
     said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
     assert said[0]["body"]["code"] == 12
+
+
+def test_replies_to_different_clients_are_numbered_in_any_order() -> None:
+    def reply(dest: str, number: int) -> dict:
+        return {"src": "n1", "dest": dest, "body": {"type": "error", "msg_id": number}}
+
+    assert said([reply("c1", 2), reply("c2", 3)]) == said([reply("c2", 2), reply("c1", 3)])
+    assert said([reply("c1", 2), reply("c1", 3)]) != said([reply("c1", 3), reply("c1", 2)])
+    assert said([reply("c1", 2)]) != said([reply("c1", 3)])

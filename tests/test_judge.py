@@ -12,14 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from multipaxos.node import Node
 from running import init, request
 
 from conformance.altering import order
-from conformance.altering.oracle import Opinion
+from conformance.altering.oracle import Opinion, said
 from conformance.judging import validate
 from conformance.logbook import logs
 from conformance.models import manifest
@@ -80,16 +79,9 @@ def illegal_at(log: Log, batch: int) -> int | None:
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
         printed = [json.loads(line) for line in lines]
         ignored = node.replica is not None and not printed and is_refused(node, taken)
-        if by_destination(printed) != by_destination(taken.output) or ignored:
+        if said(printed) != said(taken.output) or ignored:
             return at
     return None
-
-
-def by_destination(output: list[Any]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for message in output:
-        found.setdefault(message["dest"], []).append(json.dumps(message))
-    return found
 
 
 def is_refused(node: Node, taken: logs.Record) -> bool:

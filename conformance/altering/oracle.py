@@ -116,7 +116,7 @@ def _same(record: Json, written: Json) -> bool:
         and record["node"] == written["node"]
         and record.get("action", written["action"]) == written["action"]
         and _taken(record["input"]) == _taken(written["input"])
-        and _said(record["output"]) == _said(written["output"])
+        and said(record["output"]) == said(written["output"])
     )
 
 
@@ -125,15 +125,27 @@ def _taken(given: Json) -> str:
     return key(given) if is_message(given) else canonical(given)
 
 
-def _said(output: Sequence[Json]) -> dict[str, list[str]]:
-    """The messages to each destination, without what an error tells people."""
+def said(output: Sequence[Json]) -> tuple[dict[str, list[str]], list[str], bool]:
+    """The messages to each destination, without what an error tells people; the numbers of the
+    replies, which may come to different clients in any order; whether those to each ascend.
+    """
     found: dict[str, list[str]] = defaultdict(list)
+    numbers: dict[str, list[Json]] = defaultdict(list)
     for message in output:
-        body = message["body"]
+        body, dest = dict(message["body"]), canonical(message.get("dest"))
         if body.get("type") == "error" and isinstance(body.get("text", ""), str):
-            body = {name: item for name, item in body.items() if name != "text"}
-        found[canonical(message.get("dest"))].append(canonical({**message, "body": body}))
-    return found
+            body.pop("text", None)
+        if "msg_id" in body:
+            numbers[dest].append(body.pop("msg_id"))
+            body["msg_id"] = "told apart"
+        found[dest].append(canonical({**message, "body": body}))
+    every = sorted(canonical(number) for its in numbers.values() for number in its)
+    rising = all(its == sorted(its, key=_natural) for its in numbers.values())
+    return found, every, rising
+
+
+def _natural(number: Json) -> float:
+    return number if isinstance(number, (int, float)) else -1
 
 
 def _given_others(records: Sequence[Json]) -> Found:
