@@ -476,10 +476,12 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
                    "records; some seconds a thousand.")  # fmt: skip
 @click.option("--replica", is_flag=True,
               help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
+@click.option("--force", is_flag=True,
+              help="Overwrite files that no export has made; never a log that is read.")  # fmt: skip
 @batches
 def export(
     log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
-    shiviz: Path | None, states: int, replica: bool, batch: int,
+    shiviz: Path | None, states: int, replica: bool, force: bool, batch: int,
 ) -> None:  # fmt: skip
     """Write a run for other tools and for people: a page, an ITF trace, a ShiViz log.
 
@@ -490,13 +492,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica)
+    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
             exporting.export_model(searched(model), asked, line.tell)
         else:
             exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
-    for path in filter(None, (html, itf, shiviz)):
+    for path in asked.files():
         report.say(f"{path} is written")
 
 
@@ -526,10 +528,14 @@ def endure(
     to their COMMAND, which may follow after --; without one, it is this project's own. What clients
     saw is left in history.ndjson, what each node logged beside it.
     """
-    agrees = checking.endure(
-        output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-        batch=batch, records=records, power_cuts=power_cuts,
-    )  # fmt: skip
+    try:
+        agrees = checking.endure(
+            output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds,
+            seed=seed, batch=batch, records=records, power_cuts=power_cuts,
+        )  # fmt: skip
+    except NodeWrong as error:
+        report.say(str(error))
+        sys.exit(1)
     sys.exit(STATUSES[agrees])
 
 

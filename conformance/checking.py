@@ -133,7 +133,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.failed(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
-    except (OSError, RecursionError) as error:
+    except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  to look at: {place}")

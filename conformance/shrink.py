@@ -21,7 +21,7 @@ from .jobs import at_once
 from .judging.validate import validate
 from .judging.verdict import Rejection, Verdict
 from .logbook import logs
-from .logbook.schema import action
+from .logbook.schema import action, is_message
 from .running.replay import log_of, replay
 
 Json = Any
@@ -270,7 +270,7 @@ def _alike(kept: dict[int, Json]) -> Iterable[Left]:
 def _subjects(record: Json) -> Iterator[str]:
     yield f"node {record['node']}"
     for message in record["input"], *record["output"]:
-        if isinstance(message, dict):
+        if is_message(message):
             body = message["body"]
             yield f"type {body.get('type')}"
             for name in ("slot", "ballot"):

@@ -50,10 +50,10 @@ def depth_is_not_thought_of(patch: pytest.MonkeyPatch) -> None:
 def a_ballot_is_believed_before_it_is_checked(patch: pytest.MonkeyPatch) -> None:
     step = Node.step
 
-    def hasty(self: Node, line: Parts | str) -> object:
+    def hasty(self: Node, line: Parts | str, *wrong: object) -> object:
         if self.replica is not None and type(line) is tuple and type(line[2].get("ballot")) is int:
             self.replica.acceptor.promised = max(self.replica.acceptor.promised, line[2]["ballot"])
-        return step(self, line)
+        return step(self, line, *wrong)
 
     patch.setattr(Node, "step", hasty)
 

@@ -5,8 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from multipaxos.node import Node
+from running import init
 
-from conformance.logbook import history, logs
+from conformance.judging.validate import validate
+from conformance.logbook import history as histories
+from conformance.logbook import logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
@@ -27,6 +31,26 @@ def test_the_first_bad_line_of_a_long_log_is_named(line: int, tmp_path: Path) ->
     word = "tock" if line == LONG and "tick" not in lines[-1] else "tick"
     with pytest.raises(logs.LogError, match=rf":{line}: not a log record: .*{word}"):
         logs.read(path)
+
+
+def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
+    """The requests are logged and judged as if the fields were not there."""
+    path = tmp_path / "n1.ndjson"
+    body = {"type": "multi_paxos_log", "msg_id": 2, "from": None, "limit": None}
+    asked = {"src": "c1", "dest": "n1", "body": body}
+    with path.open("wb") as log:
+        node = Node(log=log)
+        node.turn([init().encode(), json.dumps(asked).encode()])
+    record = logs.read(path)[1]
+    assert record.input["body"] == {"type": "multi_paxos_log", "msg_id": 2}
+    [verdict] = validate([logs.read(path)], 1000)
+    assert verdict.rejections == []
+    history = tmp_path / "history.ndjson"
+    answer = {"src": "n1", "dest": "c1", "body": {
+        "type": "multi_paxos_log_ok", "in_reply_to": 2, "log": [], "msg_id": 0}}
+    history.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
+                               for at, kind, message in ((0, "ask", asked), (1, "answer", answer))))
+    assert histories.read(history)[0].message == record.input
 
 
 def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
@@ -64,11 +88,11 @@ def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
         logs.read(path)
     path.write_text(f'{{"at": 0, "kind": "ask", "message": {ASKED % value}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match=NOT_COMPARABLE[value]):
-        history.read(path)
+        histories.read(path)
 
 
 def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match="NaN is not a JSON number"):
-        history.read(path)
+        histories.read(path)

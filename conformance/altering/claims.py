@@ -193,7 +193,7 @@ def is_causal(records: Sequence[Json]) -> bool:
 
 
 def is_message(given: Json, kind: str | None = None) -> bool:
-    return isinstance(given, dict) and kind in (None, given["body"].get("type"))
+    return isinstance(given, dict) and "body" in given and kind in (None, given["body"].get("type"))
 
 
 def is_refusal(given: Json, output: list[Json]) -> bool:
@@ -202,7 +202,9 @@ def is_refusal(given: Json, output: list[Json]) -> bool:
 
 def kind_of(given: Json) -> str:
     """The type of a message, or the name of an event."""
-    return given["body"].get("type") if is_message(given) else given
+    if is_message(given):
+        return given["body"].get("type")
+    return given if isinstance(given, str) else given["event"]
 
 
 def key(message: Json) -> str:

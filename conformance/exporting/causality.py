@@ -17,6 +17,7 @@ from typing import Any
 
 from ..judging.delivery import content, in_order
 from ..logbook.logs import Record, by_node
+from ..logbook.schema import is_message
 
 Json = Any
 
@@ -55,7 +56,7 @@ def arrange(records: Sequence[Record]) -> list[Step]:
     ordered = records if len(files) == 1 else [each for each, _ in in_order(by_node(records))]
     for place, record in enumerate(ordered):
         sending = earliest = None
-        if isinstance(record.input, dict) and (key := content(record.input)) in sent:
+        if is_message(record.input) and (key := content(record.input)) in sent:
             earliest = sent[key][0]
             sending = unreceived[key].pop() if unreceived[key] else sent[key][-1]
         steps.append(Step(record, sending, earliest))

@@ -200,6 +200,9 @@ _RECOMMENDED = (
     _case("a part of the log: from a slot on, at most so many", RECOMMENDED, FIRST, SECOND,
           (log(4, **{"from": 2}), told(4, (2, "cmd2"))), (log(5, limit=1), told(5, (1, "cmd1"))),
           (log(6, limit=0), told(6))),
+    _case("null stands for a field that is not there", RECOMMENDED, FIRST, SECOND,
+          (log(4, **{"from": None, "limit": 1, "in_reply_to": None}), told(4, (1, "cmd1"))),
+          (log(5, **{"from": 2, "limit": None}), told(5, (2, "cmd2")))),
 )  # fmt: skip
 
 CASES = _REQUIRED + _RECOMMENDED

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record, members
+from ..logbook.schema import is_message
 from .verdict import Rejection
 
 Json = Any
@@ -68,7 +69,7 @@ def _told(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
     from no single run.
     """
     given = record.input
-    if len(logs) > 1 and isinstance(given, dict) and given["src"] not in logs:
+    if len(logs) > 1 and is_message(given) and given["src"] not in logs:
         yield from _decisions(given["body"], ("decided", "learned"))
     for message in record.output:
         yield from _decisions(message["body"], _TELLING)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
+from ..logbook.schema import is_message
 from .verdict import Rejection
 
 Json = Any
@@ -69,7 +70,7 @@ class _Merge:
 
     def _need(self, record: Record) -> int | None:
         given = record.input
-        if isinstance(given, dict) and given["src"] in self._logs:
+        if is_message(given) and given["src"] in self._logs:
             return self._number(given)
         return None
 

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from ..logbook.logs import Record
-from ..logbook.schema import SchemaError, check
+from ..logbook.schema import SchemaError, check, is_message
 from .verdict import Rejection
 
 Json = Any
@@ -33,7 +33,7 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
     replies, up = 0, True
     for record in log:
         given = record.input
-        if not up and isinstance(given, dict):
+        if not up and is_message(given):
             reason = "a node that is down took a message"
         elif record.refused:
             reason = _wrongly_refused(record, members)
@@ -43,7 +43,7 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
         elif members is None:
             reason = "a step before init"
         else:
-            reason = None if isinstance(given, str) else _wrongly_sent(given, members)
+            reason = _wrongly_sent(given, members) if is_message(given) else None
         up = given != "crash" and (up or given == "restart")
         reason = reason or _wrongly_numbered(record, replies)
         replies += sum("msg_id" in message["body"] for message in record.output)

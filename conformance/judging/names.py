@@ -14,7 +14,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
-from ..logbook.schema import fields
+from ..logbook.schema import fields, is_message
 from ..tlaplus.translate import function, merged
 from .ballots import Ballots, ballots
 from .state import State
@@ -44,6 +44,7 @@ _BEGINNING = 8
 class Names:
     """The names for everything in a window of one node's log, and the way back.
 
+    `bodies` are those of its messages, and the events that name slots.
     `state` is what the window starts from, None for the initial state.  The names of definitions
     begin with `prefix`, since several windows may share a module.
     """
@@ -51,11 +52,11 @@ class Names:
     def __init__(
         self,
         members: Sequence[str],
-        messages: Iterable[Json],
+        bodies: Iterable[Json],
         state: State | None = None,
         prefix: str = "S",
     ) -> None:
-        bodies = [message["body"] for message in messages]
+        bodies = list(bodies)
         self._state = state
         self._prefix = prefix
         self._stretches = Stretches(
@@ -93,12 +94,17 @@ class Names:
 
     def record(self, record: Record) -> str:
         """A record of the window."""
-        if isinstance(record.input, str):
-            taken = f'Event("{record.input}")'
-        else:
+        if is_message(record.input):
             taken = self._message(record.input, self._limit(record))
+        else:
+            taken = self._event(record.input)
         said = " \\o ".join(self._sent(record.output)) or "<<>>"
         return f"[input |-> {taken}, output |-> {said}]"
+
+    def _event(self, event: Json) -> str:
+        if isinstance(event, str):
+            return f'Event("{event}")'
+        return f'[event |-> "{event["event"]}", slots |-> {self._set(event["slots"])}]'
 
     def _message(self, message: Json, limit: int | None = None) -> str:
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])

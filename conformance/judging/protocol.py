@@ -20,6 +20,7 @@ from typing import Any
 from ..jobs import in_turns
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record, members
+from ..logbook.schema import is_message
 from ..models.manifest import LIBRARIES
 from ..tlaplus import tlc, values
 from ..tlaplus.config import overridden
@@ -68,8 +69,8 @@ class Window:
     @classmethod
     def of(cls, course: Course, records: Sequence[Record], number: int) -> Window:
         """The window that stands at this place among those of a run."""
-        messages = list(_messages(records))
-        names = Names(course.members, messages, course.state, prefix=f"S{number}_")
+        bodies = _bodies(records)
+        names = Names(course.members, bodies, course.state, prefix=f"S{number}_")
         return cls(course.node, records, course.state, names)
 
 
@@ -150,19 +151,23 @@ def _next(course: Course, size: int | None) -> Iterator[Record]:
     found: set[int] = set()
     for at in range(course.done, len(course.steps)):
         record = course.steps[at]
-        for message in _messages([record]):
-            found.update(cuts(message["body"]))
+        for body in _bodies([record]):
+            found.update(cuts(body))
         full = size is not None and (at - course.done >= size or len(found) > size)
         if full and at > course.done:
             return
         yield record
 
 
-def _messages(records: Iterable[Record]) -> Iterator[Json]:
+def _bodies(records: Iterable[Record]) -> Iterator[Json]:
+    """Whatever speaks of slots: the bodies of messages, and events that name some."""
     for record in records:
-        if isinstance(record.input, dict):
+        if is_message(record.input):
+            yield record.input["body"]
+        elif isinstance(record.input, dict):
             yield record.input
-        yield from record.output
+        for message in record.output:
+            yield message["body"]
 
 
 def _explain(courses: Sequence[Course], batch: int) -> list[Rejection]:
@@ -186,7 +191,7 @@ def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejectio
         return replace(found, unmet=Discrepancy(*map(names.plain, said.found[1])))
     allowed = [] if said.what == "ends" else [names.meant(message) for message in said.found[1]]
     for message in allowed:
-        _shorten(message["body"], found.record.input, batch)
+        _shorten(message["body"], found.record, batch)
     beside = _beside(allowed, found.record.output)
     differing = list(_differing("output", beside, found.record.output))
     allowed = [message for message in beside if message is not MISSING]
@@ -196,13 +201,17 @@ def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejectio
     return replace(found, reason=reason, allowed=allowed, differing=differing)
 
 
-def _shorten(body: Json, given: Json, batch: int) -> None:
-    """TLC counted stretches, so an answer may tell more slots than it should."""
+def _shorten(body: Json, record: Record, batch: int) -> None:
+    """TLC counted stretches, so an answer may tell more slots than it should; and of decisions it
+    may tell as many as it does, from 1 to Batch.
+    """
     if "decided" in body:
-        body["more"] |= len(body["decided"]) > batch
-        del body["decided"][batch:]
-    if "log" in body and "limit" in given["body"]:
-        del body["log"][given["body"]["limit"] :]
+        told = [len(m["body"]["decided"]) for m in record.output if "decided" in m["body"]]
+        portion = min(max([1, *told]), batch) if told else batch
+        body["more"] |= len(body["decided"]) > portion
+        del body["decided"][portion:]
+    if "log" in body and "limit" in record.input["body"]:
+        del body["log"][record.input["body"]["limit"] :]
 
 
 def _beside(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
@@ -300,6 +309,8 @@ CONSTANTS
 
 CONFIG = f"""{SPEC}\
     Step <- TraceStep
+    Overdue <- Named
+    Portions <- Carried
 SPECIFICATION TraceSpec
 VIEW Place
 """

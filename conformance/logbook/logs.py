@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
-from .schema import action, check_record, is_refusal
+from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
 # Kinds of files, as people call them, and a key that each line of one has and none of the other.
@@ -24,6 +24,8 @@ _KEYS = {LOG: "input", HISTORIES: "at"}
 
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
+
+_MAY_BE_NULL = "from", "limit"
 
 # To hold a line against its schema takes much longer than to read it, so it is done so many at a
 # time.
@@ -47,7 +49,7 @@ class Record:
     @property
     def starts(self) -> bool:
         """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
-        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+        return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:
@@ -77,9 +79,18 @@ def read_json(path: Path) -> list[Any]:
 def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
     """Records that are, or will be, the lines of a file."""
     return [
-        Record(record["node"], record["input"], record["output"], path, line)
+        Record(record["node"], without_nulls(record["input"]), record["output"], path, line)
         for line, record in enumerate(records, 1)
     ]
+
+
+def without_nulls(taken: Any) -> Any:
+    """The message or event without the fields of a request that are null, which means absent."""
+    body = taken["body"] if isinstance(taken, dict) else {}
+    absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
+    if body.get("type") != "multi_paxos_log" or not absent:
+        return taken
+    return {**taken, "body": {field: body[field] for field in body if field not in absent}}
 
 
 def lines(
@@ -163,12 +174,12 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
-    for path in find(places):
-        if path.name != HISTORY:
+    for path in find(places, LOG):
+        if kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is what clients saw, for the verb judge; no log was given")
     return list(found.values())
 
 

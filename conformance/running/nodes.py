@@ -16,7 +16,7 @@ from typing import Any
 from ..judging.evidence import Evidence
 from ..logbook.schema import check_sent
 from ..logbook.strict import loads
-from .cluster import NodeError
+from .cluster import NodeError, NodeWrong
 from .life import Life
 from .power import NotFollowed
 from .process import CHUNK, Flood, ready
@@ -165,14 +165,14 @@ class Nodes:
             message = loads(line)
             check_sent(message)
         except ValueError as error:
-            raise self.trouble(node, f"said {line[:80]!r}: {error}") from None
+            raise self.trouble(node, f"said {line[:80]!r}: {error}", NodeWrong) from None
         # Only replies have a number, and only they are for clients.
         if (message["dest"] in self.members) == ("msg_id" in message["body"]):
-            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}")
+            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}", NodeWrong)
         return message
 
-    def trouble(self, node: str, what: str) -> NodeError:
-        return NodeError.of(node, what, self._errors(node))
+    def trouble(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:
+        return kind.of(node, what, self._errors(node))
 
     def _errors(self, node: str) -> Path:
         return self._folder / f"{node}.stderr"

@@ -53,6 +53,26 @@ ObservedStep(n, input, t) ==
         /\ replica' = [replica EXCEPT ![n] = t.state]
         /\ UNCHANGED <<network, cast, delayed, record, run>>
 
+(* A `learned` carries as many decisions as the next output does.  Takes   *)
+(* the place of Portions.                                                  *)
+
+Carried ==
+    IF said < Len(Outputs) /\ Outputs[said + 1].body.type = "learned"
+    THEN {Cardinality(DOMAIN Outputs[said + 1].body.decided)} \cap 1..Batch
+    ELSE {1}
+
+(* The slots that were overdue are those of the accepts that come next, or *)
+(* of some of them.  Takes the place of Overdue.                           *)
+
+Accepts(n, k) ==    \* the next k outputs are accepts of open slots
+    /\ said + k <= Len(Outputs)
+    /\ \A i \in 1..k : /\ Outputs[said + i].body.type = "accept"
+                      /\ Outputs[said + i].body.slot \in DOMAIN replica[n].votes
+
+Repeated(n) ==
+    {{Outputs[said + i].body.slot : i \in 1..k} :
+        k \in {k \in 1..Cardinality(DOMAIN replica[n].votes) * Len(Members) : Accepts(n, k)}}
+
 ObservedInit ==
     /\ run \in DOMAIN Runs
     /\ taken = 0
@@ -81,7 +101,7 @@ TakeAside(n) ==
 
 PassTime(n) ==
     /\ UNCHANGED <<taken, aside>>
-    /\ Timeout(n) \/ Inquire(n) \/ Expire(n)
+    /\ Timeout(n) \/ Repeat(n) \/ Inquire(n) \/ Expire(n)
     /\ said' > said
 
 ObservedNext ==
