@@ -86,7 +86,7 @@ def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
 
 def without_nulls(taken: Any) -> Any:
     """The message or event without the fields of a request that are null, which means absent."""
-    body = taken["body"] if isinstance(taken, dict) else {}
+    body = taken.get("body", {}) if isinstance(taken, dict) else {}
     absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
     if body.get("type") != "multi_paxos_log" or not absent:
         return taken
