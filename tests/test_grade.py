@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shlex
 import signal
 import subprocess
@@ -87,7 +86,7 @@ def verb(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
-    found = graded(NODE, tmp_path, golden=golden)
+    found = graded(NODE, tmp_path, golden=golden, seconds=30.0)
     assert found.agrees and found.complete, found.summary()
     assert [each.name for each in found.stages] == [
         "challenge, required", "challenge, recommended", "feeding", "replay", "record", "endure",
@@ -98,7 +97,7 @@ def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
 
 @with_perl
 def test_a_node_of_another_make_passes(golden: Path, tmp_path: Path) -> None:
-    found = graded(PERL, tmp_path, golden=golden)
+    found = graded(PERL, tmp_path, golden=golden, seconds=3.0)
     assert found.agrees, found.summary()
     assert all(each.passed == each.cases > 0 for each in found.stages)
     assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
@@ -108,7 +107,7 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
-    found = stage(graded(NODE, tmp_path / "ours", "endure", without=without, seconds=2.0), "endure")
+    found = stage(graded(NODE, tmp_path / "ours", "endure", without=without, seconds=3.0), "endure")
     assert found.agrees and found.cases == 8 + 3, found.summary()
     monkeypatch.setattr(endure, "PEACE", 1.0)
     node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "phase1-skipped-told-at-reply"]
@@ -288,14 +287,25 @@ sys.stdin.readline()
 while True: sys.stdout.write('{"src": "n1", "dest": "c0", ' + body + '\\n')
 """
 
+# Runs a command, and tells the most memory that a process of it had.
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+
 
 def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
     asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "endure"]
-    done = verb(*asked, "--", sys.executable, "-S", "-c", LOOP)
+    command = [sys.executable, "-m", "conformance", "grade", *map(str, asked), "--"]
+    command += [sys.executable, "-S", "-c", LOOP]
+    measured = [sys.executable, "-c", MEASURE, *command]
+    done = subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "it printed more than 11 messages and was ended" in done.stdout
     assert "--data: with --data node n1 said more than 10,000 messages in one step" in done.stdout
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert most < 200_000 or sys.platform != "linux"
+    *_, most = done.stderr.split()
+    assert int(most) < 200_000 or sys.platform != "linux"
 
 
 def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
@@ -348,6 +358,11 @@ def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> 
 
 
 # What is left out.
+
+
+def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> None:
+    found = stage(graded(NODE, tmp_path, "endure", seconds=0.1, without=("--log",)), "endure")
+    assert found.agrees is None and "too little happened to tell: 0 of at least" in found.lost
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
+from ..logbook.schema import is_message
 from ..report import shortened
 from .observed import Seen
 
@@ -115,7 +116,7 @@ def _against(records: Sequence[Record], life: Evidence) -> Wrong | None:
 def _inputs_against(records: Sequence[Record], life: Evidence) -> Wrong | None:
     given = Counter(map(canonical, life.given()))
     for record in records:
-        if isinstance(record.input, dict):
+        if is_message(record.input):
             text = canonical(record.input)
             given[text] -= 1
             if given[text] < 0:

@@ -30,8 +30,11 @@ class Client:
 
     TRIES = 3
 
-    def __init__(self, name: str, members: Sequence[str], chance: random.Random) -> None:
+    def __init__(
+        self, name: str, members: Sequence[str], chance: random.Random, large: bool = True
+    ) -> None:
         self.name = name
+        self._large = large
         self.happened: Counter[str] = Counter()
         self._members = list(members)
         self._chance = chance
@@ -72,6 +75,7 @@ class Client:
     def _value(self) -> str:
         """A value that nobody else proposes: mostly short, twice in its life not."""
         sizes = {LARGE_AT: LARGE, LARGEST_AT: LARGEST if self.name == "c1" else 0}
+        sizes = sizes if self._large else {}
         return padded(f"{self.name}-{self._number}", sizes.get(self._number, 0))
 
     def answered(self, message: Json) -> bool:
@@ -93,8 +97,9 @@ class Client:
 class Last:
     """The last client of a node: has a new slot decided there, then waits for the whole log."""
 
-    def __init__(self, node: str, slot: int) -> None:
+    def __init__(self, node: str, slot: int, large: bool = True) -> None:
         self.name = f"last-{node}"
+        self._size = LARGE if large else 0
         self.decided = False
         self.log: set[int] | None = None
         self._node = node
@@ -109,7 +114,7 @@ class Last:
             body = {"type": "multi_paxos_log", "msg_id": self._number}
         else:
             # A node that cannot read a long line never comes to know all.
-            body |= {"slot": self._slot, "value": padded(f"{self.name}-{self._number}", LARGE)}
+            body |= {"slot": self._slot, "value": padded(f"{self.name}-{self._number}", self._size)}
         return {"src": self.name, "dest": self._node, "body": body}
 
     def answered(self, message: Json) -> None:

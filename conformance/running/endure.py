@@ -96,12 +96,14 @@ def endure(
     power_cuts: bool = False,
     options: Collection[str] = OPTIONS,
     faults: Faults | None = None,
+    large: bool = True,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Runs a cluster until so many kills were made or the time is up, and then until all is well.
 
     Where `kills` is None nobody is killed; with `power_cuts`, a kill loses what was not synced.
     Before the time is up, enough must have happened as well.  `options` are those of `Nodes`.
+    Some values are `large`, which a slow node may take too long for.
     Raises `NodeError` for a node that ends by itself, floods or says what is no message, and for
     power that cannot be cut here.
     """
@@ -119,7 +121,7 @@ def endure(
             closing(Nodes(folder, command, members, options, power, pieces.size))
         )
         least = least_of(nodes, kills, "--data" in options)
-        world = World(cluster, seed, faults or Faults(), writer, least)
+        world = World(cluster, seed, faults or Faults(), writer, least, large)
         world.run(kills, seconds, on_progress)
         return world.endured()
 
@@ -151,19 +153,20 @@ class World:
 
     def __init__(
         self, nodes: Nodes, seed: int, faults: Faults, writer: histories.Writer,
-        least: dict[str, int],
+        least: dict[str, int], large: bool,
     ) -> None:  # fmt: skip
         self.nodes = nodes
         self.members = nodes.members
         self.lives = nodes.lives
         self.faults = faults
+        self.large = large
         self.happened: Counter[str] = Counter()
         # Each has chance of its own, so that one taking more of it changes nothing for the others.
         self.luck = random.Random(f"{seed} faults")
         self.network = Network(self.members, random.Random(f"{seed} network"), faults.network)
         chance = random.Random(f"{seed} clients")
         names = [f"c{number}" for number in range(1, CLIENTS + 1)]
-        self.clients = {name: Client(name, self.members, chance) for name in names}
+        self.clients = {name: Client(name, self.members, chance, large) for name in names}
         self.lasts: dict[str, Last] = {}
         self.newest = 0
         self.acknowledged: set[int] = set()
@@ -234,7 +237,7 @@ class World:
                 self._start(node)
             elif self.lives[node].paused:
                 self.lives[node].resume()
-            last = Last(node, self.newest + place)
+            last = Last(node, self.newest + place, self.large)
             self.lasts[last.name] = last
             self._insist(last)
 
