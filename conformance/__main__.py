@@ -272,10 +272,14 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
+@click.option("--renamed", type=int, metavar="SEED",
+              help="Replay each log under other names, slots, request numbers and values, drawn "
+                   "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
-) -> None:
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
+    in_process: str | None, renamed: int | None,
+) -> None:  # fmt: skip
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
@@ -285,7 +289,7 @@ def replay(
     paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
-    results = checking.replay(paths, node, timeout_seconds)
+    results = checking.replay(paths, node, timeout_seconds, renamed)
     elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)
@@ -658,19 +662,22 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
 @click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
+              help="Leave out bursts of more requests at once.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
 @click.pass_obj
 def bench(
     command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    without_pysyncobj: bool,
+    largest_burst: int, without_pysyncobj: bool,
 ) -> None:  # fmt: skip
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
+    measuring.bench(
+        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":

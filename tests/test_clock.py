@@ -144,6 +144,18 @@ def test_an_outbid_node_holds_requests_back() -> None:
     assert world.errors() == [11]
 
 
+def test_no_more_than_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multipaxos.node.MOST_WAITING", 3)
+    world = Timed()
+    world.cut = {"n2", "n3"}
+    for number in range(5):
+        world.ask("n1", number, number, "v")
+    assert len(world.nodes["n1"].replica.leader.waiting) == 3
+    world.run(PACE.request_timeout + 1)
+    world.ask("n1", 9, 9, "v")
+    assert len(world.errors()) == 3 and len(world.nodes["n1"].replica.leader.waiting) == 1
+
+
 def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
