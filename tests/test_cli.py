@@ -414,7 +414,8 @@ def numbers_wanted() -> list[tuple[str, click.Option]]:
 
 @pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
 def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
-    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records", "at_least"}
+    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records",
+                     "at_least", "renamed"}
     context = click.Context(cli.main.commands[verb])
     huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
     zero = ["0"] * (option.name not in counts_from_0)
