@@ -272,7 +272,7 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
-@click.option("--renamed", type=int, metavar="SEED",
+@click.option("--renamed", type=SEEDS, metavar="SEED",
               help="Replay each log under other names, slots, request numbers and values, drawn "
                    "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj

@@ -170,7 +170,7 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
 
 
 def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
-    done = conformance("endure", "-o", tmp_path / "a", "--seconds", 0, "--records", 0)
+    done = conformance("endure", "-o", tmp_path / "a", "--seconds", 0.001, "--records", 0)
     not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
     done = conformance("record", "-o", tmp_path / "b", "--requests", 3, "--loss", 1, "--", *NODE)
     assert done.returncode in (0, 2)
@@ -414,7 +414,8 @@ def numbers_wanted() -> list[tuple[str, click.Option]]:
 
 @pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
 def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
-    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records"}
+    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records",
+                     "at_least", "renamed"}
     context = click.Context(cli.main.commands[verb])
     huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
     zero = ["0"] * (option.name not in counts_from_0)
