@@ -6,7 +6,6 @@ Puts the rooms together and shows what they found; what agreement means is decid
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,9 +24,12 @@ from .jobs import at_once
 from .judging import judge as judging
 from .judging import validate as validating
 from .judging import words
+from .judging.evidence import Contradiction, contradiction
 from .judging.protocol import WINDOW
 from .judging.verdict import Verdict
 from .logbook import logs
+from .logbook.folders import fresh
+from .logbook.logs import Record
 from .models import manifest, searching
 from .models.manifest import Model
 from .running import endure as enduring
@@ -137,7 +139,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.failed(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
-    except (OSError, RecursionError) as error:
+    except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  to look at: {place}")
@@ -145,21 +147,26 @@ def show_page(
 
 def endure(
     output: Path, command: Sequence[str], *, nodes: int, kills: int, seconds: float, seed: int,
-    batch: int, records: int,
-) -> bool:  # fmt: skip
-    """Has a cluster endure a faulty world, has it judged and shows it; True if all agrees."""
+    batch: int, records: int, power_cuts: bool = False,
+) -> bool | None:  # fmt: skip
+    """Has a cluster endure a faulty world, has it judged and shows it.
+
+    True if all agrees, False if something is wrong, None if too little was seen to tell.
+    """
     again = (
         f"python -m conformance endure -o {shlex.quote(str(output))}-again --nodes {nodes} "
-        f"--kills {kills} --seconds {seconds:g} --seed {seed} -- {shlex.join(command)}"
+        f"--kills {kills} --seconds {seconds:g} --seed {seed}{' --power-cuts' * power_cuts} "
+        f"-- {shlex.join(command)}"
     )
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
             endured = enduring.endure(
                 output, command, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-                on_progress=line.tell,
+                power_cuts=power_cuts, on_progress=line.tell,
             )  # fmt: skip
-        rows = [*_happened(endured), *_judged(endured, batch, records)]
+        missing = list(endured.missing)
+        rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
         title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
         report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
@@ -167,6 +174,9 @@ def endure(
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
+    if agrees and missing:
+        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        return None
     return agrees
 
 
@@ -176,37 +186,65 @@ def _happened(endured: Endured) -> list[Any]:
     def told(*what: str) -> str:
         return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
 
+    for text in endured.unrefused[:5]:
+        report.say(text)
     left = sum(status == 0 for status in endured.statuses.values())
     peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
+    seconds = endured.happened["second processes"]
+    refused = f"{seconds - len(endured.unrefused)} of {seconds}"
     return [
         ("nodes", told("kills", "restarts", "pauses"), ""),
         ("network", told("partitions", "delivered", "late", "repeated"), ""),
         ("", told("lost", "cut off", "met nobody"), ""),
         ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", told("acknowledged", "logs told"), endured.happened["acknowledged"] > 0),
+        ("answers", told("acknowledged", "logs told"), ""),
+        ("second processes on a directory refused", refused, not endured.unrefused),
         ("in peace every node decides and knows all", peace, endured.settled is not None),
         ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
     ]
 
 
-def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
-    """What the judges say of what clients saw, and of what the nodes logged."""
+def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
+    """What the judges say of what clients saw, and of what the nodes logged.
+
+    Adds to `missing` what could not be judged.
+    """
     # Where no peace came, what a node has not heard of is late and not lost.
     found = judging.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
         report.say(words.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
+    logged = logs_of(endured)
+    against = contradictions(endured, logged)
+    for each in against:
+        report.say(str(each))
     rows = [
         ("acknowledged decisions lost", f"{lost:,}", lost == 0),
         ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
+        ("logs that are not what the router saw", f"{len(against):,}", not against),
     ]
-    [cluster] = logs.read_clusters([endured.logs])
-    if len(cluster) > records:
-        return [*rows, ("records not judged, for they are too many", f"{len(cluster):,}", "")]
+    cluster = [record for records in logged.values() for record in records]
+    if len(cluster) > records or not cluster:
+        if records:
+            missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
+        return [*rows, ("records not judged", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
     show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
+
+
+def logs_of(endured: Endured) -> dict[str, list[Record]]:
+    """Reads what each node logged; nothing where it left no log, or an empty one."""
+    paths = zip(endured.evidence, endured.logs, strict=True)
+    return {node: logs.read(path) if path.is_file() and path.stat().st_size else []
+            for node, path in paths}  # fmt: skip
+
+
+def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
+    """Compares what each node logged with what the router saw of it."""
+    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
+    return [each for each in found if each is not None]
 
 
 def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) -> bool:
@@ -217,7 +255,7 @@ def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) ->
     node = tuple(command) or NODE
     replaying.check_command(node)
     for old in ("golden", "run", "explored"):
-        shutil.rmtree(output / old, ignore_errors=True)
+        fresh(output / old)
     rows = searching.models([model for model in searching.standard() if not model.golden])
     # Random runs of the deep model are golden logs, too.
     walked = [model for model in manifest.load().values() if model.expect == "runs"]

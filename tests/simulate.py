@@ -105,28 +105,35 @@ def main(seeds: tuple[int, int], nodes: int | None, seconds: float, jobs: int, o
     series = Series(*seeds, nodes, seconds, bug)
     if script is not None:
         sys.exit(repeat(Script.of(script.read_text("utf-8")), series.parts(), output))
-    failed = run_all(series, jobs)
-    for found in failed[:1]:
+    total = run_all(series, jobs)
+    for found in total.failed[:1]:
         explain(series, found, output)
     rejected = judge_logs(series, judged, output) if judged else 0
-    sys.exit(1 if failed or rejected else 0)
+    if total.failed or rejected:
+        sys.exit(1)
+    if missing := total.missing():
+        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        sys.exit(2)
 
 
-def run_all(series: Series, jobs: int) -> list[Trial]:
-    """Run all seeds, tell what happened, and give back the runs that failed."""
+def run_all(series: Series, jobs: int) -> Total:
+    """Run all seeds, and tell what happened."""
     begun, total = time.monotonic(), Total()
     with report.Line(f"seeds {series.first}..{series.last}") as line:
         for found in series.trials(jobs):
             total.add(found)
             line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
     report.say(total.text(time.monotonic() - begun))
-    return total.failed
+    return total
 
 
 TOLD = {"propose": "requests", "acknowledged": "slots acknowledged", "errors": "errors",
         "falls": "crashes", "cut": "partitions", "pause": "pauses", "slow": "slow spells",
         "full": "full disks", "lost": "messages lost", "cut off": "cut off", "repeated": "repeated"}
 """What happened in a world, and what people call it."""
+
+FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
+"""Each seed must have some slot acknowledged; so many seeds must have some fault of each kind."""
 
 
 @dataclass
@@ -146,6 +153,14 @@ class Total:
         self.happened += found.happened
         if found.failure:
             self.failed.append(found)
+
+    def missing(self) -> list[str]:
+        """What must have happened and has not, for the runs to show anything."""
+        least = {"acknowledged": self.seeds}
+        if self.seeds >= FROM:
+            least |= dict.fromkeys(LEAST, 1)
+        return [f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
+                for what, number in least.items() if self.happened[what] < number]
 
     def text(self, real: float) -> str:
         happened = ", ".join(f"{self.happened[what]:,} {name}" for what, name in TOLD.items())

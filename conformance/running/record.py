@@ -62,6 +62,14 @@ class Recorded:
     records: list[Json] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
 
+    def missing(self, requests: int) -> str:
+        """Return what must have happened and has not, for the run to show anything."""
+        answered, least = self.happened["answered"], max(1, round(ANSWERED * requests))
+        return f"{answered:,} of at least {least:,} requests answered" * (answered < least)
+
+
+# The part of the requests that must be answered with more than an error.
+ANSWERED = 0.1
 
 # What is counted of an answer, by the code of an error.
 _ANSWERS = {None: "answered", 12: "refused"}

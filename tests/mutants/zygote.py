@@ -23,7 +23,7 @@ from typing import Any
 
 from conformance.logbook import logs
 
-from . import judges
+from . import judges, processes
 
 for shared in "conformance.judging.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
@@ -46,6 +46,7 @@ def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
         "replay": lambda task: judges.replay(logged) or judges.replay_with_disks(logged),
         "record": lambda task: judges.record(Path(task["folder"]), task["first"]),
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
+        "processes": lambda task: processes.judge(Path(task["impl"])),
     }
 
 

@@ -24,6 +24,7 @@ while (defined(my $option = shift @ARGV)) {
 my $json = JSON::PP->new->utf8->ascii->allow_nonref;
 my $HIGHEST = '9223372036854775807';
 my $DEEPEST = 128;
+my $VALUE_BYTES = 1 << 20;
 
 my ($me, @members, %member, @peers);
 # Durable.
@@ -190,8 +191,9 @@ sub receive_multi_paxos_propose {
 sub receive_multi_paxos_log {
     my ($src, $m) = @_;
     my @slots = ascending(keys %decided);
-    @slots = grep { $_ >= $m->{from} } @slots if exists $m->{from};
-    splice @slots, $m->{limit} if exists $m->{limit} && $m->{limit} < @slots;
+    # Null is absent.
+    @slots = grep { $_ >= $m->{from} } @slots if defined $m->{from};
+    splice @slots, $m->{limit} if defined $m->{limit} && $m->{limit} < @slots;
     my @log = map { qq({"slot":$_,"value":$decided{$_},"status":"chosen"}) } @slots;
     reply($src, qq("multi_paxos_log_ok","in_reply_to":$m->{msg_id},"log":[) . join(',', @log) . ']');
 }
@@ -276,10 +278,19 @@ sub stuck { return grep { $ballot == 0 || exists $closed{$_->{slot}} } @waiting 
 sub timeout {
     return start_ballot() if stuck() && !in_phase1();
     return send_to([grep { !$promises{$_} } @peers], prepare()) if in_phase1();
-    for my $slot (ascending(keys %votes)) {
+    accept_again(keys %votes);
+    inquire() if $ballot == 0 || %closed;
+}
+
+sub accept_again {
+    for my $slot (ascending(@_)) {
         send_to([grep { !$votes{$slot}{$_} } @peers], accept_($slot));
     }
-    inquire() if $ballot == 0 || %closed;
+}
+
+sub repeat {
+    my ($overdue) = @_;
+    accept_again(grep { within($_, $overdue) } keys %votes);
 }
 
 sub inquire { send_to(\@peers, learn()) }
@@ -373,6 +384,14 @@ sub is_natural {
         && (length "$x" < length $HIGHEST || length "$x" == length $HIGHEST && "$x" le $HIGHEST);
 }
 
+# A ballot must leave room for the next one of each member.
+sub leaves_room {
+    my ($m) = @_;
+    my @votes = ref $m->{accepted} eq 'ARRAY' ? @{$m->{accepted}} : ();
+    return !grep { !is_natural($_) || $_ > $HIGHEST - @members }
+        grep { defined } $m->{ballot}, $m->{promised}, map { $_->{ballot} } @votes;
+}
+
 sub is_deeper {
     my ($value, $levels) = @_;
     my @inside = ref $value eq 'HASH' ? values %$value : ref $value eq 'ARRAY' ? @$value : return 0;
@@ -397,13 +416,14 @@ my %REQUESTS = (
     multi_paxos_propose => sub {
         my ($src, $m) = @_;
         return '' if !is_natural($m->{slot}) || !exists $m->{value}
-            || is_deeper($m->{value}, $DEEPEST);
+            || is_deeper($m->{value}, $DEEPEST)
+            || length $json->encode($m->{value}) > $VALUE_BYTES;
         receive_multi_paxos_propose($src, $m);
         return 1;
     },
     multi_paxos_log => sub {
         my ($src, $m) = @_;
-        return '' if grep { exists $m->{$_} && !is_natural($m->{$_}) } qw(from limit);
+        return '' if grep { defined $m->{$_} && !is_natural($m->{$_}) } qw(from limit);
         receive_multi_paxos_log($src, $m);
         return 1;
     },
@@ -426,17 +446,20 @@ sub take {
         $EVENTS{$given}->() if $manual && $EVENTS{$given} && @members && $up == ($given ne 'restart');
         return;
     }
-    return if ref $given ne 'HASH' || ref $given->{body} ne 'HASH';
+    return if ref $given ne 'HASH';
+    return repeat($given->{slots}) if $manual && ($given->{event} // '') eq 'repeat';
+    return if ref $given->{body} ne 'HASH';
     my ($src, $dest, $m) = @$given{qw(src dest body)};
     return if !is_text($src) || !is_text($dest) || !$up || @members && $dest ne $me;
     $me = $dest;
     my $type = is_text($m->{type}) ? $m->{type} : '';
     if ($member{$src}) {
-        $BETWEEN_NODES{$type}->($src, $m) if $BETWEEN_NODES{$type};
+        $BETWEEN_NODES{$type}->($src, $m) if $BETWEEN_NODES{$type} && leaves_room($m);
         return;
     }
-    return if !is_integer($m->{msg_id});
-    if (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
+    return if !is_integer($m->{msg_id}) || defined $m->{in_reply_to};
+    if (!is_text($m->{type})) { fail($src, $m->{msg_id}, 12, 'type is not a string') }
+    elsif (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
     elsif (!@members && $type ne 'init') { fail($src, $m->{msg_id}, 11, 'no init has come yet') }
     elsif (!$REQUESTS{$type}->($src, $m, $dest)) { fail($src, $m->{msg_id}, 12, 'it is malformed') }
 }
