@@ -15,6 +15,7 @@ SEED ?= 1
 
 # What a campaign is made of.
 SEEDS ?= 10000
+LOADS ?= 100
 KILLS ?= 500
 LINES ?= 1000000
 
@@ -70,6 +71,10 @@ test: $(venv) ## Run the tests.
 .PHONY: campaign
 campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
 	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
+	@for load in steady busy takeover duel storm; do \
+	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
+	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
+	    --outstanding $$outstanding -o out/simulated || exit; done
 	@rm -rf out/endured
 	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
@@ -86,6 +91,10 @@ grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden
 .PHONY: bench
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.
 	@$(python) -m conformance bench --repetitions $(REPETITIONS)
+
+.PHONY: growth
+growth: $(venv) ## Count how the work of each operation grows with its size.
+	@$(python) tests/growth.py
 
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in constraints.txt.

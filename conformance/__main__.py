@@ -44,6 +44,7 @@ from .measuring import bench as measuring
 from .measuring import load
 from .models import distributed as distributing
 from .models import manifest, searching
+from .models.isolation import isolate
 from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeError, NodeWrong
@@ -228,8 +229,16 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
 ) -> None:  # fmt: skip
-    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
+
+    Without a HOST it runs where there is no network but loopback, if the system allows that.
+    """
     chosen = [searched(each) for each in model]
+    if set(host) <= {distributing.HERE} and not isolate():
+        report.warn(
+            "this system gives no network of its own: while TLC runs, its server and workers "
+            "listen on all interfaces", style="yellow",
+        )  # fmt: skip
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -653,19 +662,22 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
 @click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
+              help="Leave out bursts of more requests at once.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
 @click.pass_obj
 def bench(
     command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    without_pysyncobj: bool,
+    largest_burst: int, without_pysyncobj: bool,
 ) -> None:  # fmt: skip
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
+    measuring.bench(
+        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":

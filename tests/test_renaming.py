@@ -195,4 +195,4 @@ def test_a_log_that_cannot_be_renamed_says_why() -> None:
 
 def is_proposal(record: Record) -> bool:
     given = record.input
-    return isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose"
+    return isinstance(given, dict) and "body" in given and given["body"]["type"] == "multi_paxos_propose"

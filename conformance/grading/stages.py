@@ -53,9 +53,10 @@ def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
         lost.append(_left_out(len(every) - len(chosen), "they need --batch"))
     else:
         given += ["--batch", "1"]
-    renamed = checking.some_renamed(chosen, plan.seed)
     results = checking.replay(chosen, given, SILENT)
-    results += checking.replay(renamed, given, SILENT, plan.seed)
+    results += checking.replay(
+        checking.some_renamed(chosen, plan.seed), given, SILENT, plan.seed
+    )
     untried = sum(not result.tried for result in results)
     lost.append(f"the node hangs: {untried:,} golden logs were not tried" if untried else "")
     # The log with the fewest lines is the easiest to understand.

@@ -100,7 +100,7 @@ class _Renaming:
         given = record.input
         output = [self._message(message) for message in record.output]
         if isinstance(given, dict) and "body" not in given:
-            given = {**given, "slots": list(map(self._slots, given["slots"]))}
+            given = {**given, "slots": self._slots.ranges(given["slots"])}
         elif isinstance(given, dict):
             given = reordered(self._message(given), self._chance)
             _raise_limit(given["body"], output, self._chance)
@@ -185,9 +185,8 @@ def _slots(records: Sequence[logs.Record], vocabulary: Vocabulary) -> Slots:
 def _named(message: Json) -> Iterator[int]:
     """The slots that a message names, or an event."""
     body = message.get("body", {})
-    yield from message.get("slots", ())
     yield from [body["slot"]] if "slot" in body else []
-    for low, high in body.get("known", ()):
+    for low, high in (*body.get("known", ()), *message.get("slots", ())):
         yield from (low, high)
     for field in _LISTS:
         yield from (entry["slot"] for entry in body.get(field, ()))

@@ -49,8 +49,8 @@ class CommandError(Exception):
 class Difference:
     """The first record where the node did something else than the log says.
 
-    `hangs` tells that it did nothing more, for as long as it may be silent.  `renamed` is the seed
-    of the renaming that the record is under, None if it is as it was written.
+    `hangs` tells that it did nothing more, for as long as it may be silent.
+    `renamed` is the seed of the renaming that the record is under, None if it is as it was written.
     """
 
     record: logs.Record

@@ -54,8 +54,11 @@ class Clients:
     def __init__(self, world: World) -> None:
         self.world = world
         self.vocabulary = Vocabulary(world.script.seed)
-        self.slots = self.vocabulary.slots(PLACES)
-        names = self.vocabulary.clients(4, [*world.hosts, OPERATOR])
+        # Under a load, of which there may be much, all is as plain as can be.
+        self.plain = bool(world.script.load)
+        self.slots = int if self.plain else self.vocabulary.slots(PLACES)
+        names = [f"c{number}" for number in range(1, 10)] if self.plain \
+            else self.vocabulary.clients(4, [*world.hosts, OPERATOR])
         self.called = {name: f"c{number}" for number, name in enumerate(names, 1)}
         self.names = {client: name for name, client in self.called.items()}
         self.history: list[tuple[float, str, Json]] = []
@@ -66,9 +69,14 @@ class Clients:
 
     def propose(self, client: str, node: str, place: int, tries: float) -> None:
         self.newest = max(self.newest, place)
-        value = self.vocabulary.value(place, self.asked % 4)
+        number = self.asked + 1
+        value = self.value(number) if self.plain else self.vocabulary.value(place, number % 4)
         body = {"type": "multi_paxos_propose", "slot": self.slots(place), "value": value}
         self.ask(client, node, body, tries, place)
+
+    def value(self, number: int) -> Json:
+        """The value that a request proposes: another one for each number, of several types."""
+        return (f"v{number}", number, [number, None], {"set": number})[number % 4]
 
     def log(self, client: str, node: str, **which: int) -> int:
         if "from" in which:
@@ -77,7 +85,7 @@ class Clients:
 
     def ask(self, client: str, node: str, body: Json, tries: float = 0, place: int = 0) -> int:
         self.asked += 1
-        number = self.vocabulary.number(self.asked)
+        number = self.asked if self.plain else self.vocabulary.number(self.asked)
         name, body = self.names[client], {**body, "msg_id": number}
         self.open[number] = request = Request(name, node, body, tries, place)
         self.say(request)
@@ -87,14 +95,9 @@ class Clients:
         if request.msg_id in self.open:
             world, message = self.world, request.envelope()
             self.history.append((world.now, "ask", message))
-            world.carry(request.client, request.node, self.arrive, world.hosts[request.node],
-                        request.msg_id, json.dumps(message).encode())
+            world.carry(request.client, request.node, world.arrive, world.hosts[request.node],
+                        json.dumps(message).encode(), request.msg_id)
             world.at(world.now + PATIENCE, self.say, request)
-
-    def arrive(self, host: Host, msg_id: int, line: bytes) -> None:
-        if host.node is not None:
-            host.questions.append(msg_id)
-            self.world.arrive(host, line)
 
     def hear(self, message: Json) -> None:
         self.history.append((self.world.now, "answer", message))
