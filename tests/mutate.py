@@ -34,7 +34,7 @@ from conformance.tlaplus.tlc import ToolError
 
 Result = TypeVar("Result")
 
-REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS, PROCESSES_SECONDS = 10, 60, 60, 60
+REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS, PROCESSES_SECONDS = 30, 60, 60, 60
 LOAD_SECONDS, GROWTH_SECONDS = 120, 60
 """Of a processor, many times what the right node takes."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 from conformance.logbook import logs
 from conformance.logbook.schema import action
 from conformance.models import manifest
+from conformance.running import replay as replaying
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BUGS = {bug.name: bug for bug in bugs.load()}
@@ -94,6 +96,21 @@ def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str, tmp_path:
                                   "phase1-skipped-told-at-reply"])
 def test_a_bug_is_caught_by_a_log_that_shows_it(judges: pool.Pool, name: str) -> None:
     assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
+
+
+@pytest.mark.parametrize("name", ["clients-named-n-are-nodes", "values-rounded-to-doubles"])
+def test_a_bug_is_caught_by_a_renamed_log_alone(
+        judges: pool.Pool, name: str, tmp_path: Path) -> None:
+    assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
+    mutant = BUGS[name].mutant()
+    sources.copy(mutant, tmp_path / "impl")
+    # A renaming depends on a log's name, and that of its folder.
+    log = tmp_path / "takeover" / "takeover-ok.ndjson"
+    log.parent.mkdir()
+    shutil.copy(FIXTURES / log.name, log)
+    node = (sys.executable, "-S", str(tmp_path / "impl" / "main.py"), "--manual-clock")
+    assert replaying.replay(log, node).difference is None
+    assert replaying.replay(log, node, renamed=1).difference.renamed == 1
 
 
 def test_a_bug_that_a_log_does_not_show_is_not_caught(judges: pool.Pool) -> None:

@@ -72,7 +72,7 @@ class _Renaming:
     def _apart(self, asked: Sequence[Json]) -> dict[Asker, Asker]:
         """Each client becomes another one, and so does each number."""
         old = dict.fromkeys(message["body"]["msg_id"] for message in asked)
-        new = dict(zip(old, self._vocabulary.numbers(len(old)), strict=True))
+        new = {number: self._vocabulary.number(place) for place, number in enumerate(old)}
         askers = map(_asker, asked)
         return {(src, number): (self._names[src], new[number]) for src, number in askers}
 

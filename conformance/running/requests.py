@@ -35,14 +35,12 @@ class Requests:
         self._slots = vocabulary.slots(2 * count + 1)
         self._operator, *self._clients = vocabulary.clients(1 + CLIENTS, members)
         few = vocabulary.chance("few numbers").random() < 0.5
-        self._numbers = vocabulary.numbers(FEW_NUMBERS if few else count)
+        self._different = FEW_NUMBERS if few else count + 1
 
     def init(self, node: str) -> Json:
         """The first request to a node."""
-        body = {"type": "init", "msg_id": self._numbers[0]}
-        return self._message(self._operator, node, {
-            **body, "node_id": node, "node_ids": self._members,
-        })  # fmt: skip
+        body = {"type": "init", "msg_id": self._vocabulary.number(0), "node_id": node}
+        return self._message(self._operator, node, {**body, "node_ids": self._members})
 
     def draw(self, node: str, number: int, place: int) -> Json:
         """A proposal for the slot at a place of the log or, rarely, something else."""
@@ -53,7 +51,7 @@ class Requests:
         if self._chance.random() < MALFORMED:
             field = "slot" if "slot" in body else "from"
             body = {**body, field: self._chance.choice(NO_SLOTS)}
-        body["msg_id"] = self._numbers[number % len(self._numbers)]
+        body["msg_id"] = self._vocabulary.number(number % self._different)
         return self._message(self._chance.choice(self._clients), node, body)
 
     def _read(self, place: int) -> Json:

@@ -57,6 +57,10 @@ NO_SLOTS = (True, False, -1, 1.5, "1", 2**63, [1])
 # Slots before and behind which something may change: a digit, a sign, a word, a double.
 _BORDERS = (0, 9, 2**31 - 1, 2**32 - 1, 2**53, HIGHEST)
 
+# The number of the first request, and how far it is from one to the next.
+_STARTS = (0, 1, -1, -100, 2**31 - 1, 2**53 - 1, 2**63 - 1, -(2**63), 10**20)
+_STEPS = (1, 1, -1, 7, 2**32)
+
 # How many gaps a drawn sequence of slots has at most: messages name each range of known slots.
 _GAPS = 12
 
@@ -68,6 +72,8 @@ class Vocabulary:
         self._seed = seed
         chance = self.chance("values")
         self._group, self._value = (chance.randrange(len(ALMOST_EQUAL)) for _ in range(2))
+        chance = self.chance("numbers")
+        self._start, self._step = chance.choice(_STARTS), chance.choice(_STEPS)
 
     def chance(self, kind: str) -> random.Random:
         """A generator of its own for one kind of thing."""
@@ -99,12 +105,9 @@ class Vocabulary:
         free += [f"client {number}" for number in range(count - len(free))]
         return chance.sample(free, count)
 
-    def numbers(self, count: int) -> list[int]:
-        """Different numbers of requests: any integers."""
-        chance = self.chance("numbers")
-        start = chance.choice((0, 1, -count, -1, 2**31 - 1, 2**53 - 1, 2**63 - 1, -(2**63), 10**20))
-        step = chance.choice((1, 1, -1, 7, 2**32))
-        return [start + step * place for place in range(count)]
+    def number(self, place: int) -> int:
+        """The number of a request, any integer: another one for each place."""
+        return self._start + self._step * place
 
     def value(self, topic: int, variant: int) -> Json:
         """A value: the first variants of a topic are almost equal, and no two values are equal."""

@@ -417,7 +417,7 @@ my %REQUESTS = (
         my ($src, $m) = @_;
         return '' if !is_natural($m->{slot}) || !exists $m->{value}
             || is_deeper($m->{value}, $DEEPEST)
-            || length $json->encode($m->{value}) > $VALUE_BYTES;
+            || length text_of($m->{value}) > $VALUE_BYTES;
         receive_multi_paxos_propose($src, $m);
         return 1;
     },

@@ -10,6 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.running.vocabulary import Vocabulary
+
+from .lives import OPERATOR, Host
+
 if TYPE_CHECKING:
     from .world import World
 
@@ -19,14 +23,22 @@ PATIENCE = 5.0
 """How long a client waits before it repeats what it asked."""
 
 
+PLACES = 10_000
+"""How many slots a world has."""
+
+
 @dataclass(frozen=True)
 class Request:
-    """What a client asked, and at how many other nodes it tries if all it is told is an error."""
+    """What a client asked, and at how many other nodes it tries if all it is told is an error.
+
+    `place` is what the slot of a proposal stands for.
+    """
 
     client: str
     node: str
     body: Json
     tries: float
+    place: int = 0
 
     @property
     def msg_id(self) -> int:
@@ -41,31 +53,43 @@ class Clients:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.vocabulary = Vocabulary(world.script.seed)
+        # Under a load, of which there may be much, all is as plain as can be.
+        self.plain = bool(world.script.load)
+        self.slots = int if self.plain else self.vocabulary.slots(PLACES)
+        names = [f"c{number}" for number in range(1, 10)] if self.plain \
+            else self.vocabulary.clients(4, [*world.hosts, OPERATOR])
+        self.called = {name: f"c{number}" for number, name in enumerate(names, 1)}
+        self.names = {client: name for name, client in self.called.items()}
         self.history: list[tuple[float, str, Json]] = []
         self.open: dict[int, Request] = {}
         self.acknowledged: set[int] = set()
         self.asked = 0
         self.newest = 0
 
-    def propose(self, client: str, node: str, slot: int, tries: float) -> None:
+    def propose(self, client: str, node: str, place: int, tries: float) -> None:
+        self.newest = max(self.newest, place)
         number = self.asked + 1
-        self.newest = max(self.newest, slot)
-        self.ask(client, node, tries, type="multi_paxos_propose", slot=slot,
-                 value=self.value(number))
+        value = self.value(number) if self.plain else self.vocabulary.value(place, number % 4)
+        body = {"type": "multi_paxos_propose", "slot": self.slots(place), "value": value}
+        self.ask(client, node, body, tries, place)
 
     def value(self, number: int) -> Json:
         """The value that a request proposes: another one for each number, of several types."""
         return (f"v{number}", number, [number, None], {"set": number})[number % 4]
 
     def log(self, client: str, node: str, **which: int) -> int:
-        return self.ask(client, node, 0, type="multi_paxos_log", **which)
+        if "from" in which:
+            which["from"] = self.slots(which["from"])
+        return self.ask(client, node, {"type": "multi_paxos_log", **which})
 
-    def ask(self, client: str, node: str, tries: float, **body: Json) -> int:
+    def ask(self, client: str, node: str, body: Json, tries: float = 0, place: int = 0) -> int:
         self.asked += 1
-        request = Request(client, node, {**body, "msg_id": self.asked}, tries)
-        self.open[self.asked] = request
+        number = self.asked if self.plain else self.vocabulary.number(self.asked)
+        name, body = self.names[client], {**body, "msg_id": number}
+        self.open[number] = request = Request(name, node, body, tries, place)
         self.say(request)
-        return self.asked
+        return number
 
     def say(self, request: Request) -> None:
         if request.msg_id in self.open:
@@ -91,7 +115,8 @@ class Clients:
         nodes = list(self.world.hosts)
         insists = request.tries == float("inf")
         node = nodes[(nodes.index(request.node) + (not insists)) % len(nodes)]
-        self.propose(request.client, node, request.body["slot"], request.tries - 1)
+        client = self.called[request.client]
+        self.propose(client, node, request.place, request.tries - 1)
 
     # The end.
 
@@ -100,10 +125,10 @@ class Clients:
 
     def insist(self, nodes: Sequence[str]) -> Callable[[], bool]:
         """Have each node decide a new slot; the result tells whether all have."""
-        slots = [self.newest + place for place in range(1, len(nodes) + 1)]
-        for node, slot in zip(nodes, slots, strict=True):
-            self.propose("c4", node, slot, float("inf"))
-        return lambda: self.acknowledged.issuperset(slots)
+        places = range(self.newest + 1, self.newest + 1 + len(nodes))
+        for node, place in zip(nodes, places, strict=True):
+            self.propose("c4", node, place, float("inf"))
+        return lambda: self.acknowledged.issuperset(map(self.slots, places))
 
     def insist_on_logs(self, nodes: Sequence[str]) -> Callable[[], bool]:
         numbers = [self.log("c4", node) for node in nodes]

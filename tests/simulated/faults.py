@@ -1,8 +1,9 @@
 """What happens to a simulated world and when: drawn from one seed before anything has happened.
 
-A script is plain data, so it can be written down, repeated and made smaller.  Every seed draws its
-own mixture of faults, since a fault is found most easily where others do not hide it.  What the
-things do to a node is told in `world`.
+A script is plain data, so it can be written down, repeated and made smaller.  Its slots are places
+of the log, and its clients c1 to c4; the world has names and slots of the seed's own for them.
+Every seed draws its own mixture of faults, since a fault is found most easily where others do not
+hide it.  What the things do to a node is told in `world`.
 """
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
+
+from conformance.running.vocabulary import Vocabulary
 
 Event = dict[str, Any]
 """One thing that happens: `at` (in seconds), `kind`, and what its kind needs."""
@@ -35,7 +38,8 @@ class Script:
     load: dict[str, Any] | None = None
 
     def members(self) -> list[str]:
-        return [f"n{number}" for number in range(1, self.nodes + 1)]
+        plain = [f"n{number}" for number in range(1, self.nodes + 1)]
+        return plain if self.load else Vocabulary(self.seed).members(self.nodes)
 
     def text(self) -> str:
         """JSON, an event a line."""

@@ -67,8 +67,11 @@ class Host:
         self.seed = seed
         self.log = io.BytesIO() if logs else None
         body = {"type": "init", "msg_id": 0, "node_id": name, "node_ids": members}
+        self.prefix = f'{{"src": {json.dumps(name)}, "dest": '.encode()
         self.init = json.dumps({"src": OPERATOR, "dest": name, "body": body}).encode()
-        chance = Random(f"{seed} host {name}")
+        # Whatever members are called, their clocks are those of their places.
+        self.place = f"n{members.index(name) + 1}"
+        chance = Random(f"{seed} host {self.place}")
         self.begun, self.rate = chance.uniform(0, 1e6), chance.uniform(0.9, 1.1)
         self.lives = 0
         self.node: Node | None = None
@@ -87,7 +90,7 @@ class Host:
     def start(self) -> None:
         """Begin a life; the first line tells the node who it is."""
         self.lives += 1
-        chance = Random(f"{self.seed} clock {self.name} {self.lives}")
+        chance = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
             batch=self.batch, log=self.log, storage=self.disk.mount(), complain=self.complain,
             clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now))

@@ -51,6 +51,7 @@ class World:
         self.hosts = {
             name: Host(name, members, parts, parts.disk(name, self.saved), script.seed, logs)
             for name in members}
+        self.dests = {json.dumps(name).encode(): name for name in members}
         self.clients = Clients(self)
         self.links: dict[tuple[str, str], Link] = {}
         self.agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -104,7 +105,10 @@ class World:
     def link(self, src: str, dest: str) -> Link:
         link = self.links.get((src, dest))
         if link is None:
-            chance = Random(f"{self.script.seed} link {src} {dest}")
+            # Whatever they are called, the way is the same.
+            ends = " ".join(self.hosts[end].place if end in self.hosts else self.clients.called[end]
+                            for end in (src, dest))
+            chance = Random(f"{self.script.seed} link {ends}")
             link = self.links[src, dest] = Link(chance)
         return link
 
@@ -165,13 +169,14 @@ class World:
 
     def addressed(self, host: Host, line: bytes) -> tuple[str, Any]:
         """Whom a line is for, and what is for them: another node's is never read here."""
-        # It begins with {"src": "n1", "dest": "n2", and no name here needs to be escaped.
-        dest = line.split(b'"', 8)[7].decode()
-        if dest in self.hosts:
+        # It begins with {"src": "n1", "dest": "n2", "body": and within a name no quotation mark
+        # stands behind a space.
+        dest = self.dests.get(line[len(host.prefix):line.find(b', "body": ')])
+        if dest is not None:
             return dest, line
         message = json.loads(line)
         host.owed.pop(message["body"]["in_reply_to"], None)
-        return dest, message
+        return message["dest"], message
 
     def leave(self, host: Host, dest: str, said: Any) -> None:
         if dest in self.hosts:
