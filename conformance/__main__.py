@@ -6,19 +6,24 @@ exit status: 0 agreed, 1 disagreed, 2 could not be run.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
+import os
 import signal
 import sys
-import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from . import checking, report
+from . import checking, guard, jobs, report
 from . import shrink as shrinking
 from .altering import corrupt as corrupting
+from .altering.alterations import KINDS
 from .coverage import certificate as certifying
 from .coverage import realruns
 from .exporting import counterexample
@@ -39,9 +44,10 @@ from .measuring import bench as measuring
 from .measuring import load
 from .models import distributed as distributing
 from .models import manifest, searching
+from .models.isolation import isolate
 from .running import record as recording
 from .running import replay as replaying
-from .running.cluster import NodeError
+from .running.cluster import NodeError, NodeWrong
 from .tlaplus import tlc
 
 COULD_NOT_RUN = (
@@ -51,6 +57,8 @@ COULD_NOT_RUN = (
     NodeError,
     counterexample.NoCounterexample,
     exporting.ExportError,
+    guard.Ended,
+    jobs.JobError,
     load.LoadError,
     logs.LogError,
     manifest.UnknownModel,
@@ -58,11 +66,23 @@ COULD_NOT_RUN = (
     tlc.ToolError,
 )
 
+# What a verdict is as an exit status; where nothing can be told, it is None.
+STATUSES = {True: 0, False: 1, None: 2}
 
-def interrupted(*_: object) -> None:
-    """Ends every search under way, and then the command."""
-    tlc.end_all()
-    raise KeyboardInterrupt
+
+# Whoever is asked to end must end what it started, and wait for nothing else.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+# The traceback of what nobody foresaw, for those who mend it.
+TRACEBACK = "CONFORMANCE_TRACEBACK"
+
+
+def interrupted(number: int, *_: object) -> None:
+    """Ends every search under way, and then the command; another signal does not end the ending."""
+    for asked in ENDINGS:
+        signal.signal(asked, signal.SIG_IGN)
+    guard.end_all()
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 class Verbs(click.Group):
@@ -74,17 +94,32 @@ class Verbs(click.Group):
         return super().main(given[:end], obj=tuple(given[end + 1 :]), **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        # Whoever is asked to end must end what it started, and wait for nothing else.
-        for asked in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(asked, interrupted)
+        for asked in ENDINGS:
+            # What was started by nohup is not to end with its terminal.
+            if asked != signal.SIGHUP or signal.getsignal(asked) != signal.SIG_IGN:
+                signal.signal(asked, interrupted)
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
         except COULD_NOT_RUN as error:
-            report.warn(f"conformance: {error}", style="red")
-            sys.exit(2)
-        except KeyboardInterrupt:
-            report.warn("conformance: interrupted", style="red")
-            sys.exit(2)
+            failed(str(error))
+        except KeyboardInterrupt as error:
+            failed(f"interrupted {error}".rstrip())
+        except MemoryError:
+            failed("out of memory")
+        except Exception as error:
+            # A verdict is never an accident, so this one has no status but that of no verdict.
+            failed(f"{type(error).__name__}: {error}; set {TRACEBACK}=1 to see where")
+        sys.exit(2)
+
+
+def failed(reason: str) -> None:
+    """Says on standard error why there is no verdict; where that is closed, nobody is told."""
+    with contextlib.suppress(OSError):
+        report.warn(f"conformance: {reason}", style="red")
+        if os.environ.get(TRACEBACK):
+            report.warn(traceback.format_exc())
 
 
 @click.group(
@@ -109,6 +144,21 @@ def searched(name: str) -> manifest.Model:
     return model
 
 
+class Finite(click.FloatRange):
+    """A number within bounds; nan and inf are none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+# What the system's calls take as a limit, and more than anybody waits for.
+LONGEST_SECONDS = 1_000_000
+SECONDS = Finite(0, LONGEST_SECONDS, min_open=True)
+SEEDS = click.IntRange(0, 2**63 - 1)
+
 folder = click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
     help="Folder for the logs; made if it is not there.",
@@ -116,7 +166,8 @@ folder = click.option(
 written = click.Path(dir_okay=False, path_type=Path)
 places = click.argument("log", nargs=-1, required=True, type=click.Path(path_type=Path))
 seconds = click.option(
-    "--timeout-seconds", default=30.0, show_default=True, help="How long a node may be silent."
+    "--timeout-seconds", default=30.0, show_default=True, type=SECONDS,
+    help="How long a node may be silent.",
 )
 
 batches = click.option(
@@ -155,9 +206,9 @@ def coverage() -> None:
 
 
 @example("simulate --minutes 30 --seed 7")
-@click.option("--minutes", default=10.0, show_default=True, type=click.FloatRange(0),
-              help="How long; a batch that was begun is finished.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="Seed of the first batch.")
+@click.option("--minutes", default=10.0, show_default=True, type=Finite(0, LONGEST_SECONDS / 60),
+              help="How long, to the nearest end of a batch; 0 runs one on each core.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the first batch.")
 @click.option("--steps", default=150, show_default=True, type=click.IntRange(1),
               help="Steps of each behaviour.")  # fmt: skip
 def simulate(minutes: float, seed: int, steps: int) -> None:
@@ -178,8 +229,16 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
 ) -> None:  # fmt: skip
-    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
+
+    Without a HOST it runs where there is no network but loopback, if the system allows that.
+    """
     chosen = [searched(each) for each in model]
+    if set(host) <= {distributing.HERE} and not isolate():
+        report.warn(
+            "this system gives no network of its own: while TLC runs, its server and workers "
+            "listen on all interfaces", style="yellow",
+        )  # fmt: skip
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -190,8 +249,9 @@ def distributed(
 @folder
 @click.option("--simulate", type=click.IntRange(1), metavar="N",
               help="Instead of a cover, N random runs of the whole cluster.")  # fmt: skip
-@click.option("--depth", default=100, show_default=True, help="Steps of each random run.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the random runs.")
+@click.option("--depth", default=100, show_default=True, type=click.IntRange(1),
+              help="Steps of each random run.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the random runs.")
 def generate(model: str, output: Path, simulate: int | None, depth: int, seed: int) -> None:
     """Write golden logs from MODEL: every distinct local transition, covered."""
     with report.Line(f"model {model}") as line:
@@ -212,25 +272,32 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
+@click.option("--renamed", type=int, metavar="SEED",
+              help="Replay each log under other names, slots, request numbers and values, drawn "
+                   "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
-) -> None:
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
+    in_process: str | None, renamed: int | None,
+) -> None:  # fmt: skip
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
     """
     if in_process and command:
         raise click.UsageError("a command and --in-process are two nodes; give one")
-    paths = logs.find(log)
+    paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
-    results = checking.replay(paths, node, timeout_seconds)
+    results = checking.replay(paths, node, timeout_seconds, renamed)
     elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)
     steps = sum(result.steps for result in results)
-    counted = f"{len(paths):,} logs, {steps:,} records agreed, {len(differing):,} logs differ"
+    if untried := sum(not result.tried for result in results):
+        report.warn(f"the node hangs: {untried:,} logs not tried", style="red")
+    tried = f"{len(results) - untried:,} logs"
+    counted = f"{tried}, {steps:,} records agreed, {len(differing):,} logs differ"
     report.say(f"{counted}; {report.pace(steps, elapsed)}")
     sys.exit(1 if differing else 0)
 
@@ -239,10 +306,11 @@ def replay(
 @folder
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--requests", default=200, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=1, show_default=True, help="The same seed is the same run.")
-@click.option("--loss", default=0.1, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--seed", default=1, show_default=True, type=SEEDS,
+              help="The same seed is the same run.")  # fmt: skip
+@click.option("--loss", default=0.1, show_default=True, type=Finite(0, 1),
               help="Chance that a message is lost.")  # fmt: skip
-@click.option("--repeat", default=0.1, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--repeat", default=0.1, show_default=True, type=Finite(0, 1),
               help="Chance that a message arrives twice.")  # fmt: skip
 @seconds
 @click.pass_obj
@@ -255,16 +323,20 @@ def record(
     The node's COMMAND follows after --; --manual-clock and --log are added to it.
     """
     with report.Line(f"cluster of {nodes}, seed {seed}") as line:
-        recorded = recording.record(
-            output, command, nodes=nodes, requests=requests, seed=seed,
-            faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
-            on_progress=lambda steps: line.tell(f"{steps:,} steps"),
-        )  # fmt: skip
+        try:
+            recorded = recording.record(
+                output, command, nodes=nodes, requests=requests, seed=seed,
+                faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
+                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+            )  # fmt: skip
+        except NodeWrong as error:
+            report.say(str(error))
+            sys.exit(1)
     happened = ", ".join(f"{number:,} {what}" for what, number in recorded.happened.items())
     report.say(f"{recorded.path}: {len(recorded.records):,} records; {happened}")
-    if not recorded.happened["answered"]:
-        report.warn("no request was answered, so the run shows nothing", style="red")
-        sys.exit(1)
+    if missing := recorded.missing(requests):
+        report.warn(f"too little happened to tell: {missing}", style="red")
+        sys.exit(2)
 
 
 @example("validate out/run")
@@ -277,20 +349,21 @@ def record(
 def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
-    in the files of a folder that has a history.ndjson as well, as endure leaves it.
+    LOG is a file or a folder of *.ndjson files. Logs that name the same members are those of one
+    cluster, in one file or in several. If the same node is in several files, these are several
+    runs, each in a folder or a file of its own.
     """
-    paths = logs.clusters(log)
     started = time.monotonic()
-    clusters = logs.read_clusters(paths)
+    clusters = logs.read_clusters(logs.clusters(log))
     verdicts = checking.validate(clusters, batch, None if whole else window)
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
-    checking.show_rejections(places, clusters, verdicts, batch)
+    checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
+    for text in words.unchecked(verdicts):
+        report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    counted = f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected"
+    counted = f"{len(clusters):,} logs, {records:,} records judged, {rejected:,} logs rejected"
     report.say(f"{counted}; {report.pace(records, elapsed)}")
     sys.exit(1 if bad else 0)
 
@@ -299,47 +372,57 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
               help="The file to write.")  # fmt: skip
+@click.option("--seconds", default=shrinking.SECONDS, show_default=True, type=SECONDS,
+              help="Stop after so long with the smallest log so far.")  # fmt: skip
 @batches
 @seconds
 @click.pass_obj
 def shrink(
-    command: tuple[str, ...], log: Path, output: Path, batch: int, timeout_seconds: float
-) -> None:
+    command: tuple[str, ...], log: Path, output: Path, seconds: float, batch: int,
+    timeout_seconds: float,
+) -> None:  # fmt: skip
     """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
 
     With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
-    What is left is then the node's own log of the inputs that are needed.
+    What is left is then the node's own log of the inputs that are needed. The smallest log so far
+    is always in the file, so that nothing is lost by an interrupt.
     """
+    if output.exists() and output.samefile(log):
+        raise click.UsageError("the smaller log needs a file of its own")
     with report.Line(f"{log} made smaller") as line:
+        effort = shrinking.Effort(seconds, line.tell, functools.partial(logs.replace, output))
         if command:
-            shrunk = shrinking.shrink_node(
-                log, command, batch, timeout_seconds, on_progress=line.tell
-            )
+            shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:
-            shrunk = shrinking.shrink_log(log, batch, on_progress=line.tell)
-    logs.write(output, shrunk.records)
+            shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
     report.say(words.rejection(rejection))
-    counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
-    report.say(f"{output}: {counts}")
+    rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
+    report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
 
 @example("visited out/run")
 @places
 @batches
-def visited(log: tuple[Path, ...], batch: int) -> None:
-    """See which actions and branches of the specification the LOGs of real runs visit.
+@click.option("--at-least", type=click.IntRange(0, 100), metavar="PERCENT",
+              help="Fail if fewer of the branches are covered.")  # fmt: skip
+def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
+    """See which actions and branches of the specification the LOGs of real runs cover.
 
     They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
-    of *.ndjson files, as `validate` takes them.
+    of *.ndjson files, as `validate` takes them. How much is covered is a figure: only logs that are
+    rejected, or less than --at-least, end with status 1.
     """
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
         report.say(words.rejection(each))
     realruns.show_visited(found)
-    sys.exit(0 if found.whole and not bad else 1)
+    low = at_least is not None and found.percent < at_least
+    if low:
+        report.warn(f"{found.percent} % of the branches are covered, and not {at_least} %")
+    sys.exit(1 if bad or low else 0)
 
 
 @example("explore main returns -o out/explored --runs 100 --seed 7")
@@ -347,7 +430,8 @@ def visited(log: tuple[Path, ...], batch: int) -> None:
 @folder
 @click.option("--runs", default=100, show_default=True, type=click.IntRange(1),
               help="How many for each model.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="The same seed is the same runs.")
+@click.option("--seed", default=1, show_default=True, type=SEEDS,
+              help="The same seed is the same runs.")  # fmt: skip
 @seconds
 @click.pass_obj
 def explore(
@@ -362,8 +446,8 @@ def explore(
     """
     chosen = [searched(name) for name in model] or manifest.golden()
     node = command or checking.NODE
-    with tempfile.TemporaryDirectory(prefix="explore-") as scratch:
-        made = checking.generated(chosen, Path(scratch), seed)
+    with guard.scratch("explore-") as scratch:
+        made = checking.generated(chosen, scratch, seed)
     found = realruns.explore(output, node, made, runs, seed, timeout_seconds)
     realruns.show_explored(found, node, seed)
     sys.exit(0 if realruns.agrees(found) else 1)
@@ -380,7 +464,7 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     HISTORY is a file, or a folder of *.ndjson files: questions and answers in the order in which
     one observer saw them.
     """
-    read = [histories.read(path) for path in logs.find(history)]
+    read = [histories.read(path) for path in logs.find(history, logs.HISTORIES)]
     found = [finding for each in read for finding in judging.judge(each, settled)]
     for finding in found[:5]:
         report.say(words.finding(finding))
@@ -405,10 +489,12 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
                    "records; some seconds a thousand.")  # fmt: skip
 @click.option("--replica", is_flag=True,
               help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
+@click.option("--force", is_flag=True,
+              help="Overwrite files that no export has made; never a log that is read.")  # fmt: skip
 @batches
 def export(
     log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
-    shiviz: Path | None, states: int, replica: bool, batch: int,
+    shiviz: Path | None, states: int, replica: bool, force: bool, batch: int,
 ) -> None:  # fmt: skip
     """Write a run for other tools and for people: a page, an ITF trace, a ShiViz log.
 
@@ -419,13 +505,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica)
+    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
             exporting.export_model(searched(model), asked, line.tell)
         else:
-            exporting.export_logs(logs.find(log), asked, batch, line.tell)
-    for path in filter(None, (html, itf, shiviz)):
+            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
+    for path in asked.files():
         report.say(f"{path} is written")
 
 
@@ -434,17 +520,20 @@ def export(
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--kills", default=20, show_default=True, type=click.IntRange(1),
               help="The faults end with so many kills,")  # fmt: skip
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(0),
+@click.option("--seconds", default=60.0, show_default=True, type=SECONDS,
               help="or after so long.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True,
+@click.option("--seed", default=1, show_default=True, type=SEEDS,
               help="The same seed is the same schedule of faults.")  # fmt: skip
+@click.option("--power-cuts", is_flag=True,
+              help="Cut the power with each kill: what a node has not synced may be lost. Needs "
+                   "strace.")  # fmt: skip
 @click.option("--records", default=1_000_000, show_default=True, type=click.IntRange(0),
               help="Let TLC judge the nodes' logs up to so many records.")  # fmt: skip
 @batches
 @click.pass_obj
 def endure(
     command: tuple[str, ...], output: Path, nodes: int, kills: int, seconds: float, seed: int,
-    records: int, batch: int,
+    power_cuts: bool, records: int, batch: int,
 ) -> None:  # fmt: skip
     """Have real processes killed, stopped and cut off while clients duel; judge what came of it.
 
@@ -452,24 +541,29 @@ def endure(
     to their COMMAND, which may follow after --; without one, it is this project's own. What clients
     saw is left in history.ndjson, what each node logged beside it.
     """
-    agrees = checking.endure(
-        output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-        batch=batch, records=records,
-    )  # fmt: skip
-    sys.exit(0 if agrees else 1)
+    try:
+        agrees = checking.endure(
+            output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds,
+            seed=seed, batch=batch, records=records, power_cuts=power_cuts,
+        )  # fmt: skip
+    except NodeWrong as error:
+        report.say(str(error))
+        sys.exit(1)
+    sys.exit(STATUSES[agrees])
 
 
 @example("check --seed 7")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
               default=Path("out"), show_default=True, help="Folder for all logs.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="Seed of the recorded runs.")
-@click.option("--corrupt", "number", is_flag=False, flag_value=2000, default=0, metavar="[N]",
+@click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
+@click.option("--corrupt", "number", is_flag=False, flag_value=2000, type=click.IntRange(1),
+              metavar="[N]",
               help="Put the judge on trial, too, with so many altered logs (2000).")  # fmt: skip
 @click.option("--pin", is_flag=True,
               help="Write the certificate that is found, if it is whole, to where it is "
                    "committed.")  # fmt: skip
 @click.pass_obj
-def check(command: tuple[str, ...], output: Path, seed: int, number: int, pin: bool) -> None:
+def check(command: tuple[str, ...], output: Path, seed: int, number: int | None, pin: bool) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
 
     The node's COMMAND may follow after --; without one, it is this project's own. What was found
@@ -492,14 +586,16 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int, pin: b
               help="Folder for the logs, in sources/ and wrong/.")  # fmt: skip
 @click.option("--number", default=2000, show_default=True, type=click.IntRange(1),
               help="How many altered logs.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="The same seed is the same logs.")
+@click.option("--seed", default=1, show_default=True, type=SEEDS,
+              help="The same seed is the same logs.")  # fmt: skip
 @click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@click.option("--kind", type=click.Choice(KINDS), help="Alter all logs in this way.")
 @batches
 @seconds
 @click.pass_obj
 def corrupt(
     command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
-    only: int | None, batch: int, timeout_seconds: float,
+    only: int | None, kind: str | None, batch: int, timeout_seconds: float,
 ) -> None:  # fmt: skip
     """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
 
@@ -509,7 +605,7 @@ def corrupt(
     """
     agrees = corrupting.corrupt(
         output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+        paths=logs.find(log, logs.LOG) if log else (), batch=batch, seconds=timeout_seconds, kind=kind,
     )  # fmt: skip
     sys.exit(0 if agrees else 1)
 
@@ -531,12 +627,12 @@ def corrupt(
               type=click.IntRange(1), help="Sizes of the recorded clusters.")  # fmt: skip
 @click.option("--requests", default=200, show_default=True, type=click.IntRange(1),
               help="Requests in each recorded cluster.")  # fmt: skip
-@click.option("--seconds", default=15.0, show_default=True, type=click.FloatRange(0),
+@click.option("--seconds", default=15.0, show_default=True, type=SECONDS,
               help="How long the run in real time has faults,")  # fmt: skip
 @click.option("--kills", default=10, show_default=True, type=click.IntRange(1),
               help="or how many kills they end with.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="Seed of all runs.")
-@click.option("--timeout-seconds", "patience", default=5.0, show_default=True,
+@click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of all runs.")
+@click.option("--timeout-seconds", "patience", default=5.0, show_default=True, type=SECONDS,
               help="How long a node has for an answer.")  # fmt: skip
 @click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
 @click.pass_obj
@@ -566,19 +662,22 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
 @click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
+              help="Leave out bursts of more requests at once.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
 @click.pass_obj
 def bench(
     command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    without_pysyncobj: bool,
+    largest_burst: int, without_pysyncobj: bool,
 ) -> None:  # fmt: skip
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
+    measuring.bench(
+        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Puts the rooms together and shows what they found; what agreement means is decid
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,9 +24,12 @@ from .jobs import at_once
 from .judging import judge as judging
 from .judging import validate as validating
 from .judging import words
+from .judging.evidence import Contradiction, contradiction
 from .judging.protocol import WINDOW
 from .judging.verdict import Verdict
 from .logbook import logs
+from .logbook.folders import fresh
+from .logbook.logs import Record
 from .models import manifest, searching
 from .models.manifest import Model
 from .running import endure as enduring
@@ -49,6 +51,9 @@ IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 CLUSTERS, BATCH = ((1, 50), (3, 200), (5, 200)), 2
 RUNS = 10
 
+# One golden log in so many is replayed under a renaming, too.
+RENAMED = 3
+
 # So small that even the standard runs are judged in several.
 SMALL_WINDOW = 300
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
@@ -67,12 +72,14 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
 
 
 def replay(
-    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30
-) -> list[Replayed]:
+    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30,
+    renamed: int | None = None,
+) -> list[Replayed]:  # fmt: skip
     """Replays logs against a command, or against what a function makes, with a line that tells how
     many are done."""
     done = 0
-    with report.Line(f"replay of {len(paths):,} logs") as line:
+    under = "" if renamed is None else f", renamed by seed {renamed}"
+    with report.Line(f"replay of {len(paths):,} logs{under}") as line:
 
         def tell(_: Replayed) -> None:
             nonlocal done
@@ -80,8 +87,8 @@ def replay(
             line.tell(f"{done:,} done")
 
         if callable(node):
-            return replaying.replay_all_within(paths, node, on_done=tell)
-        return replaying.replay_all(paths, node, seconds=seconds, on_done=tell)
+            return replaying.replay_all_within(paths, node, renamed=renamed, on_done=tell)
+        return replaying.replay_all(paths, node, seconds=seconds, renamed=renamed, on_done=tell)
 
 
 def validate(
@@ -101,7 +108,8 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     for found in differing[:5]:
         report.say(found.words())
         path, marks = found.record.path, [page.of_difference(found)]
-        show_page(path.with_suffix(".html"), logs.read(path), marks, int(batch))
+        records = replaying.read(path, found.renamed)
+        show_page(path.with_suffix(".html"), records, marks, int(batch))
 
 
 def show_rejections(
@@ -131,7 +139,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.failed(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
-    except (OSError, RecursionError) as error:
+    except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  to look at: {place}")
@@ -139,21 +147,26 @@ def show_page(
 
 def endure(
     output: Path, command: Sequence[str], *, nodes: int, kills: int, seconds: float, seed: int,
-    batch: int, records: int,
-) -> bool:  # fmt: skip
-    """Has a cluster endure a faulty world, has it judged and shows it; True if all agrees."""
+    batch: int, records: int, power_cuts: bool = False,
+) -> bool | None:  # fmt: skip
+    """Has a cluster endure a faulty world, has it judged and shows it.
+
+    True if all agrees, False if something is wrong, None if too little was seen to tell.
+    """
     again = (
         f"python -m conformance endure -o {shlex.quote(str(output))}-again --nodes {nodes} "
-        f"--kills {kills} --seconds {seconds:g} --seed {seed} -- {shlex.join(command)}"
+        f"--kills {kills} --seconds {seconds:g} --seed {seed}{' --power-cuts' * power_cuts} "
+        f"-- {shlex.join(command)}"
     )
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
             endured = enduring.endure(
                 output, command, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-                on_progress=line.tell,
+                power_cuts=power_cuts, on_progress=line.tell,
             )  # fmt: skip
-        rows = [*_happened(endured), *_judged(endured, batch, records)]
+        missing = list(endured.missing)
+        rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
         title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
         report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
@@ -161,6 +174,9 @@ def endure(
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
+    if agrees and missing:
+        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        return None
     return agrees
 
 
@@ -170,37 +186,65 @@ def _happened(endured: Endured) -> list[Any]:
     def told(*what: str) -> str:
         return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
 
+    for text in endured.unrefused[:5]:
+        report.say(text)
     left = sum(status == 0 for status in endured.statuses.values())
     peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
+    seconds = endured.happened["second processes"]
+    refused = f"{seconds - len(endured.unrefused)} of {seconds}"
     return [
         ("nodes", told("kills", "restarts", "pauses"), ""),
         ("network", told("partitions", "delivered", "late", "repeated"), ""),
         ("", told("lost", "cut off", "met nobody"), ""),
         ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", told("acknowledged", "logs told"), endured.happened["acknowledged"] > 0),
+        ("answers", told("acknowledged", "logs told"), ""),
+        ("second processes on a directory refused", refused, not endured.unrefused),
         ("in peace every node decides and knows all", peace, endured.settled is not None),
         ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
     ]
 
 
-def _judged(endured: Endured, batch: int, records: int) -> list[Any]:
-    """What the judges say of what clients saw, and of what the nodes logged."""
+def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
+    """What the judges say of what clients saw, and of what the nodes logged.
+
+    Adds to `missing` what could not be judged.
+    """
     # Where no peace came, what a node has not heard of is late and not lost.
     found = judging.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
         report.say(words.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
+    logged = logs_of(endured)
+    against = contradictions(endured, logged)
+    for each in against:
+        report.say(str(each))
     rows = [
         ("acknowledged decisions lost", f"{lost:,}", lost == 0),
         ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
+        ("logs that are not what the router saw", f"{len(against):,}", not against),
     ]
-    [cluster] = logs.read_clusters([endured.logs])
-    if len(cluster) > records:
-        return [*rows, ("records not judged, for they are too many", f"{len(cluster):,}", "")]
+    cluster = [record for records in logged.values() for record in records]
+    if len(cluster) > records or not cluster:
+        if records:
+            missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
+        return [*rows, ("records not judged", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
     show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
+
+
+def logs_of(endured: Endured) -> dict[str, list[Record]]:
+    """Reads what each node logged; nothing where it left no log, or an empty one."""
+    paths = zip(endured.evidence, endured.logs, strict=True)
+    return {node: logs.read(path) if path.is_file() and path.stat().st_size else []
+            for node, path in paths}  # fmt: skip
+
+
+def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
+    """Compares what each node logged with what the router saw of it."""
+    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
+    return [each for each in found if each is not None]
 
 
 def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) -> bool:
@@ -211,7 +255,7 @@ def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) ->
     node = tuple(command) or NODE
     replaying.check_command(node)
     for old in ("golden", "run", "explored"):
-        shutil.rmtree(output / old, ignore_errors=True)
+        fresh(output / old)
     rows = searching.models([model for model in searching.standard() if not model.golden])
     # Random runs of the deep model are golden logs, too.
     walked = [model for model in manifest.load().values() if model.expect == "runs"]
@@ -266,16 +310,30 @@ def _loop(
     started = time.monotonic()
     replayed = [*node, "--manual-clock", "--batch", "1"]
     results = replay(golden, replayed)
-    differing = [result.difference for result in results if result.difference]
-    show_differences(differing, replayed)
-    steps = sum(result.steps for result in results)
-    rows.append(
-        (f"replay of {len(golden):,} golden logs", f"{steps:,} records",
-         time.monotonic() - started, bool(golden) and not differing)
-    )  # fmt: skip
+    rows.append(_replayed("replay of {:,} golden logs", results, replayed, started))
+    started = time.monotonic()
+    renamed = replay(some_renamed(golden, seed), replayed, renamed=seed)
+    rows.append(_replayed(f"{{:,}} of them renamed, seed {seed}", renamed, replayed, started))
     places, recorded, clusters = _recorded(output / "run", seed, node)
     validated, visited = _validated(places, clusters)
     return [*rows, *recorded, *validated], results, visited
+
+
+def some_renamed(golden: Sequence[Path], seed: int) -> list[Path]:
+    """The golden logs that are also replayed under a renaming: others for each seed."""
+    return list(golden[seed % RENAMED :: RENAMED]) or list(golden)
+
+
+def _replayed(
+    what: str, results: Sequence[Replayed], command: Sequence[str], started: float
+) -> Any:
+    """Shows what differed in replays; a row of the table for them."""
+    differing = [result.difference for result in results if result.difference]
+    show_differences(differing, command)
+    steps = sum(result.steps for result in results)
+    agrees = bool(results) and not differing
+    figure = f"{steps:,} records"
+    return (what.format(len(results)), figure, time.monotonic() - started, agrees)
 
 
 def _recorded(

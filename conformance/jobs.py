@@ -6,11 +6,20 @@ What a job does, and what is made of what it found, is told by those who have it
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -18,6 +27,14 @@ Found = TypeVar("Found")
 
 # What this project is sized for.
 CORES = 2
+
+# Seconds that a wait goes on without a look at signals: one that comes just before it, or that the
+# system hands to another thread, does not end it.
+WAKE = 0.2
+
+
+class JobError(Exception):
+    """A job that cannot be done, for what does it is gone; the text says what."""
 
 
 def at_once(
@@ -35,7 +52,11 @@ def at_once(
         alike = [item for item in chosen if cores(item) == greed]
         with ThreadPoolExecutor(max(1, CORES // greed)) as pool:
             try:
-                yield from zip(alike, pool.map(do, alike), strict=True)
+                futures = [pool.submit(do, item) for item in alike]
+                for item, future in zip(alike, futures, strict=True):
+                    while not future.done():
+                        wait([future], WAKE)
+                    yield item, future.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -53,7 +74,7 @@ def in_turns(do: Callable[[Item], bool], items: Iterable[Item]) -> None:
             while waiting and len(running) < CORES:
                 item = waiting.popleft()
                 running[pool.submit(do, item)] = item
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
+            for done in wait(running, WAKE, FIRST_COMPLETED).done:
                 item = running.pop(done)
                 if done.result():
                     waiting.append(item)
@@ -63,17 +84,34 @@ def in_copies(do: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Fo
     """Yields what is found for each item, in order, by copies of this process.
 
     For what Python itself has to do much of.  Where a copy is not to be had or not safe, for other
-    threads are under way here, this process does all of it.
+    threads are under way here, this process does all of it.  Raises `JobError` if a copy is ended.
     """
     forks = "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
     if not forks:
         yield from map(do, items)
         return
-    with multiprocessing.get_context("fork").Pool(CORES, _leave_signals) as pool:
-        yield from pool.imap(do, items)
+    with ProcessPoolExecutor(CORES, multiprocessing.get_context("fork"), _as_copy) as pool:
+        try:
+            yield from pool.map(do, items)
+        except BrokenProcessPool:
+            raise JobError("a process that helps to read was killed; is memory short?") from None
+        except BaseException:
+            for copy in multiprocessing.active_children():
+                copy.kill()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """The process that was copied is told of an interrupt as well, and ends its copies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _as_copy() -> None:
+    """The process that was copied hears of an interrupt as well, and ends its copies."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """Where that is killed, nobody else tells its copies, which would wait for ever."""
+    wait_for([multiprocessing.parent_process().sentinel])  # type: ignore[union-attr]
+    os._exit(1)

@@ -76,13 +76,43 @@ def after(turns: int, act: object) -> None:
     Node.turn = counted
 
 
+def lies(data: Path) -> None:
+    """It logs what it should say, and says every `phase1_skipped` the other way round."""
+    write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
+    process.write = lambda sink, said: write(
+        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no))
+
+
+def floods(data: Path) -> None:
+    """It answers, and then says the same for ever."""
+    def flood() -> None:
+        while True:
+            process.write(1, 100 * FLOOD)
+    after(20, flood)
+
+
+FLOOD = (b'{"src": "n1", "dest": "c1", "body": '
+         b'{"type": "init_ok", "in_reply_to": 0, "msg_id": 0}}\n')
+
+
+def shares(data: Path) -> None:
+    """It lets another process have its directory as well."""
+    connect = sqlite3.connect
+
+    class Shared(sqlite3.Connection):
+        def execute(self, query: str, *given: object) -> sqlite3.Cursor:
+            return super().execute(query.replace("EXCLUSIVE", "NORMAL"), *given)
+    sqlite3.connect = lambda path, **options: connect(path, factory=Shared, **options)
+
+
 def stays(data: Path) -> None:
     """It does not leave when it is asked to."""
     process.Signals.take = lambda *_: None
 
 
 BUGS = {bug.__name__.replace("_", "-"): bug
-        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, stays)}
+        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods, shares,
+                    stays)}
 
 
 def main() -> int:

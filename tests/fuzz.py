@@ -48,6 +48,8 @@ GENERATED = 50
 LOOKED_AT = 100
 """One line of so many is looked up in the node's log."""
 
+LEAST = ("dropped", "refused", "taken", "printed")
+"""What must have become of some line, or it was shown nothing."""
 
 CLUSTER = ("n1", ("n1", "n2", "n3"))
 INIT = init(*CLUSTER[1]).encode()
@@ -180,7 +182,7 @@ def real_lines() -> list[bytes]:
     for seed in range(1, WORLDS + 1):
         for record in trial.run(draw(seed, 3, 30), logs=True).log.splitlines():
             given = json.loads(record)["input"]
-            if isinstance(given, dict) and given["dest"] == "n1":
+            if isinstance(given, dict) and given.get("dest") == "n1":
                 found.append(json.dumps(given).encode())
     return found
 
@@ -258,6 +260,9 @@ def main(number: int, seed: int) -> None:
         f"{number:,} lines, {counted['messages']:,} of them JSON: {counted['dropped']:,} dropped, "
         f"{counted['refused']:,} refused, {counted['taken']:,} taken; {counted['printed']:,} "
         f"messages printed, and nothing else; {seconds:,.0f} seconds")
+    if missing := [what for what in LEAST if not counted[what]]:
+        report.warn(f"too little happened to tell: no line was {', '.join(missing)}", style="red")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -29,19 +29,28 @@ from conformance.jobs import CORES
 from conformance.logbook import logs
 from conformance.models import manifest, searching
 from conformance.models.manifest import Model
+from conformance.running import syscalls
 from conformance.tlaplus.tlc import ToolError
 
 Result = TypeVar("Result")
 
-REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS = 10, 60, 60
+REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS, PROCESSES_SECONDS = 10, 60, 60, 60
+LOAD_SECONDS, GROWTH_SECONDS = 120, 60
 """Of a processor, many times what the right node takes."""
+
+SECONDS = {"replay": REPLAY_SECONDS, "simulate": SIMULATE_SECONDS,
+           "processes": PROCESSES_SECONDS, "load": LOAD_SECONDS, "growth": GROWTH_SECONDS}
+
+AROUND = {"files", "process", "storage"}
+"""Modules that are no part of a simulated world, but of a process."""
 
 WORLDS = 100
 """Simulated for each mutant that is simulated at all."""
 
-JUDGING = ("simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+JUDGING = ("growth.py", "simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+           "simulated/loaded.py", "simulated/loads.py",
            "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
-           "mutants/judges.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
+           "mutants/judges.py", "mutants/processes.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
 
 FEW = 50
@@ -73,7 +82,7 @@ class Hunt:
     def ask(self, row: Row, mutant: Mutant, judge: str) -> str | None:
         """What one judge says, now or before."""
         if judge not in row.found:
-            seconds = SIMULATE_SECONDS if judge == "simulate" else REPLAY_SECONDS
+            seconds = SECONDS[judge]
             row.found[judge] = Found(*self.judges.judge(
                 mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS))
         return row.found[judge].how
@@ -126,12 +135,14 @@ class Hunt:
 
 def check_right_node(hunt: Hunt) -> None:
     """Raises JudgeError if a judge catches the right node."""
+    if why := syscalls.why_not():
+        raise JudgeError(f"the power of a node cannot be cut without strace: {why}")
     row = Row("right", RIGHT.name, "right")
-    for judge in "replay", "simulate":
+    for judge in SECONDS:
         hunt.ask(row, RIGHT, judge)
     shutil.rmtree(hunt.right, ignore_errors=True)
-    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed,
-                                     folder=str(hunt.right))
+    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS,
+                                     first=hunt.seed, folder=str(hunt.right))
     how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
     row.found["validate"] = Found(how, seconds)
     for judge, found in row.found.items():
@@ -141,14 +152,24 @@ def check_right_node(hunt: Hunt) -> None:
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """Every judge that may know is asked about every bug: that is the matrix."""
+    """Ask the first three judges about every bug, which is the matrix, and the others about those
+    that are left."""
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
-        if mutant.texts.keys() != {"storage"}:
-            # A simulated world has disks of its own.
+        if mutant.texts.keys() & AROUND:
+            hunt.ask(row, mutant, "processes")
+        if not mutant.texts.keys() <= AROUND:
+            # A simulated world has lines and disks of its own.
             hunt.ask(row, mutant, "simulate")
-    hunt.each("bugs by hand: replayed and simulated", wanted, ask)
+    hunt.each("bugs by hand: replayed, simulated and run as processes", wanted, ask)
     hunt.validate("bugs by hand", wanted)
+
+    def ask_further(row: Row, mutant: Mutant) -> None:
+        for judge in "load", "growth":
+            if not row.caught:
+                hunt.ask(row, mutant, judge)
+    left = [(row, mutant) for row, mutant in wanted if not row.caught]
+    hunt.each("bugs by hand: under load, and growth", left, ask_further)
 
 
 def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
@@ -259,6 +280,8 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
         changes = machine.mutants()
     rows = collect(known, changes, evidence(golden, seed), output / "results.json")
     chosen = [row for row in rows if only is None or only in row.name]
+    if not chosen:
+        raise JudgeError(f"no mutant has {only} in its name")
     made = {mutant.name: mutant
             for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()

@@ -5,7 +5,9 @@ elsewhere.
 """
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from multipaxos.clock import Clock
 from multipaxos.node import Node
 from multipaxos.process import complain
+from multipaxos.storage import Storage
+from multipaxos.wire import is_deeper
 from running import init, request, run
 
 
@@ -74,6 +78,10 @@ def asked(**fields: object) -> bytes:
     return line({key: value for key, value in body.items() if value is not None}, src="c1")
 
 
+def last_comes_msg_id(value: bytes) -> bytes:
+    return asked(msg_id=None).replace(b'"v"', value)[:-2] + b', "msg_id": 7}}'
+
+
 # Lines that are no messages.
 
 NO_MESSAGES = {
@@ -88,10 +96,14 @@ NO_MESSAGES = {
     "closed lists a million deep": b"[" * 1_000_000 + b"]" * 1_000_000,
     "objects a million deep": b'{"a":' * 1_000_000,
     "a 10,000-digit number": b"1" * 10_000,
-    "a 10,000-digit slot": asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 10_000),
-    "a 10,000-digit value": asked().replace(b'"v"', b"1" * 10_000),
     "a value NaN": asked(value=float("nan")),
     "a value -Infinity": asked(value=[float("-inf")]),
+    "a value too deep that does not end": asked().replace(b'"v"', b"[" * 3000 + b"]" * 2999),
+    "a string too long that does not end": b'{"a": ' + b"1" * 5000 + b', "' + b'\\"' * 100_000,
+    "too deep a value of a member": line({"type": "decided", "slot": 2, "value": "v"}).replace(
+        b'"v"', b"[" * 3000 + b"]" * 3000),
+    "a member's value of 5,000 digits": line({"type": "decided", "slot": 2, "value": 1}).replace(
+        b" 1}", b" " + b"1" * 5000 + b"}"),
     "blank": b"\n",
     "only white space": b" \t \r\n",
     "nothing": b"",
@@ -182,11 +194,28 @@ REFUSED = {
     "slot null": (12, asked().replace(b'"slot": 3', b'"slot": null')),
     "slot 2^63": (12, asked(slot=2 ** 63)),
     "a slot of 4,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 4000)),
+    "a slot of 10,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 10_000)),
     "slot 1e400": (12, asked().replace(b'"slot": 3', b'"slot": 1e400')),
     "no value": (12, asked(value=None)),
     "value 1e400": (12, asked().replace(b'"v"', b'{"a": 1e400}')),
     "a value 129 deep": (12, asked().replace(b'"v"', b"[" * 129 + b"]" * 129)),
     "a value 500 deep": (12, asked().replace(b'"v"', b'{"a":' * 500 + b"1" + b"}" * 500)),
+    **{f"a value {deep} deep, and then the msg_id": (12, last_comes_msg_id(
+        b'[{"a": [3, "]"], "b":' * (deep // 2) + b"1" + b"}]" * (deep // 2)))
+       for deep in (3_000, 100_000)},
+    "a value of 4,301 digits": (12, asked().replace(b'"v"', b"-" + b"1" * 4301)),
+    "a value of a million digits": (12, last_comes_msg_id(b"[" + b"1" * 1_000_000 + b"]")),
+    "a value of 100 numbers of 5,000 digits": (12, last_comes_msg_id(
+        b"[" + b", ".join([b"1" * 5000] * 100) + b"]")),
+    "a value as long as a line may be looked through": (12, last_comes_msg_id(
+        b"[" * 2_000_000 + b"]" * 2_000_000)),
+    "a longer one, if the msg_id comes first": (12, asked().replace(
+        b'"v"', b"[" * 5_000_000 + b"]" * 5_000_000)),
+    "a value of more than 1 MiB": (12, asked(value="v" * (2 ** 20 - 1))),
+    "a value of more than 1 MiB when it is written": (12, asked().replace(
+        b'"v"', '"{}"'.format("é" * 174_763).encode())),
+    "from -1": (12, line({"type": "multi_paxos_log", "msg_id": 7, "from": -1}, "c1")),
+    "limit false": (12, line({"type": "multi_paxos_log", "msg_id": 7, "limit": False}, "c1")),
     "another init": (12, init("n1", "n2").replace('"msg_id": 1', '"msg_id": 7').encode()),
     "init in another order": (
         12, init("n2", "n1", "n3").replace('"msg_id": 1', '"msg_id": 7').encode()),
@@ -205,6 +234,7 @@ def test_refused(kind: str) -> None:
     {"node_id": "n1", "node_ids": ["n1", "n1"]}, {"node_id": "n1", "node_ids": ["n1", 2]},
     {"node_id": 1, "node_ids": [1]}, {"node_id": ["n1"], "node_ids": ["n1"]},
     {"node_id": "n2", "node_ids": ["n1", "n2"]}, {"node_id": "n1", "node_ids": ["n1", "c1"]},
+    {"node_id": "\ud800", "node_ids": ["\ud800"]}, {"node_id": "n1", "node_ids": ["n1", "n\udfff"]},
 ])
 def test_malformed_init(fields: dict) -> None:
     given = line({"type": "init", "msg_id": 7, **fields}, src="c1")
@@ -223,6 +253,46 @@ def test_an_equal_init_is_answered_again() -> None:
     again = init("n1", "n2", "n3").replace('"msg_id": 1', '"msg_id": 8')
     [body] = taken(busy_node(), again.encode())
     assert (body["type"], body["in_reply_to"]) == ("init_ok", 8)
+
+
+def test_null_is_absent() -> None:
+    """Libraries of other languages write a field that has no value as null."""
+    node = busy_node()
+    log = {"type": "multi_paxos_log", "msg_id": 7, "from": None, "limit": None, "in_reply_to": None}
+    assert taken(node, line(log, "c1"))[0]["type"] == "multi_paxos_log_ok"
+    propose = line({"type": "multi_paxos_propose", "msg_id": 7, "slot": 0, "value": None,
+                    "in_reply_to": None}, "c1")
+    assert taken(node, propose)[0]["value"] == "old"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_the_limit_on_values_is_on_their_text_as_it_is_written(extra: int) -> None:
+    text = '{"a": ["\\u00e9", 1.0]}'
+    node = Node(value_bytes=len(text) - extra)
+    node.turn([init().encode()])
+    body = json.loads(node.turn([asked().replace(
+        b'"v"', '{ "a":["é",1.0] }'.encode())]))["body"]
+    assert body["type"] == ("error" if extra else "multi_paxos_propose_ok")
+
+
+def test_the_limit_is_not_for_members() -> None:
+    node = Node(value_bytes=10)
+    node.turn([init("n1", "n2", "n3").encode()])
+    node.turn([line({"type": "decided", "slot": 0, "value": "v" * 100})])
+    accept = line({"type": "accept", "ballot": 2, "slot": 1, "value": "v" * 100})
+    assert b'"accepted"' in node.turn([accept])
+
+
+def test_what_was_refused_can_be_read_in_the_log() -> None:
+    for value in (b"[" * 900 + b"]" * 900, b"[" * 5000 + b"]" * 5000, b"1" * 5000, b"-1e400"):
+        log = io.BytesIO()
+        node = Node(log=log)
+        node.turn([init().encode(), asked().replace(b'"v"', value)])
+        body = json.loads(log.getvalue().split(b"\n")[1])["input"]["body"]
+        assert is_deeper(body["value"], 128) and not is_deeper(body["value"], 300)
+        again = Node()
+        again.turn([init().encode()])
+        assert json.loads(again.turn([line(body, "c1")]))["body"]["code"] == 12
 
 
 def test_a_value_128_deep_is_served() -> None:
@@ -285,6 +355,8 @@ BETWEEN_NODES: dict[str, dict[str, Any]] = {
 }
 NO_SLOT = [None, -1, True, 1.0, 1.5, "1", [1], 2 ** 63]
 NO_BALLOT = [0, *NO_SLOT]
+TOO_HIGH = {"n1": 2 ** 63 - 1, "n2": 2 ** 63 - 3}
+"""The lowest ballot of each that leaves no room for three others; n1's before it is 2^63-4."""
 NO_KNOWN = [None, 1, "", {}, [1], [[1]], [[1, 2, 3]], [[2, 1]], [[-1, 0]], [[0, 2 ** 63]],
             [[True, 1]], [[0, 1.0]], [[3, 4], [0, 1]], [[0, 1], [1, 2]], [[0, 1], [2, 3]], ["01"]]
 NO_VALUE = [[float("nan")], json.loads("[" * 129 + "]" * 129)]
@@ -294,6 +366,10 @@ ALTERED = [
     *[("promise", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
     *[("accepted", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
     *[("rejected", "promised", ballot) for ballot in NO_BALLOT],
+    *[(kind, "ballot", TOO_HIGH[owner]) for kind, owner in (
+        ("prepare", "n2"), ("accept", "n2"), ("promise", "n1"), ("accepted", "n1"))],
+    ("rejected", "promised", 2 ** 63 - 1), ("rejected", "promised", 2 ** 63 - 3),
+    ("promise", "accepted", [{**VOTE, "ballot": 2 ** 63 - 3}]),
     *[(kind, "slot", slot) for kind in ("accept", "accepted", "decided") for slot in NO_SLOT],
     *[(kind, "value", value) for kind in ("accept", "decided") for value in NO_VALUE],
     *[(kind, "known", known) for kind in ("prepare", "promise", "learn") for known in NO_KNOWN],
@@ -338,6 +414,18 @@ def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
+def test_the_highest_ballot_leaves_room_for_one_of_each_member(tmp_path: Path) -> None:
+    node = Node(storage=Storage(tmp_path))
+    node.turn([init("n1", "n2", "n3").encode()])
+    assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2 ** 63 - 6, "known": []})])
+    node.turn([line({"type": "rejected", "promised": 2 ** 63 - 4})])
+    assert b'"ballot": 9223372036854775807' in node.turn([asked()])
+    decided = line({"type": "decided", "slot": 3, "value": "v"})
+    assert b"propose_ok" in node.turn([decided])
+    node.save()
+    assert node.storage.acceptor.promised == 2 ** 63 - 1
+
+
 @pytest.mark.parametrize("body", [
     {"type": "promise", "ballot": 1, "accepted": [VOTE], "known": [[7, 7]]},
     {"type": "promise", "ballot": 4, "accepted": [], "known": []},
@@ -371,6 +459,8 @@ def test_a_line_of_100_megabytes(kind: str) -> None:
              "a value": asked().replace(b'"v"', b'"' + long + b'"') + b"\n"}[kind]
     end = long if kind == "no end of line" else b""
     done = run(init().encode() + given + request(2, "multi_paxos_log").encode() + end, seconds=30)
-    assert done.returncode == 0 and done.stderr.count(b"too long") == 1
-    assert [json.loads(line)["body"]["type"] for line in done.stdout.splitlines()] \
-        == ["init_ok", "multi_paxos_log_ok"]
+    answered = kind == "a value"
+    assert done.returncode == 0 and done.stderr.count(b"too long") == (not answered)
+    bodies = [json.loads(line)["body"] for line in done.stdout.splitlines()]
+    assert [body.get("code", body["type"]) for body in bodies] \
+        == ["init_ok", *[12] * answered, "multi_paxos_log_ok"]

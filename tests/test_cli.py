@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import click
 import pytest
+from processes import exists, wait_until
+
+from conformance import __main__ as cli
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -101,9 +105,16 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
 
 def test_visited_names_what_is_left() -> None:
     done = conformance("visited", OK)
-    assert done.returncode == 1
+    assert done.returncode == 0, "coverage is a figure and not a verdict"
     assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
     assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
+
+
+@pytest.mark.parametrize("percent, status", [(10, 0), (100, 1)])
+def test_visited_holds_coverage_against_a_threshold(percent: int, status: int) -> None:
+    done = conformance("visited", OK, "--at-least", percent)
+    assert done.returncode == status
+    assert ("of the branches are covered, and not 100 %" in done.stderr) == bool(status)
 
 
 def test_explore_agrees(tmp_path: Path) -> None:
@@ -158,6 +169,13 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     not_run(conformance("endure", "-o", tmp_path), "there are logs in it already")
 
 
+def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
+    done = conformance("endure", "-o", tmp_path / "a", "--seconds", 0, "--records", 0)
+    not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
+    done = conformance("record", "-o", tmp_path / "b", "--requests", 3, "--loss", 1, "--", *NODE)
+    assert done.returncode in (0, 2)
+
+
 def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
     done = conformance("models", "single", "sometimes-inherits")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -208,7 +226,9 @@ def test_a_jar_that_is_none(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model() -> None:
-    not_run(conformance("generate", "nonsense", "-o", "out/none"), "no model 'nonsense'", "main")
+    done = conformance("generate", "retuns", "-o", "out/none")
+    not_run(done, "no model 'retuns'; did you mean returns")
+    assert len(done.stderr.splitlines()) <= 2 and len(done.stderr) < 400
 
 
 def test_a_model_too_big_to_search() -> None:
@@ -293,26 +313,115 @@ def test_a_node_that_hangs(tmp_path: Path) -> None:
     ok = copied(OK, tmp_path)
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     done = conformance("replay", ok, "--timeout-seconds", 1, "--", *sleeper)
-    assert done.returncode == 1 and "did not end within 1 s" in done.stdout
+    assert done.returncode == 1 and "silent for 1 s" in done.stdout
 
 
-def test_a_command_that_is_ended_ends_its_searches(tmp_path: Path) -> None:
-    """Java is played by a shell that tells its number and sleeps."""
+ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda each: each.name)
+def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """Java is played by a shell that tells its number and that of what it starts."""
     java = tmp_path / "java"
-    java.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/pids\nexec sleep 60\n")
+    java.write_text(f"#!/bin/sh\nsleep 60 &\necho $$ $! >> {tmp_path}/pids\nwait\n")
     java.chmod(0o755)
     command = [sys.executable, "-m", "conformance", "models", "single", "consensus", "returns"]
-    environment = {**os.environ, "JAVA": str(java)}
+    environment = {**os.environ, "JAVA": str(java), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
-        while not (tmp_path / "pids").exists() or len(pids := numbers(tmp_path)) < 2:
-            time.sleep(0.05)
-        run.terminate()
-        assert run.wait(60) == 2
-    assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+        wait_until(lambda: (tmp_path / "pids").exists() and len(numbers(tmp_path)) == 4)
+        assert len(list(tmp_path.glob("tlc-*"))) == 2
+        run.send_signal(number)
+        assert run.wait(60) == (-number if number == signal.SIGKILL else 2)
+    # Those that were killed are buried by whoever inherits them.
+    wait_until(lambda: not any(map(exists, numbers(tmp_path))))
+    wait_until(lambda: not list(tmp_path.glob("tlc-*")))
+    assert len(numbers(tmp_path)) == 4, "nothing more may be begun"
+
+
+# What nobody foresaw.
+
+FAILING = """
+import sys
+from conformance import __main__ as cli
+for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files"),
+              UnicodeEncodeError("ascii", "\\xe9", 0, 1, "not in range"), ZeroDivisionError("1/0"),
+              AssertionError("never"), KeyError("slot"), BrokenPipeError(32, "Broken pipe")):
+    def fail(*_):
+        raise error
+    cli.logs.find = fail
+    try:
+        cli.main(["replay", "any", "--", "node"])
+    except SystemExit as end:
+        print(type(error).__name__, end.code)
+"""
+
+
+def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True,
+                              cwd=ROOT, env={**os.environ, **environment}, timeout=60)  # fmt: skip
+
+    done = run()
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["2"] * 8, done.stderr
+    sentences = done.stderr.splitlines()
+    assert len(sentences) == 8 and all(line.startswith("conformance: ") for line in sentences)
+    assert "CONFORMANCE_TRACEBACK=1" in done.stderr
+    assert "ZeroDivisionError" in run(CONFORMANCE_TRACEBACK="1").stderr.split("Traceback", 5)[5]
+
+
+def test_too_many_descriptors(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "record", "-o", str(tmp_path / "run"),
+               "--nodes", "20", "--", *NODE]  # fmt: skip
+    done = subprocess.run(["sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *command],
+                          capture_output=True, text=True, cwd=ROOT, timeout=60)  # fmt: skip
+    assert "Traceback" not in done.stderr
+    not_run(done, "conformance: ", "Too many open files")
+
+
+def test_nobody_reads_what_is_printed() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "conformance", "judge", str(HISTORIES / "duel-ok.ndjson")]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writing)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_verdict_can_be_printed_whatever_names_are(encoding: str, tmp_path: Path) -> None:
+    """A lone surrogate has no bytes, and ESC is for terminals."""
+    text = (HISTORIES / "duel-bad.ndjson").read_text().replace('"n1"', r'"n\ud800\u001b[2J"')
+    history = tmp_path / "h\u202eé.ndjson"
+    history.write_text(text)
+    done = conformance("judge", history, PYTHONIOENCODING=encoding)
+    assert done.returncode == 1 and "1 findings" in done.stdout
+    assert not {"\x1b", "\u202e", "\ud800"} & set(done.stdout) and "\\u202e" in done.stdout
+
+
+# Options.
+
+
+def numbers_wanted() -> list[tuple[str, click.Option]]:
+    """Each verb with each of its options that takes a number."""
+    return [
+        (verb, option)
+        for verb, command in cli.main.commands.items()
+        for option in command.params
+        if isinstance(option, click.Option)
+        and isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType))
+    ]
+
+
+@pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
+def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
+    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records"}
+    context = click.Context(cli.main.commands[verb])
+    huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
+    zero = ["0"] * (option.name not in counts_from_0)
+    for value in ["nan", "inf", "-inf", "1e999", "-1", *huge, *zero]:
+        with pytest.raises(click.BadParameter):
+            option.type_cast_value(context, (value,) if option.multiple else value)
 
 
 def numbers(folder: Path) -> list[int]:
-    return [int(line) for line in (folder / "pids").read_text().split()]
+    return [int(text) for text in (folder / "pids").read_text().split()]

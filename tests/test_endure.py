@@ -227,11 +227,16 @@ def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> endur
     )
 
 
+def against(endured: endure.Endured) -> list[str]:
+    return list(map(str, checking.contradictions(endured, checking.logs_of(endured))))
+
+
 def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
     endured = world(tmp_path)
     assert endured.happened["kills"] == 10 and endured.happened["acknowledged"] > 0
     assert endured.happened["requests"] >= endured.happened["acknowledged"]
     assert judge(endured.history, settled=True) == [] and endured.settled is not None
+    assert (endured.missing, endured.unrefused, against(endured)) == ([], [], [])
     assert set(endured.statuses.values()) == {0}
     cluster = [record for path in endured.logs for record in logs.read(path)]
     # A node that is killed before it has saved anything has not crashed, for it never was.
@@ -244,16 +249,20 @@ def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endure, "PEACE", 3)
     monkeypatch.setattr(endure, "LEAVE", 1)
+    monkeypatch.setattr(endure, "REFUSED", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
 def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
     endured = world(tmp_path, *CARELESS, bug, nodes=nodes)
-    assert "durability" in {finding.rule for finding in judge(endured.history, settled=True)}
+    rules = {finding.rule for finding in judge(endured.history, settled=True)}
+    assert rules & {"durability", "agreement"}
 
 
 @pytest.mark.parametrize("bug", ["answers-first", "forgets-votes"])
-def test_what_clients_cannot_see_is_found_in_the_logs(bug: str, tmp_path: Path) -> None:
+def test_what_clients_cannot_see_is_found_in_the_logs(
+    bug: str, impatient: None, tmp_path: Path
+) -> None:
     endured = world(tmp_path, *CARELESS, bug)
     cluster = [record for path in endured.logs for record in logs.read(path)]
     [verdict] = checking.validate([cluster], 1000)
@@ -265,12 +274,32 @@ def test_what_clients_cannot_see_is_found_in_the_logs(bug: str, tmp_path: Path) 
     [
         ("leaves", r"n\d left by itself, with status 1\n.*enough"),
         ("mumbles", r"n\d said b'{}': .*src"),
+        ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
 )
 def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=f"(?s){reason}"):
         world(tmp_path, *CARELESS, bug, kills=100)
     assert all(map(is_gone, pids(tmp_path)))
+
+
+def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -> None:
+    """Its log is right, so nobody else finds it."""
+    endured = world(tmp_path, *CARELESS, "lies", kills=3)
+    found = against(endured)
+    assert found and all("phase1_skipped" in each for each in found)
+    assert judge(endured.history, settled=True) == []
+
+
+def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
+    endured = world(tmp_path, *CARELESS, "shares", kills=3)
+    assert "a second process on the directory of n" in endured.unrefused[0]
+
+
+def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:
+    endured = endure.endure(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
+    assert endured.missing[0].endswith("of at least 10 acknowledged")
+    assert endured.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
 
 
 def test_a_node_that_does_not_leave_is_told_of_and_ended(impatient: None, tmp_path: Path) -> None:
@@ -296,7 +325,7 @@ def pids(folder: Path) -> list[int]:
     return [int(line.removeprefix("pid ")) for line in lines if line.startswith("pid ")]
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_leaves_no_node(asked: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "conformance", "endure", "-o", tmp_path, "--kills", "999"]
     command += ["--", *CARELESS, "none"]

@@ -50,10 +50,10 @@ def depth_is_not_thought_of(patch: pytest.MonkeyPatch) -> None:
 def a_ballot_is_believed_before_it_is_checked(patch: pytest.MonkeyPatch) -> None:
     step = Node.step
 
-    def hasty(self: Node, line: Parts | str) -> object:
+    def hasty(self: Node, line: Parts | str, *wrong: object) -> object:
         if self.replica is not None and type(line) is tuple and type(line[2].get("ballot")) is int:
             self.replica.acceptor.promised = max(self.replica.acceptor.promised, line[2]["ballot"])
-        return step(self, line)
+        return step(self, line, *wrong)
 
     patch.setattr(Node, "step", hasty)
 
@@ -77,3 +77,9 @@ def test_the_command_tells_what_it_did() -> None:
     done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "500"], cwd=ROOT, text=True,
                           capture_output=True, timeout=60)
     assert done.returncode == 0 and done.stdout.startswith("500 lines, ")
+
+
+def test_a_few_lines_show_nothing() -> None:
+    done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "1"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 2 and "too little happened to tell: no line was" in done.stderr

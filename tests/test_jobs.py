@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
+from processes import exists, wait_until
 
-from conformance.jobs import CORES, at_once, in_copies, in_turns
+from conformance.jobs import CORES, JobError, at_once, in_copies, in_turns
 
 
 def test_each_item_with_its_own() -> None:
@@ -86,6 +90,45 @@ def test_where_other_threads_are_under_way_there_are_no_copies() -> None:
     finally:
         over.set()
         other.join()
+
+
+def test_a_copy_that_is_killed_ends_the_job() -> None:
+    """As the system kills it where memory is short."""
+    with pytest.raises(JobError, match="was killed"):
+        list(in_copies(die_at_7, range(20)))
+
+
+def test_copies_end_where_nobody_wants_more() -> None:
+    found = in_copies(process, range(20))
+    copy = next(found)
+    found.close()
+    assert not exists(copy)
+
+
+COPYING = """
+import os, sys, time
+from conformance.jobs import in_copies
+def do(number):
+    sys.stdout.write(f"{os.getpid()}\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+list(in_copies(do, range(2)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_copies_end_with_the_process_that_is_killed(number: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", COPYING], stdout=subprocess.PIPE) as original:
+        copies = [int(original.stdout.readline()) for _ in range(2)]
+        original.send_signal(number)
+        assert original.wait(10) == -number
+    wait_until(lambda: not any(map(exists, copies)))
+
+
+def die_at_7(number: int) -> int:
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
 
 
 def process(_: int) -> int:

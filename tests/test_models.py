@@ -9,8 +9,10 @@ import re
 
 import pytest
 
+from conformance import report
 from conformance.models import manifest, searching, tables
 from conformance.models.manifest import MODELS, load
+from conformance.tlaplus import tlc
 from conformance.tlaplus.config import listed, overridden
 
 SPEC = MODELS.parent
@@ -85,3 +87,22 @@ def test_the_tiny_models_are_what_the_manifest_says() -> None:
 
 def test_what_is_built_is_what_is_enumerated() -> None:
     assert ALL["inductive-few"].states == ALL["inductive-plain"].states > 0
+
+
+@pytest.mark.parametrize("batch", [1.0, 25.0, 40.0])
+def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
+    batch: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch takes as long as it takes, by a clock that only batches move."""
+    now, told = [0.0], []
+
+    def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
+        now[0] += batch / searching.CORES
+        return tlc.Outcome(generated=1000 * seed)
+
+    monkeypatch.setattr(searching.tlc, "run", run)
+    monkeypatch.setattr(searching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(report.Line, "tell", lambda _, text: told.append(text))
+    assert searching.simulate(ALL["wide"], 1, 7, 150)
+    assert abs(now[0] - 60) <= batch / 2
+    assert len(told) == round(now[0] / (batch / searching.CORES))

@@ -319,7 +319,7 @@ def without(index: int, **changed: object) -> list[Row]:
 def test_all_targets_reached(tmp_path: Path) -> None:
     assert conclude(ROWS, tmp_path) == 0
     page = (tmp_path / "matrix.md").read_text("utf-8")
-    assert "| `two` | client | - |  | 1.00 |  | Another. |" in page
+    assert "| `two` | client | - |  | 1.00 |  |  | Another. |" in page
     assert "So it is." in page
 
 
@@ -360,6 +360,14 @@ def test_another_node_or_harness_is_judged_anew(tmp_path: Path) -> None:
     assert mutate.evidence(tmp_path, 2) != before == mutate.evidence(tmp_path, 1)
     (tmp_path / "n1.ndjson").write_text("[]\n", "utf-8")
     assert mutate.evidence(tmp_path, 1) != before
+
+
+def test_a_name_that_no_mutant_has_is_no_score(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mutate, "golden_logs", lambda folder, seed: None)
+    monkeypatch.setattr(machine, "mutants", dict)
+    result = CliRunner().invoke(mutate.main, ["--only", "no-such-mutant", "-o", str(tmp_path)])
+    assert result.exit_code == 2 and "no mutant has no-such-mutant in its name" in result.output
 
 
 def test_what_could_not_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

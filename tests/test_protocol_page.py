@@ -75,6 +75,8 @@ def test_there_is_an_example_of_each_message_and_event() -> None:
     kinds = [each["body"]["type"] for each in shown if isinstance(each, dict) and "body" in each]
     assert set(kinds) == BODIES.keys()
     assert [each for each in shown if isinstance(each, str)] == EVENTS
+    assert [each["event"] for each in shown if isinstance(each, dict) and "event" in each] \
+        == ["repeat"]
 
 
 def test_the_examples_are_what_they_show() -> None:
@@ -83,7 +85,7 @@ def test_the_examples_are_what_they_show() -> None:
             check_record(each)
         else:
             check(each, LINES)
-            body = each["body"] if isinstance(each, dict) else {}
+            body = each.get("body", {}) if isinstance(each, dict) else {}
             assert not body or body.keys() <= BODIES[body["type"]]["properties"].keys()
 
 
@@ -100,7 +102,9 @@ def test_every_error_code_is_told() -> None:
 
 def test_the_ranges_of_numbers_are_told() -> None:
     assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
-    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {"integer, 0 to 2^63-1"}
+    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} \
+        == {"integer, 0 to 2^63-1", "integer, 1 to 2^63-1-*N*"}
+    assert DEFINITIONS["ballot"]["maximum"] == 2**63 - 1 - 1
 
 
 def test_stages_and_options_are_those_that_there_are() -> None:

@@ -4,7 +4,9 @@ Real files and real processes; kills at random moments are for the campaigns.
 """
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -12,11 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from multipaxos.files import COUNTER, last_line
 from multipaxos.members import Members
 from multipaxos.messages import Vote
 from multipaxos.node import Node
 from multipaxos.replica import Replica
-from multipaxos.storage import FILE, Journal, Storage, StorageError
+from multipaxos.storage import FILE, NO_LOG, Journal, Storage, StorageError
 from running import ROOT, init, request, run
 
 ACCEPT = b'{"src": "n2", "dest": "n1", "body": ' \
@@ -168,7 +171,7 @@ def test_the_directory_of_another(tmp_path: Path, other: str) -> None:
 
 
 @pytest.mark.parametrize("harm, told", [
-    ("PRAGMA user_version = 2", "newer version"),
+    ("PRAGMA user_version = 3", "newer version"),
     ("PRAGMA application_id = 1", "another program's"),
     ("DROP TABLE decided", "no such table"),
 ])
@@ -208,7 +211,7 @@ def test_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "needs a directory" in refused(tmp_path / "file" / "n1")
     (tmp_path / "n1" / FILE).mkdir(parents=True)
-    assert "unable to open" in refused(tmp_path / "n1")
+    assert "Is a directory" in refused(tmp_path / "n1")
 
 
 def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
@@ -253,10 +256,207 @@ def test_what_was_not_committed_is_cut_from_the_log(tmp_path: Path) -> None:
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
 
 
-def test_the_log_of_another_life(tmp_path: Path) -> None:
+def test_a_log_that_was_moved_away(tmp_path: Path) -> None:
+    """The file is named, what to do is said, and no empty file is left in its place."""
     life(tmp_path, ACCEPT)
-    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "other"))
-    assert "is not the log that goes with" in told
+    (tmp_path / "log").rename(tmp_path / "moved")
+    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert str(tmp_path / "log") in told and "bring it back" in told
+    assert not (tmp_path / "log").exists()
+    (tmp_path / "moved").rename(tmp_path / "log")
+    life(tmp_path)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
+
+
+@pytest.mark.parametrize("other", ["", "short\n", '{"node": "n2", "input": 1}\n' * 100,
+                                   '{"node": "n1", "input": 1}\n' * 100])
+def test_the_log_of_another_is_left_alone(tmp_path: Path, other: str) -> None:
+    life(tmp_path, ACCEPT)
+    (tmp_path / "log").write_text(other)
+    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert f"{tmp_path / 'log'} is not the log that goes with" in told and "bring that" in told
+    assert (tmp_path / "log").read_text() == other
+
+
+def test_a_new_directory_leaves_a_log_that_is_there_alone(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("of another\n")
+    assert "is not empty" in refused(tmp_path / "n1", init(), "--log", str(tmp_path / "log"))
+    assert (tmp_path / "log").read_text() == "of another\n"
+
+
+def test_a_log_may_begin_in_the_life_that_was_killed_at_once(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "n1")
+    log = storage.open_log(str(tmp_path / "log"))
+    log.write(b"what was not committed")
+    log.close()
+    storage.close()
+    life(tmp_path, ACCEPT)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_log_does_not_begin_in_the_middle(tmp_path: Path, first: bool) -> None:
+    """A life without a log, be it the first one or between two with it, ends the log for good."""
+    data, log = ["--data", str(tmp_path / "n1")], ["--log", str(tmp_path / "log")]
+    if first:
+        life(tmp_path)
+    run(init(*CLUSTER[1]).encode() + ACCEPT, *data)
+    before = (tmp_path / "log").read_bytes() if first else None
+    assert "cannot begin in the middle; leave out --log" in refused(tmp_path / "n1", "", *log)
+    assert ((tmp_path / "log").read_bytes() if first else None) == before
+    assert (tmp_path / "log").exists() == first
+    assert run(init(*CLUSTER[1]), *data).returncode == 0
+
+
+def test_the_log_is_on_the_disk_before_the_database_tells_its_length(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(tmp_path / "n1")
+    log = storage.open_log(str(tmp_path / "log"))
+    node = Node(storage=storage, log=log)
+    done: list[object] = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: done.append(os.fstat(file).st_size))
+    storage._db.set_trace_callback(lambda statement: done.append(statement))
+    node.turn([init(*CLUSTER[1]).encode()])
+    node.turn([ACCEPT])
+    assert [one for one in done if one in ("BEGIN", "COMMIT") or isinstance(one, int)] \
+        == [size for length in (records_end(tmp_path / "log", 1), records_end(tmp_path / "log", 2))
+            for size in (length, "BEGIN", "COMMIT")]
+
+
+def records_end(log: Path, number: int) -> int:
+    return len(b"".join(log.read_bytes().splitlines(keepends=True)[:number]))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2 ** 16 - 1, 2 ** 16, 200_000])
+@pytest.mark.parametrize("before", [b"", b"one\n", b"one\n" * 30_000])
+def test_the_last_line_of_a_file(size: int, before: bytes) -> None:
+    line = b"x" * size + b"\n"
+    file = io.BytesIO(before + line + b"more\nand more")
+    assert last_line(file, len(before + line)) == line
+    assert last_line(file, len(before + line) + 1) == b""
+
+
+# Damage.
+
+def killed(tmp_path: Path) -> Path:
+    """The directory of a node that has answered for "first" in some slots, and was killed."""
+    data = tmp_path / "n1"
+    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(data)], cwd=ROOT,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as node:
+        node.stdin.write(init().encode())
+        node.stdout.readline()
+        for slot in range(6):
+            node.stdin.write(request(slot, "multi_paxos_propose", slot=slot, value="first").encode())
+            assert b'"first"' in node.stdout.readline()
+        node.kill()
+    return data
+
+
+def flip(path: Path, at: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 4
+    path.write_bytes(content)
+
+
+WAL = f"{FILE}-wal"
+HARM = {
+    **{f"a bit flipped at {at:.0%} of the WAL": lambda data, at=at: flip(data / WAL, at)
+       for at in (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)},
+    "the WAL deleted": lambda data: (data / WAL).unlink(),
+    "the WAL emptied": lambda data: (data / WAL).write_bytes(b""),
+    "the WAL cut": lambda data: os.truncate(data / WAL, (data / WAL).stat().st_size - 1),
+    "the database emptied": lambda data: (data / FILE).write_bytes(b""),
+    "the database deleted": lambda data: (data / FILE).unlink(),
+    "both deleted": lambda data: [(data / FILE).unlink(), (data / WAL).unlink()],
+    "the counter deleted": lambda data: (data / COUNTER).unlink(),
+    "the counter emptied": lambda data: (data / COUNTER).write_bytes(b""),
+    "the counter damaged": lambda data: (data / COUNTER).write_bytes(b"1 000000000000000000\n"),
+}
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_a_node_that_has_forgotten_what_it_said_does_not_start(tmp_path: Path, kind: str) -> None:
+    data = killed(tmp_path)
+    HARM[kind](data)
+    asked = init() + request(9, "multi_paxos_propose", slot=5, value="second")
+    assert "leave this node out" in refused(data, asked)
+    assert "leave this node out" in refused(data, asked)
+
+
+def test_a_node_that_was_killed_and_not_harmed_starts(tmp_path: Path) -> None:
+    data = killed(tmp_path)
+    done = run(init() + request(9, "multi_paxos_propose", slot=5, value="second"),
+               "--data", str(data))
+    assert json.loads(done.stdout.splitlines()[1])["body"]["value"] == "first"
+
+
+def test_the_counter_is_written_after_the_commit_and_may_be_behind(tmp_path: Path) -> None:
+    """As after a power cut, for it is not synced; what the database has more was never said."""
+    data = killed(tmp_path)
+    assert int((data / COUNTER).read_bytes()) == 7
+    for behind in 6, 0:
+        (data / COUNTER).write_bytes(b"%020d\n" % behind)
+        assert run(init(), "--data", str(data)).returncode == 0
+    run(init() + request(9, "multi_paxos_propose", slot=9, value="v"), "--data", str(data))
+    assert int((data / COUNTER).read_bytes()) == 8
+
+
+def test_a_counter_that_cannot_be_written_leaves_the_commit_unsaid(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StorageError, match="No space left"):
+        node.turn([ACCEPT])
+
+
+FORMAT_1 = """
+    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL);
+    CREATE TABLE node_ids (place INTEGER PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE accepted (slot INTEGER PRIMARY KEY, ballot INTEGER NOT NULL, value TEXT NOT NULL);
+    CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL);
+    PRAGMA application_id = 1836077144;
+    PRAGMA user_version = 1;
+"""
+HELD_1 = """
+    INSERT INTO node VALUES ('n1', 5, {logged});
+    INSERT INTO node_ids VALUES (0, 'n1'), (1, 'n2'), (2, 'n3');
+    INSERT INTO accepted VALUES (7, 5, '"v"');
+    INSERT INTO decided VALUES (3, '"w"');
+"""
+
+
+@pytest.mark.parametrize("logged", [0, 25])
+def test_a_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript(FORMAT_1 + HELD_1.format(logged=logged))
+    database.close()
+    storage = Storage(tmp_path)
+    assert state(storage.acceptor) == (5, {7: Vote(5, '"v"')}, {3: '"w"'}, ((3, 3),))
+    assert (storage.cluster, storage.logged) == (CLUSTER, logged or NO_LOG)
+    storage.acceptor.decide(7, '"v"')
+    storage.commit(logged)
+    assert reopened(storage).acceptor.decided == {3: '"w"', 7: '"v"'}
+    assert int((tmp_path / COUNTER).read_bytes()) == 1
+
+
+def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript(FORMAT_1)
+    database.close()
+    assert run(init() + request(2, "multi_paxos_propose", slot=1, value="v"),
+               "--data", str(tmp_path)).stdout.count(b"propose_ok") == 1
+
+
+def test_ballots_that_are_used_up_are_told(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.acceptor.promise(2 ** 63)
+    with pytest.raises(StorageError, match="used up"):
+        storage.commit()
 
 
 # An infinite log.

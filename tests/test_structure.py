@@ -21,7 +21,7 @@ NODE = {path.stem: path.read_text("utf-8") for path in (ROOT / "impl/multipaxos"
 HARNESS = {path.stem: path.read_text("utf-8") for path in (ROOT / "conformance").rglob("*.py")}
 SPEC = (ROOT / "spec/MultiPaxos.tla").read_text("utf-8")
 
-OUTER = {"wire", "storage", "node", "process", "__init__"}
+OUTER = {"legible", "wire", "files", "storage", "node", "process", "__init__"}
 CORE = sorted(NODE.keys() - OUTER)
 PURE = {"__future__", "bisect", "collections", "dataclasses", "itertools", "typing"}
 # The clock throws dice, but it is given them.
@@ -78,8 +78,8 @@ def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
 # Each room of the harness knows those before it alone.
 ROOMS = ["logbook", "tlaplus", "models", "golden", "judging", "running", "coverage", "altering",
          "exporting", "measuring", "grading"]
-# What stands in no room: the first two serve all of them and know none, the others are served.
-SHARED, VERBS = {"jobs", "report"}, {"checking", "shrink", "__main__"}
+# What stands in no room: the first three serve all of them and know none, the others are served.
+SHARED, VERBS = {"guard", "jobs", "report"}, {"checking", "shrink", "__main__"}
 
 
 def rooms(source: str) -> set[str]:
@@ -128,7 +128,7 @@ def test_only_the_wire_speaks_json() -> None:
 
 
 def test_only_the_process_and_the_storage_touch_the_world() -> None:
-    assert users(NODE, "os", "pathlib", *OUTSIDE) == {"process", "storage"}
+    assert users(NODE, "os", "pathlib", *OUTSIDE) == {"process", "storage", "files"}
     assert users(NODE, "sys", "argparse", "select", "signal", "time") == {"process"}
     assert users(NODE, "sqlite3") == {"storage"}
 
@@ -160,6 +160,28 @@ def test_only_tlc_knows_java() -> None:
     assert speakers_of_java(NODE) == set()
     assert speakers_of_java(HARNESS) <= {"tlc"}
     assert speakers_of_java({"bad": "run('java')", "good": "tlc.run()"}) == {"bad"}
+
+
+def printers(modules: dict[str, str]) -> set[str]:
+    """The modules that write to standard output or standard error by themselves."""
+    found = set()
+    for name, source in modules.items():
+        tree = list(ast.walk(ast.parse(source)))
+        attributes = {node.attr for node in tree if isinstance(node, ast.Attribute)}
+        called = names(source) | attributes
+        if called & {"print", "echo", "secho", "Console"} or any(
+                isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
+                and isinstance(node.value, ast.Name) and node.value.id == "sys" for node in tree):
+            found.add(name)
+    return found
+
+
+def test_only_the_report_prints() -> None:
+    # Peers are programs of their own, which are measured: they print as nodes do.
+    assert printers(HARNESS) - {"peers"} == {"report"}
+    for source in ("print(1)", "import click\nclick.echo(1)", "import sys\nsys.stderr.write('')",
+                   "from rich.console import Console\nConsole().print(1)"):
+        assert printers({"bad": source}) == {"bad"}
 
 
 # Vocabulary.
@@ -195,7 +217,7 @@ def message_types(spec: str) -> dict[str, tuple[str, ...]]:
 
 def methods(replica: type) -> set[str]:
     return {name for name in vars(replica)
-            if name.startswith("receive_") or name in map(str.lower, EVENTS.values())}
+            if name.startswith("receive_") or name in map(str.lower, (*EVENTS.values(), "Repeat"))}
 
 
 def test_actions_are_methods() -> None:

@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 import simulate
+from click.testing import CliRunner
 from multipaxos.storage import Storage
 from simulated import trial
 from simulated.broken import BUGS, parts_with
@@ -29,8 +30,23 @@ SEEDS = 200
 
 
 def test_all_is_well() -> None:
-    failed = simulate.run_all(simulate.Series(1, SEEDS, nodes=None, seconds=60), jobs=2)
-    assert [(found.script.seed, found.failure) for found in failed] == []
+    total = simulate.run_all(simulate.Series(1, SEEDS, nodes=None, seconds=60), jobs=2)
+    assert [(found.script.seed, found.failure) for found in total.failed] == []
+    assert total.missing() == []
+
+
+def test_worlds_in_which_little_happens_show_nothing() -> None:
+    few = simulate.Total(seeds=3)
+    assert few.missing() == ["0 of at least 3 slots acknowledged"]
+    few.happened["acknowledged"] = 3
+    assert few.missing() == []
+    assert len(simulate.Total(seeds=simulate.FROM).missing()) == 1 + len(simulate.LEAST)
+
+
+def test_a_run_that_shows_nothing_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "run_all", lambda series, jobs: simulate.Total(seeds=1))
+    result = CliRunner().invoke(simulate.main, ["--seeds", "1..1"])
+    assert result.exit_code == 2 and "0 of at least 1 slots acknowledged" in result.output
 
 
 # The same seed is the same run.

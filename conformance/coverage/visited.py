@@ -8,13 +8,12 @@ accepts counts.  How much of a model real runs visit is told in `explore`.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from .. import guard
 from ..judging import protocol
 from ..judging import validate as validating
 from ..judging.verdict import Verdict
@@ -43,6 +42,11 @@ class Visited:
         """Whether every action and every branch was visited."""
         return all(self.actions.values()) and not self.untouched
 
+    @property
+    def percent(self) -> int:
+        """How many of a hundred branches were visited, rounded down."""
+        return 100 * (len(self.branches) - len(self.untouched)) // len(self.branches)
+
     def told(self) -> dict[str, Any]:
         """The same as JSON has it."""
         return {
@@ -65,15 +69,15 @@ def validate(
     Raises `ToolError` if TLC did not read the marked copy.
     """
     found, marks = reachable(), set()
-    with tempfile.TemporaryDirectory(prefix="visited-") as scratch:
+    with guard.scratch("visited-") as scratch:
         copy = marked(SPEC.read_text("utf-8"), found, 1)
-        Path(scratch, SPEC.name).write_text(copy, "utf-8")
+        (scratch / SPEC.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
             return tlc.run(
                 *sources,
-                **options | {"libraries": [Path(scratch), *options["libraries"]]},
+                **options | {"libraries": [scratch, *options["libraries"]]},
                 on_print=lambda line: _is_mark(line, marks) or listen(line),
             )
 

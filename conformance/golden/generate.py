@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import guard
 from ..logbook import logs
 from ..logbook.schema import action
 from ..models.manifest import LIBRARIES, Model
@@ -171,14 +171,14 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     TLC writes a run as a module whose states hold `record`, the last record of the log.
     """
     logs.check_free(folder)
-    with tempfile.TemporaryDirectory(prefix="simulate-") as scratch:
+    with guard.scratch("simulate-") as scratch:
         outcome = tlc.run(
             # A view has no meaning in a random run, and TLC says so at length.
             model.module.stem, model.module.read_text("utf-8"), without(model.text(), "VIEW"),
             libraries=LIBRARIES, workers=1, seed=seed,
             options=["-simulate", f"file={scratch}/run,num={runs}", "-depth", str(depth)],
         )  # fmt: skip
-        found = sorted(Path(scratch).glob("run*"))
+        found = sorted(scratch.glob("run*"))
         texts = [path.read_text() for path in found]
     made = Generated(outcome)
     if outcome.violated:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..running.replay import FENCE
-
 Json = Any
 
 REQUIRED, RECOMMENDED = "required", "recommended"
@@ -21,7 +19,8 @@ REQUIRED, RECOMMENDED = "required", "recommended"
 
 @dataclass(frozen=True)
 class Case:
-    """What a node is given, line by line, and the messages that it must print, in this order.
+    """What a node is given, line by line, and the messages that it must print, in this order for
+    each destination.
 
     Messages are compared as JSON.  A reply's own `msg_id` is compared only where one is expected,
     the text of an error never.
@@ -35,12 +34,30 @@ class Case:
 
 def difference(case: Case, found: Sequence[Json]) -> int | None:
     """The place of the first message that is not as expected, or None where all of them are."""
-    for place in range(max(len(case.expected), len(found))):
-        if place >= min(len(case.expected), len(found)):
+    expected = arranged(case, found)
+    for place in range(max(len(expected), len(found))):
+        if place >= min(len(expected), len(found)):
             return place
-        if not _agree(case.expected[place], found[place]):
+        if not _agree(expected[place], found[place]):
             return place
     return None
+
+
+def arranged(case: Case, found: Sequence[Json]) -> list[Json]:
+    """What is expected, in the order in which the destinations were found to get their messages.
+
+    What is sent to different destinations has no order between them.
+    """
+    left = list(case.expected)
+    order: list[Json] = []
+    for message in found:
+        match message:
+            case {"dest": dest}:
+                same = (at for at, other in enumerate(left) if other["dest"] == dest)
+                order += [left.pop(at) for at in (next(same, 0),) if left]
+            case _:
+                order += [left.pop(0)] if left else []
+    return order + left
 
 
 def _agree(expected: Json, found: Json) -> bool:
@@ -164,7 +181,7 @@ _RECOMMENDED = (
         {**message, "body": {**message["body"], "msg_id": number}}
         for number, message in enumerate((BEGUN, FIRST[1], told(3, (1, "cmd1")))))),
     _case("an equal init is answered again", RECOMMENDED, FIRST,
-          (init(src=FENCE), reply("init_ok", 1, FENCE)), SECOND),
+          (init(src="c9"), reply("init_ok", 1, "c9")), SECOND),
     _case("a different init is refused with 12", RECOMMENDED, FIRST,
           (init("n1", "n2", msg_id=4), {**error(4, 12), "dest": "c0"}), SECOND),
     _case("an unknown type is refused with 10", RECOMMENDED,
@@ -183,6 +200,9 @@ _RECOMMENDED = (
     _case("a part of the log: from a slot on, at most so many", RECOMMENDED, FIRST, SECOND,
           (log(4, **{"from": 2}), told(4, (2, "cmd2"))), (log(5, limit=1), told(5, (1, "cmd1"))),
           (log(6, limit=0), told(6))),
+    _case("null stands for a field that is not there", RECOMMENDED, FIRST, SECOND,
+          (log(4, **{"from": None, "limit": 1, "in_reply_to": None}), told(4, (1, "cmd1"))),
+          (log(5, **{"from": 2, "limit": None}), told(5, (2, "cmd2")))),
 )  # fmt: skip
 
 CASES = _REQUIRED + _RECOMMENDED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-STAGES = ("challenge", "replay", "record", "endure")
+from ..logbook.folders import fresh
+
+STAGES = ("challenge", "feeding", "replay", "record", "endure")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,5 @@ class Plan:
     patience: float = 5.0
 
     def folder(self, name: str) -> Path:
-        """A folder of its own for one stage, with nothing in it."""
-        path = self.output / name
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        return path
+        """Make a folder for one stage, with nothing in it; raises `LogError` as `fresh` does."""
+        return fresh(self.output / name)

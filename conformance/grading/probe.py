@@ -7,13 +7,13 @@ What an option is good for, and what is lost without it, is told elsewhere.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..logbook.folders import fresh
 from ..running.cluster import NodeError
 from ..running.fenced import FencedNode
 from .challenge import BEGIN, FIRST, init
@@ -45,8 +45,7 @@ def probe(
 
     Those named in `without` are not tried.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    fresh(folder)
     return {
         option: "not tried" if option in without else _refusal(option, command, folder, seconds)
         for option in SIGNS

@@ -1,4 +1,4 @@
-"""The stages that look behind a node's answers: golden logs, recorded clusters, real time.
+"""The stages that need --manual-clock: golden logs and recorded clusters.
 
 Each finds out how many of its cases pass and how to see the first that does not.  What a case is
 and when it passes is told by the models and by the judges.
@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import checking, report
-from ..judging import judge, words
-from ..judging.observed import Seen, explain
 from ..judging.verdict import Rejection
 from ..logbook import logs
+from ..logbook.canonical import canonical, same_output
 from ..models import manifest
-from ..running import endure as enduring
 from ..running import record as recording
 from ..running.cluster import NodeError, NodeProcess
 from ..running.fenced import FencedNode
-from ..running.replay import Replayed, replay_all
+from ..running.replay import Replayed
+from ..running.replay import read as reading
 from ..tlaplus import tlc
 from .marks import Failure, Stage, stage
 from .plan import Plan
@@ -31,18 +30,11 @@ Json = Any
 Options = dict[str, str]
 """Each option with "" if the node takes it, or with the reason why it does not."""
 
-# The size of the cluster in real time, and how many messages of each node are to be explained.
-IN_REAL_TIME, MOST_SAID = 3, 500
-
 # The nodes' --batch where several decisions may go in one message: more than any run here has.
 BATCH = 1000
 
-# The rules of the judge of histories, the worst to break first.
-RULES = ("agreement", "durability", "validity", "refusals", "answers", "peace")
-
-# Logs that are replayed at a time, seconds that a node has for each, and after how many seconds no
-# more are begun if one differs: it may be that the node hangs each time.
-AT_A_TIME, A_LOG, ENOUGH = 50, 30.0, 120.0
+# Seconds that a node may be silent while it is given a golden log.
+SILENT = 30.0
 
 
 # Replay: does the node do what the models say?
@@ -61,11 +53,16 @@ def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
         lost.append(_left_out(len(every) - len(chosen), "they need --batch"))
     else:
         given += ["--batch", "1"]
-    results = _replayed(chosen, given)
-    lost.append(_left_out(len(chosen) - len(results), "those before took too long"))
+    results = checking.replay(chosen, given, SILENT)
+    results += checking.replay(
+        checking.some_renamed(chosen, plan.seed), given, SILENT, plan.seed
+    )
+    untried = sum(not result.tried for result in results)
+    lost.append(f"the node hangs: {untried:,} golden logs were not tried" if untried else "")
     # The log with the fewest lines is the easiest to understand.
     differing = sorted((r for r in results if r.difference), key=lambda r: len(_given(r)))
     failures = [_replay_failure(result, given) for result in differing]
+    failures += [Failure("a golden log", "not tried, for the node hangs")] * untried
     return stage("replay", failures + [None] * (len(results) - len(failures)), begun, *lost)
 
 
@@ -73,22 +70,9 @@ def _left_out(number: int, why: str) -> str:
     return f"{number:,} golden logs were not replayed, for {why}" if number else ""
 
 
-def _replayed(paths: Sequence[Path], command: Sequence[str]) -> list[Replayed]:
-    results: list[Replayed] = []
-    begun = time.monotonic()
-    with report.Line(f"replay of {len(paths):,} logs") as line:
-        for at in range(0, len(paths), AT_A_TIME):
-            results += replay_all(paths[at : at + AT_A_TIME], command, seconds=A_LOG)
-            line.tell(f"{len(results):,} done")
-            differ = any(result.difference for result in results)
-            if differ and time.monotonic() - begun > ENOUGH:
-                break
-    return results
-
-
 def _golden(plan: Plan) -> list[Path]:
     if plan.golden is not None:
-        return logs.find([plan.golden])
+        return logs.find([plan.golden], logs.LOG)
     chosen = [manifest.get(name) for name in plan.models] or manifest.golden()
     made = checking.generated(chosen, plan.folder("golden"), plan.seed)
     for model, found in made:
@@ -105,12 +89,15 @@ def _tells_in_parts(path: Path) -> bool:
 
 def _given(result: Replayed) -> list[str]:
     """The inputs of the node that differs, up to the one where it does."""
-    bad = result.difference.record  # type: ignore[union-attr]
-    return [
-        json.dumps(record.input)
-        for record in logs.read(result.path)
-        if record.node == bad.node and record.line <= bad.line
-    ]
+    found = result.difference
+    assert found is not None
+    inputs: list[str] = []
+    for record in reading(result.path, found.renamed):
+        if record.node == found.record.node:
+            inputs.append(json.dumps(record.input))
+        if record == found.record:
+            break
+    return inputs
 
 
 def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
@@ -119,6 +106,8 @@ def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
     reason = f"{found.record.place}: the last input is answered otherwise"
     if found.remark:
         reason = f"{found.record.place}: {found.remark}"
+    if found.renamed is not None:
+        reason += f" (under a renaming, seed {found.renamed})"
     return Failure(result.path.name, reason, command, _given(result), found.record.output,
                    found.found)  # fmt: skip
 
@@ -144,7 +133,7 @@ def record(plan: Plan, command: Sequence[str], options: Options) -> Stage:
             clusters.append(logs.read(path))
             if not options["--log"]:
                 cases.append(_log_failure(plan, given, path, nodes))
-    cases += _protocol_failures(clusters, [*given, "--manual-clock"])
+    cases += protocol_failures(clusters, [*given, "--manual-clock"])
     lost = "no log of its own was compared, for it takes no --log" if options["--log"] else ""
     return stage("record", cases, begun, lost)
 
@@ -189,15 +178,24 @@ def _log_failure(plan: Plan, command: Sequence[str], path: Path, nodes: int) -> 
             )  # fmt: skip
     except NodeError as error:
         return Failure(case, str(error))
-    seen, own = logs.read(path), logs.read(recorded.path)
+    return difference(case, logs.read(path), logs.read(recorded.path))
+
+
+def difference(
+    case: str, seen: Sequence[logs.Record], own: Sequence[logs.Record]
+) -> Failure | None:
+    """The first record of a log that is not what the router saw."""
     for one, other in zip(seen, own, strict=False):
-        if (one.node, one.input, one.output) != (other.node, other.input, other.output):
+        same = one.node == other.node and canonical(one.input) == canonical(other.input)
+        if not same or not same_output(one.output, other.output):
             return Failure(case, f"{other.place} differs from {one.place}", expected=one.output,
                            found=other.output)  # fmt: skip
-    return None if len(seen) == len(own) else Failure(case, f"{path.parent}: one is longer")
+    if len(seen) == len(own):
+        return None
+    return Failure(case, f"{own[0].path} has {len(own):,} records, not {len(seen):,}")
 
 
-def _protocol_failures(
+def protocol_failures(
     clusters: Sequence[Sequence[logs.Record]], command: Sequence[str] = ()
 ) -> list[Failure | None]:
     """What the specification says of recorded clusters: each node's log is a case.
@@ -224,72 +222,3 @@ def _protocol_failure(
         f"the log of {bad.node}", f"{bad.place}: {found.reason} ({found.judge})", command,
         given if command else (), found.allowed or (), bad.output,
     )  # fmt: skip
-
-
-# Endure: real time, and as far as the node can, real kills.
-
-
-def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
-    """A case is a rule for what clients saw, or what one node said: its log, or as it was seen."""
-    begun = time.monotonic()
-    taken = [option for option in enduring.OPTIONS if not options[option]]
-    kills = plan.kills if "--data" in taken else None
-    lost = ["" if kills else "nobody was killed, for it takes no --data"]
-    given = [*command, *([] if options["--batch"] else ["--batch", str(BATCH)])]
-    folder = plan.folder("endured")
-    seen = {f"n{number}": Seen() for number in range(1, IN_REAL_TIME + 1)}
-    try:
-        with report.Line(f"{IN_REAL_TIME} nodes in real time, seed {plan.seed}") as line:
-            endured = enduring.endure(
-                folder, given, nodes=IN_REAL_TIME, kills=kills, seconds=plan.seconds,
-                seed=plan.seed, options=taken, on_progress=line.tell,
-                watch=lambda node, was_given, message: seen[node].add(was_given, message),
-            )  # fmt: skip
-        cases = _history_failures(folder, endured)
-        if "--log" in taken:
-            cases += _protocol_failures(logs.read_clusters([endured.logs]))
-        elif kills:
-            lost.append("only what clients saw was judged, for it takes no --log")
-        else:
-            cases += _unexplained(folder, seen, lost)
-    except (NodeError, logs.LogError) as error:
-        cases = [Failure("a cluster in real time", str(error))]
-    return stage("endure", cases, begun, *lost)
-
-
-def _history_failures(folder: Path, endured: enduring.Endured) -> list[Failure | None]:
-    """What clients saw, held to one rule after the other."""
-    settled = endured.settled is not None
-    found = judge.judge(endured.history, settled=settled)
-    where = folder / logs.HISTORY
-    cases: list[Failure | None] = []
-    for rule in RULES:
-        first = next((each for each in found if each.rule == rule), None)
-        cases.append(first and Failure(rule, words.finding(first)))
-    answered = endured.happened["acknowledged"]
-    cases.append(None if answered else Failure("progress", f"{where}: nothing was decided"))
-    late = f"{where}: {enduring.PEACE:g} s of peace were too short for every node to know all"
-    cases.append(None if settled else Failure("recovery", late))
-    return cases
-
-
-def _unexplained(folder: Path, seen: dict[str, Seen], lost: list[str]) -> list[Failure | None]:
-    """Whether the specification can explain what each node said; adds to `lost` what is open."""
-    for node, each in seen.items():
-        text = "".join(f"{line}\n" for line in each.lines())
-        (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
-    judged = [(node, each.beginning(MOST_SAID)) for node, each in seen.items()]
-    with report.Line(f"explaining what {len(seen)} nodes said") as line:
-        found = explain(list(seen), judged, BATCH, line.tell)
-    cases: list[Failure | None] = []
-    for (node, said), each in zip(judged, found, strict=True):
-        if each.whole is None:
-            lost.append(f"what {node} said was explained up to message {each.outputs} only")
-            continue
-        reason = (
-            f"{folder / node}.seen.ndjson: the specification explains {each.outputs:,} messages "
-            "that the node said, and the next one never"
-        )
-        rest = said.outputs[each.outputs : each.outputs + 1]
-        cases.append(None if each.whole else Failure(f"what {node} said", reason, found=rest))
-    return cases

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from ..report import beside, say, table
+from ..report import LONGEST_LINE, beside, listed, say, table
 from .marks import Failure, Grade
 
 # Longer lists of inputs are not shown whole; the script has them all.
@@ -39,13 +38,15 @@ def show(found: Grade, scripts: dict[str, Path]) -> None:
 def failure(stage: str, found: Failure, script: Path | None) -> str:
     """The first case of a stage that failed, and what to paste into a shell to see it."""
     lines = [f"{stage}, first failure: {found.case}", f"  {found.reason}"]
-    if 0 < len(found.inputs) <= MOST_INPUTS:
-        lines += ["", *found.script().splitlines(), ""]
+    # What is shortened cannot be pasted.
+    short = all(len(line) < LONGEST_LINE for line in found.inputs)
+    if 0 < len(found.inputs) <= MOST_INPUTS and short:
+        lines += ["", *found.script().split("\n"), ""]
     elif found.inputs:
         lines += [f"  its {len(found.inputs):,} lines are in {script}, and the last of them is"]
         lines += [f"  {found.inputs[-1]}"]
     if found.inputs or found.expected:
         lines += beside(found.expected, found.found)
     else:
-        lines += [f"  found:    {json.dumps(message)}" for message in found.found]
+        lines += listed("found", found.found)
     return "\n".join(lines)

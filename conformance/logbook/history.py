@@ -59,7 +59,7 @@ class Entry:
 def read(path: Path) -> list[Entry]:
     """All entries of a history; raises `LogError` for the first line that is none."""
     found = [
-        Entry(entry["at"], entry["kind"], entry["message"], path, line)
+        Entry(entry["at"], entry["kind"], logs.without_nulls(entry["message"]), path, line)
         for line, entry in logs.lines(path, "history", "history entry", check_entry)
     ]
     _check_order(found)

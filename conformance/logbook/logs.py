@@ -7,18 +7,25 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
-from .schema import action, check_record, is_refusal
+from .schema import action, check_record, is_message, is_refusal
+from .strict import loads, split_lines
+
+# Kinds of files, as people call them, and a key that each line of one has and none of the other.
+LOG, HISTORIES = "log of a node", "history of clients"
+_KEYS = {LOG: "input", HISTORIES: "at"}
 
 # What clients saw, in a folder with the logs of the nodes that they asked.
 HISTORY = "history.ndjson"
+
+_MAY_BE_NULL = "from", "limit"
 
 # To hold a line against its schema takes much longer than to read it, so it is done so many at a
 # time.
@@ -42,7 +49,7 @@ class Record:
     @property
     def starts(self) -> bool:
         """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
-        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+        return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:
@@ -72,9 +79,18 @@ def read_json(path: Path) -> list[Any]:
 def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
     """Records that are, or will be, the lines of a file."""
     return [
-        Record(record["node"], record["input"], record["output"], path, line)
+        Record(record["node"], without_nulls(record["input"]), record["output"], path, line)
         for line, record in enumerate(records, 1)
     ]
+
+
+def without_nulls(taken: Any) -> Any:
+    """The message or event without the fields of a request that are null, which means absent."""
+    body = taken["body"] if is_message(taken) else {}
+    absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
+    if body.get("type") != "multi_paxos_log" or not absent:
+        return taken
+    return {**taken, "body": {field: body[field] for field in body if field not in absent}}
 
 
 def lines(
@@ -90,7 +106,8 @@ def lines(
         raise LogError(f"{path}: {error}") from None
     if not text:
         raise LogError(f"{path}: the {whole} is empty, so it shows nothing")
-    every = text.removesuffix(b"\n").split(b"\n")
+    every, rest = split_lines(text)
+    every += [rest] if rest else []
     groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
     judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
     number = 0
@@ -98,10 +115,10 @@ def lines(
         for at, line in enumerate(group):
             number += 1
             try:
-                found = json.loads(line.decode("utf-8"))
+                found = loads(line)
                 if wrong is not None and wrong[0] == at:
                     raise ValueError(wrong[1])
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise LogError(f"{path}:{number}: not a {part}: {error}") from None
             yield number, found
 
@@ -110,21 +127,28 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
     """The first of these lines that is not as it should be, and why."""
     for at, line in enumerate(group):
         try:
-            check(json.loads(line.decode("utf-8")))
-        except (ValueError, RecursionError) as error:
+            check(loads(line))
+        except ValueError as error:
             return at, str(error)
     return None
 
 
-def find(places: Iterable[Path]) -> list[Path]:
-    """The log files among files and folders, in order; raises `LogError` where there are none."""
+def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
+    """The files among files and folders, in order; raises `LogError` where there are none.
+
+    In a folder only regular files are looked at, and with a `kind`, LOG or HISTORIES, those of the
+    other kind are left out: `endure` leaves both.
+    """
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(place.rglob("*.ndjson"))
+            inside = [path for path in sorted(place.rglob("*.ndjson")) if path.is_file()]
             if not inside:
                 raise LogError(f"{place}: no *.ndjson file in this folder")
-            found += inside
+            chosen = [path for path in inside if kind is None or kind_of(path) in (kind, None)]
+            if not chosen:
+                raise LogError(f"{place}: no {kind} in this folder, but {kind_of(inside[0])}")
+            found += chosen
         else:
             found.append(place)
     if not found:
@@ -132,25 +156,79 @@ def find(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def clusters(places: Iterable[Path]) -> list[list[Path]]:
-    """The log files among files and folders, those of one cluster together.
+def kind_of(path: Path) -> str | None:
+    """What a file holds, LOG or HISTORIES, by the keys of its first line; None if it is neither."""
+    try:
+        with path.open("rb") as file:
+            first = loads(file.readline())
+    except (OSError, ValueError):
+        return None
+    keys = first.keys() if isinstance(first, dict) else set()
+    return next((kind for kind, key in _KEYS.items() if key in keys), None)
 
-    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
-    the history itself is no log, and is left out.
+
+def clusters(places: Iterable[Path]) -> list[list[Path]]:
+    """The log files among files and folders; those with a history beside them, as `endure` leaves
+    it, together, any other alone.
+
+    The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
-    for path in find(places):
-        if path.name != HISTORY:
+    for path in find(places, LOG):
+        # An observer that was ended at once leaves an empty history.
+        empty = path.name == HISTORY and kind_of(path) is None
+        if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is what clients saw, for the verb judge; no log was given")
     return list(found.values())
 
 
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
-    """The records of each cluster, however many files it has."""
-    return [[record for path in paths for record in read(path)] for paths in found]
+    """The records of each cluster, however many files it has.
+
+    Groups of files whose logs name the same members are one cluster.  If they have logs of the same
+    node they are several runs: then each folder holds one, or if that cannot be either, each group.
+    Raises `LogError` if files that belong together have logs of the same node.
+    """
+    groups = [_whole([read(path) for path in paths]) for paths in found]
+    named: dict[frozenset[str] | int, list[list[Record]]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        named[frozenset(members(group)) or at].append(group)
+    return [cluster for same in named.values() for cluster in _joined(same)]
+
+
+def place(cluster: Sequence[Record]) -> Path:
+    """What to call a cluster: its file, or `run` in the folder of its first one."""
+    first = cluster[0].path
+    return first if all(record.path == first for record in cluster) else first.parent / "run"
+
+
+def _whole(parts: Sequence[list[Record]]) -> list[Record]:
+    if nodes := _twice(parts):
+        node = min(nodes)
+        places = [str(part[0].path) for part in parts if node in by_node(part)]
+        raise LogError(f"node {node} is in {' and in '.join(places)}: these are several runs")
+    return [record for part in parts for record in part]
+
+
+def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
+    """Groups that name the same members, as clusters."""
+    if not _twice(groups):
+        return [_whole(groups)]
+    folders: dict[Path, list[list[Record]]] = defaultdict(list)
+    for group in groups:
+        folders[place(group).parent].append(group)
+    if len(folders) == 1:
+        return list(groups)
+    return [cluster for inside in folders.values() for cluster in _joined(inside)]
+
+
+def _twice(parts: Sequence[list[Record]]) -> set[str]:
+    """The nodes with a log in more than one part."""
+    counts = Counter(node for part in parts for node in {record.node for record in part})
+    return {node for node, count in counts.items() if count > 1}
 
 
 def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -182,3 +260,10 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
             check_record(record)
             file.write(json.dumps(record) + "\n")
+
+
+def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes a log in the place of another one; at any time one of the two is there, and whole."""
+    part = path.with_name(f"{path.name}.part")
+    write(part, records)
+    part.replace(path)

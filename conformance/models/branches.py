@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
+from .. import guard
 from ..jobs import at_once
 from ..tlaplus import tlc
 from .manifest import LIBRARIES, ROOT, Model
@@ -141,11 +140,11 @@ def measure(
     everything: list[Branch] = []
     taken: set[int] = set()
     used: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="coverage-") as scratch:
+    with guard.scratch("coverage-") as scratch:
         for name, text in texts.items():
             found = branches(name, text, ROOTS[name])
             copy = marked(text, found, len(everything) + 1)
-            Path(scratch, f"{name}.tla").write_text(copy, "utf-8")
+            (scratch / f"{name}.tla").write_text(copy, "utf-8")
             everything += found
 
         def marks(model: Model) -> set[int]:
@@ -153,7 +152,7 @@ def measure(
                 return set()
             on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
             outcome = tlc.run(
-                *model.sources(), libraries=[Path(scratch), *LIBRARIES], workers=model.workers,
+                *model.sources(), libraries=[scratch, *LIBRARIES], workers=model.workers,
                 brief=model.brief,
             )  # fmt: skip
             return {int(json.loads(line)) for line in outcome.printed}

@@ -10,12 +10,13 @@ from __future__ import annotations
 import shlex
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 
+from .. import guard
 from ..tlaplus import tlc
 from ..tlaplus.config import listed
 from .manifest import LIBRARIES, Model
@@ -151,17 +152,14 @@ class Workers:
     def start(self, end_server: Callable[[], None]) -> None:
         """Starts all; `end_server` is called when there is nothing more to wait for."""
         for host in self._hosts:
-            process = subprocess.Popen(
-                self._command(host), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            scratch = self._stack.enter_context(guard.scratch("tlc-"))
+            process = tlc.start(self._command(host, scratch), scratch)
             self._stack.callback(tlc.end, process)
             threading.Thread(target=self._watch, args=(host, process, end_server)).start()
         threading.Thread(target=self._wait, args=(end_server,)).start()
 
-    def _command(self, host: str) -> list[str]:
+    def _command(self, host: str, scratch: Path) -> list[str]:
         if host == HERE:
-            scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tlc-"))
             return tlc.worker(scratch, self._address, self._port)
         # With a terminal of its own a worker ends when its connection does.
         return ssh(host, tlc.worker_script(self._jar, self._address, self._port), "-tt")

@@ -7,6 +7,7 @@ in `spec/models/models.toml`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import tomlkit
@@ -23,12 +24,15 @@ TIERS = ("tiny", "standard", "large", "deep")
 # Below this one worker is faster than two, and two models at a time are faster still.
 FOR_ONE_WORKER = 50_000
 
+# The most names that are suggested for one that is not known.
+_NEAR = 5
+
 # Below this a search is over before it pays to optimize it.
 BRIEF_SECONDS = 10
 
 
 class UnknownModel(Exception):
-    """A model that the manifest does not have; the text lists those that it has."""
+    """A model that the manifest does not have; the text lists those of a similar name."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,11 @@ def get(name: str) -> Model:
     """One model by its name."""
     models = load()
     if name not in models:
-        raise UnknownModel(f"no model {name!r}; there are: {', '.join(models)}")
+        # The parts of a name may be right, and their order wrong.
+        parts = [each for each in models if set(name.split("-")) & set(each.split("-"))]
+        near = list(dict.fromkeys([*get_close_matches(name, models), *parts]))[:_NEAR]
+        meant = f"did you mean {' or '.join(near)}?" if near else "no other has a similar name"
+        raise UnknownModel(f"no model {name!r}; {meant} (spec/README.md lists all)")
     return models[name]
 
 

@@ -14,6 +14,17 @@ from typing import Any
 Json = Any
 
 
+# A value as large as a node need take, by the length of its text as JSON, and one in which a line
+# fits no pipe; and which questions of a client have such a value.
+LARGEST, LARGE = 1 << 20, 70_000
+LARGEST_AT, LARGE_AT = 13, 4
+
+
+def padded(text: str, size: int) -> str:
+    """Return a text that is so long as JSON, quotes included, if it is not longer itself."""
+    return text.ljust(size - 2, "-")
+
+
 class Client:
     """Asks one thing at a time; when no answer comes it asks again, or gives up."""
 
@@ -55,8 +66,13 @@ class Client:
         else:
             # Mostly a new slot or the newest, which somebody else may be asking for just now.
             ahead = self._chance.choice((1, 1, 1, 0, 0, 0, -1, -5))
-            body |= {"slot": max(0, newest + ahead), "value": f"{self.name}-{self._number}"}
+            body |= {"slot": max(0, newest + ahead), "value": self._value()}
         return {"src": self.name, "dest": self._favourite, "body": body}
+
+    def _value(self) -> str:
+        """A value that nobody else proposes: mostly short, twice in its life not."""
+        sizes = {LARGE_AT: LARGE, LARGEST_AT: LARGEST if self.name == "c1" else 0}
+        return padded(f"{self.name}-{self._number}", sizes.get(self._number, 0))
 
     def answered(self, message: Json) -> bool:
         """Takes an answer; whether it was waited for."""
@@ -92,7 +108,8 @@ class Last:
             self._number += 1
             body = {"type": "multi_paxos_log", "msg_id": self._number}
         else:
-            body |= {"slot": self._slot, "value": f"{self.name}-{self._number}"}
+            # A node that cannot read a long line never comes to know all.
+            body |= {"slot": self._slot, "value": padded(f"{self.name}-{self._number}", LARGE)}
         return {"src": self.name, "dest": self._node, "body": body}
 
     def answered(self, message: Json) -> None:

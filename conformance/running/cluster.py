@@ -7,17 +7,19 @@ to wait, and a run with the same seed is the same run.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
-import subprocess
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..logbook.schema import SchemaError, check_record
+from ..logbook.canonical import canonical, same_output
+from ..logbook.schema import SchemaError, check_record, is_message
+from ..logbook.strict import NotJson, loads
+from .fences import MOST_MESSAGES
+from .process import Flood, Lines, Process, Silence, end_of, last_lines, ready
 from .replay import check_command
 
 Json = Any
@@ -29,8 +31,12 @@ class NodeError(Exception):
     @classmethod
     def of(cls, node: str, what: str, errors: Path) -> NodeError:
         """What is to be said of a node, with the last lines of its standard error, a file."""
-        told = errors.read_text("utf-8", "replace").strip().splitlines()[-3:]
+        told = last_lines(end_of(errors))
         return cls(f"node {node} {what}" + "".join(f"\n  {line}" for line in told))
+
+
+class NodeWrong(NodeError):
+    """A node that was shown to be wrong, by what it printed or logged."""
 
 
 class Waiting:
@@ -46,102 +52,129 @@ class Waiting:
         """Sees a step of the node: what it was given and what it said."""
         if given == "crash":
             self._open.clear()
-        elif isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose":
+        elif is_message(given) and given["body"]["type"] == "multi_paxos_propose":
             self._open.add((given["src"], given["body"]["msg_id"]))
         self._open -= {(each["dest"], each["body"].get("in_reply_to")) for each in output}
 
 
 class NodeProcess:
-    """One node: `step` gives it an input and returns the record of what it did."""
+    """One node: `step` gives it an input and returns the record of what it did.
+
+    The record is the node's own, but nothing in it is taken on trust: the input is the one that was
+    given, the output is what was printed.
+    """
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
         check_command(command)
+        errors.unlink(missing_ok=True)
         self.node = node
         self._errors = errors
         self._seconds = seconds
-        log, log_in_node = os.pipe()
-        with errors.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [*command, "--manual-clock", "--log", f"/dev/fd/{log_in_node}"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                pass_fds=(log_in_node,), bufsize=0,
-            )  # fmt: skip
-        os.close(log_in_node)
-        self._log = _Lines(log)
-        self._said = _Lines(self._process.stdout.fileno())  # type: ignore[union-attr]
+        # A pipe with a name, for not every wrapper passes descriptors on.
+        self._pipe = errors.with_suffix(".log-pipe").resolve()
+        self._pipe.unlink(missing_ok=True)
+        os.mkfifo(self._pipe)
+        self._log = Lines(os.open(self._pipe, os.O_RDONLY | os.O_NONBLOCK))
+        # As long as it is open for writing here as well, it does not end before the node opens it.
+        self._held = os.open(self._pipe, os.O_WRONLY)
+        try:
+            options = ["--manual-clock", "--log", str(self._pipe)]
+            self._process = Process([*command, *options], errors)
+        except BaseException:
+            self._close_log()
+            raise
+        self._logged: deque[bytes] = deque()
+        self._said: deque[bytes] = deque()
 
     def step(self, given: Json) -> Json:
         """Gives the node an input it takes as a step; raises `NodeError` where it does not."""
-        try:
-            self._process.stdin.write(json.dumps(given).encode() + b"\n")  # type: ignore[union-attr]
-        except OSError:
-            raise self._trouble("ended") from None
-        record = self._next(self._log, "log record")
+        if self._said:
+            raise self._trouble("said more than it logged", NodeWrong)
+        self._process.give(json.dumps(given).encode())
+        record = self._next(self._logged, "log record")
         try:
             check_record(record)
         except SchemaError as error:
-            raise self._trouble(f"logged what is no record: {error}") from None
+            raise self._trouble(f"logged what is no record: {error}", NodeWrong) from None
         said = [self._next(self._said, "message") for _ in record["output"]]
-        if said != record["output"]:
-            raise self._trouble(f"logged {record['output']} but said {said}")
+        if not same_output(said, record["output"]):
+            raise self._trouble(f"logged {record['output']} but said {said}", NodeWrong)
+        if record["node"] != self.node or canonical(record["input"]) != canonical(given):
+            told = f"{record['input']} of {record['node']}"
+            raise self._trouble(f"logged {told} but was given {given}", NodeWrong)
         return record
 
-    def _next(self, lines: _Lines, what: str) -> Json:
-        line = lines.next(self._seconds)
-        if line is None:
-            raise self._trouble(f"gave no {what} within {self._seconds:g} s")
+    def _next(self, lines: deque[bytes], what: str) -> Json:
+        alive = time.monotonic()
+        while not lines:
+            if self._listen():
+                alive = time.monotonic()
+            elif time.monotonic() - alive > self._seconds:
+                raise self._trouble(f"gave no {what} within {self._seconds:g} s")
+        line = lines.popleft()
         try:
-            return json.loads(line)
-        except ValueError:
-            raise self._trouble(f"gave a {what} that is not JSON: {line[:80]!r}") from None
+            return loads(line)
+        except NotJson:
+            wrong = f"gave a {what} that is not JSON: {line[:80]!r}"
+            raise self._trouble(wrong, NodeWrong) from None
 
-    def _trouble(self, what: str) -> NodeError:
-        return NodeError.of(self.node, what, self._errors)
+    def _listen(self) -> bool:
+        """Waits a little for what the node says and logs, and has it take what it is given."""
+        process, log = self._process, self._log
+        sources = [log.source] if process.over else [log.source, process.source]
+        readable, writable = ready(sources, [process.sink] if process.unsent else [], 0.1)
+        if process.over and not readable:
+            raise self._trouble(f"ended by itself, with status {process.status(1)}")
+        if writable:
+            process.push()
+        try:
+            self._said += process.hear() if process.source in readable else []
+            self._logged += log.read() if log.source in readable else []
+        except Flood as error:
+            raise self._trouble(str(error)) from None
+        if len(self._said) + len(self._logged) > MOST_MESSAGES:
+            raise self._trouble(f"said more than {MOST_MESSAGES:,} messages in one step")
+        return bool(readable or writable)
+
+    def _trouble(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
+        return kind.of(self.node, what, self._errors)
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""
-        self._process.stdin.close()  # type: ignore[union-attr]
-        # The end of its output is waited for first, for it is seen at once.
-        more = self._said.next(self._seconds)
-        try:
-            status = self._process.wait(self._seconds)
-        except subprocess.TimeoutExpired:
-            raise self._trouble("did not leave at the end of its input") from None
-        if status != 0:
-            raise self._trouble(f"left with status {status}")
-        if more is not None:
-            raise self._trouble("said more than it logged")
+        more = self._said or left(self._process, self._seconds, self._trouble)
+        if more:
+            raise self._trouble("said more than it logged", NodeWrong)
 
     def close(self) -> None:
         """Makes sure that nothing of the node is left."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
-        self._log.close()
+        self._process.close()
+        self._close_log()
+
+    def _close_log(self) -> None:
+        os.close(self._held)
+        os.close(self._log.source)
+        self._pipe.unlink(missing_ok=True)
 
 
-class _Lines:
-    """Lines out of a pipe, each waited for only so long."""
+def left(
+    process: Process, seconds: float, trouble: Callable[[str], NodeError]
+) -> list[bytes]:  # fmt: skip
+    """Ends the input of a node; what it says after that, though not much more than a line.
 
-    def __init__(self, source: int) -> None:
-        self._source = source
-        self._buffer = b""
-
-    def next(self, seconds: float) -> bytes | None:
-        """The next whole line, or None at the end of the pipe or of the time."""
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._buffer:
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([self._source], [], [], left)[0]:
-                return None
-            more = os.read(self._source, 1 << 16)
-            if not more:
-                return None
-            self._buffer += more
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        return line
-
-    def close(self) -> None:
-        os.close(self._source)
+    Raises what `trouble` makes of a reason unless it leaves with status 0.
+    """
+    more: list[bytes] = []
+    try:
+        for line in process.lines(seconds):
+            more.append(line)
+            break
+    except Flood as error:
+        raise trouble(str(error)) from None
+    except Silence:
+        pass
+    status = None if more else process.status(seconds)
+    if status is None and not more:
+        raise trouble("did not leave at the end of its input")
+    if status:
+        raise trouble(f"left with status {status}")
+    return more or [process.rest] * bool(process.rest)

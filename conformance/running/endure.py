@@ -11,6 +11,7 @@ Here things happen and are written down.  Whether they were right is for the jud
 from __future__ import annotations
 
 import heapq
+import json
 import random
 import time
 from collections import Counter
@@ -19,16 +20,21 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from ..judging.evidence import Evidence
 from ..judging.judge import told
 from ..logbook import history as histories
 from ..logbook import logs
 from ..logbook.history import Entry
+from . import syscalls
 from .clients import Client, Last
+from .cluster import NodeError
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, Nodes, Watch, unwatched
+from .nodes import OPTIONS, REFUSED, Nodes
+from .process import CHUNK
 from .replay import check_command
 
 Json = Any
@@ -45,6 +51,7 @@ class Faults:
     paused: float = 0.4
     cut: float = 2.0
     parted: float = 0.8
+    second: float = 2.0
 
 
 CLIENTS = 4
@@ -70,6 +77,12 @@ class Endured:
     settled: float | None
     """How long the peace took until every node had a new slot decided and told everything."""
     statuses: dict[str, int | None]
+    evidence: dict[str, list[Evidence]]
+    """What the router saw of each life of each node."""
+    unrefused: list[str]
+    """What is wrong with second processes on a directory that were not refused."""
+    missing: list[str]
+    """What must have happened and has not, or not often enough, for a run to show anything."""
 
 
 def endure(
@@ -80,32 +93,66 @@ def endure(
     kills: int | None,
     seconds: float,
     seed: int,
+    power_cuts: bool = False,
     options: Collection[str] = OPTIONS,
-    watch: Watch = unwatched,
     faults: Faults | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Endured:
     """Runs a cluster until so many kills were made or the time is up, and then until all is well.
 
-    Where `kills` is None nobody is killed.  `options` and `watch` are those of `Nodes`.
-    Raises `NodeError` for a node that ends by itself or says what is no message.
+    Where `kills` is None nobody is killed; with `power_cuts`, a kill loses what was not synced.
+    Before the time is up, enough must have happened as well.  `options` are those of `Nodes`.
+    Raises `NodeError` for a node that ends by itself, floods or says what is no message, and for
+    power that cannot be cut here.
     """
     check_command(command)
+    if power_cuts and (why := syscalls.why_not()):
+        raise NodeError(f"power cannot be cut without strace: {why}")
     folder.mkdir(parents=True, exist_ok=True)
     logs.check_free(folder)
     with ExitStack() as stack:
         writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
-        cluster = stack.enter_context(closing(Nodes(folder, command, members, options, watch)))
-        world = World(cluster, seed, faults or Faults(), writer)
+        power = Random(f"{seed} power") if power_cuts else None
+        pieces = Pieces(Random(f"{seed} pieces"))
+        cluster = stack.enter_context(
+            closing(Nodes(folder, command, members, options, power, pieces.size))
+        )
+        least = least_of(nodes, kills, "--data" in options)
+        world = World(cluster, seed, faults or Faults(), writer, least)
         world.run(kills, seconds, on_progress)
         return world.endured()
+
+
+class Pieces:
+    """The sizes of the pieces in which a line is given: mostly all of it, at times a few bytes."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+
+    def size(self) -> int:
+        return self._chance.randint(1, 200) if self._chance.random() < 0.1 else CHUNK
+
+
+def least_of(nodes: int, kills: int | None, on_disk: bool) -> dict[str, int]:
+    """What must happen for a run to show anything, and how often at least."""
+    least = {"acknowledged": 10, "logs told": 2, "pauses": 1}
+    if nodes > 1:
+        least["partitions"] = 1
+    if kills is not None:
+        least["kills"] = min(kills, nodes)
+    if on_disk:
+        least["second processes"] = 1
+    return least
 
 
 class World:
     """The nodes, the network between them, the clients and the bad luck."""
 
-    def __init__(self, nodes: Nodes, seed: int, faults: Faults, writer: histories.Writer) -> None:
+    def __init__(
+        self, nodes: Nodes, seed: int, faults: Faults, writer: histories.Writer,
+        least: dict[str, int],
+    ) -> None:  # fmt: skip
         self.nodes = nodes
         self.members = nodes.members
         self.lives = nodes.lives
@@ -122,24 +169,36 @@ class World:
         self.acknowledged: set[int] = set()
         self.history: list[Entry] = []
         self.writer = writer
+        self.least = least
+        self.unrefused: list[str] = []
         self.statuses: dict[str, int | None] = {}
         self.settled: float | None = None
         self._peace = False
         self._leaving = False
         self._ambushed: set[str] = set()
+        self._guarded: set[str] = set()
         self._turns: Counter[str] = Counter()
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._started = time.monotonic()
 
     def endured(self) -> Endured:
+        paths = [self.nodes.log(node) for node in self.members]
+        return Endured(
+            self.history, paths, self._all_that_happened(), self._now(), self.settled,
+            self.statuses, self.nodes.evidence, self.unrefused, self._missing(),
+        )  # fmt: skip
+
+    def _all_that_happened(self) -> Counter[str]:
         happened = self.happened + self.network.happened
         for client in self.clients.values():
             happened += client.happened
-        paths = [self.nodes.log(node) for node in self.members]
-        return Endured(
-            self.history, paths, happened, self._now(), self.settled, self.statuses
-        )  # fmt: skip
+        return happened
+
+    def _missing(self) -> list[str]:
+        happened = self._all_that_happened()
+        return [f"{happened[what]:,} of at least {least:,} {what}"
+                for what, least in self.least.items() if happened[what] < least]  # fmt: skip
 
     # From the beginning to the end.
 
@@ -152,12 +211,15 @@ class World:
             self._soon(self.faults.kill, self._strike, kills)
         self._soon(self.faults.pause, self._pause)
         self._soon(self.faults.cut, self._cut)
+        if "second processes" in self.least:
+            self._soon(self.faults.second, self._start_second)
 
         def over() -> bool:
             made = self.happened["kills"]
             told = "" if kills is None else f"{made:,} of {kills:,} kills, "
             tell(f"{told}{len(self.acknowledged):,} slots acknowledged")
-            return (kills is not None and made >= kills) or self._now() >= seconds
+            enough = kills is not None and made >= kills and not self._missing()
+            return enough or self._now() >= seconds
 
         self._live(over)
         self._make_peace(tell)
@@ -178,7 +240,8 @@ class World:
 
         def over() -> bool:
             tell(f"peace, {sum(map(self._is_content, self.lasts.values()))} nodes are well")
-            return self._all_is_well() or self._now() > begun + PEACE
+            well = self._all_is_well() and not self._guarded
+            return well or self._now() > begun + PEACE
 
         self._live(over)
         if self._all_is_well():
@@ -201,6 +264,7 @@ class World:
         )
         for node, life in self.lives.items():
             self.statuses[node] = life.status(1)
+            self.nodes.evidence[node][-1].whole = life.over and self.statuses[node] == 0
 
     # Time.
 
@@ -314,8 +378,9 @@ class World:
 
     def _victim(self) -> str | None:
         """A node that lives and is not to be killed already."""
+        spared = self._ambushed | self._guarded
         alive = [node for node in self.members if node in self.lives]
-        return self.luck.choice([n for n in alive if n not in self._ambushed] or [None])
+        return self.luck.choice([node for node in alive if node not in spared] or [None])
 
     def _kill(self, node: str, life: Life) -> None:
         if self._peace or self.lives.get(node) is not life:
@@ -329,10 +394,42 @@ class World:
     def _start(self, node: str) -> None:
         """Begins a life; its first line tells the node who it is, whatever else is waiting."""
         self.nodes.start(node, self.luck.getrandbits(31))
-        body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": self.members}
-        init = {"src": "c0", "dest": node, "body": body}
+        init = self._init(node)
         self._write("ask", init)
         self.nodes.give(node, init)
+
+    def _init(self, node: str) -> Json:
+        body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": self.members}
+        return {"src": "c0", "dest": node, "body": body}
+
+    def _start_second(self) -> None:
+        """Starts another process on the directory of a node, which is not killed meanwhile."""
+        if self._peace:
+            return
+        node = self._victim()
+        # Only one that has said something is known to have its directory.
+        if node is not None and self.nodes.evidence[node][-1].outputs:
+            self._guarded.add(node)
+            self.happened["second processes"] += 1
+            second = self.nodes.start_second(node, self.luck.getrandbits(31))
+            second.give(json.dumps(self._init(node)).encode())
+            self._see_refused(node, second, self._now() + REFUSED)
+        self._soon(self.faults.second, self._start_second)
+
+    def _see_refused(self, node: str, second: Life, until: float) -> None:
+        """Sees to it that a second process ends by itself, with an error and without a word."""
+        status = second.status(0)
+        if status is None and self._now() < until:
+            self._plan(0.02, self._see_refused, node, second, until)
+            return
+        said = second.kill()
+        second.close()
+        self._guarded.discard(node)
+        if status in (None, 0) or said:
+            ended = "did not end" if status is None else f"ended with status {status}"
+            self.unrefused.append(
+                f"a second process on the directory of {node} {ended}; it printed {said[:1]}"
+            )
 
     def _restart(self, node: str) -> None:
         if node not in self.lives:

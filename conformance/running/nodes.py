@@ -7,43 +7,60 @@ says, is decided elsewhere.
 from __future__ import annotations
 
 import json
-import select
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from ..judging.evidence import Evidence
 from ..logbook.schema import check_sent
-from .cluster import NodeError
+from ..logbook.strict import loads
+from .cluster import NodeError, NodeWrong
 from .life import Life
+from .power import NotFollowed
+from .process import CHUNK, Flood, ready
+from .recorded import Recorded
 
 Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
 
-Watch = Callable[[str, bool, Json], None]
+# A node that prints more than this is no node: so many messages, whatever it is given, and for each
+# that it is given, and for each second.
+FREE, FOR_EACH, A_SECOND = 5_000, 100, 500
 
+# Bytes that may wait for a node to read them; one that is only paused never has so many.
+UNREAD = 1 << 26
 
-def unwatched(node: str, given: bool, message: Json) -> None:
-    """Nobody wants to know."""
+# Seconds until a second process on a directory must have ended by itself.
+REFUSED = 10.0
 
 
 class Nodes:
     """The nodes of a cluster, by their names; `lives` has those that live.
 
-    `options` are those of OPTIONS that the command takes.  `watch` is told of each message in the
-    order in which it happens: the node, whether it was given to it or said by it, and the message.
+    `options` are those of OPTIONS that the command takes.  `evidence` has what each node was given
+    and printed in each of its lives.  With `power`, which is a source of chance, every kill is a
+    power cut as well: what the node has not synced may be lost.
     """
 
     def __init__(
         self, folder: Path, command: Sequence[str], members: Sequence[str],
-        options: Collection[str] = OPTIONS, watch: Watch = unwatched,
+        options: Collection[str] = OPTIONS, power: Random | None = None,
+        pieces: Callable[[], int] = lambda: CHUNK,
     ) -> None:  # fmt: skip
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
         self._command = command
         self._options = options
-        self._watch = watch
+        self._power = power
+        self._pieces = pieces
+        self._started: dict[str, float] = {}
+        self._recorded: dict[str, Recorded] = {}
+        self._seconds: list[Life] = []
+        self.evidence: dict[str, list[Evidence]] = {node: [] for node in self.members}
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
@@ -55,20 +72,55 @@ class Nodes:
 
     def start(self, node: str, seed: int) -> None:
         """Begins a life, on whatever the one before has left."""
-        given = {"--data": self._folder / f"{node}.data", "--log": self.log(node), "--seed": seed}
+        self.evidence[node].append(Evidence())
+        self._started[node] = time.monotonic()
+        command = self._command_of(node, seed)
+        if self._power is None:
+            self.lives[node] = Life(command, self._errors(node), self._pieces)
+        else:
+            recorded = Recorded(self._folder / f"{node}.trace", self._files(node))
+            self._recorded[node] = recorded
+            self.lives[node] = recorded.start(command, self._errors(node), self._pieces)
+
+    def _files(self, node: str) -> dict[str, Path]:
+        """What is the node's own, by the option that names it."""
+        return {"--data": self._folder / f"{node}.data", "--log": self.log(node)}
+
+    def _command_of(self, node: str, seed: int) -> list[str]:
+        given = {**self._files(node), "--seed": seed}
         options = [text for each in OPTIONS if each in self._options
                    for text in (each, str(given[each]))]  # fmt: skip
-        self.lives[node] = Life([*self._command, *options], self._errors(node))
+        return [*self._command, *options]
+
+    def start_second(self, node: str, seed: int) -> Life:
+        """Starts another process just like that of a node that lives, on the same files."""
+        second = Life(self._command_of(node, seed), self._folder / f"{node}.second.stderr")
+        self._seconds.append(second)
+        return second
 
     def give(self, node: str, message: Json) -> None:
-        self._watch(node, True, message)
-        self.lives[node].give(json.dumps(message).encode())
+        """Gives a node a message; raises `NodeError` for one that does not read."""
+        self.evidence[node][-1].add(True, message)
+        life = self.lives[node]
+        life.give(json.dumps(message).encode())
+        if len(life.unsent) > UNREAD:
+            raise self.trouble(node, f"does not read: {len(life.unsent):,} bytes wait for it")
 
     def kill(self, node: str) -> list[Json]:
         """Ends a life; what the node said before had left it."""
-        lines = self.lives[node].kill()
-        self.lives.pop(node).close()
-        return self._read(node, lines)
+        life = self.lives.pop(node)
+        try:
+            said = self._read(node, life.kill())
+        except Flood as error:
+            raise self.trouble(node, str(error)) from None
+        finally:
+            life.close()
+        if self._power is not None:
+            try:
+                self._recorded.pop(node).cut(self._power)
+            except NotFollowed as error:
+                raise self.trouble(node, f"cannot be followed to cut its power: {error}") from None
+        return said
 
     def listen(self, seconds: float, leaving: bool) -> list[Json]:
         """What nodes say within this time; puts in what they have not taken yet.
@@ -77,41 +129,57 @@ class Nodes:
         """
         sources = {life.source: node for node, life in self.lives.items() if not life.over}
         sinks = {life.sink: life for life in self.lives.values() if life.unsent}
-        readable, writable, _ = select.select([*sources], [*sinks], [], seconds)
+        readable, writable = ready(sources, sinks, seconds)
         for sink in writable:
             sinks[sink].push()
         said: list[Json] = []
         for node in (sources[source] for source in readable):
             life = self.lives[node]
-            said += self._read(node, life.hear())
+            try:
+                said += self._read(node, life.hear())
+            except Flood as error:
+                raise self.trouble(node, str(error)) from None
             if life.over and not leaving:
                 raise self.trouble(node, f"left by itself, with status {life.status(1)}")
         return said
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
-        said = [self._message(node, line) for line in lines]
-        for message in said:
-            self._watch(node, False, message)
+        evidence = self.evidence[node][-1]
+        self._check_amount(node, evidence, len(lines))
+        said = []
+        for line in lines:
+            said.append(self._message(node, line))
+            evidence.add(False, said[-1])
         return said
+
+    def _check_amount(self, node: str, evidence: Evidence, more: int) -> None:
+        """Raises `NodeError` for a node that prints without end, before all is full of it."""
+        seconds = time.monotonic() - self._started[node]
+        most = FREE + FOR_EACH * evidence.inputs + round(A_SECOND * seconds)
+        if (printed := evidence.outputs + more) > most:
+            counted = f"{printed:,} lines in {seconds:.0f} s, given {evidence.inputs:,}"
+            raise self.trouble(node, f"floods: it printed {counted}")
 
     def _message(self, node: str, line: bytes) -> Json:
         try:
-            message = json.loads(line)
+            message = loads(line)
             check_sent(message)
-        except (ValueError, RecursionError) as error:
-            raise self.trouble(node, f"said {line[:80]!r}: {error}") from None
+        except ValueError as error:
+            raise self.trouble(node, f"said {line[:80]!r}: {error}", NodeWrong) from None
         # Only replies have a number, and only they are for clients.
         if (message["dest"] in self.members) == ("msg_id" in message["body"]):
-            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}")
+            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}", NodeWrong)
         return message
 
-    def trouble(self, node: str, what: str) -> NodeError:
-        return NodeError.of(node, what, self._errors(node))
+    def trouble(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:
+        return kind.of(node, what, self._errors(node))
 
     def _errors(self, node: str) -> Path:
         return self._folder / f"{node}.stderr"
 
     def close(self) -> None:
         """Makes sure that nothing of any node is left."""
-        for life in self.lives.values():
+        for life in (*self.lives.values(), *self._seconds):
             life.close()
+        for recorded in self._recorded.values():
+            recorded.close()

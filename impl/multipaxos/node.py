@@ -6,20 +6,29 @@ when time has its say in `clock`; where lines come from and go to is told in `pr
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from . import wire
 from .clock import Clock
+from .files import last_line
+from .legible import is_deep, legible
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
 from .replica import Output, Replica
-from .storage import Storage
-from .wire import Dropped, Parts, Refused
+from .slots import Slots
+from .storage import NO_LOG, Storage, StorageError
+from .wire import Dropped, Parts, Refused, Unreadable
 
 BLANK = " \t\r\n"
 EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
           "restart": "Restart"}
+
+MOST_WAITING = 1_000_000
+"""How many requests may wait for a decision; others are as if they had been lost."""
 
 Step = tuple[str, str, Output]
 """The action that a line was taken as, and what it sent."""
@@ -43,14 +52,18 @@ class Node:
 
     `clock` makes the clock of a replica, at a time in seconds; without one, time passes only where
     a line says so.  Without `storage` the node must not come back after a crash.  `complain` hears
-    of each line that is dropped.
+    of each line that is dropped.  No client's value may be longer than `value_bytes`, and a turn
+    takes nothing more once it has `turn_bytes` to print (as characters; without it, it takes all).
     """
 
-    def __init__(self, *, batch: int = 1000, log: BinaryIO | None = None,
+    def __init__(self, *, batch: int = 1000, value_bytes: int = wire.VALUE_BYTES,
+                 turn_bytes: float = math.inf, log: BinaryIO | None = None,
                  storage: Storage | None = None,
                  clock: Callable[[Replica, float], Clock] | None = None,
                  complain: Callable[[str, bytes], None] = lambda reason, line: None) -> None:
         self.batch = batch
+        self.value_bytes = value_bytes
+        self.turn_bytes = turn_bytes
         self.log = log
         self.storage = storage
         self.make_clock = clock
@@ -61,23 +74,32 @@ class Node:
         self.members = Members(())
         self.steps: Steps = {"init": ("Init", self.initialize)}
         self.replies = 0
-        self.held: list[bytes] = []
+        self.held: deque[bytes] = deque()
         self.now = 0.0
+        self.size = 0
 
     def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
         """Take lines, and the time (in seconds, from anywhere); what is to be printed is safe.
 
-        Raises StorageError or OSError if it cannot be saved: then nothing was said.
+        If there is much to print, it stops in between: then lines that are given as an iterator
+        can be given again.  Raises StorageError or OSError if it cannot be saved: then nothing was
+        said.
         """
         self.now = now
         said: list[str] = []
+        self.size = 0
         if self.held and not self.clock.holding(now):
-            lines, self.held = [*self.held, *lines], []
+            lines = chain(self.free(), lines)
         for line in lines:
             self.take(line, said)
+            if self.size >= self.turn_bytes:
+                break
         if self.clock is not None:
             for event in self.clock.events(now):
                 self.happen(event, said)
+                if event == "expire" and self.size >= self.turn_bytes:
+                    # Others expire in the next turn; no other event comes in any number.
+                    break
         if self.log is not None:
             self.log.flush()
         if said:
@@ -85,6 +107,11 @@ class Node:
             self.save()
         said.append("")
         return "\n".join(said).encode()
+
+    def free(self) -> Iterator[bytes]:
+        """The requests that are held now; of those that are taken, some may be held again."""
+        for _ in range(len(self.held)):
+            yield self.held.popleft()
 
     def due(self) -> float | None:
         """When the next turn is due, though no line may come; None if none is."""
@@ -95,16 +122,19 @@ class Node:
     def save(self) -> None:
         """Put on the disk what was taken: before anything is said of it, and at the end."""
         if self.storage is not None and self.init is not None:
-            self.storage.commit(self.log.tell() if self.log is not None else 0)
+            self.storage.commit(self.log.tell() if self.log is not None else NO_LOG)
 
     def take(self, line: bytes, said: list[str]) -> None:
+        wrong = None
         try:
-            text = line.decode().strip(BLANK)
-            if not text:
-                raise Dropped("it is blank")
-            node, action, output = self.step(wire.read(text))
-        except UnicodeDecodeError:
-            self.complain("it is not UTF-8", line)
+            try:
+                text = line.decode().strip(BLANK)
+                if not text:
+                    raise Dropped("it is blank")
+                given = wire.read(text)
+            except (Unreadable, UnicodeDecodeError):
+                text, given, wrong = wire.read_in_part(line)
+            node, action, output = self.step(given, wrong)
         except Dropped as reason:
             self.complain(str(reason), line)
         except Held:
@@ -112,10 +142,15 @@ class Node:
         else:
             self.say(node, text, action, output, said)
 
-    def happen(self, event: str, said: list[str]) -> None:
+    def is_from_member(self, beginning: bytes) -> bool:
+        """Whether a line that begins so comes from a member, as far as that can be known."""
+        return wire.source(beginning) in self.members
+
+    def happen(self, event: str | Repeat, said: list[str]) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
-        self.say(node, wire.encode(event), action, output, said)
+        text = wire.encode(event) if type(event) is str else wire.text_of_repeat(event)
+        self.say(node, text, action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
         first, last, fields = len(said), None, ""
@@ -129,14 +164,17 @@ class Node:
             else:
                 said.append(wire.line(src, dest, f'{fields}, "msg_id": {self.replies}'))
                 self.replies += 1
+        lines = said[first:]
+        self.size += sum(map(len, lines))
         if self.log is not None:
-            self.record(node, text, said[first:], action)
+            self.record(node, text, lines, action)
         if self.clock is not None:
-            self.clock.stepped(self.now)
+            self.clock.stepped(self.now, output)
 
-    def step(self, line: Parts | str) -> Step:
-        if type(line) is str:
-            if self.make_clock is not None or line not in EVENTS:
+    def step(self, line: Parts | str | Repeat, wrong: Refused | None = None) -> Step:
+        """Take what a line holds; `wrong` is why it is refused if it could not be read whole."""
+        if type(line) is not tuple:
+            if self.make_clock is not None or (type(line) is str and line not in EVENTS):
                 raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line
@@ -148,7 +186,9 @@ class Node:
         try:
             if self.replica is None and body.get("type") != "init":
                 raise Refused(UNAVAILABLE, "the node is not initialized")
-            message = wire.message(src, dest, body, self.members)
+            if wrong is not None:
+                raise wrong
+            message = wire.message(src, dest, body, self.members, self.value_bytes)
             action, receive = self.steps[body["type"]]
             return dest, action, receive(message)
         except Refused as error:
@@ -157,9 +197,12 @@ class Node:
             refusal = Error(body["msg_id"], error.code, str(error))
             return dest, "Refuse", [Envelope(dest, src, refusal)]
 
-    def event(self, name: str) -> Step:
+    def event(self, event: str | Repeat) -> Step:
         if self.replica is None:
             raise Dropped("the node is not initialized")
+        if type(event) is Repeat:
+            return self.repeat(event)
+        name = event
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
         if name == "expire" and not self.replica.leader.waiting:
@@ -168,8 +211,17 @@ class Node:
             self.replies = 0
         return self.replica.node, EVENTS[name], getattr(self.replica, name)()
 
+    def repeat(self, event: Repeat) -> Step:
+        votes, slots = self.replica.leader.votes, Slots(event.slots)
+        if not 0 < slots.count() <= len(votes) or any(slot not in votes for slot in slots):
+            raise Dropped("the slots are not open")
+        return self.replica.node, "Repeat", self.replica.repeat(slots)
+
     def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
+        if len(self.held) + len(self.replica.leader.waiting) >= MOST_WAITING:
+            # Not an error that claims something: the same request may be among those that wait.
+            raise Dropped("too many requests wait")
         if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
             raise Held
         output = self.replica.receive_multi_paxos_propose(message)
@@ -200,22 +252,27 @@ class Node:
             self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", self.propose
 
     def record(self, node: str, text: str, lines: list[str], action: str) -> None:
-        """Log a step. Its input is logged as it came, so it reads back as what was answered."""
+        """Log a step. Its input is logged as it came, so it reads back as what was answered; but
+        what was refused as too deep to be read, another reader of JSON need not be able to read."""
         # Within JSON a carriage return is white space, but some readers end a line there.
-        given, output = text.replace("\r", " "), ", ".join(lines)
+        given = (legible(text) if is_deep(text) else text).replace("\r", " ")
+        output = ", ".join(lines)
         self.log.write(f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
                        f'"action": "{action}"}}\n'.encode())
 
     def resume_log(self) -> None:
         """Go on with the log of an earlier life: what was not saved has not happened, and what
         ended that life was a crash, however it came."""
-        end = self.log.seek(0, 2)
-        if end < self.storage.logged:
-            raise OSError(f"{self.log.name} is not the log that goes with {self.storage.path}: "
-                          f"it has {end} bytes, not {self.storage.logged}")
-        self.log.truncate(self.storage.logged)
-        self.log.seek(self.storage.logged)
-        if self.storage.logged:
+        logged = self.storage.logged
+        if logged:
             node = self.storage.cluster[0]
+            begun = f'{{"node": {wire.encode(node)}, '.encode()
+            if not last_line(self.log, logged).startswith(begun):
+                raise StorageError(f"{self.log.name} is not the log that goes with "
+                                   f"{self.storage.path}: no record of {node} ends at byte "
+                                   f"{logged}; bring that one back, or leave out --log from now on")
+        self.log.truncate(logged)
+        self.log.seek(logged)
+        if logged:
             self.record(node, '"crash"', [], "Crash")
             self.record(node, '"restart"', [], "Restart")

@@ -16,16 +16,33 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
+from . import files
 from .clock import Clock, Pace
 from .node import Node
 from .replica import Replica
 from .storage import Storage, StorageError
+from .wire import VALUE_BYTES, Cut
 
-LONGEST = 64 * 2 ** 20
-"""Bytes of the longest line that is kept in memory to be read."""
+LONGEST = 2 ** 26
+"""Bytes of the longest line that is kept in memory to be read, unless it comes from a member."""
+
+EXPANDED = 8
+"""How many times longer than the longest value a client's line may be, if that is more: each
+character of the value may be written as an escape of six."""
 
 AT_ONCE = 2 ** 16
 """Bytes that are read at once: what a pipe holds.  Much more would be allocated anew each time."""
+
+SAID_AT_ONCE = 2 ** 20
+"""Characters of what is printed after which a turn takes no more lines."""
+
+PATIENCE = 2.0
+"""Seconds that a node which is asked to leave waits for somebody to read what it says."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds: the system cannot wait for as long as an option may say."""
+
+STREAMS = "standard input", "standard output", "standard error"
 
 PACE = Pace()
 
@@ -35,93 +52,160 @@ class Ended(Exception):
 
 
 class Signals:
-    """SIGTERM and SIGINT.  A turn that has begun is finished, and what it says is printed."""
+    """SIGTERM and SIGINT.  A turn that has begun is finished, and what it says is printed if
+    somebody reads it."""
 
     def __init__(self) -> None:
         self.came = False
         self.idle = False
+        self.writing = False
         for number in signal.SIGTERM, signal.SIGINT:
             signal.signal(number, self.take)
+        signal.signal(signal.SIGALRM, self.give_up)
 
     def take(self, *_: object) -> None:
         self.came = True
         if self.idle:
+            self.idle = False
             raise Ended
+        self.be_patient()
 
     def begin_waiting(self) -> None:
         self.idle = True
         if self.came:
+            self.idle = False
+            raise Ended
+
+    def be_patient(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+    def give_up(self, *_: object) -> None:
+        if self.writing:
+            self.writing = False
             raise Ended
 
 
 class Lines:
-    """The lines of a file descriptor, but none that is too long to be kept."""
+    """The lines of a file descriptor; of one that is too long, only the beginning.
 
-    def __init__(self, source: int) -> None:
+    `is_from_member` tells from the beginning of a line whether it may be as long as it likes.
+    `given` are those that were read and not taken yet, and `more` is whether others may come.
+    """
+
+    def __init__(self, source: int, longest: int = LONGEST,
+                 is_from_member: Callable[[bytes], bool] = lambda beginning: False) -> None:
         self.source = source
-        self.pieces: list[bytes] = []
-        self.kept = 0
-        self.skips = False
+        self.longest = longest
+        self.is_from_member = is_from_member
+        self.given: list[bytes] = []
+        self.more = True
+        self.kept = bytearray()
+        self.may_grow = self.is_cut = False
+        self.ahead = 0
 
-    def ready(self, seconds: float) -> bool:
+    def ready(self, seconds: float | None) -> bool:
         return bool(select.select([self.source], [], [], seconds)[0])
 
-    def read(self) -> tuple[list[bytes], bool]:
-        """The lines that are there, as soon as there is anything, and whether more may come."""
-        chunk = os.read(self.source, AT_ONCE)
+    def read(self) -> None:
+        """Read what is there."""
+        try:
+            chunk = os.read(self.source, AT_ONCE)
+        except BlockingIOError:
+            return
         if not chunk:
-            rest = self.ended(b"")
-            return [rest] if rest else [], False
+            self.more = False
+            if rest := self.ended(b""):
+                self.given.append(rest)
+            return
         lines = chunk.split(b"\n")
-        if len(lines) > 1 and (self.pieces or self.skips):
-            first = self.ended(lines[0])
-            lines[:1] = [] if first is None else [first]
+        if len(lines) > 1 and self.kept:
+            lines[0] = self.ended(lines[0])
         if last := lines.pop():
             self.keep(last)
-        return lines, True
+        self.given += lines
+        self.ahead += len(chunk)
+
+    def wait_for(self, sink: int) -> None:
+        """Wait until something can be written; what comes meanwhile is read if it is not too much,
+        for who writes it may read only when it is all written."""
+        source = [self.source] if self.more and self.ahead < LONGEST else []
+        if select.select(source, [sink], [])[0]:
+            self.read()
 
     def keep(self, piece: bytes) -> None:
-        if self.skips:
+        if self.is_cut:
             return
-        self.pieces.append(piece)
-        self.kept += len(piece)
-        if self.kept > LONGEST:
-            complain("it is too long", self.pieces[0])
-            self.pieces, self.skips = [], True
+        self.kept += piece
+        if len(self.kept) > self.longest and not self.may_grow:
+            beginning = bytes(self.kept[:AT_ONCE])
+            self.may_grow = self.is_from_member(beginning)
+            if not self.may_grow:
+                self.kept, self.is_cut = bytearray(beginning), True
 
-    def ended(self, piece: bytes) -> bytes | None:
-        """The whole line that ends with this piece; None if it was too long."""
+    def ended(self, piece: bytes) -> bytes:
+        """The line that ends with this piece."""
         self.keep(piece)
-        line = None if self.skips else b"".join(self.pieces)
-        self.pieces, self.kept, self.skips = [], 0, False
+        line = Cut(self.kept) if self.is_cut else bytes(self.kept)
+        self.kept, self.may_grow, self.is_cut = bytearray(), False, False
         return line
 
 
 def complain(reason: str, line: bytes) -> None:
-    # A node that cannot be heard complaining still serves.
+    # What clients call things may not be fit for a terminal.
+    tell(f"dropped a line: {ascii(reason)[1:-1]}: {line[:80]!r}")
+
+
+def tell(text: str) -> None:
+    """Print a line on standard error; a node that cannot be heard still serves."""
     with suppress(OSError, ValueError):
-        if sys.stderr is not None:
-            print(f"dropped a line: {reason}: {line[:80]!r}", file=sys.stderr, flush=True)
+        if is_heard():
+            print(text, file=sys.stderr, flush=True)
 
 
-def run(node: Node, source: int, sink: int) -> None:
+def is_heard() -> bool:
+    """Whether standard error takes a line now: nobody may be reading it."""
+    try:
+        return bool(select.select([], [sys.stderr], [], 0)[1])
+    except ValueError:
+        # It is no file: a test listens.
+        return True
+
+
+def run(node: Node, source: int, sink: int, longest: int) -> None:
     """Run a node until its input ends, a signal comes, or nobody reads any more."""
-    signals, lines, more = Signals(), Lines(source), True
-    with suppress(Ended, BrokenPipeError):
-        while more:
-            given: list[bytes] = []
+    signals, lines = Signals(), Lines(source, longest, node.is_from_member)
+    with suppress(Ended, ConnectionError):
+        while lines.more or lines.given:
             signals.begin_waiting()
-            due = node.due()
-            if due is None or lines.ready(max(0.0, due - time.monotonic())):
-                given, more = lines.read()
+            if not lines.given:
+                lines.ahead = 0
+                if lines.ready(wait(node)):
+                    lines.read()
             signals.idle = False
-            write(sink, node.turn(given, time.monotonic()))
+            left = iter(lines.given)
+            said = node.turn(left, time.monotonic())
+            lines.given = list(left)
+            write(sink, said, signals, lines)
     node.save()
 
 
-def write(sink: int, said: bytes) -> None:
-    while said:
-        said = said[os.write(sink, said):]
+def wait(node: Node) -> float | None:
+    """Seconds until the next turn is due, though no line may come; None if none is."""
+    due = node.due()
+    return None if due is None else min(max(0.0, due - time.monotonic()), LONGEST_WAIT)
+
+
+def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
+    rest = memoryview(said)
+    signals.writing = True
+    while rest:
+        if signals.came:
+            signals.be_patient()
+        try:
+            rest = rest[os.write(sink, rest[:4096 if signals.came else AT_ONCE]):]
+        except BlockingIOError:
+            lines.wait_for(sink)
+    signals.writing = False
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -135,12 +219,15 @@ def command_line() -> argparse.ArgumentParser:
 "node_ids": ["n1"]}}' | python3 impl/main.py
   {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""")
     option = parser.add_argument
-    option("--data", metavar="DIR", type=Path,
+    option("--data", metavar="DIR", type=named,
            help="keep what must survive a crash in DIR, which is made if it is not there")
-    option("--log", metavar="FILE",
+    option("--log", metavar="FILE", type=named,
            help="write the message log to FILE; with --data the log goes on after a restart")
-    option("--batch", metavar="N", type=positive, default=1000,
+    option("--batch", metavar="N", type=batch, default=1000,
            help="tell a node that catches up N decisions at a time (default: %(default)s)")
+    option("--value-bytes", metavar="N", type=positive, default=VALUE_BYTES,
+           help="refuse a client's value that is longer than N bytes as JSON (default: "
+                "%(default)s)")
     option("--retry-ms", metavar="MS", type=positive, default=round(1000 * PACE.retry),
            help="repeat what is not answered after this time (default: %(default)s)")
     option("--idle-ms", metavar="MS", type=positive, default=round(1000 * PACE.idle),
@@ -158,18 +245,32 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
+def integer(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"not an integer from {least} to {most}: {text[:40]!r}")
     return number
+
+
+def natural(text: str) -> int:
+    return integer(text, 0, 2 ** 63 - 1)
 
 
 def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    return integer(text, 1, 2 ** 63 - 1)
+
+
+def batch(text: str) -> int:
+    return integer(text, 1, 10 ** 9)
+
+
+def named(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a name is needed, and this one is empty")
+    return text
 
 
 def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock]:
@@ -184,31 +285,51 @@ def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock
     return make
 
 
-def open_log(name: str, goes_on: bool) -> BinaryIO:
-    if not goes_on:
-        return open(name, "wb")
-    # For reading and writing, and made if it is not there; a descriptor is opened as it is.
-    return os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+def closed_streams() -> list[str]:
+    """The names of those standard streams that are closed.
+
+    The null device takes their place, or a file that is opened later would: it would get their
+    number, and what is meant for them.
+    """
+    closed = []
+    for number, name in enumerate(STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            closed.append(name)
+    for name in "stdout", "stderr":
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", errors="backslashreplace"))
+    return closed
+
+
+def open_log(name: str) -> BinaryIO:
+    return open(name, "wb", opener=files.create)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a node until its input ends; the result is the exit status."""
+    closed = closed_streams()
     options = command_line().parse_args(arguments)
     try:
+        if closed and closed[0] != STREAMS[2]:
+            raise OSError(f"{closed[0]} is closed; give the node both an input and an output")
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
-                storage = stack.enter_context(closing(Storage(options.data)))
+                storage = stack.enter_context(closing(Storage(Path(options.data))))
             if options.log:
-                log = stack.enter_context(open_log(options.log, goes_on=storage is not None))
-            node = Node(batch=options.batch, log=log, storage=storage, complain=complain,
+                log = stack.enter_context(
+                    storage.open_log(options.log) if storage else open_log(options.log))
+            node = Node(batch=options.batch, value_bytes=options.value_bytes,
+                        turn_bytes=SAID_AT_ONCE, log=log, storage=storage, complain=complain,
                         clock=None if options.manual_clock else clock_maker(options))
             if storage is not None and log is not None:
                 node.resume_log()
-            run(node, sys.stdin.fileno(), sys.stdout.fileno())
+            run(node, sys.stdin.fileno(), sys.stdout.fileno(),
+                max(LONGEST, EXPANDED * options.value_bytes))
     except (OSError, StorageError) as error:
-        # Standard error may be on the same full disk.
-        with suppress(OSError):
-            print(f"the node cannot go on: {error}", file=sys.stderr, flush=True)
+        tell(f"the node cannot go on: {error}")
         return 2
     return 0

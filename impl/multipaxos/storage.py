@@ -2,6 +2,10 @@
 
 A commit is on the disk when it returns, and whoever calls it lets nothing out before.  What the
 fields mean and when they change is told elsewhere; nothing here knows a message or the clock.
+
+SQLite recovers from a damaged write-ahead log by forgetting its last commits, and what a node has
+said of them would be forgotten with them.  So commits are numbered, and the number of the last one
+is also kept in a file beside the database, written when the commit is on the disk.
 """
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from . import files
 from .acceptor import Acceptor
 from .messages import Value, Vote
 
@@ -18,13 +24,27 @@ FILE = "node.db"
 MARK = 0x6D705058
 """SQLite's `application_id` of such a file."""
 
-VERSION = 1
+VERSION = 2
 TABLES = """
-    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL);
+    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL,
+                       commits INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE node_ids (place INTEGER PRIMARY KEY, node_id TEXT NOT NULL);
     CREATE TABLE accepted (slot INTEGER PRIMARY KEY, ballot INTEGER NOT NULL, value TEXT NOT NULL);
     CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL);
+    INSERT INTO node VALUES ('', 0, -1, 0);
 """
+
+# In format 1 commits had no number, and the node had no row before the first one.
+FROM_FORMAT_1 = """
+    ALTER TABLE node ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
+    UPDATE node SET logged = -1 WHERE logged = 0;
+    INSERT INTO node SELECT '', 0, -1, 0 WHERE NOT EXISTS (SELECT * FROM node);
+"""
+
+NO_LOG = -1
+"""The length of the message log where none is kept that tells of all that the directory holds."""
+
+BRING_BACK = "bring back a copy of the directory of a node that was stopped, or leave this node out"
 
 
 class StorageError(Exception):
@@ -53,45 +73,59 @@ class Storage:
     """One node's directory.
 
     `acceptor` is what it holds, to be worked with; `cluster` whose it is, as (node_id, node_ids),
-    once that is known; `logged` how many bytes of the message log belong to what it holds.
+    once that is known; `logged` how many bytes of the message log belong to what it holds, or
+    NO_LOG.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self.cluster: tuple[str, tuple[str, ...]] | None = None
-        self.logged = 0
+        self.logged = NO_LOG
         self.acceptor = Journal()
+        self._commits = 0
         self._saved: tuple[int, int] | None = None
         self._voted: set[int] = set()
+        self._counter = files.Counter(folder)
+        self._log: BinaryIO | None = None
         with self._explained():
-            make(folder)
+            files.make(folder)
+            self._see_that_nothing_is_gone()
+            os.close(files.create(self.path))
             self._db = sqlite3.connect(self.path, timeout=0, isolation_level=None)
-            self._open()
-            self._load()
+            try:
+                self._open()
+                self._load()
+            except BaseException:
+                self._db.close()
+                raise
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
         """Make the directory this node's, with the first commit; raises StorageError if it is
         another's."""
         if self.cluster is None:
-            self.cluster = (node_id, node_ids)
+            self.cluster, self._saved = (node_id, node_ids), None
         elif self.cluster != (node_id, node_ids):
             owner, members = self.cluster
             raise StorageError(f"{self.path} is the data of {owner} in {', '.join(members)}, not "
                                f"of {node_id} in {', '.join(node_ids)}; give each its own --data")
 
-    def commit(self, logged: int = 0) -> None:
+    def commit(self, logged: int = NO_LOG) -> None:
         """Put all changes on the disk, at once or not at all; `logged` as above."""
         journal = self.acceptor
         now = (journal.promised, logged)
         if now == self._saved and not journal.votes and not journal.decisions:
             return
         with self._explained():
+            if self._log is not None:
+                # Or, after a power cut, the log may be shorter than it is said to be here.
+                os.fdatasync(self._log.fileno())
             self._db.execute("BEGIN")
-            if self._saved is None:
+            if self._saved is None and self.cluster is not None:
                 node_id, node_ids = self.cluster
-                self._db.execute("INSERT INTO node VALUES (?, 0, 0)", (node_id,))
+                self._db.execute("UPDATE node SET node_id = ?", (node_id,))
                 self._db.executemany("INSERT INTO node_ids VALUES (?, ?)", enumerate(node_ids))
-            self._db.execute("UPDATE node SET promised = ?, logged = ?", now)
+            self._db.execute("UPDATE node SET promised = ?, logged = ?, commits = ?",
+                             (*now, self._commits + 1))
             self._db.executemany("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
                                  ((slot, vote.ballot, vote.value)
                                   for slot, vote in journal.votes.items()))
@@ -99,15 +133,52 @@ class Storage:
             done = self._voted & journal.decisions.keys()
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))
             self._db.execute("COMMIT")
+            self._commits += 1
+            # Only now: the number outside may be behind the database, but never ahead of it.
+            self._counter.write(self._commits)
         self._saved = now
         self._voted = (self._voted - done) | journal.votes.keys()
         journal.votes, journal.decisions = {}, {}
 
+    def open_log(self, name: str) -> BinaryIO:
+        """The file of the message log that goes on with what the directory holds, or begins with
+        it; raises StorageError if it cannot."""
+        if self.logged == NO_LOG and self.cluster is not None:
+            raise StorageError(f"{self.path} holds what {name} does not tell of, and a log cannot "
+                               "begin in the middle; leave out --log")
+        begun = self.logged > 0
+        with explained(f"the log of {self.path}", "bring it back, or leave out --log from now on"
+                       if begun else "with --data, --log needs a file that can be written"):
+            log = open(name, "r+b", opener=None if begun else lambda *_: files.create(name))
+            end = log.seek(0, os.SEEK_END)
+        if self.logged == NO_LOG and end == 0:
+            self.commit(0)
+            self.logged = 0
+        if self.logged == NO_LOG:
+            log.close()
+            raise StorageError(f"{name} is not empty, and {self.path} is new: the log of another "
+                               "life is not overwritten; name a file that is not there")
+        if end < self.logged:
+            log.close()
+            raise StorageError(f"{name} is not the log that goes with {self.path}: it has {end} "
+                               f"bytes, not {self.logged}; bring that one back, or leave out --log "
+                               "from now on")
+        self._log = log
+        return log
+
     def close(self) -> None:
         self._db.close()
+        with self._explained():
+            self._counter.close()
+
+    def _see_that_nothing_is_gone(self) -> None:
+        """Before SQLite sees the file: beside an empty one it deletes the write-ahead log."""
+        if self._counter.read() and not (self.path.exists() and self.path.stat().st_size):
+            raise StorageError(f"{self.path} is gone, or empty, but this node has said what stood "
+                               f"there: {BRING_BACK}")
 
     def _open(self) -> None:
-        """See whose file it is, and keep everybody else out of it."""
+        """See whose file it is, keep everybody else out of it, and bring it to this format."""
         mark, version, tables = (self._db.execute(query).fetchone()[0] for query in (
             "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master"))
         if mark != MARK and (mark or version or tables):
@@ -118,19 +189,35 @@ class Storage:
         for pragma in "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL":
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN IMMEDIATE")
-        if not tables:
-            for statement in TABLES.split(";"):
+        self._see_that_it_is_the_newest(version)
+        if version < VERSION:
+            self._counter.write(0)
+            for statement in (FROM_FORMAT_1 if tables else TABLES).split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {MARK}")
             self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
 
+    def _see_that_it_is_the_newest(self, version: int) -> None:
+        """Whether all is there that the node may have spoken of."""
+        said = self._counter.read()
+        if version == VERSION:
+            [self._commits] = self._db.execute("SELECT max(commits) FROM node").fetchone()
+            if said is None or self._commits is None:
+                raise StorageError(f"{self._counter.path if said is None else self.path} does not "
+                                   f"hold what was written into it: {BRING_BACK}")
+        if said is not None and said > self._commits:
+            raise StorageError(f"{self.path} ends with commit {self._commits}, but this node has "
+                               f"told of commit {said}: its write-ahead log is damaged or gone, or "
+                               f"it is an old copy; {BRING_BACK}")
+
     def _load(self) -> None:
-        journal, rows = self.acceptor, self._db.execute("SELECT * FROM node").fetchall()
-        if not rows:
+        journal = self.acceptor
+        node = self._db.execute("SELECT node_id, promised, logged FROM node")
+        node_id, journal.promised, self.logged = node.fetchone()
+        members = self._db.execute("SELECT node_id FROM node_ids ORDER BY place").fetchall()
+        if not members:
             return
-        [(node_id, journal.promised, self.logged)] = rows
-        members = self._db.execute("SELECT node_id FROM node_ids ORDER BY place")
         self.cluster = (node_id, tuple(member for member, in members))
         for slot, ballot, value in self._db.execute("SELECT * FROM accepted ORDER BY slot"):
             journal.accepted[slot] = Vote(ballot, value)
@@ -143,11 +230,23 @@ class Storage:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
+            with explained("", "--data needs a directory that can be written"):
+                yield
         except sqlite3.Error as error:
             raise StorageError(f"{self.path}: {error}; {advice(error)}") from None
-        except OSError as error:
-            raise StorageError(f"{error}; --data needs a directory that can be written") from None
+        except OverflowError:
+            raise StorageError(f"{self.path}: the ballots of the cluster are used up, which only "
+                               "a faulty member can do; nothing was lost") from None
+        except files.Damaged as error:
+            raise StorageError(f"{error}: {BRING_BACK}") from None
+
+
+@contextmanager
+def explained(what: str, to_do: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}{': ' if what else ''}{error}; {to_do}") from None
 
 
 def advice(error: sqlite3.Error) -> str:
@@ -161,16 +260,4 @@ def advice(error: sqlite3.Error) -> str:
     ):
         if sign in text:
             return what
-    return "bring back a copy of the directory of a node that was stopped, or leave this node out"
-
-
-def make(folder: Path) -> None:
-    """Make a directory whose own entry is on the disk, too."""
-    if not folder.is_dir():
-        make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        entry = os.open(folder.parent, os.O_RDONLY)
-        try:
-            os.fsync(entry)
-        finally:
-            os.close(entry)
+    return BRING_BACK

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import json.encoder
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from .legible import DEEPEST, MOST_DIGITS, beginning, legible
 from .members import Members
 from .messages import (
     MALFORMED,
@@ -32,6 +34,7 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
+    Repeat,
     Value,
     Vote,
 )
@@ -40,20 +43,16 @@ from .slots import Ranges
 END = 2 ** 63
 """The least number that is too large for a slot or a ballot."""
 
-DEEPEST = 128
-"""How deep lists and objects may nest in a value: far from where a JSON library gives up."""
+MOST_SLOWLY = 2 ** 23
+"""Characters of the longest line that is looked through when it cannot be read at once."""
+
+VALUE_BYTES = 2 ** 20
+"""Bytes of the longest value that a client may propose, as it is written here, unless told."""
+
+SHORT = 100
+"""Characters of the longest name that is kept because it may be written again."""
 
 Json = Any
-
-
-def no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-encode = json.JSONEncoder(allow_nan=False).encode
-encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
-quote = json.encoder.encode_basestring_ascii
-scan = json.JSONDecoder(parse_constant=no_constant).scan_once
 
 
 class Dropped(Exception):
@@ -68,22 +67,64 @@ class Refused(Exception):
         self.code = code
 
 
+class Unreadable(Exception):
+    """It may be JSON, but it is nested too deep to be read, or a number in it is too large."""
+
+
+def no_constant(name: str) -> Json:
+    raise Dropped(f"it is not JSON: there is no {name} in JSON")
+
+
+def whole(digits: str) -> int:
+    """What `int` does, with the limit that the Pythons of today have."""
+    if len(digits) > MOST_DIGITS + (digits[0] == "-"):
+        raise ValueError("a number has too many digits")
+    return int(digits)
+
+
+def fraction(text: str) -> float:
+    number = float(text)
+    if abs(number) == math.inf:
+        raise ValueError("a number is too large")
+    return number
+
+
+def has_limit() -> bool:
+    """Whether this Python by itself reads integers of so many digits, and no more."""
+    try:
+        int("1" * MOST_DIGITS)
+        int("1" * (MOST_DIGITS + 1))
+    except ValueError as error:
+        return str(MOST_DIGITS + 1) in str(error)
+    return False
+
+
+encode = json.JSONEncoder(allow_nan=False).encode
+encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
+quote = json.encoder.encode_basestring_ascii
+scan = json.JSONDecoder(parse_int=int if has_limit() else whole, parse_float=fraction,
+                        parse_constant=no_constant).scan_once
+
+
 # Reading.
 
 Parts = tuple[str, str, dict[str, Json]]
 """An envelope whose body is not looked into: src, dest and body."""
 
 
-def read(text: str) -> Parts | str:
-    """What a line without white space around it holds: an envelope, or the name of an event."""
+def read(text: str) -> Parts | str | Repeat:
+    """What a line without white space around it holds: an envelope or an event.
+
+    Raises Dropped, or Unreadable where `read_in_part` may do better.
+    """
     try:
         line, end = scan(text, 0)
-    except RecursionError:
-        raise Dropped("it is nested too deep to be read") from None
     except StopIteration as error:
         raise Dropped(f"it is not JSON from character {error.value} on") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise Dropped(f"it is not JSON: {error}") from None
+    except (RecursionError, ValueError) as error:
+        raise Unreadable from error
     if end != len(text):
         raise Dropped(f"it is not JSON from character {end} on")
     if type(line) is str:
@@ -91,19 +132,82 @@ def read(text: str) -> Parts | str:
     if type(line) is not dict:
         raise Dropped("it is not an object")
     src, dest, body = line.get("src"), line.get("dest"), line.get("body")
+    if line.get("event") == "repeat":
+        return repeat(line)
     if type(src) is not str:
         raise Dropped("its src is not a string")
     if type(dest) is not str:
         raise Dropped("its dest is not a string")
     if type(body) is not dict:
         raise Dropped("its body is not an object")
-    if "in_reply_to" in body:
+    if body.get("in_reply_to") is not None:
         raise Dropped("it is a reply that nobody asked for")
     return src, dest, body
 
 
-def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Envelope:
-    """The message of an envelope to this node, or Refused."""
+def repeat(line: dict[str, Json]) -> Repeat:
+    """The event of this line; Dropped if it is malformed."""
+    try:
+        slots = ranges(line, "slots")
+    except (KeyError, Refused):
+        raise Dropped("its slots are not ascending, maximal ranges of slots") from None
+    return Repeat(slots)
+
+
+class Cut(bytes):
+    """The beginning of a line that is too long to be kept."""
+
+    def decode(self, *_: object, **__: object) -> str:
+        raise Unreadable
+
+
+def read_in_part(line: bytes) -> tuple[str, Parts | str | Repeat, Refused | None]:
+    """What can be known of a line that cannot be read: a text like it that can be, what it holds,
+    and what is wrong with it if more than that is in doubt."""
+    try:
+        text = str(line, "utf-8", "ignore" if type(line) is Cut else "strict")
+    except UnicodeDecodeError:
+        raise Dropped("it is not UTF-8") from None
+    if type(line) is Cut or len(text) > MOST_SLOWLY:
+        text = encode(dict(zip(("src", "dest", "body"), known(text))))
+        try:
+            return text, read(text), Refused(MALFORMED, "the line is too long to be read")
+        except Dropped:
+            raise Dropped("it is too long to be read") from None
+    text = legible(text)
+    try:
+        return text, read(text), None
+    except Unreadable:
+        raise Dropped("it cannot be read") from None
+
+
+def known(text: str) -> tuple[Json, Json, dict[str, Json]]:
+    """The src, dest and body that a line begins with, as far as they stand in front of what is
+    long."""
+    envelope, body = (
+        {read_alone(name): read_alone(value) for name, value in found} for found in beginning(text))
+    return envelope.get("src"), envelope.get("dest"), body
+
+
+def read_alone(text: str) -> Json:
+    try:
+        return scan(text, 0)[0]
+    except ValueError:
+        return None
+
+
+def source(line: bytes) -> Json:
+    """The src of a line, of which this is the beginning; None if it does not stand in front of
+    what is long."""
+    return known(str(line, "utf-8", "ignore"))[0]
+
+
+def message(src: str, dest: str, body: dict[str, Json], members: Members,
+            value_bytes: int = VALUE_BYTES) -> Envelope:
+    """The message of an envelope to this node, or Refused.
+
+    `value_bytes` limits the values of clients only: what a member has taken must get through.
+    """
     kind = body.get("type")
     if not isinstance(kind, str):
         raise Refused(MALFORMED, "type is not a string")
@@ -112,7 +216,10 @@ def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Env
             raise Refused(MALFORMED, f"{kind} is for clients")
         if type(body.get("msg_id")) is not int:
             raise Refused(MALFORMED, "msg_id is not an integer")
-        return Envelope(src, dest, REQUESTS[kind](body))
+        request = REQUESTS[kind](body)
+        if kind == "multi_paxos_propose" and len(request.value) > value_bytes:
+            raise Refused(MALFORMED, f"value is longer than {value_bytes} bytes as JSON")
+        return Envelope(src, dest, request)
     if kind not in BETWEEN_NODES:
         raise Refused(NOT_SUPPORTED, f"there is no such type: {kind[:80]}")
     if src not in members or src == dest:
@@ -123,7 +230,17 @@ def message(src: str, dest: str, body: dict[str, Json], members: Members) -> Env
     parsed = parse(body)
     if owner and members.owner(parsed.ballot) != (src if owner == "src" else dest):
         raise Refused(MALFORMED, f"ballot {parsed.ballot} is not the {owner}'s")
+    if highest(parsed, body) > members.last_ballot:
+        raise Refused(MALFORMED, "a ballot leaves no room for the next one")
     return Envelope(src, dest, parsed)
+
+
+def highest(parsed: Body, body: dict[str, Json]) -> int:
+    """The highest ballot that is named; 0 for none."""
+    ballot = body.get("ballot", body.get("promised", 0))
+    if type(parsed) is Promise:
+        return max([ballot, *(vote.ballot for vote in parsed.accepted.values())])
+    return ballot
 
 
 def answerable(src: str, body: dict[str, Json], members: Members) -> bool:
@@ -133,13 +250,18 @@ def answerable(src: str, body: dict[str, Json], members: Members) -> bool:
 
 def init(body: dict[str, Json]) -> Init:
     node_id, node_ids = body.get("node_id"), body.get("node_ids")
-    if not isinstance(node_ids, list) or not all(isinstance(node, str) for node in node_ids):
-        raise Refused(MALFORMED, "node_ids is not a list of strings")
+    if not isinstance(node_ids, list) or not all(map(is_text, node_ids)):
+        raise Refused(MALFORMED, "node_ids is not a list of strings of Unicode")
     if len(set(node_ids)) < len(node_ids):
         raise Refused(MALFORMED, "node_ids names a node twice")
     if not isinstance(node_id, str) or node_id not in node_ids:
         raise Refused(MALFORMED, "node_id is not one of node_ids")
     return Init(body["msg_id"], node_id, tuple(node_ids))
+
+
+def is_text(name: Json) -> bool:
+    """Whether it is a string without a lone surrogate, which could not be saved."""
+    return isinstance(name, str) and not any("\ud800" <= each <= "\udfff" for each in name)
 
 
 def multi_paxos_propose(body: dict[str, Json]) -> MultiPaxosPropose:
@@ -149,8 +271,9 @@ def multi_paxos_propose(body: dict[str, Json]) -> MultiPaxosPropose:
 
 
 def multi_paxos_log(body: dict[str, Json]) -> MultiPaxosLog:
-    limit = natural(body, "limit") if "limit" in body else None
-    return MultiPaxosLog(body["msg_id"], natural(body, "from") if "from" in body else 0, limit)
+    least, limit = (natural(body, key) if body.get(key) is not None else None
+                    for key in ("from", "limit"))
+    return MultiPaxosLog(body["msg_id"], least or 0, limit)
 
 
 def prepare(body: dict[str, Json]) -> Prepare:
@@ -225,11 +348,9 @@ def value_of(body: dict[str, Json]) -> Value:
     if type(value) is str:
         return quote(value)
     if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
-        raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}")
-    try:
-        text, ordered = encode(value), encode_ordered(value)
-    except ValueError:
-        raise Refused(MALFORMED, "value holds a number that JSON cannot express") from None
+        raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}, or holds a number that "
+                                 f"is too large or has more than {MOST_DIGITS} digits")
+    text, ordered = encode(value), encode_ordered(value)
     return text if text == ordered else Unsorted(text, ordered)
 
 
@@ -263,15 +384,15 @@ def children(container: Json) -> Iterable[Json]:
     return container if isinstance(container, list) else ()
 
 
-def ranges(body: dict[str, Json]) -> Ranges:
-    pairs = body["known"]
+def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
+    pairs = body[key]
     if not isinstance(pairs, list):
-        raise Refused(MALFORMED, "known is not a list")
+        raise Refused(MALFORMED, f"{key} is not a list")
     least = 0
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is type(pair[1]) is int
                 and least <= pair[0] <= pair[1] < END):
-            raise Refused(MALFORMED, "known is not made of ascending, maximal ranges of slots")
+            raise Refused(MALFORMED, f"{key} is not made of ascending, maximal ranges of slots")
         # Between two ranges at least one slot is left out, or they would be one range.
         least = pair[1] + 2
     return tuple((low, high) for low, high in pairs)
@@ -296,16 +417,23 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 
 def line(src: str, dest: str, fields: str) -> str:
     """The line of a message with these fields in its body, without its end."""
-    return f'{head(src, dest)}{fields}}}}}'
+    kept = head if len(dest) <= SHORT else new_head
+    return f'{kept(src, dest)}{fields}}}}}'
 
 
-@lru_cache(maxsize=10_000)
-def head(src: str, dest: str) -> str:
+def new_head(src: str, dest: str) -> str:
     return f'{{"src": {quote(src)}, "dest": {quote(dest)}, "body": {{"type": '
+
+
+head = lru_cache(maxsize=10_000)(new_head)
 
 
 def text_of_ranges(known: Ranges) -> str:
     return "[" + ", ".join(f"[{low}, {high}]" for low, high in known) + "]"
+
+
+def text_of_repeat(event: Repeat) -> str:
+    return f'{{"event": "repeat", "slots": {text_of_ranges(event.slots)}}}'
 
 
 def text_of_log(log: Mapping[int, Value]) -> str:

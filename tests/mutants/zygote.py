@@ -23,7 +23,7 @@ from typing import Any
 
 from conformance.logbook import logs
 
-from . import judges
+from . import judges, processes
 
 for shared in "conformance.judging.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
@@ -41,11 +41,14 @@ WAITING = 100
 
 
 def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
-    logged = judges.load([logs.find([folder]) for folder in sorted(golden.iterdir())])
+    logged = judges.read_logs([logs.find([folder]) for folder in sorted(golden.iterdir())])
     return {
         "replay": lambda task: judges.replay(logged) or judges.replay_with_disks(logged),
         "record": lambda task: judges.record(Path(task["folder"]), task["first"]),
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
+        "load": lambda task: judges.load(task["first"]),
+        "growth": lambda task: judges.growth(),
+        "processes": lambda task: processes.judge(Path(task["impl"])),
     }
 
 

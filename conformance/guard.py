@@ -1,0 +1,157 @@
+"""Processes and scratch folders that end with this process, however it ends.
+
+A signal that can be handled is: `end_all` then ends every process.  For SIGKILL, the OOM killer and
+crashes there is the guard: a small process that holds the other end of a pipe, knows what was begun
+and is not over, and ends that when the pipe is closed, which the system sees to.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# A folder whose name any program can take on its command line, in any locale.
+_PLAIN = re.compile(r"[\w/.+-]+", re.ASCII)
+_PLACES = ("/tmp", "/var/tmp")
+
+_lock = threading.Lock()
+_under_way: set[subprocess.Popen[Any]] = set()
+_ending = False
+
+
+class Ended(Exception):
+    """A process was to be started after `end_all`."""
+
+
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Starts a process in a session of its own, so that a signal meets all of it or none of it.
+
+    `options` are those of `subprocess.Popen`; `finish` has to follow.
+    """
+    # A signal is handled in the main thread.  If that were starting a process just then, nobody
+    # would know of the process; so another thread starts it.
+    with ThreadPoolExecutor(1) as starter:
+        return starter.submit(_start, command, options).result()
+
+
+def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+    _guard()
+    process = subprocess.Popen(command, start_new_session=True, **options)
+    _under_way.add(process)
+    _tell("+", process.pid)
+    if _ending:
+        finish(process)
+        raise Ended("interrupted")
+    return process
+
+
+def ask(process: subprocess.Popen[Any]) -> None:
+    """Asks a process to end."""
+    send(process, signal.SIGTERM)
+
+
+def finish(process: subprocess.Popen[Any], seconds: float = 0) -> int:
+    """Gives a process some seconds to leave, ends what there is of its group then, and returns its
+    exit status.
+    """
+    deadline = time.monotonic() + seconds
+    while not _has_left(process) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    send(process, signal.SIGKILL)
+    status = process.wait()
+    _under_way.discard(process)
+    _tell("-", process.pid)
+    return status
+
+
+def _has_left(process: subprocess.Popen[Any]) -> bool:
+    # It is left unburied: for as long, its number and that of its group stay its own.
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return process.returncode is not None or os.waitid(os.P_PID, process.pid, how) is not None
+
+
+def end_all() -> None:
+    """Ends every process under way, in whatever thread, and lets no more be started."""
+    global _ending
+    _ending = True
+    for process in list(_under_way):
+        send(process, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder that is removed in the end, with a path of plain letters alone."""
+    _guard()
+    options = {"prefix": prefix, "dir": _plain_place(), "ignore_cleanup_errors": True}
+    with tempfile.TemporaryDirectory(**options) as folder:
+        _tell("+", folder)
+        yield Path(folder)
+    if not Path(folder).exists():
+        _tell("-", folder)
+
+
+def _plain_place() -> str | None:
+    """Where scratch folders are made: None, for the usual place, if nothing better is to be had."""
+    if _PLAIN.fullmatch(tempfile.gettempdir()):
+        return None
+    return next((place for place in _PLACES if os.access(place, os.W_OK)), None)
+
+
+def send(process: subprocess.Popen[Any], number: int) -> None:
+    """Sends a signal to all of its group, if it has not been buried: then its number may be
+    another's.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+@cache
+def _guard() -> subprocess.Popen[bytes]:
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True, bufsize=0,
+    )  # fmt: skip
+    atexit.register(guard.communicate)
+    return guard
+
+
+def _tell(sign: str, what: int | str) -> None:
+    # Without the guard all is as well, unless this process is killed.
+    with _lock, contextlib.suppress(OSError):
+        _guard().stdin.write(json.dumps([sign, what]).encode() + b"\n")  # type: ignore[union-attr]
+
+
+def watch(lines: Iterable[bytes]) -> None:
+    """What the guard does: ends what is under way, groups and folders, when nothing more comes."""
+    kept: list[int | str] = []
+    for line in lines:
+        sign, what = json.loads(line)
+        if sign == "+":
+            kept.append(what)
+        elif what in kept:
+            kept.remove(what)
+    for group in (what for what in kept if isinstance(what, int)):
+        with contextlib.suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    for folder in (what for what in kept if isinstance(what, str)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    watch(sys.stdin.buffer)

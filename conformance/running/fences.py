@@ -1,0 +1,105 @@
+"""Fences: a repeated `init` behind an input, whose answer tells where the output of the input ends.
+
+An equal `init` is answered at once and changes nothing, so what a node prints before the answer
+belongs to the input.  A fence comes from a client whose name nobody else has, and counts as one of
+the replies that the node numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..logbook.logs import Record
+from ..logbook.schema import is_message
+
+Json = Any
+
+MOST_MESSAGES = 10_000
+"""How many messages a step may have where it is not known what is expected."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A repeated `init`, as the node gets it."""
+
+    line: Json
+
+    def is_answered_by(self, message: Json) -> bool:
+        match message:
+            case {"dest": dest, "body": {"type": "init_ok", "in_reply_to": number}}:
+                asked = (self.line["src"], self.line["body"]["msg_id"])
+                return (dest, number) == asked and not isinstance(number, (bool, float))
+        return False
+
+
+def fence(init: Json, taken: Collection[str]) -> Fence:
+    """Return a fence that repeats an `init` for a client whose name is none of those taken."""
+    name, number = "fence", 1
+    while name in taken:
+        number += 1
+        name = f"fence-{number}"
+    return Fence({**init, "src": name})
+
+
+def names(messages: Iterable[Json]) -> set[str]:
+    """Return every name in messages: senders, receivers and members."""
+    found: set[str] = set()
+    for message in messages:
+        match message:
+            case {"src": str(src), "dest": str(dest), "body": body}:
+                members = body.get("node_ids")
+                found |= {src, dest, *(map(str, members) if isinstance(members, list) else ())}
+    return found
+
+
+@dataclass
+class Group:
+    """The records of a node up to a fence; None where no fence follows.
+
+    `answered` is how many fences the node has answered before, since it was started.
+    """
+
+    records: list[Record]
+    fence: Fence | None
+    answered: int
+
+    @property
+    def expected(self) -> list[Json]:
+        return [message for record in self.records for message in record.output]
+
+    def plain(self, message: Json) -> Json:
+        """Return a message with the number that it has without fences."""
+        return renumbered(message, self.answered)
+
+
+def renumbered(message: Json, answered: int) -> Json:
+    """Return a message; a reply without the answers to fences in its number."""
+    match message:
+        case {"body": {"msg_id": int(number), **rest}} if not isinstance(number, bool):
+            return {**message, "body": {**rest, "msg_id": number - answered}}
+    return message
+
+
+def groups(records: list[Record]) -> list[Group]:
+    """Return the records of one node in groups, each up to a fence.
+
+    A node that is down answers nothing, so the records of a crash go together to the restart.
+    Before the first `init` that is accepted there is no fence.
+    """
+    taken = names(message for record in records for message in (record.input, *record.output))
+    found: list[Group] = []
+    some: list[Record] = []
+    repeated, up, answered = None, True, 0
+    for record in records:
+        some.append(record)
+        if not is_message(record.input):
+            up = record.input != "crash" and (up or record.input == "restart")
+            answered = 0 if record.input == "restart" else answered
+        elif record.starts and not record.refused:
+            repeated = fence(record.input, taken)
+        if repeated and up:
+            found.append(Group(some, repeated, answered))
+            some, answered = [], answered + 1
+    return [*found, Group(some, None, answered)] if some else found

@@ -1,0 +1,97 @@
+"""A log against what the router saw: the right one stands, and one that differs anywhere does not."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from conformance.judging.evidence import Evidence, contradiction
+from conformance.logbook import logs
+
+Json = Any
+
+
+def message(src: str, dest: str, **body: Any) -> Json:
+    return {"src": src, "dest": dest, "body": body}
+
+
+ASKED = [message("c1", "n1", type="multi_paxos_propose", msg_id=number) for number in range(4)]
+TOLD = [message("n1", dest, type="told", number=number)
+        for number in range(4) for dest in ("n2", "c1")]  # fmt: skip
+
+
+def record(given: Json, *output: Json) -> Json:
+    return {"node": "n1", "input": given, "output": list(output)}
+
+
+LOG = [
+    record(ASKED[0], TOLD[0], TOLD[1]), record("timeout", TOLD[2]), record(ASKED[1], TOLD[3]),
+    record("crash"), record("restart"), record(ASKED[2], TOLD[4], TOLD[5]), record(ASKED[3]),
+]  # fmt: skip
+
+
+def life(given: list[Json], printed: list[Json], whole: bool = False) -> Evidence:
+    found = Evidence(whole=whole)
+    for each in given:
+        found.add(True, each)
+    for each in printed:
+        found.add(False, each)
+    return found
+
+
+LIVES = [life(ASKED[:2], TOLD[:4]), life(ASKED[2:], TOLD[4:6], whole=True)]
+
+
+def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
+    found = contradiction("n1", list(logs.of(log)), lives)
+    return found and str(found)
+
+
+def test_a_right_log_stands() -> None:
+    assert wrong(LIVES) is None
+    # To different destinations any order will do, and what was on its way to the node may be lost.
+    first = life(ASKED, [TOLD[1], TOLD[3], TOLD[0], TOLD[2]])
+    assert wrong([first, LIVES[1]]) is None
+
+
+def test_a_crash_may_come_between_log_and_output() -> None:
+    assert wrong([life(ASKED[:2], TOLD[:2]), LIVES[1]]) is None
+    assert wrong([LIVES[0], life(ASKED[2:], [])]) is None
+    assert ":6: node n1: life 2: it never printed" in wrong([LIVES[0], life(ASKED[2:], [], True)])
+
+
+def test_a_life_that_said_nothing_may_have_logged_nothing() -> None:
+    quiet = life(ASKED[:1], [])
+    assert wrong([quiet, LIVES[0], quiet, quiet, LIVES[1], quiet]) is None
+    assert "its log ends before it" in wrong([*LIVES, life(ASKED, TOLD[:1])])
+    assert "has 2 lives, and it had 1" in wrong([LIVES[0]])
+
+
+def altered(place: int, **fields: Any) -> list[Json]:
+    printed = deepcopy(TOLD[:4])
+    printed[place]["body"] |= fields
+    return printed
+
+
+@pytest.mark.parametrize(("printed", "why"), [
+    (altered(1, number=7), ":1: node n1: life 1: it printed {"),
+    (altered(3, number=True), ":3: node n1: life 1: it printed {"),
+    ([TOLD[2], TOLD[0]], ":1: node n1: life 1: it printed {"),
+    ([*TOLD[:4], TOLD[3]], "and its log does not have that"),
+    ([*TOLD[:4], message("n1", "c9", type="told")], "and its log does not have that"),
+])  # fmt: skip
+def test_what_was_printed_and_not_logged_is_found(printed: list[Json], why: str) -> None:
+    assert why in wrong([life(ASKED[:2], printed), LIVES[1]])
+
+
+def test_what_was_logged_and_never_given_is_found() -> None:
+    assert ":3: node n1: life 1: it was never given" in wrong([life(ASKED[:1], TOLD[:4]), LIVES[1]])
+    twice = [LOG[0], record(ASKED[0]), *LOG[1:]]
+    assert ":2: node n1: life 1: it was never given, or not so often" in wrong(LIVES, twice)
+
+
+def test_an_empty_log_of_a_node_that_spoke() -> None:
+    assert wrong(LIVES, []) == "its log: node n1: life 1: its log ends before it (router)"
+    assert wrong([life(ASKED, [])], []) is None
