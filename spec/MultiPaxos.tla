@@ -615,6 +615,9 @@ TypeOK ==
 (* What is told to clients is true.  These speak of the record that a step *)
 (* leaves, so they are properties of steps.                                *)
 
+Input(type) ==
+    "body" \in DOMAIN record'.input /\ record'.input.body.type = type
+
 Told(type) == {m \in Range(record'.output) : m.body.type = type}
 
 ReplyIsTrue ==
@@ -625,6 +628,23 @@ LogIsTrue ==
     [][\A m \in Told("multi_paxos_log_ok") :
            \A entry \in Range(m.body.log) :
                entry.status = "chosen" /\ Chosen(entry.slot, entry.value)']_vars
+
+(* And it is what was asked for: the entries ascend, and of the slots that *)
+(* the node knows none is missing but those above a log that is full.      *)
+
+LogIsWhole ==
+    [][\A m \in Told("multi_paxos_log_ok") :
+           LET asked == record'.input.body
+               log == m.body.log
+               shown == {entry.slot : entry \in Range(log)}
+               wanted(slot) == "from" \in DOMAIN asked => slot >= asked.from
+               limited == "limit" \in DOMAIN asked
+           IN  /\ limited => Len(log) <= asked.limit
+               /\ \A i, j \in DOMAIN log : i < j => log[i].slot < log[j].slot
+               /\ \A slot \in shown : wanted(slot)
+               /\ \A slot \in Known(replica[m.src]) \ shown : wanted(slot) =>
+                      /\ limited /\ Len(log) = asked.limit
+                      /\ \A other \in shown : other < slot]_vars
 
 (* Phase 1 ran for a request if it was seen waiting in one, or if it       *)
 (* arrived at a node that had to start one.                                *)
@@ -655,6 +675,35 @@ Refuses(m, r) ==
 RefusalIsTrue ==
     [][\A r \in Proposals :
            (\E m \in Range(record'.output) : Refuses(m, r)) => ~Voted(r)']_vars
+
+(* A node that asks comes to know all that is decided: it sends all that   *)
+(* it knows, and the answer carries the first slots that it lacks, at most *)
+(* Batch of them, and says whether there are more.                         *)
+
+LearnedIsNext ==
+    [][Input("learn") =>
+           LET n == record'.node
+               missing == Known(replica[n]) \ record'.input.body.known
+               taught(m) == DOMAIN m.body.decided
+           IN  /\ (Told("learned") = {}) = (missing = {})
+               /\ \A m \in Told("learned") :
+                      /\ m.dest = record'.input.src
+                      /\ taught(m) \subseteq missing
+                      /\ Cardinality(taught(m)) \in 1..Batch
+                      /\ \A slot \in missing \ taught(m) :
+                             \A other \in taught(m) : other < slot
+                      /\ m.body.more = (taught(m) # missing)]_vars
+
+KnownIsTold ==
+    [][\A m \in Told("learn") \cup Told("prepare") :
+           m.body.known = Known(replica'[m.src])]_vars
+
+(* A node does not preempt itself: while it collects promises it starts no *)
+(* other ballot, whatever it receives and however long it waits.           *)
+
+BallotsAreAwaited ==
+    [][\A n \in Node : InPhase1(replica[n]) =>
+           replica'[n].ballot \in {0, replica[n].ballot}]_vars
 
 (* What is decided stays, and no promise is taken back. *)
 

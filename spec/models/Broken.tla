@@ -155,14 +155,14 @@ HidesDecisions(n, m) ==
            ELSE Say([t EXCEPT !.state = s],
                     Promise(m, Without(s.accepted, m.body.known), {})))
 
-Heard(n, m, votes, current) ==
+Heard(n, m, votes, current, better(_, _, _)) ==
     LET t == Begin(n)
         s == t.state
         s2 == [s EXCEPT
                   !.promises = @ \cup {m.src},
                   !.reported = [slot \in DOMAIN @ \cup DOMAIN votes |->
                       IF slot \in DOMAIN votes
-                      THEN Higher(votes[slot], @, slot) ELSE @[slot]],
+                      THEN better(votes[slot], @, slot) ELSE @[slot]],
                   !.closed = @ \cup (m.body.known \ Known(s))]
         heard == [t EXCEPT !.state = s2]
     IN  Step(n, m,
@@ -171,11 +171,11 @@ Heard(n, m, votes, current) ==
         ELSE heard)
 
 (* A promise counts whatever its ballot (in place of ReceivePromise, as    *)
-(* the next).                                                              *)
+(* the next two).                                                          *)
 
 CountsOldPromises(n, m) ==
     /\ Receives(n, m, "promise")
-    /\ Heard(n, m, Without(m.body.accepted, Known(replica[n])), TRUE)
+    /\ Heard(n, m, Without(m.body.accepted, Known(replica[n])), TRUE, Higher)
 
 (* A report lands one slot off. *)
 
@@ -184,7 +184,17 @@ MisplacesReports(n, m) ==
     /\ LET votes == m.body.accepted
            moved == [slot \in {x + 1 : x \in DOMAIN votes} |-> votes[slot - 1]]
        IN  Heard(n, m, Without(moved, Known(replica[n])),
-                 m.body.ballot = replica[n].ballot)
+                 m.body.ballot = replica[n].ballot, Higher)
+
+(* A report is compared with the node's own vote only: of those of others  *)
+(* the last one wins.                                                      *)
+
+HeedsLastReport(n, m) ==
+    /\ Receives(n, m, "promise")
+    /\ LET own == replica[n].accepted
+           better(vote, f, slot) == Higher(vote, own, slot)
+       IN  Heard(n, m, Without(m.body.accepted, Known(replica[n])),
+                 m.body.ballot = replica[n].ballot, better)
 
 (* The lowest ballot's vote is inherited (in place of Higher). *)
 
@@ -249,6 +259,17 @@ VotesWithoutPromise(n, m) ==
            ELSE Say(VoteFor(n, t, b, slot, m.body.value), Answer(m,
                     [type |-> "accepted", ballot |-> b, slot |-> slot])))
 
+(* A vote of an earlier ballot counts if the slot is open (in place of     *)
+(* ReceiveAccepted).                                                       *)
+
+CountsOldVotes(n, m) ==
+    /\ Receives(n, m, "accepted")
+    /\ LET t == Begin(n)
+       IN  Step(n, m,
+           IF m.body.slot \in DOMAIN t.state.votes
+           THEN Count(n, t, m.body.slot, m.src)
+           ELSE t)
+
 (* A value is decided one vote too early (in place of Count). *)
 
 DecidesEarly(n, t, slot, voter) ==
@@ -272,6 +293,34 @@ TeachesVotes(n, m) ==
                [type    |-> "learned",
                 decided |-> [slot \in some |-> votes[slot].value],
                 more    |-> FALSE])))
+
+(* What lies above the first gap in what a node knows is not taught (in    *)
+(* place of ReceiveLearn, too).                                            *)
+
+TeachesToFirstGap(n, m) ==
+    /\ Receives(n, m, "learn")
+    /\ LET t == Begin(n)
+           known == Known(t.state)
+           least == CHOOSE x \in known : \A y \in known : x <= y
+           whole == {slot \in known : least..slot \subseteq known}
+           missing == Ascending(whole \ m.body.known)
+           some == {missing[i] : i \in {j \in DOMAIN missing : j <= Batch}}
+       IN  Step(n, m,
+           IF missing = <<>> THEN t
+           ELSE Say(t, Answer(m,
+                    [type    |-> "learned",
+                     decided |-> [slot \in some |-> t.state.decided[slot]],
+                     more    |-> Len(missing) > Batch])))
+
+(* A node that asks on sends only what the last answer taught (in place of *)
+(* ReceiveLearned).                                                        *)
+
+AsksOnWithLast(n, m) ==
+    /\ Receives(n, m, "learned")
+    /\ LET decide(t, slot) == Decide(n, t, slot, m.body.decided[slot])
+           taught == DOMAIN m.body.decided
+           t == Fold(decide, Begin(n), Ascending(taught))
+       IN  Step(n, m, IF m.body.more THEN Say(t, Answer(m, Learn(taught))) ELSE t)
 
 (* The client of a lost slot is told its own value (in place of            *)
 (* ProposeOk).                                                             *)
@@ -324,7 +373,26 @@ TellsAtReply(n, t, slot, v) ==
     IN  Say([t EXCEPT !.state = s],
             [i \in 1..Len(answered) |-> reply(answered[i])])
 
-(* The log shows votes as chosen (in place of ReceiveMultiPaxosLog). *)
+(* A part of the log has one entry less than its limit (in place of        *)
+(* ReceiveMultiPaxosLog, as the next).                                     *)
+
+LogEndsEarly(n, m) ==
+    /\ Receives(n, m, "multi_paxos_log")
+    /\ LET s == replica[n]
+           given == DOMAIN m.body
+           wanted == IF "from" \in given
+                     THEN {slot \in Known(s) : slot >= m.body.from} ELSE Known(s)
+           slots == Ascending(wanted)
+           some == IF "limit" \in given
+                   THEN {i \in DOMAIN slots : i < m.body.limit} ELSE DOMAIN slots
+           entry(slot) == [slot |-> slot, value |-> s.decided[slot],
+                           status |-> "chosen"]
+       IN  Step(n, m, Say(Begin(n), Answer(m,
+               [type        |-> "multi_paxos_log_ok",
+                in_reply_to |-> m.body.msg_id,
+                log         |-> [i \in some |-> entry(slots[i])]])))
+
+(* The log shows votes as chosen. *)
 
 LogsVotes(n, m) ==
     /\ Receives(n, m, "multi_paxos_log")
@@ -338,6 +406,17 @@ LogsVotes(n, m) ==
                [type        |-> "multi_paxos_log_ok",
                 in_reply_to |-> m.body.msg_id,
                 log         |-> [i \in DOMAIN slots |-> entry(slots[i])]])))
+
+-----------------------------------------------------------------------------
+(* Time: in place of Timeout. *)
+
+(* A stuck node starts a ballot at each timeout, though it runs one. *)
+
+StartsAgain(n) ==
+    /\ replica[n].up
+    /\ LET t == Begin(n)
+       IN  Step(n, Event("timeout"),
+               IF Stuck(t.state) THEN StartBallot(n, t) ELSE Again(n, t))
 
 -----------------------------------------------------------------------------
 (* A mistake in what is left out: a rejection is taken for dead, whatever  *)

@@ -19,6 +19,7 @@ CONSTANTS
 One == <<"n1">>
 Two == <<"n1", "n2">>
 Three == <<"n1", "n2", "n3">>
+Four == <<"n1", "n2", "n3", "n4">>
 Five == <<"n1", "n2", "n3", "n4", "n5">>
 
 Ask(client, n, id, slot, v) ==
@@ -47,11 +48,15 @@ Throng == SeriesRival \cup SeriesMore                     \* both, in both slots
               \cup {Ask("c3", "n1", 1, 1, "v3")}          \* and three values in one
 Commands == Lone \cup {Ask("c2", "n2", 1, 2, "v2")}       \* two nodes, a slot each
 Third == Rivals \cup {Ask("c3", "n3", 1, 1, "v3")}
+Fourth == Rivals \cup {Ask("c3", "n4", 1, 1, "v3")}
+LongSeries == Series \cup {Ask("c1", "n1", 3, 3, "v1")}   \* one client, three slots
 
 Logs(nodes) == {AskLog("c3", n, 1) : n \in nodes}
 Parts(n) == {AskPart("c3", n, 2, 0, 1), AskPart("c3", n, 3, 2, 2)}
 ClashLog == Clash \cup {Ask("c1", "n1", 2, 2, "v1")} \cup Logs({"n1"}) \cup Parts("n1")
 RivalsLog == Rivals \cup Logs({"n1", "n2"})
+LongSeriesRival == LongSeries \cup {Ask("c2", "n2", 1, 1, "v2"),
+                                    Ask("c2", "n2", 2, 3, "v2")} \cup Parts("n2")
 
 -----------------------------------------------------------------------------
 (* The limits.  A step that leaves them is still taken and its result is   *)
@@ -73,6 +78,26 @@ Asked == {m.dest : m \in Requests}
 
 OthersUp ==
     \A n \in Node \ Asked : replica[n].up \/ \A other \in Asked : replica[other].up
+
+(* A node starts its ballot only after a vote was cast in each ballot of   *)
+(* the asked nodes below it.                                               *)
+
+InTurn ==
+    \A n \in Asked : \A b \in 1..(replica[n].ballot - 1) :
+        Owner(b) \in Asked => \E c \in cast : c.ballot = b
+
+(* A second slot is opened in the first ballot or a second ballot started, *)
+(* not both.                                                               *)
+
+SlotOrBallot == (\E c \in cast : c.slot = 2) => \A n \in Node : replica[n].promised <= 1
+
+(* n1 decides slot 1 and then the others, one after the other, and n2      *)
+(* takes over when two are decided, with a gap or without, or three.       *)
+
+TakenOverLate ==
+    /\ Len(replica["n1"].waiting) <= 1
+    /\ Known(replica["n1"]) \in {{}, {1}, {1, 2}, {1, 3}, {1, 2, 3}}
+    /\ replica["n2"].ballot > 0 => Cardinality(Known(replica["n1"])) >= 2
 
 -----------------------------------------------------------------------------
 (* What makes two states the same.  `record` is told by a step and read by *)
@@ -151,4 +176,42 @@ Passing(sent) == {m \in sent : m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}
 Parted(n, sent) == network \cup Passing(sent)
 
 PartedLiving(n, sent) == Living(n, Passing(sent))
+
+(* Of five nodes n1 gets its promises from n3 and n5, and so does n2; n4   *)
+(* gets them from n1 and n2.  What is not needed for that is lost: n1's    *)
+(* accepts, rejections, and decisions that no `learn` asked for.           *)
+
+Connected == {{"n1", "n3"}, {"n1", "n5"}, {"n2", "n3"}, {"n2", "n5"},
+              {"n4", "n1"}, {"n4", "n2"}}
+
+Reaching(sent) ==
+    {m \in sent : /\ {m.src, m.dest} \in Connected
+                  /\ m.body.type \notin {"rejected", "decided"}
+                  /\ ~(m.src = "n1" /\ m.body.type = "accept")}
+
+Sparse(n, sent) == network \cup Reaching(sent)
+
+SparseLiving(n, sent) == Living(n, Reaching(sent))
+
+(* Of three nodes n1 decides with n3; n2 receives no accept, so it has no  *)
+(* votes, only decisions and what n1 promises it.                          *)
+
+Onlooker(sent) ==
+    {m \in sent :
+        \/ m.src = "n1" /\ m.dest = "n3" /\ m.body.type \in {"prepare", "accept"}
+        \/ m.src = "n3" /\ m.dest = "n1" /\ m.body.type \in {"promise", "accepted"}
+        \/ m.src = "n1" /\ m.dest = "n2" /\ m.body.type \in {"promise", "decided", "learned"}
+        \/ m.src = "n2" /\ m.dest = "n1" /\ m.body.type \in {"prepare", "learn"}}
+
+Watched(n, sent) == network \cup Onlooker(sent)
+
+WatchedLiving(n, sent) == Living(n, Onlooker(sent))
+
+(* Of four nodes n4 receives nothing: the other three are the only quorum. *)
+
+Unheard(sent) == {m \in sent : m.dest \in Node \ {"n4"}}
+
+WithoutLast(n, sent) == network \cup Unheard(sent)
+
+WithoutLastLiving(n, sent) == Living(n, Unheard(sent))
 =============================================================================

@@ -7,9 +7,6 @@
 (***************************************************************************)
 EXTENDS MC
 
-Input(type) ==
-    "body" \in DOMAIN record'.input /\ record'.input.body.type = type
-
 (* In d's ballot the votes were too few, but the owner of c's, a later     *)
 (* one, who was never asked for this value, found it and had it chosen.    *)
 

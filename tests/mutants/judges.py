@@ -18,7 +18,8 @@ from conformance.running.cluster import NodeError
 from conformance.running.record import Faults
 from conformance.running.replay import Case, Difference, cases, differs
 
-CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3))
+CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3),
+            (7, 50, 0.1))
 """Nodes, requests and lost messages of each recorded run.  A run begins in a way that it never
 comes back to, so there are more runs instead of longer ones."""
 
