@@ -44,6 +44,7 @@ from .measuring import bench as measuring
 from .measuring import load
 from .models import distributed as distributing
 from .models import manifest, searching
+from .models.isolation import isolate
 from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeError, NodeWrong
@@ -228,8 +229,16 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
 ) -> None:  # fmt: skip
-    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
+
+    Without a HOST it runs where there is no network but loopback, if the system allows that.
+    """
     chosen = [searched(each) for each in model]
+    if set(host) <= {distributing.HERE} and not isolate():
+        report.warn(
+            "this system gives no network of its own: while TLC runs, its server and workers "
+            "listen on all interfaces", style="yellow",
+        )  # fmt: skip
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -263,10 +272,14 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
+@click.option("--renamed", type=int, metavar="SEED",
+              help="Replay each log under other names, slots, request numbers and values, drawn "
+                   "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
-) -> None:
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
+    in_process: str | None, renamed: int | None,
+) -> None:  # fmt: skip
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
@@ -276,7 +289,7 @@ def replay(
     paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
-    results = checking.replay(paths, node, timeout_seconds)
+    results = checking.replay(paths, node, timeout_seconds, renamed)
     elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)

@@ -217,7 +217,7 @@ def _likely(kept: dict[int, Json]) -> list[Left]:
             groups[subject].add(at)
         if record["node"] != last["node"]:
             groups["other node"].add(at)
-        elif not isinstance(record["input"], dict):
+        elif not is_message(record["input"]):
             groups["event"].add(at)
         elif record["input"]["body"]["type"] in _ELECTING:
             groups["election"].add(at)

@@ -144,6 +144,18 @@ def test_an_outbid_node_holds_requests_back() -> None:
     assert world.errors() == [11]
 
 
+def test_no_more_than_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multipaxos.node.MOST_WAITING", 3)
+    world = Timed()
+    world.cut = {"n2", "n3"}
+    for number in range(5):
+        world.ask("n1", number, number, "v")
+    assert len(world.nodes["n1"].replica.leader.waiting) == 3
+    world.run(PACE.request_timeout + 1)
+    world.ask("n1", 9, 9, "v")
+    assert len(world.errors()) == 3 and len(world.nodes["n1"].replica.leader.waiting) == 1
+
+
 def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
@@ -316,3 +328,27 @@ def test_a_request_waits_longer_if_much_came_after_it() -> None:
     assert world.errors() == []
     world.run(1)
     assert world.errors() == [11]
+
+
+def test_prepares_that_nobody_answers_leave_less_and_less_often() -> None:
+    world = Timed(pace=Pace(request_timeout=0))
+    world.cut = {"n2", "n3"}
+    world.ask("n1", 1, 1, "v")
+    world.run(10)
+    assert 10 <= world.said.count("prepare") <= 2 * 9
+
+
+def test_promises_may_take_as_long_as_what_they_report() -> None:
+    world = Timed()
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    world.cut = {"n2", "n3"}
+    for number in range(1, 31):
+        world.ask("n1", number, number, 10 ** 6 * "x")
+    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
+        "type": "prepare", "ballot": 5, "known": [[0, 0]]}}))
+    world.run(0.5)
+    assert world.nodes["n1"].replica.in_phase1()
+    world.said = []
+    world.run(2.5)
+    assert world.said.count("prepare") == 0

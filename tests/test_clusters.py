@@ -118,7 +118,8 @@ def test_two_values_in_a_slot_are_rejected_though_a_log_is_missing() -> None:
 @pytest.mark.parametrize("kind", ["decided", "learned", "multi_paxos_propose_ok"])
 def test_whatever_tells_a_decision_is_compared(kind: str) -> None:
     decision = {"slot": 1, "value": "blue"}
-    fields: dict[str, Any] = {"decided": [decision], "more": False} if kind == "learned" else decision
+    learned = {"decided": [decision], "more": False}
+    fields: dict[str, Any] = learned if kind == "learned" else decision
     records = run(*DUEL[:4], ("n2", "timeout", [message("n2", "n1", kind, **fields)]))
     assert [found.record.line for found in agreement(records, logs.by_node(records))] == [5]
 

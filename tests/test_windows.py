@@ -224,17 +224,30 @@ def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [5, 26, 27])
 def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
-    cases = []
+    """A `learned` carries the first decisions, as many as its sender likes up to the batch."""
+    cases: list[Log] = []
+    bad: list[list[int]] = []
+    allowed: list[Any] = []
     for known in [], [[0, 3]]:
         lines = [*decided(30), message("n2", "learn", known=known)]
         log = written(tmp_path / "n1.ndjson", Node(batch=batch), lines)
         [said] = log[-1].output
         told, more = said["body"]["decided"], said["body"]["more"]
-        wrong = (told[1:], more), (told[:-1], more), (told, not more), (told[:-1], True)
-        for entries, ends in wrong:
+        few, fewer = told[:-1], told[:1]
+        for good, entries, ends in [
+            (True, told, more), (True, few, True), (True, fewer, True),
+            (False, told[1:], True), (False, told, not more), (False, few, False),
+            (False, [], True),
+        ]:  # fmt: skip
             body = {**said["body"], "decided": entries, "more": ends}
-            cases.append((log, [{**said, "body": body}]))
-    all_rejected(cases, len(log) - 2, batch)
+            cases.append([*log[:-1], replace(log[-1], output=[{**said, "body": body}])])
+            bad.append([] if good else [log[-1].line])
+            right = told[: len(entries) or 1]
+            allowed += [] if good else [(right, more or len(right) < len(told))]
+    verdicts = judged(cases, len(log) - 2, None, batch=batch)
+    assert [bad_lines(verdict) for verdict in verdicts] == bad
+    bodies = [found.allowed[0]["body"] for verdict in verdicts for found in verdict.rejections]
+    assert [(body["decided"], body["more"]) for body in bodies] == allowed
 
 
 # Ballots of any size, and the order of messages to different destinations.
@@ -303,6 +316,14 @@ def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path)
 
 
 # What is told of a bad record.
+
+def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
+    lines = [*decided(6), message("n2", "learn", known=[])]
+    log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
+    [found] = validate([log], 2)[0].rejections
+    assert "6 decisions are more than --batch 2" in found.reason
+    assert bad_lines(validate([log], 6)[0]) == []
+
 
 def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
     log = crashed

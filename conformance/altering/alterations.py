@@ -332,8 +332,10 @@ def said_otherwise(chance: random.Random, source: Source, _: Sequence[Source]) -
 def lost(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
     """A message between nodes is no more among what was sent, whether it was received or not."""
     logged = claims.nodes(source.records)
-    sent = [(at, place) for at, record in enumerate(source.records)
-            for place, message in enumerate(record["output"]) if message["dest"] in logged]  # fmt: skip
+    sent = [
+        (at, place) for at, record in enumerate(source.records)
+        for place, message in enumerate(record["output"]) if message["dest"] in logged
+    ]  # fmt: skip
     if not sent:
         return None
     at, place = chance.choice(sent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from ..logbook.canonical import canonical
@@ -82,11 +83,15 @@ def innocent(before: Sequence[Json], after: Sequence[Json]) -> frozenset[str]:
 def _changed(before: Sequence[Json], after: Sequence[Json]) -> Sequence[Json]:
     """The records between what two logs begin and end with alike."""
     old, new = ([canonical(record) for record in log] for log in (before, after))
-    begin = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    rest = min(len(old), len(new)) - begin
-    ends = zip(reversed(old), reversed(new), strict=False)
-    end = next((at for at, (a, b) in enumerate(ends) if a != b or at == rest), rest)
+    begin = _alike(old, new)
+    end = _alike(old[begin:][::-1], new[begin:][::-1])
     return [*before[begin : len(old) - end], *after[begin : len(new) - end]]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items both begin with."""
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in pairs)
 
 
 class _Eye:

@@ -140,8 +140,9 @@ def _given_others(records: Sequence[Json]) -> Found:
     """The line of the `init` that named other members than those that most nodes were given."""
     opened: dict[str, tuple[int, str]] = {}
     for line, record in enumerate(records, 1):
-        if is_message(record["input"], "init") and not is_refusal(record["input"], record["output"]):
-            named = canonical(record["input"]["body"].get("node_ids"))
+        given = record["input"]
+        if is_message(given, "init") and not is_refusal(given, record["output"]):
+            named = canonical(given["body"].get("node_ids"))
             opened.setdefault(record["node"], (line, named))
     every = [named for _, named in opened.values()]
     return {

@@ -117,10 +117,11 @@ def _members(log: Sequence[Record]) -> tuple[str, ...]:
 
 
 def alike(courses: Iterable[Course]) -> list[list[Course]]:
-    """The courses of the same members, which one run of TLC can judge."""
-    groups: dict[tuple[str, ...], list[Course]] = defaultdict(list)
+    """The courses of as many members, which one run of TLC can judge: `Names` gives members their
+    names by their places."""
+    groups: dict[int, list[Course]] = defaultdict(list)
     for course in courses:
-        groups[course.members].append(course)
+        groups[len(course.members)].append(course)
     return list(groups.values())
 
 
@@ -197,8 +198,16 @@ def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejectio
     allowed = [message for message in beside if message is not MISSING]
     if not differing:
         raise tlc.ToolError(f"{found.record.place}: rejected, but not alone; this is no verdict")
-    reason = "the specification demands another output"
+    reason = f"the specification demands another output{_over(found.record, batch)}"
     return replace(found, reason=reason, allowed=allowed, differing=differing)
+
+
+def _over(record: Record, batch: int) -> str:
+    """What to add if a `learned` carries more decisions than the nodes are said to put in one."""
+    told = max((len(m["body"].get("decided", ())) for m in record.output), default=0)
+    if record.action != "ReceiveLearn" or told <= batch:
+        return ""
+    return f"; {told:,} decisions are more than --batch {batch:,}, if the nodes ran with that"
 
 
 def _shorten(body: Json, record: Record, batch: int) -> None:

@@ -86,7 +86,7 @@ def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
 
 def without_nulls(taken: Any) -> Any:
     """The message or event without the fields of a request that are null, which means absent."""
-    body = taken["body"] if isinstance(taken, dict) else {}
+    body = taken["body"] if is_message(taken) else {}
     absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
     if body.get("type") != "multi_paxos_log" or not absent:
         return taken
@@ -175,7 +175,9 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     """
     found: dict[Path, list[Path]] = {}
     for path in find(places, LOG):
-        if kind_of(path) != HISTORIES:
+        # An observer that was ended at once leaves an empty history.
+        empty = path.name == HISTORY and kind_of(path) is None
+        if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
@@ -187,13 +189,13 @@ def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
     """The records of each cluster, however many files it has.
 
     Groups of files whose logs name the same members are one cluster.  If they have logs of the same
-    node they are several runs: then each folder holds one, and if that cannot be either, each group.
+    node they are several runs: then each folder holds one, or if that cannot be either, each group.
     Raises `LogError` if files that belong together have logs of the same node.
     """
     groups = [_whole([read(path) for path in paths]) for paths in found]
-    named: dict[frozenset[str], list[list[Record]]] = defaultdict(list)
+    named: dict[frozenset[str] | int, list[list[Record]]] = defaultdict(list)
     for at, group in enumerate(groups):
-        named[frozenset(members(group)) or frozenset([str(at)])].append(group)
+        named[frozenset(members(group)) or at].append(group)
     return [cluster for same in named.values() for cluster in _joined(same)]
 
 
@@ -205,8 +207,9 @@ def place(cluster: Sequence[Record]) -> Path:
 
 def _whole(parts: Sequence[list[Record]]) -> list[Record]:
     if nodes := _twice(parts):
-        places = " and in ".join(str(part[0].path) for part in parts if nodes & by_node(part).keys())
-        raise LogError(f"node {min(nodes)} is in {places}: these are logs of several runs")
+        node = min(nodes)
+        places = [str(part[0].path) for part in parts if node in by_node(part)]
+        raise LogError(f"node {node} is in {' and in '.join(places)}: these are several runs")
     return [record for part in parts for record in part]
 
 

@@ -23,6 +23,10 @@ STUCK = 5
 """How many retry intervals a leader waits for a closed slot before it runs Phase 1 again."""
 
 
+BYTES_A_SECOND = 10e6
+"""How fast a long message is thought to arrive, at the least."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long a node waits, in seconds: before it repeats what is not answered, before it queries
@@ -49,7 +53,8 @@ class Clock:
         self.decided = 0
         self.outbid = 0
         self.held_until = now
-        self.last_ballot = 0
+        self.prepared = now
+        self.prepares = 0
         self.last_closed: tuple[int, int] | None = None
         self.closed_since = now
         self.idle_since = now
@@ -85,6 +90,7 @@ class Clock:
                 most = self.pace.backoff * min(2 ** self.outbid, LONGEST_BACKOFF)
                 self.held_until = now + self.chance.uniform(0, most)
             self.ballot, self.decided = ballot, decided
+            self.prepared, self.prepares = now, 0
             self.unanswered = Unanswered(self.replica, self.pace.retry)
         if ballot and self.unanswered.stepped(output, Moment(now, self.inputs)):
             # All that was repeated is decided.  If more is overdue, it need not wait.
@@ -126,7 +132,8 @@ class Clock:
         slot, or nothing to do."""
         leader = self.replica.leader
         if self.replica.in_phase1():
-            if self.last_ballot == leader.ballot:
+            if now - self.prepared >= self.patience_in_phase1():
+                self.prepared, self.prepares = now, self.prepares + 1
                 yield "timeout"
         elif leader.votes or leader.closed:
             if slots := self.unanswered.overdue(Moment(now, self.inputs)):
@@ -137,7 +144,13 @@ class Clock:
             yield "inquire"
         if leader.ballot and (leader.votes or leader.closed or not self.replica.leading()):
             self.idle_since = now
-        self.last_ballot = leader.ballot
+
+    def patience_in_phase1(self) -> float:
+        """Return how long to wait for promises.  They report votes, so they may be as long as what
+        this node would report, and each prepare that is sent again brings them again."""
+        votes = self.replica.acceptor.accepted.values()
+        transfer = sum(len(vote.value) for vote in votes) / BYTES_A_SECOND
+        return self.pace.retry * min(2 ** self.prepares, LONGEST_BACKOFF) + transfer
 
     def closed(self, now: float) -> Iterator[str]:
         """Yield what a leader does about closed slots that its peers have not told it of."""

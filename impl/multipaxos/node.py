@@ -27,6 +27,9 @@ BLANK = " \t\r\n"
 EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
           "restart": "Restart"}
 
+MOST_WAITING = 1_000_000
+"""How many requests may wait for a decision; others are as if they had been lost."""
+
 Step = tuple[str, str, Output]
 """The action that a line was taken as, and what it sent."""
 
@@ -94,7 +97,8 @@ class Node:
         if self.clock is not None:
             for event in self.clock.events(now):
                 self.happen(event, said)
-                if self.size >= self.turn_bytes:
+                if event == "expire" and self.size >= self.turn_bytes:
+                    # Others expire in the next turn; no other event comes in any number.
                     break
         if self.log is not None:
             self.log.flush()
@@ -215,6 +219,9 @@ class Node:
 
     def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
+        if len(self.held) + len(self.replica.leader.waiting) >= MOST_WAITING:
+            # Not an error that claims something: the same request may be among those that wait.
+            raise Dropped("too many requests wait")
         if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
             raise Held
         output = self.replica.receive_multi_paxos_propose(message)

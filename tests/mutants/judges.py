@@ -35,11 +35,15 @@ MOST_RECORDS = 10_000
 """Where a run ends in which nodes never fall silent: a right one has a tenth of them."""
 
 
+RENAMING = 1
+"""The seed of the renamings under which golden logs are replayed, after all of them as they are."""
+
+
 def read_logs(folders: Iterable[Sequence[Path]]) -> list[Case]:
     """The logs of some folders: the first of each, then the second, for what is unlike is to come
     early."""
-    rows = zip_longest(*folders)
-    return [case for row in rows for path in row if path is not None for case in cases(path)]
+    paths = [path for row in zip_longest(*folders) for path in row if path is not None]
+    return [case for seed in (None, RENAMING) for path in paths for case in cases(path, seed)]
 
 
 # Golden logs.
