@@ -123,7 +123,7 @@ def main(seeds: tuple[int, int], nodes: int | None, seconds: float, jobs: int, o
     rejected = judge_logs(series, judged, output) if judged else 0
     if total.failed or rejected:
         sys.exit(1)
-    if missing := total.missing():
+    if missing := total.missing(faults=load is None):
         report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
         sys.exit(2)
 
@@ -166,10 +166,10 @@ class Total:
         if found.failure:
             self.failed.append(found)
 
-    def missing(self) -> list[str]:
+    def missing(self, faults: bool = True) -> list[str]:
         """What must have happened and has not, for the runs to show anything."""
         least = {"acknowledged": self.seeds}
-        if self.seeds >= FROM:
+        if faults and self.seeds >= FROM:
             least |= dict.fromkeys(LEAST, 1)
         return [f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
                 for what, number in least.items() if self.happened[what] < number]

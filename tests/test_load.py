@@ -17,7 +17,7 @@ SEEDS = {"steady": 3, "busy": 2, "takeover": 2, "duel": 4, "storm": 1}
 @pytest.mark.parametrize("load", SEEDS)
 def test_load_is_served_within_bounds(load: str) -> None:
     series = simulate.Series(1, SEEDS[load], nodes=None, seconds=60, load=load)
-    failed = simulate.run_all(series, jobs=1)
+    failed = simulate.run_all(series, jobs=1).failed
     assert [(series.command(found.script.seed), found.failure) for found in failed] == []
 
 
