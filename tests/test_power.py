@@ -122,6 +122,14 @@ def test_what_cannot_be_followed_is_said(made: Calls, name: str, arguments: str)
         made.call(name, arguments, 1)
 
 
+def test_what_sqlite_makes_anew_is_not_followed(made: Calls) -> None:
+    index = made.file.with_name("node.db-shm")
+    index.write_text("x")
+    made.call("mmap", "NULL, 9, PROT_READ|PROT_WRITE, MAP_SHARED, 3<>, 0", 1, index)
+    made.disk.cut(made.disk.left())
+    assert not index.exists()
+
+
 def test_a_write_behind_the_end_leaves_a_gap() -> None:
     content = bytearray(b"ab")
     put(content, (4, b"c"))
