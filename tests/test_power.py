@@ -153,11 +153,6 @@ def test_calls_are_read_from_their_ends(tmp_path: Path) -> None:
 # Real nodes.
 
 
-@needs_strace
-def test_this_node_stands_everything_around_it() -> None:
-    assert processes.judge(sources.IMPL) is None
-
-
 CAUGHT = {"lines-cut-by-reads": "a value is kept", "short-writes-dropped": "an answer is finished",
           "log-not-synced": "a power cut"}  # fmt: skip
 
