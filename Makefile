@@ -15,6 +15,7 @@ SEED ?= 1
 
 # What a campaign is made of.
 SEEDS ?= 10000
+LOADS ?= 100
 KILLS ?= 500
 LINES ?= 1000000
 
@@ -32,7 +33,9 @@ REPETITIONS ?= 7
 venv := .venv/made-by$(subst /,-,-$(PYTHON))
 python := .venv/bin/python
 pip := python -m pip --disable-pip-version-check --no-cache-dir
-install := .venv/bin/$(pip) install --upgrade --constraint constraints.txt --only-binary :all:
+# Whatever comes from outside is checked against the hashes in constraints.txt.
+install := .venv/bin/$(pip) install --no-deps
+hashed := --require-hashes --requirement
 
 .DELETE_ON_ERROR:
 
@@ -68,6 +71,10 @@ test: $(venv) ## Run the tests.
 .PHONY: campaign
 campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
 	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
+	@for load in steady busy takeover duel storm; do \
+	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
+	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
+	    --outstanding $$outstanding -o out/simulated || exit; done
 	@rm -rf out/endured
 	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
@@ -85,12 +92,17 @@ grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden
 bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.
 	@$(python) -m conformance bench --repetitions $(REPETITIONS)
 
+.PHONY: growth
+growth: $(venv) ## Count how the work of each operation grows with its size.
+	@$(python) tests/growth.py
+
 .PHONY: lock
-lock: ## Pin the newest versions that pyproject.toml allows in constraints.txt.
+lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in constraints.txt.
 	@$(PYTHON) -m venv --clear .venv-lock
 	@.venv-lock/bin/$(pip) install --quiet 'uv>=0.5,<1'
 	@.venv-lock/bin/uv --no-cache --quiet pip compile pyproject.toml --output-file constraints.txt \
-	    --upgrade --all-extras --universal --python-version 3.10 --custom-compile-command 'make lock'
+	    --upgrade --all-extras --universal --python-version 3.10 --generate-hashes \
+	    --custom-compile-command 'make lock'
 	@rm -rf .venv-lock
 
 .PHONY: clean
@@ -98,21 +110,25 @@ clean: ## Remove the environment and everything that was generated.
 	@rm -rf .venv .venv-lock .pytest_cache .ruff_cache build dist out *.egg-info
 	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
 
-# What builds the project is pinned like the rest: it is installed first, and used as it is instead
-# of being fetched once more into an isolated build.
+# All that is pinned is installed, what builds the project as well, but for two: ruff is not needed
+# here, and PySyncObj is there as source alone.  The project itself has no hash; what builds it is
+# used as it is installed instead of being fetched once more into an isolated build.
 $(venv): pyproject.toml constraints.txt
 	@echo 'Making .venv with $(PYTHON) (once, about a minute) ...'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or later, please.")'
 	@$(PYTHON) -m venv --clear .venv
-	@{ $(install) setuptools && \
-	    $(install) --no-build-isolation --check-build-dependencies --editable '.[test]'; } \
+	@awk '/^[a-z]/ { keep = !/^(pysyncobj|ruff)==/ } keep' constraints.txt > .venv/pinned.txt
+	@{ $(install) --only-binary :all: $(hashed) .venv/pinned.txt && \
+	    $(install) --no-build-isolation --check-build-dependencies --editable . && \
+	    .venv/bin/$(pip) check; } \
 	    > .venv/install.log 2>&1 || { cat .venv/install.log >&2; exit 1; }
 	@touch $@
 
-# PySyncObj is there as source alone, and nothing but the benchmark needs it.  The wheel package
-# that its build asks for has become a part of setuptools.
+# Nothing but the benchmark needs PySyncObj.  The wheel package that its build asks for has become a
+# part of setuptools.
 .venv/bench: $(venv)
 	@echo 'Adding PySyncObj to .venv (once) ...'
-	@$(install) --no-binary pysyncobj --no-build-isolation --editable '.[bench]' \
+	@awk '/^[a-z]/ { keep = /^pysyncobj==/ } keep' constraints.txt > .venv/pinned-bench.txt
+	@$(install) --no-binary pysyncobj --no-build-isolation $(hashed) .venv/pinned-bench.txt \
 	    > .venv/install-bench.log 2>&1 || { cat .venv/install-bench.log >&2; exit 1; }
 	@touch $@

@@ -7,6 +7,7 @@ exit status: 0 agreed, 1 disagreed, 2 could not be run.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import signal
@@ -22,6 +23,7 @@ import click
 from . import checking, guard, jobs, report
 from . import shrink as shrinking
 from .altering import corrupt as corrupting
+from .altering.alterations import KINDS
 from .coverage import certificate as certifying
 from .coverage import realruns
 from .exporting import counterexample
@@ -42,6 +44,7 @@ from .measuring import bench as measuring
 from .measuring import load
 from .models import distributed as distributing
 from .models import manifest, searching
+from .models.isolation import isolate
 from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeError, NodeWrong
@@ -226,8 +229,16 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
 ) -> None:  # fmt: skip
-    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest."""
+    """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
+
+    Without a HOST it runs where there is no network but loopback, if the system allows that.
+    """
     chosen = [searched(each) for each in model]
+    if set(host) <= {distributing.HERE} and not isolate():
+        report.warn(
+            "this system gives no network of its own: while TLC runs, its server and workers "
+            "listen on all interfaces", style="yellow",
+        )  # fmt: skip
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -261,10 +272,14 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @click.option("--in-process", metavar="MODULE:FUNCTION",
               help="Instead of a command, a function that makes a node within this process: "
                    "a function from lines to what the node prints.")  # fmt: skip
+@click.option("--renamed", type=int, metavar="SEED",
+              help="Replay each log under other names, slots, request numbers and values, drawn "
+                   "from this seed and the log's name.")  # fmt: skip
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float, in_process: str | None
-) -> None:
+    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
+    in_process: str | None, renamed: int | None,
+) -> None:  # fmt: skip
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
@@ -274,7 +289,7 @@ def replay(
     paths = logs.find(log, logs.LOG)
     node = replaying.maker(in_process) if in_process else command
     started = time.monotonic()
-    results = checking.replay(paths, node, timeout_seconds)
+    results = checking.replay(paths, node, timeout_seconds, renamed)
     elapsed = time.monotonic() - started
     differing = [result.difference for result in results if result.difference]
     checking.show_differences(differing, command)
@@ -334,20 +349,21 @@ def record(
 def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
-    LOG is a file or a folder of *.ndjson files.  The records of one cluster stand in one file, or
-    in the files of a folder that has a history.ndjson as well, as endure leaves it.
+    LOG is a file or a folder of *.ndjson files. Logs that name the same members are those of one
+    cluster, in one file or in several. If the same node is in several files, these are several
+    runs, each in a folder or a file of its own.
     """
-    paths = logs.clusters(log)
     started = time.monotonic()
-    clusters = logs.read_clusters(paths)
+    clusters = logs.read_clusters(logs.clusters(log))
     verdicts = checking.validate(clusters, batch, None if whole else window)
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
-    places = [each[0] if len(each) == 1 else each[0].parent / "run" for each in paths]
-    checking.show_rejections(places, clusters, verdicts, batch)
+    checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
+    for text in words.unchecked(verdicts):
+        report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
-    counted = f"{len(paths):,} logs, {records:,} records judged, {rejected:,} logs rejected"
+    counted = f"{len(clusters):,} logs, {records:,} records judged, {rejected:,} logs rejected"
     report.say(f"{counted}; {report.pace(records, elapsed)}")
     sys.exit(1 if bad else 0)
 
@@ -356,47 +372,57 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
               help="The file to write.")  # fmt: skip
+@click.option("--seconds", default=shrinking.SECONDS, show_default=True, type=SECONDS,
+              help="Stop after so long with the smallest log so far.")  # fmt: skip
 @batches
 @seconds
 @click.pass_obj
 def shrink(
-    command: tuple[str, ...], log: Path, output: Path, batch: int, timeout_seconds: float
-) -> None:
+    command: tuple[str, ...], log: Path, output: Path, seconds: float, batch: int,
+    timeout_seconds: float,
+) -> None:  # fmt: skip
     """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
 
     With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
-    What is left is then the node's own log of the inputs that are needed.
+    What is left is then the node's own log of the inputs that are needed. The smallest log so far
+    is always in the file, so that nothing is lost by an interrupt.
     """
+    if output.exists() and output.samefile(log):
+        raise click.UsageError("the smaller log needs a file of its own")
     with report.Line(f"{log} made smaller") as line:
+        effort = shrinking.Effort(seconds, line.tell, functools.partial(logs.replace, output))
         if command:
-            shrunk = shrinking.shrink_node(
-                log, command, batch, timeout_seconds, on_progress=line.tell
-            )
+            shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:
-            shrunk = shrinking.shrink_log(log, batch, on_progress=line.tell)
-    logs.write(output, shrunk.records)
+            shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
     report.say(words.rejection(rejection))
-    counts = f"{len(shrunk.records):,} records of {shrunk.before:,}"
-    report.say(f"{output}: {counts}")
+    rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
+    report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
 
 @example("visited out/run")
 @places
 @batches
-def visited(log: tuple[Path, ...], batch: int) -> None:
-    """See which actions and branches of the specification the LOGs of real runs visit.
+@click.option("--at-least", type=click.IntRange(0, 100), metavar="PERCENT",
+              help="Fail if fewer of the branches are covered.")  # fmt: skip
+def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
+    """See which actions and branches of the specification the LOGs of real runs cover.
 
     They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
-    of *.ndjson files, as `validate` takes them.
+    of *.ndjson files, as `validate` takes them. How much is covered is a figure: only logs that are
+    rejected, or less than --at-least, end with status 1.
     """
     verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
         report.say(words.rejection(each))
     realruns.show_visited(found)
-    sys.exit(0 if found.whole and not bad else 1)
+    low = at_least is not None and found.percent < at_least
+    if low:
+        report.warn(f"{found.percent} % of the branches are covered, and not {at_least} %")
+    sys.exit(1 if bad or low else 0)
 
 
 @example("explore main returns -o out/explored --runs 100 --seed 7")
@@ -438,7 +464,7 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
     HISTORY is a file, or a folder of *.ndjson files: questions and answers in the order in which
     one observer saw them.
     """
-    read = [histories.read(path) for path in logs.find(history)]
+    read = [histories.read(path) for path in logs.find(history, logs.HISTORIES)]
     found = [finding for each in read for finding in judging.judge(each, settled)]
     for finding in found[:5]:
         report.say(words.finding(finding))
@@ -463,10 +489,12 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
                    "records; some seconds a thousand.")  # fmt: skip
 @click.option("--replica", is_flag=True,
               help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
+@click.option("--force", is_flag=True,
+              help="Overwrite files that no export has made; never a log that is read.")  # fmt: skip
 @batches
 def export(
     log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
-    shiviz: Path | None, states: int, replica: bool, batch: int,
+    shiviz: Path | None, states: int, replica: bool, force: bool, batch: int,
 ) -> None:  # fmt: skip
     """Write a run for other tools and for people: a page, an ITF trace, a ShiViz log.
 
@@ -477,13 +505,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica)
+    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
             exporting.export_model(searched(model), asked, line.tell)
         else:
-            exporting.export_logs(logs.find(log), asked, batch, line.tell)
-    for path in filter(None, (html, itf, shiviz)):
+            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
+    for path in asked.files():
         report.say(f"{path} is written")
 
 
@@ -561,12 +589,13 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int | None,
 @click.option("--seed", default=1, show_default=True, type=SEEDS,
               help="The same seed is the same logs.")  # fmt: skip
 @click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
+@click.option("--kind", type=click.Choice(KINDS), help="Alter all logs in this way.")
 @batches
 @seconds
 @click.pass_obj
 def corrupt(
     command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
-    only: int | None, batch: int, timeout_seconds: float,
+    only: int | None, kind: str | None, batch: int, timeout_seconds: float,
 ) -> None:  # fmt: skip
     """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
 
@@ -576,7 +605,7 @@ def corrupt(
     """
     agrees = corrupting.corrupt(
         output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log) if log else (), batch=batch, seconds=timeout_seconds,
+        paths=logs.find(log, logs.LOG) if log else (), batch=batch, seconds=timeout_seconds, kind=kind,
     )  # fmt: skip
     sys.exit(0 if agrees else 1)
 
@@ -633,19 +662,22 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
               help="How often each figure is taken, in turn with the others.")  # fmt: skip
 @click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
               help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
+@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
+              help="Leave out bursts of more requests at once.")  # fmt: skip
 @click.option("--without-pysyncobj", is_flag=True,
               help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
 @click.pass_obj
 def bench(
     command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    without_pysyncobj: bool,
+    largest_burst: int, without_pysyncobj: bool,
 ) -> None:  # fmt: skip
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(node, output, repetitions, requests, not without_pysyncobj)
+    measuring.bench(
+        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":

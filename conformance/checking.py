@@ -51,6 +51,9 @@ IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 CLUSTERS, BATCH = ((1, 50), (3, 200), (5, 200)), 2
 RUNS = 10
 
+# One golden log in so many is replayed under a renaming, too.
+RENAMED = 3
+
 # So small that even the standard runs are judged in several.
 SMALL_WINDOW = 300
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
@@ -69,12 +72,14 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
 
 
 def replay(
-    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30
-) -> list[Replayed]:
+    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30,
+    renamed: int | None = None,
+) -> list[Replayed]:  # fmt: skip
     """Replays logs against a command, or against what a function makes, with a line that tells how
     many are done."""
     done = 0
-    with report.Line(f"replay of {len(paths):,} logs") as line:
+    under = "" if renamed is None else f", renamed by seed {renamed}"
+    with report.Line(f"replay of {len(paths):,} logs{under}") as line:
 
         def tell(_: Replayed) -> None:
             nonlocal done
@@ -82,8 +87,8 @@ def replay(
             line.tell(f"{done:,} done")
 
         if callable(node):
-            return replaying.replay_all_within(paths, node, on_done=tell)
-        return replaying.replay_all(paths, node, seconds=seconds, on_done=tell)
+            return replaying.replay_all_within(paths, node, renamed=renamed, on_done=tell)
+        return replaying.replay_all(paths, node, seconds=seconds, renamed=renamed, on_done=tell)
 
 
 def validate(
@@ -103,7 +108,8 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     for found in differing[:5]:
         report.say(found.words())
         path, marks = found.record.path, [page.of_difference(found)]
-        show_page(path.with_suffix(".html"), logs.read(path), marks, int(batch))
+        records = replaying.read(path, found.renamed)
+        show_page(path.with_suffix(".html"), records, marks, int(batch))
 
 
 def show_rejections(
@@ -133,7 +139,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.failed(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
-    except (OSError, RecursionError) as error:
+    except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  to look at: {place}")
@@ -304,16 +310,30 @@ def _loop(
     started = time.monotonic()
     replayed = [*node, "--manual-clock", "--batch", "1"]
     results = replay(golden, replayed)
-    differing = [result.difference for result in results if result.difference]
-    show_differences(differing, replayed)
-    steps = sum(result.steps for result in results)
-    rows.append(
-        (f"replay of {len(golden):,} golden logs", f"{steps:,} records",
-         time.monotonic() - started, bool(golden) and not differing)
-    )  # fmt: skip
+    rows.append(_replayed("replay of {:,} golden logs", results, replayed, started))
+    started = time.monotonic()
+    renamed = replay(some_renamed(golden, seed), replayed, renamed=seed)
+    rows.append(_replayed(f"{{:,}} of them renamed, seed {seed}", renamed, replayed, started))
     places, recorded, clusters = _recorded(output / "run", seed, node)
     validated, visited = _validated(places, clusters)
     return [*rows, *recorded, *validated], results, visited
+
+
+def some_renamed(golden: Sequence[Path], seed: int) -> list[Path]:
+    """The golden logs that are also replayed under a renaming: others for each seed."""
+    return list(golden[seed % RENAMED :: RENAMED]) or list(golden)
+
+
+def _replayed(
+    what: str, results: Sequence[Replayed], command: Sequence[str], started: float
+) -> Any:
+    """Shows what differed in replays; a row of the table for them."""
+    differing = [result.difference for result in results if result.difference]
+    show_differences(differing, command)
+    steps = sum(result.steps for result in results)
+    agrees = bool(results) and not differing
+    figure = f"{steps:,} records"
+    return (what.format(len(results)), figure, time.monotonic() - started, agrees)
 
 
 def _recorded(

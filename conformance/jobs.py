@@ -28,6 +28,10 @@ Found = TypeVar("Found")
 # What this project is sized for.
 CORES = 2
 
+# Seconds that a wait goes on without a look at signals: one that comes just before it, or that the
+# system hands to another thread, does not end it.
+WAKE = 0.2
+
 
 class JobError(Exception):
     """A job that cannot be done, for what does it is gone; the text says what."""
@@ -48,7 +52,11 @@ def at_once(
         alike = [item for item in chosen if cores(item) == greed]
         with ThreadPoolExecutor(max(1, CORES // greed)) as pool:
             try:
-                yield from zip(alike, pool.map(do, alike), strict=True)
+                futures = [pool.submit(do, item) for item in alike]
+                for item, future in zip(alike, futures, strict=True):
+                    while not future.done():
+                        wait([future], WAKE)
+                    yield item, future.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -66,7 +74,7 @@ def in_turns(do: Callable[[Item], bool], items: Iterable[Item]) -> None:
             while waiting and len(running) < CORES:
                 item = waiting.popleft()
                 running[pool.submit(do, item)] = item
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
+            for done in wait(running, WAKE, FIRST_COMPLETED).done:
                 item = running.pop(done)
                 if done.result():
                     waiting.append(item)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from .jobs import at_once
 from .judging.validate import validate
 from .judging.verdict import Rejection, Verdict
 from .logbook import logs
-from .logbook.schema import action
+from .logbook.schema import action, is_message
 from .running.replay import log_of, replay
 
 Json = Any
@@ -33,8 +34,14 @@ Judge = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
 Write = Callable[[Log], Log | None]
 """The log that becomes of records, one for each, when others are left out; None if none does."""
 
-# Records that are judged at once: enough that to start a judge is cheap.
-AT_ONCE = 40_000
+# Records that are judged at once: at first so few that something is found soon, and twice as many
+# each time that nothing is, up to where to start a judge is cheap.
+FIRST_AT_ONCE, AT_ONCE = 10_000, 40_000
+
+_ELECTING = ("prepare", "promise", "rejected")
+
+# How long it is tried, unless the caller says.
+SECONDS = 300.0
 
 # Of so few records any two are tried together.
 FEW = 12
@@ -42,30 +49,43 @@ FEW = 12
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A log whose last record is rejected and no other; and how many records it had before."""
+    """A log whose last record is rejected and no other; how many records it had before, and whether
+    it is as small as can be, or time was over.
+    """
 
     records: Log
     before: int
+    smallest: bool
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a log is made smaller, in seconds, and who is told: `on_smaller` of each log that is
+    the smallest so far, the first one soon.
+    """
+
+    seconds: float = SECONDS
+    on_progress: Callable[[str], None] = lambda text: None
+    on_smaller: Callable[[Log], None] = lambda records: None
 
 
 def shrink_log(
-    path: Path, batch: int, judge: Judge = validate,
-    on_progress: Callable[[str], None] = lambda text: None,
-) -> Shrunk:  # fmt: skip
+    path: Path, batch: int, judge: Judge = validate, effort: Effort = Effort()
+) -> Shrunk:
     """Shrinks a log that is rejected.  What was sent in a step stays as it is, and what is demanded
     in the last one, too; only replies are numbered anew.
 
     Raises `LogError` for a log that is accepted.
     """
     records = logs.read_json(path)
-    search = _Search(batch, judge, lambda some: _numbered(some, +1), _demand, on_progress)
+    search = _Search(batch, judge, lambda some: _numbered(some, +1), _demand, effort)
     bare = _bare(records, path, search.reject)
     return search.run(_numbered(bare, -1), len(records))
 
 
 def shrink_node(
     path: Path, command: Sequence[str], batch: int, seconds: float = 30, judge: Judge = validate,
-    on_progress: Callable[[str], None] = lambda text: None,
+    effort: Effort = Effort(),
 ) -> Shrunk:  # fmt: skip
     """Shrinks the inputs of a log from which a node differs, for as long as what it does instead is
     rejected in the same way; what is left is the node's own log.
@@ -78,7 +98,7 @@ def shrink_node(
     bad = difference.record
     records = logs.read_json(path)
     search = _Search(batch, judge, lambda some: log_of(some, command, seconds=seconds), _way,
-                     on_progress)  # fmt: skip
+                     effort)  # fmt: skip
     mine = [record for record in records[: bad.line] if record["node"] == bad.node]
     return search.run(mine, len(records))
 
@@ -94,7 +114,7 @@ def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) ->
     first = min(found, key=lambda each: each.record.line)
     node, line = first.record.node, first.record.line
     bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
-    if first.judge != "delivery":
+    if first.judge in ("handshake", "protocol"):
         return [*mine, bad]
     log = [*mine, *(record for record in records if record["node"] != node), bad]
     while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:
@@ -109,13 +129,15 @@ class _Search:
 
     def __init__(
         self, batch: int, judge: Judge, write: Write, way: Callable[[Rejection], str],
-        on_progress: Callable[[str], None],
+        effort: Effort,
     ) -> None:  # fmt: skip
         self._batch = batch
         self._judge = judge
         self._write = write
         self._way = way
-        self._tell = on_progress
+        self._effort = effort
+        self._end = time.monotonic() + effort.seconds
+        self._at_once = FIRST_AT_ONCE
         self._kept: dict[int, Json] = {}
         self._log: Log = []
         self._goal = ""
@@ -128,11 +150,16 @@ class _Search:
             raise logs.LogError("what the node does is allowed or no log at all: validate the log")
         self._goal = self._way(found[0])
         self._settle(frozenset(), written, found[0].record.line)
+        self._leave_out(_likely(self._kept))
         size = 0
-        while size != len(self._kept):
+        while size != len(self._kept) and not self._over:
             size = len(self._kept)
             self._leave_out(_candidates(self._kept))
-        return Shrunk(self._log, before)
+        return Shrunk(self._log, before, size == len(self._kept) and not self._over)
+
+    @property
+    def _over(self) -> bool:
+        return time.monotonic() >= self._end
 
     def reject(self, log: Log) -> list[Rejection]:
         """What the judge rejects in a log."""
@@ -141,12 +168,14 @@ class _Search:
 
     def _leave_out(self, todo: list[Left]) -> None:
         """Tries each set of records, and then as many as can be of those that were not missed."""
-        while todo:
-            size = max(1, AT_ONCE // len(self._kept))
+        while todo and not self._over:
+            size = max(1, self._at_once // len(self._kept))
             some, todo = todo[:size], todo[size:]
             fine = [left for left, *_ in self._fail_alike(some)]
             if not fine:
+                self._at_once = min(2 * self._at_once, AT_ONCE)
                 continue
+            self._at_once = FIRST_AT_ONCE
             most = {frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
                     for n in range(len(fine).bit_length())}  # fmt: skip
             left, log, line = max(self._fail_alike(most), key=lambda each: most[each[0]])
@@ -157,6 +186,7 @@ class _Search:
         """Those of the sets without which a log still fails alike, that log, and where."""
         *_, last = self._kept
         inner = [left for left in sets if last not in left and left & self._kept.keys()]
+        self._effort.on_progress(f"{len(self._kept):,} records left, trying {len(inner):,} ways")
         tried = [(left, log) for left, log in at_once(self._without, inner) if log]
         verdicts = self._judge([logs.of(log) for _, log in tried], self._batch) if tried else []
         for (left, log), verdict in zip(tried, verdicts, strict=True):
@@ -172,7 +202,39 @@ class _Search:
         """Leaves records out, and what comes behind the one that is rejected."""
         kept = [(at, record) for at, record in self._kept.items() if at not in left]
         self._kept, self._log = dict(kept[:line]), log[:line]
-        self._tell(f"{len(self._kept):,} records left")
+        self._effort.on_smaller(self._log)
+
+
+def _likely(kept: dict[int, Json]) -> list[Left]:
+    """All but what has to do with the last record: the same slot, ballot, type or request, what
+    elects a leader, and the events, as many or as few of these as there are; the most first.
+    """
+    *_, last = kept.values()
+    mine = set(_subjects(last))
+    groups: dict[str, set[int]] = defaultdict(set)
+    for at, record in kept.items():
+        for subject in mine & set(_subjects(record)) - {f"node {last['node']}"}:
+            groups[subject].add(at)
+        if record["node"] != last["node"]:
+            groups["other node"].add(at)
+        elif not is_message(record["input"]):
+            groups["event"].add(at)
+        elif record["input"]["body"]["type"] in _ELECTING:
+            groups["election"].add(at)
+    every = list(map(frozenset, groups.values()))
+    first = {record["node"]: at for at, record in reversed(kept.items())}
+    needed = frozenset([*first.values(), *list(kept)[-1:]])
+    unions = (needed.union(*some) for n in range(len(every) + 1) for some in combinations(every, n))
+    return _largest_first({frozenset(kept) - some for some in unions})
+
+
+def _stretches(groups: Sequence[Left]) -> Iterator[Left]:
+    """All groups together, half of those that follow each other, a quarter and so on."""
+    length = len(groups)
+    while length:
+        for at in range(0, len(groups), length):
+            yield frozenset().union(*groups[at : at + length])
+        length //= 2
 
 
 def _candidates(kept: dict[int, Json]) -> list[Left]:
@@ -181,12 +243,13 @@ def _candidates(kept: dict[int, Json]) -> list[Left]:
     """
     *places, last = kept
     sets: set[Left] = {some - {last} for some in _alike(kept)}
-    length = len(places)
-    while length:
-        sets |= {frozenset(places[at : at + length]) for at in range(0, len(places), length)}
-        length //= 2
+    sets |= set(_stretches([frozenset([place]) for place in places]))
     if len(places) <= FEW:
         sets |= set(map(frozenset, combinations(places, 2)))
+    return _largest_first(sets)
+
+
+def _largest_first(sets: Iterable[Left]) -> list[Left]:
     return sorted(sets, key=lambda some: (-len(some), sorted(some)))
 
 
@@ -207,7 +270,7 @@ def _alike(kept: dict[int, Json]) -> Iterable[Left]:
 def _subjects(record: Json) -> Iterator[str]:
     yield f"node {record['node']}"
     for message in record["input"], *record["output"]:
-        if isinstance(message, dict):
+        if is_message(message):
             body = message["body"]
             yield f"type {body.get('type')}"
             for name in ("slot", "ballot"):

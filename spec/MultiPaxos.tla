@@ -20,7 +20,7 @@ EXTENDS Naturals, Sequences, FiniteSets
 CONSTANTS
     Members,    \* the node ids, a sequence in the order given by `init`
     Requests,   \* the messages that clients may have sent: envelopes
-    Batch,      \* the most decisions that one `learned` carries
+    Batch,      \* the most decisions that one `learned` may carry
     Restless    \* the nodes that, given time, give up requests and ask around
 
 ASSUME Len(Members) > 0 /\ Batch > 0
@@ -398,20 +398,25 @@ ReceiveDecided(n, m) ==
     /\ Step(n, m, Decide(n, Begin(n), m.body.slot, m.body.value))
 
 -----------------------------------------------------------------------------
-(* Catching up: any node can be asked, and what it answers is bounded.     *)
+(* Catching up: any node can be asked, and what it answers is bounded.  A  *)
+(* node answers with the first decisions that the other lacks.  How many   *)
+(* is its own choice, for values may be long and a message must not be:    *)
+(* at least one, so that whoever asks on comes to the end, at most Batch.  *)
+
+Portions == 1..Batch
 
 ReceiveLearn(n, m) ==
     /\ Receives(n, m, "learn")
     /\ LET t == Begin(n)
            decided == t.state.decided
            missing == Ascending(Known(t.state) \ m.body.known)
-           some == {missing[i] : i \in {j \in DOMAIN missing : j <= Batch}}
-       IN  Step(n, m,
+           first(k) == {missing[i] : i \in {j \in DOMAIN missing : j <= k}}
+       IN  \E k \in Portions : Step(n, m,
            IF missing = <<>> THEN t
            ELSE Say(t, Answer(m,
                     [type    |-> "learned",
-                     decided |-> [slot \in some |-> decided[slot]],
-                     more    |-> Len(missing) > Batch])))
+                     decided |-> [slot \in first(k) |-> decided[slot]],
+                     more    |-> Len(missing) > k])))
 
 ReceiveLearned(n, m) ==
     /\ Receives(n, m, "learned")
@@ -429,15 +434,20 @@ ReceiveLearned(n, m) ==
 (* A leader whose request still waits for a closed slot runs Phase 1       *)
 (* again: if the node that knew is gone, the others report their votes.    *)
 
+Silent(n, heard) == SelectSeq(Peers(n), LAMBDA p : p \notin heard)
+
+AcceptAgain(n, t, slots) ==     \* some of the slots that are open
+    LET s == t.state
+        repeat(u, slot) == Say(u, Send(n, Silent(n, s.votes[slot]),
+            Accept(s.ballot, slot, s.accepted[slot].value)))
+    IN  Fold(repeat, t, Ascending(slots))
+
 Again(n, t) ==
     LET s == t.state
-        silent(heard) == SelectSeq(Peers(n), LAMBDA p : p \notin heard)
-        repeat(u, slot) == Say(u, Send(n, silent(s.votes[slot]),
-            Accept(s.ballot, slot, s.accepted[slot].value)))
         ask(u) == Say(u, Send(n, Peers(n), Learn(Known(s))))
-        accepts == Fold(repeat, t, Ascending(DOMAIN s.votes))
+        accepts == AcceptAgain(n, t, DOMAIN s.votes)
     IN  IF InPhase1(s)
-        THEN Say(t, Send(n, silent(s.promises), Prepare(s.ballot, Known(s))))
+        THEN Say(t, Send(n, Silent(n, s.promises), Prepare(s.ballot, Known(s))))
         ELSE IF s.ballot > 0 /\ s.closed = {} THEN accepts ELSE ask(accepts)
 
 Stuck(s) ==
@@ -449,6 +459,20 @@ Timeout(n) ==
        IN  Step(n, Event("timeout"),
                IF Stuck(t.state) /\ ~InPhase1(t.state) THEN StartBallot(n, t)
                ELSE Again(n, t))
+
+(* A leader may have thousands of slots open, most of them only since a    *)
+(* moment ago.  To repeat all of them would cost the others more time than *)
+(* the answers that they owe, and the more so the later these come.  So    *)
+(* its clock may name the slots that are overdue, and just these are       *)
+(* repeated.                                                               *)
+
+Overdue(n) == (SUBSET DOMAIN replica[n].votes) \ {{}}
+
+Repeat(n) ==
+    /\ replica[n].up
+    /\ \E slots \in Overdue(n) :
+           Step(n, [event |-> "repeat", slots |-> slots],
+                AcceptAgain(n, Begin(n), slots))
 
 (* A leader that has nothing to repeat believes that it knows all there    *)
 (* is.  If it was replaced unheard, only asking can show it; so any node   *)
@@ -517,7 +541,8 @@ Receive(n, m) ==
 Next ==
     \/ \E m \in network : Receive(m.dest, m)
     \/ \E n \in Node :
-           Timeout(n) \/ Inquire(n) \/ Expire(n) \/ Crash(n) \/ Restart(n)
+           \/ Timeout(n) \/ Repeat(n) \/ Inquire(n) \/ Expire(n)
+           \/ Crash(n) \/ Restart(n)
 
 Spec == Init /\ [][Next]_vars
 

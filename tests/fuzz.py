@@ -212,7 +212,7 @@ def real_lines() -> list[bytes]:
     for seed in range(1, WORLDS + 1):
         for record in trial.run(draw(seed, 3, 30), logs=True).log.splitlines():
             given = json.loads(record)["input"]
-            if isinstance(given, dict) and given["dest"] == "n1":
+            if isinstance(given, dict) and given.get("dest") == "n1":
                 found.append(json.dumps(given).encode())
     return found
 

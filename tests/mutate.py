@@ -35,10 +35,11 @@ from conformance.tlaplus.tlc import ToolError
 Result = TypeVar("Result")
 
 REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS, PROCESSES_SECONDS = 10, 60, 60, 60
+LOAD_SECONDS, GROWTH_SECONDS = 120, 60
 """Of a processor, many times what the right node takes."""
 
 SECONDS = {"replay": REPLAY_SECONDS, "simulate": SIMULATE_SECONDS,
-           "processes": PROCESSES_SECONDS}
+           "processes": PROCESSES_SECONDS, "load": LOAD_SECONDS, "growth": GROWTH_SECONDS}
 
 AROUND = {"files", "process", "storage"}
 """Modules that are no part of a simulated world, but of a process."""
@@ -46,7 +47,8 @@ AROUND = {"files", "process", "storage"}
 WORLDS = 100
 """Simulated for each mutant that is simulated at all."""
 
-JUDGING = ("simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+JUDGING = ("growth.py", "simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
+           "simulated/loaded.py", "simulated/loads.py",
            "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
            "mutants/judges.py", "mutants/processes.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
@@ -139,8 +141,8 @@ def check_right_node(hunt: Hunt) -> None:
     for judge in SECONDS:
         hunt.ask(row, RIGHT, judge)
     shutil.rmtree(hunt.right, ignore_errors=True)
-    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed,
-                                     folder=str(hunt.right))
+    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS,
+                                     first=hunt.seed, folder=str(hunt.right))
     how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
     row.found["validate"] = Found(how, seconds)
     for judge, found in row.found.items():
@@ -150,7 +152,8 @@ def check_right_node(hunt: Hunt) -> None:
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """Every judge that may know is asked about every bug: that is the matrix."""
+    """Ask the first three judges about every bug, which is the matrix, and the others about those
+    that are left."""
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
         if mutant.texts.keys() & AROUND:
@@ -160,6 +163,13 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
             hunt.ask(row, mutant, "simulate")
     hunt.each("bugs by hand: replayed, simulated and run as processes", wanted, ask)
     hunt.validate("bugs by hand", wanted)
+
+    def ask_further(row: Row, mutant: Mutant) -> None:
+        for judge in "load", "growth":
+            if not row.caught:
+                hunt.ask(row, mutant, judge)
+    left = [(row, mutant) for row, mutant in wanted if not row.caught]
+    hunt.each("bugs by hand: under load, and growth", left, ask_further)
 
 
 def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:

@@ -1,6 +1,7 @@
 """Runs many simulated worlds, a seed each, and tells what came of them.
 
     python tests/simulate.py --seeds 1..10000
+    python tests/simulate.py --load burst --outstanding 20000 --seeds 1..1
     python tests/simulate.py --script out/simulated/scripts/seed-17.ndjson
 
 What a world is, is told in `world`.  A seed that fails is made smaller, and left as a log.
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import click
-from simulated import trial
+from simulated import loads, trial
 from simulated.broken import BUGS, parts_with
 from simulated.faults import Script, draw
 from simulated.lives import BATCH, RIGHT, Parts
@@ -42,8 +43,12 @@ class Series:
     nodes: int | None
     seconds: float
     bug: str | None = None
+    load: str | None = None
+    outstanding: int = 32
 
     def script(self, seed: int) -> Script:
+        if self.load:
+            return loads.draw(self.load, seed, self.nodes, self.outstanding)
         return draw(seed, self.nodes, self.seconds)
 
     def parts(self) -> Parts:
@@ -55,8 +60,10 @@ class Series:
     def command(self, seed: int) -> str:
         nodes = f" --nodes {self.nodes}" if self.nodes else ""
         bug = f" --bug {self.bug}" if self.bug else ""
-        return (f"python tests/simulate.py --seeds {seed}..{seed}{nodes} "
-                f"--seconds {self.seconds:g}{bug}")
+        kind = f"--seconds {self.seconds:g}"
+        if self.load:
+            kind = f"--load {self.load} --outstanding {self.outstanding}"
+        return f"python tests/simulate.py --seeds {seed}..{seed}{nodes} {kind}{bug}"
 
     def trials(self, jobs: int) -> Iterator[Trial]:
         seeds = range(self.first, self.last + 1)
@@ -89,6 +96,10 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""")
               help="Nodes of each cluster (default: another number for each seed).")
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1),
               help="Simulated seconds in which things go wrong; peace comes after them.")
+@click.option("--load", type=click.Choice(list(loads.KINDS)),
+              help="Put a load on the cluster, and examine it while the load goes on.")
+@click.option("--outstanding", default=32, show_default=True, type=click.IntRange(1),
+              help="Requests at once in a burst.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1),
               help="Processes that share the seeds.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
@@ -100,9 +111,10 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""")
 @click.option("--bug", type=click.Choice(list(BUGS)), metavar="NAME",
               help="Give every node this bug, to see it found.")
 def main(seeds: tuple[int, int], nodes: int | None, seconds: float, jobs: int, output: Path,
-         judged: int, script: Path | None, bug: str | None) -> None:
+         judged: int, script: Path | None, bug: str | None, load: str | None,
+         outstanding: int) -> None:
     """Run simulated clusters in a faulty world, a seed each."""
-    series = Series(*seeds, nodes, seconds, bug)
+    series = Series(*seeds, nodes, seconds, bug, load, outstanding)
     if script is not None:
         sys.exit(repeat(Script.of(script.read_text("utf-8")), series.parts(), output))
     total = run_all(series, jobs)

@@ -206,6 +206,25 @@ def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> 
         process.close()
 
 
+# Bursts.
+
+
+def test_the_longest_wait_is_of_the_reply_that_took_longest() -> None:
+    times = load.Times()
+    times.sent, times.came = [1.0, 1.0, 2.0], [3.0, 4.5, 5.0]
+    # The second request was answered last.
+    assert times.longest([reply(1), reply(3), reply(2)], first=1) == 4.0
+
+
+def test_the_largest_burst_is_sent_once_and_larger_ones_never() -> None:
+    often, once = bench.bursts(NODE, 200_000)
+    assert list(often.runs) == [f"{size} outstanding" for size in ("1", "32", "1,000", "20,000")]
+    assert list(once.runs) == ["200,000 outstanding", "32 outstanding"]
+    assert (often.repetitions(7), once.repetitions(7)) == (7, 1)
+    assert [list(each.runs) for each in bench.bursts(NODE, 32)] \
+        == [["1 outstanding", "32 outstanding"]]  # fmt: skip
+
+
 # Ratios.
 
 
@@ -273,7 +292,7 @@ def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_rows_are_about_runs_that_there_are() -> None:
-    for measured in bench.contests(NODE, 100, True):
+    for measured in bench.contests(NODE, 100, True) + bench.bursts(NODE, 200_000):
         assert {name for row in measured.rows for name in (row.ours, row.theirs)} \
             == measured.runs.keys()  # fmt: skip
 
@@ -283,7 +302,7 @@ def test_without_pysyncobj_the_error_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LoadError, match="make bench"):
-        bench.bench(NODE, tmp_path, 1, 10, True)
+        bench.bench(NODE, tmp_path, 1, 10, True, 1)
 
 
 # The verb.
@@ -291,7 +310,7 @@ def test_without_pysyncobj_the_error_says_what_to_do(
 
 def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
     done = conformance(
-        "bench", "--without-pysyncobj", "--repetitions", 1, "--requests", 50, "-o", tmp_path,
+        "bench", "--without-pysyncobj", "--repetitions", 1, "--requests", 50, "--largest-burst", 1, "-o", tmp_path,
         "--", *node,
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
@@ -302,6 +321,7 @@ def test_a_small_run(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, *NODE)
     assert status == 0, err
     assert "three processes, 32 outstanding: the median of 1" in out
+    assert "1 outstanding: the longest wait for an answer was" in out
     assert "PySyncObj, in memory: not measured: PySyncObj was left out" in out
     shown = [line for line in out.splitlines() if "node, in memory" in line]
     assert len(shown) == 6 and "not measured" not in shown[0]

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
 from multipaxos.node import Node
+from multipaxos.overdue import Moment
 from running import init, request
 
 PACE = Pace()
@@ -108,7 +109,7 @@ def test_the_waits_of_an_outbid_node_grow_and_end() -> None:
         waits = []
         for _ in range(200):
             clock.outbid, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
-            clock.stepped(10.0)
+            clock.stepped(10.0, [])
             waits.append(clock.held_until - 10.0)
         longest.append(max(waits))
         assert max(waits) <= PACE.backoff * min(2 ** outbid, LONGEST_BACKOFF)
@@ -141,6 +142,18 @@ def test_an_outbid_node_holds_requests_back() -> None:
     world.run(30)
     assert not node.held and world.told() == ["x", "w"]
     assert world.errors() == [11]
+
+
+def test_no_more_than_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multipaxos.node.MOST_WAITING", 3)
+    world = Timed()
+    world.cut = {"n2", "n3"}
+    for number in range(5):
+        world.ask("n1", number, number, "v")
+    assert len(world.nodes["n1"].replica.leader.waiting) == 3
+    world.run(PACE.request_timeout + 1)
+    world.ask("n1", 9, 9, "v")
+    assert len(world.errors()) == 3 and len(world.nodes["n1"].replica.leader.waiting) == 1
 
 
 def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
@@ -190,7 +203,7 @@ def test_they_are_given_up_one_by_one() -> None:
         world.run(1)
     for expected in (0, 1, 2, 3):
         assert len(world.errors()) == expected
-        world.run(1)
+        world.run(1.01)
     assert [message["body"]["in_reply_to"] for message in world.answers[-3:]] == [0, 1, 2]
 
 
@@ -224,3 +237,118 @@ def test_what_goes_on_is_not_repeated() -> None:
         world.ask("n1", number, number, number)
         world.run(0.02)
     assert world.said.count("accept") == 2 * 200 and len(world.told()) == 200
+
+
+# What is overdue.
+
+def test_under_load_nothing_is_repeated_while_answers_come_in_order() -> None:
+    """Peers that answer ten slots a step are far behind, and still nothing is overdue."""
+    world = Timed()
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    for number in range(1, 2001):
+        world.ask("n1", number, number, number)
+    sent, world.sent, world.said = world.sent, [], []
+    while sent:
+        world.sent += sent[:20]
+        del sent[:20]
+        world.run(0.005)
+    world.run(0.1)
+    assert len(world.told()) == 2001 and world.errors() == []
+    assert "accept" not in world.said
+
+
+def test_a_slot_that_was_overtaken_is_repeated_while_others_open() -> None:
+    world = Timed()
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    world.ask("n1", 1, 1, "lost")
+    world.sent = []
+    for number in range(2, 100):
+        world.ask("n1", number, number, number)
+        world.run(0.005)
+    assert "lost" in world.told()
+    assert world.said.count("accept") == 2 * 101
+
+
+def test_peers_that_do_not_answer_get_little() -> None:
+    world = Timed(pace=Pace(request_timeout=0))
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    world.cut = {"n2", "n3"}
+    for number in range(1, 1001):
+        world.ask("n1", number, number, number)
+    world.run(10)
+    world.said = []
+    world.run(1)
+    assert 0 < world.said.count("accept") <= 2 * 13
+    world.cut = set()
+    world.run(1)
+    assert len(world.told()) == 1001
+
+
+def test_a_burst_of_repetitions_is_bounded() -> None:
+    world = Timed(pace=Pace(request_timeout=0))
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    world.cut = {"n2", "n3"}
+    for number in range(1, 101):
+        world.ask("n1", number, number, 50_000 * "x")
+    unanswered = world.nodes["n1"].clock.unanswered
+    assert unanswered.overdue(Moment(world.now + 60, 0)) == ((1, 20),)
+    world.nodes["n1"].replica.batch = unanswered.most = 7
+    assert unanswered.overdue(Moment(world.now + 60, 0)) == ((1, 7),)
+
+
+def test_a_closed_slot_is_asked_for_while_others_open() -> None:
+    world = Timed()
+    world.ask("n2", 0, 0, "known")
+    world.run(0.1)
+    world.cut = {"n1"}
+    world.ask("n2", 1, 1, "closed")
+    world.run(0.1)
+    world.cut = set()
+    world.sent = []
+    world.ask("n1", 2, 2, "mine")
+    for number in range(3, 60):
+        world.run(0.02)
+        world.sent = [message for message in world.sent
+                      if message["body"]["type"] != "learned" or number > 20]
+        world.ask("n1", number, number, number)
+    assert 1 in world.nodes["n1"].replica.acceptor.decided
+
+
+def test_a_request_waits_longer_if_much_came_after_it() -> None:
+    world = Timed()
+    world.cut = {"n2", "n3"}
+    world.ask("n1", 1, 1, "v")
+    for _ in range(4000):
+        world.give("n1", request(9, "multi_paxos_log"))
+    world.run(PACE.request_timeout + 1.5)
+    assert world.errors() == []
+    world.run(1)
+    assert world.errors() == [11]
+
+
+def test_prepares_that_nobody_answers_leave_less_and_less_often() -> None:
+    world = Timed(pace=Pace(request_timeout=0))
+    world.cut = {"n2", "n3"}
+    world.ask("n1", 1, 1, "v")
+    world.run(10)
+    assert 10 <= world.said.count("prepare") <= 2 * 9
+
+
+def test_promises_may_take_as_long_as_what_they_report() -> None:
+    world = Timed()
+    world.ask("n1", 0, 0, "first")
+    world.run(0.1)
+    world.cut = {"n2", "n3"}
+    for number in range(1, 31):
+        world.ask("n1", number, number, 10 ** 6 * "x")
+    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
+        "type": "prepare", "ballot": 5, "known": [[0, 0]]}}))
+    world.run(0.5)
+    assert world.nodes["n1"].replica.in_phase1()
+    world.said = []
+    world.run(2.5)
+    assert world.said.count("prepare") == 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_judge import NODE
@@ -14,7 +16,7 @@ from test_judge import NODE
 from conformance import checking
 from conformance.__main__ import main
 from conformance.altering import alterations, claims, corrupt, trials
-from conformance.altering.oracle import Oracle
+from conformance.altering.oracle import Opinion, Oracle
 from conformance.judging import validate
 from conformance.judging.handshake import handshake
 from conformance.judging.verdict import Rejection, Verdict
@@ -36,7 +38,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def trial(path: Path, judge: trials.Judge, folder: Path, **options: int) -> bool:
+def trial(path: Path, judge: trials.Judge, folder: Path, **options: Any) -> bool:
     given = {"number": 40, "seed": 3, **options}
     return corrupt.corrupt(folder / "corrupted", NODE, paths=[path], judge=judge, **given)
 
@@ -85,20 +87,62 @@ def test_a_judge_that_rejects_everything(short: Path, tmp_path: Path) -> None:
     assert not trial(short, suspicious, tmp_path)
 
 
-@pytest.mark.parametrize("off", [-1, 1])
-def test_a_judge_that_rejects_another_record(off: int, short: Path, tmp_path: Path) -> None:
+def told(rejected: Callable[[Opinion], set[int]]) -> trials.Judge:
+    """A judge that rejects the lines that follow from the second opinion in some way."""
     oracle = Oracle(NODE, 30)
 
-    def inexact(clusters: Clusters, batch: int) -> list[Verdict]:
+    def judge(clusters: Clusters, batch: int) -> list[Verdict]:
         made = []
         for cluster in clusters:
             records = [{"node": r.node, "input": r.input, "output": r.output} for r in cluster]
-            bad = [min(max(line + off, 1), len(cluster)) for line in oracle.bad(records).values()]
-            found = [rejection for line in bad for rejection in rejecting(line, cluster).rejections]
+            lines = {min(max(line, 1), len(cluster)) for line in rejected(oracle.opinion(records))}
+            found = [each for line in lines for each in rejecting(line, cluster).rejections]
             made.append(Verdict(len(cluster), found))
         return made
 
+    return judge
+
+
+def test_a_judge_that_repeats_the_second_opinion_passes(short: Path, tmp_path: Path) -> None:
+    assert trial(short, told(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_judge_that_rejects_another_record(off: int, short: Path, tmp_path: Path) -> None:
+    inexact = told(lambda opinion: {line + off for line in opinion.bad.values()})
     assert not trial(short, inexact, tmp_path)
+
+
+def test_a_judge_that_stops_a_node_at_a_receipt_without_a_sending(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that waits for what that node sent later is innocent, and was rejected once."""
+
+    def stopping(opinion: Opinion) -> set[int]:
+        return {*opinion.bad.values(), *stopped(opinion.records)}
+
+    assert not trial(short, told(stopping), tmp_path, kind="lost message", number=15)
+    assert "which neither was altered nor received what was" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def stopped(records: Sequence[dict]) -> set[int]:
+    """Where each node stops for ever if it waits for what was never sent."""
+    left = {node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
+            for node in claims.nodes(records)}  # fmt: skip
+    sent: set[str] = set()
+    moved = True
+    while moved:
+        moved = False
+        for log in left.values():
+            while log and not (
+                claims.is_message(given := log[0][1]["input"])
+                and given["src"] in left and claims.key(given) not in sent
+            ):  # fmt: skip
+                sent |= {claims.key(message) for message in log.pop(0)[1]["output"]}
+                moved = True
+    return {log[0][0] for log in left.values() if log}
 
 
 def test_a_judge_that_breaks_down(
@@ -116,10 +160,10 @@ def test_a_judge_that_breaks_down(
 def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
     silent = Oracle([sys.executable, "-c", "pass"], 30)
     with pytest.raises(NodeError, match="was to write a log"):
-        silent.bad(logs.read_json(short))
+        silent.opinion(logs.read_json(short))
     broken = [sys.executable, str(Path(__file__).parent / "broken_node.py")]
     node = Oracle([*broken, "vote-only-above-promise"], 30)
-    bad = node.bad(logs.read_json(short)).values()
+    bad = node.opinion(logs.read_json(short)).bad.values()
     assert all("accept" in str(logs.read_json(short)[line - 1]["output"]) for line in bad) and bad
     with pytest.raises(logs.LogError, match="rejected by the node as it is"):
         trials.check([trials.source(short, 1000)], {1000: node})
@@ -271,3 +315,17 @@ def test_nobody_is_answered_by_a_node_that_is_down() -> None:
     records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]
     found = handshake(logs.of(records))
     assert found is not None and found.record.line == 3
+
+
+@pytest.mark.parametrize("given", [{}, {"type": None}, {"type": ["learn"]}])
+def test_a_request_without_a_type_is_malformed(given: dict) -> None:
+    def refused(code: int) -> dict:
+        error = {"type": "error", "in_reply_to": 9, "code": code, "text": "no", "msg_id": 1}
+        ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}
+        return of("n1", ask, ("c1", error))
+
+    assert handshake(logs.of([begun("n1"), refused(12)])) is None
+    found = handshake(logs.of([begun("n1"), refused(10)]))
+    assert found is not None and "refused with error 10 instead of 12" in found.reason
+    said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
+    assert said[0]["body"]["code"] == 12

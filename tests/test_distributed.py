@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from conformance import guard
 from conformance.models import distributed, manifest
 from conformance.models.searching import DistributedRow
 from conformance.tlaplus import tlc
@@ -35,7 +36,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[s
 
     monkeypatch.setattr(subprocess, "Popen", Noted)
     yield processes
-    assert [process.args for process in processes if process.poll() is None] == []
+    # The guard ends with the process that it is for.
+    left = [process.args for process in processes if process.poll() is None]
+    assert [args for args in left if guard.__file__ not in args] == []
 
 
 def model(folder: Path, module: str, config: str) -> manifest.Model:
@@ -177,3 +180,29 @@ def test_an_interruption_is_no_verdict() -> None:
         run.send_signal(signal.SIGINT)
         assert "interrupted" in run.stderr.read()
     assert run.returncode == 2
+
+
+def may_have_a_network() -> bool:
+    done = subprocess.run(
+        [sys.executable, "-c", "from conformance.models.isolation import isolate\n"
+         "raise SystemExit(not isolate())"], cwd=ROOT, check=False,
+    )  # fmt: skip
+    return done.returncode == 0
+
+
+def test_two_workers_here_have_no_network_but_loopback(tmp_path: Path) -> None:
+    """Java is played by a shell that tells which interfaces there are."""
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\ntail -n +3 /proc/net/dev > {tmp_path}/interfaces\nexit 1\n")
+    java.chmod(0o755)
+    environment = {**os.environ, "JAVA": str(java)}
+    done = subprocess.run(
+        [*VERB, "reduced"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and "gave no verdict" in done.stderr
+    names = [line.split(":")[0].strip() for line in (tmp_path / "interfaces").open()]
+    if may_have_a_network():
+        assert names == ["lo"] and "listen on all interfaces" not in done.stderr
+    else:
+        assert "listen on all interfaces" in done.stderr

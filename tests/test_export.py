@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_cli import BAD, NODE, OK, conformance, not_run
 
+from conformance import checking
 from conformance.exporting import causality, counterexample, export, page, shiviz, states
 from conformance.logbook import logs
 from conformance.logbook.logs import Record
@@ -60,9 +63,29 @@ def test_the_logs_of_nodes_one_after_the_other_are_put_in_order() -> None:
     assert [step.sending is None for step in found] == [True, False, True, False]
 
 
-def test_a_log_that_can_be_as_it_stands_keeps_its_order() -> None:
+def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     records = logs.read(OK)
-    assert [step.record for step in causality.arrange(records)] == records
+    sends = next(at for at, record in enumerate(records) if record.action == "ReceivePrepare")
+    lost = [*records[:sends], replace(records[sends], output=[]), *records[sends + 1 :]]
+    for run_ in records, lost:
+        assert [step.record for step in causality.arrange(run_)] == run_
+    unsent = [step.record.action for step in causality.arrange(lost)
+              if step.record.action.startswith("ReceiveP") and step.sending is None]  # fmt: skip
+    assert "ReceivePromise" in unsent
+
+
+def test_what_was_never_sent_moves_nothing_else() -> None:
+    """Of logs in files of their own: all that can be is in order still."""
+    parts = [replace(record, path=Path(record.node)) for record in logs.read(OK)]
+    parts.sort(key=lambda record: record.node)
+    whole = causality.arrange(parts)
+    at = next(at for at, record in enumerate(parts) if record.action == "ReceivePrepare")
+    lost = causality.arrange([*parts[:at], replace(parts[at], output=[]), *parts[at + 1 :]])
+    unsent = [{step.record.place for step in steps if step.sending is None}
+              for steps in (whole, lost)]  # fmt: skip
+    [promise] = unsent[1] - unsent[0]
+    assert next(r for r in parts if r.place == promise).action == "ReceivePromise"
+    assert unsent[0] < unsent[1]
 
 
 def test_a_clock_counts_what_came_before_for_certain() -> None:
@@ -294,3 +317,72 @@ def test_a_page_is_left_without_states_where_there_is_no_java(tmp_path: Path) ->
     log.write_text(BAD.read_text())
     done = conformance("replay", log, "--", *NODE, "--manual-clock", JAVA="/no/such/java")
     assert done.returncode == 1 and '"fresh":null' in (tmp_path / "bad.html").read_text()
+
+
+# What is written, and where.
+
+
+def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path) -> None:
+    log, mine = tmp_path / "log.html", tmp_path / "mine.html"
+    log.write_bytes(OK.read_bytes())
+    mine.write_text("my own page")
+    link, other = tmp_path / "link.html", tmp_path / "other.html"
+    link.symlink_to(mine)
+    for path, forced in (mine, ()), (link, ()), (log, ()), (log, ("--force",)):
+        done = conformance("export", log, "--states", 0, "--html", path, *forced)
+        not_run(done, "is there already" if path != log else "is the log itself")
+    assert mine.read_text() == "my own page" and log.read_bytes() == OK.read_bytes()
+    # What an export has made it makes again, and it leaves a link's target alone.
+    for path, forced in (other, ()), (other, ()), (link, ("--force",)):
+        done = conformance("export", log, "--states", 0, "--html", path, *forced)
+        assert done.returncode == 0 and path.read_text().startswith("<!doctype html>")
+    assert mine.read_text() == "my own page"
+
+
+@pytest.mark.parametrize("name", ["itf", "shiviz"])
+def test_other_formats_are_made_again(name: str, tmp_path: Path) -> None:
+    if name == "itf":
+        pytest.importorskip("itf_py")
+    paths = {name: tmp_path / name}
+    asked = export.Asked(**{"html": None, "itf": None, "shiviz": None, **paths}, states=0,
+                         replica=False)  # fmt: skip
+    for _ in range(2):
+        export.export_logs([OK], asked, 1000, lambda text: None)
+    paths[name].write_text("something else")
+    with pytest.raises(export.ExportError, match="no export has made it"):
+        export.export_logs([OK], asked, 1000, lambda text: None)
+
+
+def test_a_page_of_a_rejected_log_is_not_written_over_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "log.html"
+    path.write_bytes(BAD.read_bytes())
+    checking.show_page(path.with_suffix(".html"), logs.read(path), [], 1000)
+    assert path.read_bytes() == BAD.read_bytes()
+    assert "no page of this run" in capsys.readouterr().err
+
+
+def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
+    value: Any = 2**60
+    for _ in range(240):
+        value = [value]
+    path = tmp_path / "deep.ndjson"
+    logs.write(path, [{"node": "a", "input": message(
+        "c", "a", "multi_paxos_propose", msg_id=1, slot=1, value=value), "output": [],
+        "action": "ReceiveMultiPaxosPropose"}])  # fmt: skip
+    asked = export.Asked(tmp_path / "deep.html", None, None, 0, False)
+    export.export_logs([path], asked, 1000, lambda text: None)
+    assert "[" * 240 in (tmp_path / "deep.html").read_text()
+
+
+def test_what_fault_injection_leaves_is_told_apart(tmp_path: Path) -> None:
+    """A folder has logs and a history, and here a FIFO as well."""
+    (tmp_path / "n1.ndjson").write_bytes(OK.read_bytes())
+    ok = Path(__file__).parent / "fixtures/histories/duel-ok.ndjson"
+    (tmp_path / "history.ndjson").write_bytes(ok.read_bytes())
+    os.mkfifo(tmp_path / "fifo.ndjson")
+    judged = conformance("judge", tmp_path)
+    assert judged.returncode == 0 and "1 histories" in judged.stdout
+    shown = conformance("export", tmp_path, "--states", 0, "--html", tmp_path / "run.html")
+    assert shown.returncode == 0, shown.stderr

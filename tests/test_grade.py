@@ -7,7 +7,10 @@ grade makes of it, and that nodes of another make pass.
 from __future__ import annotations
 
 import json
+import os
+import resource
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ from typing import Any
 import pytest
 
 from conformance.golden import generate
-from conformance.grading import grade, stages
+from conformance.grading import feeding, grade, realtime, stages
 from conformance.grading.challenge import (
     BEGUN,
     CASES,
@@ -31,7 +34,7 @@ from conformance.grading.challenge import (
 from conformance.grading.marks import Grade, Stage
 from conformance.grading.plan import Plan
 from conformance.grading.probe import SIGNS, probe
-from conformance.logbook import logs
+from conformance.logbook import folders, logs
 from conformance.models import manifest
 from conformance.running import endure
 from conformance.running.cluster import NodeError
@@ -87,7 +90,7 @@ def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
     found = graded(NODE, tmp_path, golden=golden)
     assert found.agrees and found.complete, found.summary()
     assert [each.name for each in found.stages] == [
-        "challenge, required", "challenge, recommended", "replay", "record", "endure",
+        "challenge, required", "challenge, recommended", "feeding", "replay", "record", "endure",
     ]  # fmt: skip
     assert all(each.cases > 0 for each in found.stages)
     assert set(found.options.values()) == {""}
@@ -256,6 +259,92 @@ def test_a_node_that_answers_when_all_is_over(tmp_path: Path) -> None:
     failure = grade.answering.waiting_failure(plan, [sys.executable, "-c", LATE])
     assert failure is not None and "flushed" in failure.reason
     assert grade.answering.waiting_failure(plan, SOLVER) is None
+
+
+# Nodes that are hostile or unlucky.
+
+ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
+
+
+@pytest.mark.parametrize("how, case", [
+    ("reads_are_lines", "a byte at a time"),
+    ("reads_are_text", "a byte at a time, not ASCII"),
+    ("one_a_read", "many lines at once"),
+    ("short_lines", "lines longer than a read, and short ones between"),
+])  # fmt: skip
+def test_a_node_that_cannot_take_pieces_is_found(how: str, case: str, tmp_path: Path) -> None:
+    """Each is a right node behind a filter with a fault that lines alone do not show."""
+    plan = Plan(tmp_path, patience=20.0)
+    [fed] = [fed for fed in feeding.FEEDINGS if fed.name == case]
+    found = feeding.failure(plan, [*ALTERED, how], fed)
+    assert found is not None and found.reason.endswith("with its input cut")
+    assert feeding.failure(plan, [*ALTERED, "utf8"], fed) is None
+
+
+LOOP = """
+import sys
+body = '"body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}'
+sys.stdin.readline()
+while True: sys.stdout.write('{"src": "n1", "dest": "c0", ' + body + '\\n')
+"""
+
+
+def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
+    asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "endure"]
+    done = verb(*asked, "--", sys.executable, "-S", "-c", LOOP)
+    assert done.returncode == 1 and "it printed more than 11 messages and was ended" in done.stdout
+    assert "--data: with --data node n1 said more than 10,000 messages in one step" in done.stdout
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most < 200_000 or sys.platform != "linux"
+
+
+def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
+    node = ["sh", "-c", f"setsid sleep 300 & echo $! >> {tmp_path}/pids; exec {shlex.join(SOLVER)}"]
+    try:
+        found = graded(node, tmp_path / "out", "challenge", "feeding", patience=200.0)
+        assert stage(found, "challenge, required").agrees and stage(found, "feeding").agrees
+    finally:
+        for pid in (tmp_path / "pids").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_log_is_compared_with_what_the_node_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that logs rightly and says something else passes the specification by its log."""
+    monkeypatch.setattr(realtime, "protocol_failures", lambda clusters: [])
+    found = stage(graded([*ALTERED, "liar"], tmp_path, "endure", kills=1), "endure")
+    assert found.failure is not None and found.passed == found.cases - 3
+    assert found.failure.case == "the log of n1 and what it said"
+    assert "phase1_skipped" in found.failure.reason and "(router)" in found.failure.reason
+
+
+def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "SILENT", 0.3)
+    for number in range(8):
+        steps = [(init(), [{"src": "n1", "dest": "c0", "body": {
+            "type": "init_ok", "in_reply_to": 7, "msg_id": 0}}])]  # fmt: skip
+        records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
+        logs.write(tmp_path / "golden" / f"{number}.ndjson", records)
+    plan = Plan(tmp_path, golden=tmp_path / "golden")
+    found = stages.replay(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(SIGNS, ""))
+    assert (found.passed, found.cases) == (0, 8)
+    assert "the node hangs: " in found.lost and "golden logs were not tried" in found.lost
+
+
+def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> None:
+    plan = Plan(tmp_path)
+    mine = tmp_path / "recorded" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(logs.LogError, match="this program has not made it"):
+        plan.folder("recorded")
+    assert mine.read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "recorded")
+    with pytest.raises(logs.LogError):
+        plan.folder("link")
+    (plan.folder("endured") / "old").touch()
+    assert [path.name for path in plan.folder("endured").iterdir()] == [folders.MARK]
 
 
 # What is left out.

@@ -10,7 +10,7 @@ from running import init
 
 from conformance.judging.validate import validate
 from conformance.logbook import history as histories
-from conformance.logbook import history, logs
+from conformance.logbook import logs
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
@@ -88,11 +88,11 @@ def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
         logs.read(path)
     path.write_text(f'{{"at": 0, "kind": "ask", "message": {ASKED % value}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match=NOT_COMPARABLE[value]):
-        history.read(path)
+        histories.read(path)
 
 
 def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match="NaN is not a JSON number"):
-        history.read(path)
+        histories.read(path)

@@ -106,9 +106,10 @@ def test_time_is_guessed_from_what_it_makes_a_node_say() -> None:
         Seen(given, [*asks, EXPIRED]),
         Seen([], begins),
         Seen([], [message("n1", "c1", "error", in_reply_to=1, code=11, msg_id=1)]),
+        Seen([], [*reversed(asks)]),
     ]
     found = explain(MEMBERS, [("n1", each) for each in cases], 1000)
-    assert [each.whole for each in found] == [True, True, False, False, False]
+    assert [each.whole for each in found] == [True, True, False, False, False, True]
 
 
 def test_a_node_that_was_outbid_may_put_a_request_aside() -> None:

@@ -75,6 +75,8 @@ def test_there_is_an_example_of_each_message_and_event() -> None:
     kinds = [each["body"]["type"] for each in shown if isinstance(each, dict) and "body" in each]
     assert set(kinds) == BODIES.keys()
     assert [each for each in shown if isinstance(each, str)] == EVENTS
+    assert [each["event"] for each in shown if isinstance(each, dict) and "event" in each] \
+        == ["repeat"]
 
 
 def test_the_examples_are_what_they_show() -> None:
@@ -83,7 +85,7 @@ def test_the_examples_are_what_they_show() -> None:
             check_record(each)
         else:
             check(each, LINES)
-            body = each["body"] if isinstance(each, dict) else {}
+            body = each.get("body", {}) if isinstance(each, dict) else {}
             assert not body or body.keys() <= BODIES[body["type"]]["properties"].keys()
 
 

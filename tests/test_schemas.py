@@ -25,6 +25,7 @@ from conformance.logbook.schema import (
     check,
     check_record,
     check_sent,
+    is_message,
     is_refusal,
     load,
 )
@@ -94,6 +95,7 @@ STEPS = {
         *(step(message("c1", "n1", BODIES[name])) for name in REQUESTS),
         *(step(message("n2", "n1", BODIES[name])) for name in NODE_MESSAGES),
         *(step(event) for event in ("timeout", "inquire", "expire", "crash", "restart")),
+        step({"event": "repeat", "slots": [[1, 3], [7, 7]]}),
     ]
 }
 REFUSAL = {
@@ -398,7 +400,7 @@ def test_rejects_the_action_of_another_record(name: str) -> None:
 MESSAGE_FIELDS = [
     (name, field)
     for name, record in RECORDS.items()
-    if isinstance(record["input"], dict)
+    if is_message(record["input"])
     for field in (record["input"]["body"] if name != "Refuse" else ["msg_id"])
 ]
 

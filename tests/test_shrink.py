@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from multipaxos.node import Node
+from processes import wait_until
 from running import init, request
-from test_cli import BAD, OK, REPLAYED, conformance, not_run
+from test_cli import BAD, OK, REPLAYED, ROOT, conformance, not_run
 
 from conformance import shrink
 from conformance.judging import validate
@@ -48,7 +51,7 @@ def shrunk(path: Path, records: list[Json]) -> list[Json]:
     return found.records
 
 
-def proposals(slots: range) -> list[str]:
+def proposals(slots: Iterable[int]) -> list[str]:
     return [request(slot + 10, "multi_paxos_propose", slot=slot, value=slot) for slot in slots]
 
 
@@ -126,3 +129,48 @@ def test_replies_are_numbered_anew_and_back(tmp_path: Path) -> None:
     off = shrink._numbered(records, -1)
     assert {m["body"]["msg_id"] for each in off for m in each["output"]} == {0}
     assert shrink._numbered(off, +1) == records
+
+
+def long_log(tmp_path: Path) -> tuple[Path, list[Json]]:
+    """A log whose record for slot 30 is wrong, with more of the same slot before it."""
+    again = request(99, "multi_paxos_propose", slot=30, value="late")
+    records = lived(tmp_path / "n1", init(), *proposals([30, *range(30), *range(31, 60)]), again)
+    records[-1]["output"][0]["body"]["value"] = "late"
+    path = tmp_path / "bad.ndjson"
+    logs.write(path, records)
+    return path, records
+
+
+def test_the_likely_cut_comes_first(tmp_path: Path) -> None:
+    path, _ = long_log(tmp_path)
+    sizes: list[int] = []
+    judged = []
+
+    def judge(clusters: list, batch: int) -> list:
+        judged.append(sum(map(len, clusters)))
+        return validate.validate(clusters, batch)
+
+    effort = shrink.Effort(on_smaller=lambda left: sizes.append(len(left)))
+    found = shrink.shrink_log(path, 1000, judge, effort)
+    assert found.smallest and sizes[0] == 62 and sizes[1] <= 5
+    assert sum(judged) < 20 * 62
+
+
+def test_when_time_is_over_the_smallest_log_so_far_is_kept(tmp_path: Path) -> None:
+    path, records = long_log(tmp_path)
+    smaller = tmp_path / "smaller.ndjson"
+    done = conformance("shrink", path, "-o", smaller, "--seconds", 0.001)
+    assert done.returncode == 0 and "62 records of 62; more may go" in done.stdout
+    assert logs.read_json(smaller) == records
+
+
+def test_an_interrupt_leaves_the_smallest_log_so_far(tmp_path: Path) -> None:
+    path, records = long_log(tmp_path)
+    smaller = tmp_path / "smaller.ndjson"
+    command = [sys.executable, "-m", "conformance", "shrink", str(path), "-o", str(smaller)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
+        wait_until(smaller.exists)
+        run.terminate()
+        assert run.wait(30) == 2 and "interrupted" in run.stderr.read()
+    assert 2 < len(logs.read_json(smaller)) <= len(records)
+    not_run(conformance("shrink", smaller, "-o", smaller), "a file of its own")

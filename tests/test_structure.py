@@ -217,7 +217,7 @@ def message_types(spec: str) -> dict[str, tuple[str, ...]]:
 
 def methods(replica: type) -> set[str]:
     return {name for name in vars(replica)
-            if name.startswith("receive_") or name in map(str.lower, EVENTS.values())}
+            if name.startswith("receive_") or name in map(str.lower, (*EVENTS.values(), "Repeat"))}
 
 
 def test_actions_are_methods() -> None:

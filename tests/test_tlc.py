@@ -47,3 +47,11 @@ def test_java_in_a_folder_that_it_cannot_run_in(
     monkeypatch.setenv("JAVA", str(java))
     with pytest.raises(tlc.ToolError, match="path has a :"):
         tlc.java()
+
+
+def test_only_what_tlc_made_is_removed_from_a_folder_for_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "26-01-02-03-04-05").mkdir()
+    module = MODULE.replace(", Wanted", "").replace("Limit", "3")
+    tlc.run("Plain", module, "INIT Init\nNEXT Next\n", brief=True, checkpoints=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

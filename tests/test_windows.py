@@ -14,6 +14,7 @@ from multipaxos.node import Node
 from running import init, request
 
 from conformance.judging import protocol, words
+from conformance.judging.ballots import Ballots
 from conformance.judging.names import Names
 from conformance.judging.state import State
 from conformance.judging.validate import validate
@@ -223,20 +224,106 @@ def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [5, 26, 27])
 def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
-    cases = []
+    """A `learned` carries the first decisions, as many as its sender likes up to the batch."""
+    cases: list[Log] = []
+    bad: list[list[int]] = []
+    allowed: list[Any] = []
     for known in [], [[0, 3]]:
         lines = [*decided(30), message("n2", "learn", known=known)]
         log = written(tmp_path / "n1.ndjson", Node(batch=batch), lines)
         [said] = log[-1].output
         told, more = said["body"]["decided"], said["body"]["more"]
-        wrong = (told[1:], more), (told[:-1], more), (told, not more), (told[:-1], True)
-        for entries, ends in wrong:
+        few, fewer = told[:-1], told[:1]
+        for good, entries, ends in [
+            (True, told, more), (True, few, True), (True, fewer, True),
+            (False, told[1:], True), (False, told, not more), (False, few, False),
+            (False, [], True),
+        ]:  # fmt: skip
             body = {**said["body"], "decided": entries, "more": ends}
-            cases.append((log, [{**said, "body": body}]))
-    all_rejected(cases, len(log) - 2, batch)
+            cases.append([*log[:-1], replace(log[-1], output=[{**said, "body": body}])])
+            bad.append([] if good else [log[-1].line])
+            right = told[: len(entries) or 1]
+            allowed += [] if good else [(right, more or len(right) < len(told))]
+    verdicts = judged(cases, len(log) - 2, None, batch=batch)
+    assert [bad_lines(verdict) for verdict in verdicts] == bad
+    bodies = [found.allowed[0]["body"] for verdict in verdicts for found in verdict.rejections]
+    assert [(body["decided"], body["more"]) for body in bodies] == allowed
+
+
+# Ballots of any size, and the order of messages to different destinations.
+
+def owned(large: int, place: int) -> int:
+    """The first ballot from a number on that belongs to the member in a place, of three."""
+    return next(ballot for ballot in range(large, large + 3) if (ballot - 1) % 3 == place)
+
+
+@pytest.mark.parametrize("large", [2**31 - 2, 2**61])
+def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> None:
+    """n1 follows a ballot of n2, starts its own smallest one above it, and inherits votes."""
+    first = owned(large, 1)
+    mine, other = owned(first + 1, 0), owned(2 * large, 1)
+    old = [{"slot": 5, "ballot": first, "value": "b"}]
+    lines = [init("n1", "n2", "n3"),
+             message("n2", "accept", ballot=first, slot=5, value="a"),
+             request(1, "multi_paxos_propose", slot=7, value="v"),
+             message("n2", "prepare", ballot=first, known=[]),
+             message("n3", "promise", ballot=mine, accepted=old, known=[]),
+             message("n2", "rejected", promised=other), '"timeout"']
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    prepares = [said["body"]["ballot"] for taken in log for said in taken.output
+                if said["body"]["type"] == "prepare"]  # fmt: skip
+    assert prepares == [mine] * 2 + [owned(other + 1, 0)] * 2
+
+    def bidding(ballot: int) -> list[Json]:
+        return [{**said, "body": {**said["body"], "ballot": ballot}} for said in log[-1].output]
+
+    wrong = [prepares[-1] + by for by in (3, -3, 1)]
+    found = all_rejected([(log, bidding(ballot)) for ballot in wrong], 1)
+    assert [(each.differing[0].expected, each.differing[0].found) for each in found] \
+        == [(prepares[-1], ballot) for ballot in wrong]
+
+
+def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
+    for members in 1, 2, 3, 5:
+        found = sorted({0, *(round(1.7**power) + power for power in range(80))})
+        names = Ballots(found, members)
+        small = [names.small(ballot) for ballot in found]
+        assert small == sorted({*small}) and small[-1] < 3 * members * len(found)
+        assert [each % members for each in small] == [each % members for each in found]
+        for ballot in found:
+            following = range(ballot, ballot + members + 1)
+            above = range(names.small(ballot), names.small(ballot) + members + 1)
+            assert [names.meant(each) for each in above] == list(following)
+
+
+def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path) -> None:
+    lines = [init("n1", "n2", "n3"),
+             *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
+             message("n2", "promise", ballot=1, accepted=[], known=[])]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    one, two = ([said for said in log[-1].output if said["dest"] == dest] for dest in ("n2", "n3"))
+    good = [[*one, *two], [*two, *one], [one[0], *two, one[1]]]
+    verdicts = judged([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
+    assert [bad_lines(verdict) for verdict in verdicts] == [[]] * len(good)
+    assert len(one) == len(two) == 2
+    bad = {(0, 1): [*reversed(one), *two], (2, 3): [*two, *reversed(one)], (1,): [one[0], one[0],
+           *two]}  # fmt: skip
+    verdicts = judged([[*log[:-1], replace(log[-1], output=said)] for said in bad.values()], None)
+    for places, verdict in zip(bad, verdicts, strict=True):
+        [found] = verdict.rejections
+        assert {each.path.split(".")[0] for each in found.differing} \
+            == {f"output[{place}]" for place in places}
 
 
 # What is told of a bad record.
+
+def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
+    lines = [*decided(6), message("n2", "learn", known=[])]
+    log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
+    [found] = validate([log], 2)[0].rejections
+    assert "6 decisions are more than --batch 2" in found.reason
+    assert bad_lines(validate([log], 6)[0]) == []
+
 
 def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
     log = crashed

@@ -56,6 +56,11 @@ class Altered:
     missing: int = 0
 
     @property
+    def innocent(self) -> frozenset[str]:
+        """The nodes that must not be rejected."""
+        return claims.innocent(self.source.records, self.records)
+
+    @property
     def text(self) -> str:
         whole = "".join(json.dumps(record) + "\n" for record in self.records)
         return whole[: len(whole) - self.missing]
@@ -317,8 +322,36 @@ def said_otherwise(chance: random.Random, source: Source, _: Sequence[Source]) -
         return None
     made = list(source.records)
     made[at] = {**record, "output": said}
-    known = illegal(record["node"], at + 1, "a node sends what it sends, in one order")
+    if all(_to(dest, said) == _to(dest, output) for dest in _dests(said) | _dests(output)):
+        known = Claim(True, "what goes to different nodes and clients is in no order")
+    else:
+        known = illegal(record["node"], at + 1, "a node sends what it sends, in one order to each")
     return f"line {at + 1}: output.{place} {what}", made, at + 1, known
+
+
+def lost(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
+    """A message between nodes is no more among what was sent, whether it was received or not."""
+    logged = claims.nodes(source.records)
+    sent = [
+        (at, place) for at, record in enumerate(source.records)
+        for place, message in enumerate(record["output"]) if message["dest"] in logged
+    ]  # fmt: skip
+    if not sent:
+        return None
+    at, place = chance.choice(sent)
+    record = source.records[at]
+    made = list(source.records)
+    made[at] = {**record, "output": record["output"][:place] + record["output"][place + 1 :]}
+    known = illegal(record["node"], at + 1, "a node sends what it sends")
+    return f"line {at + 1}: output.{place} dropped", made, at + 1, known
+
+
+def _dests(output: Sequence[Json]) -> set[str]:
+    return {message["dest"] for message in output}
+
+
+def _to(dest: str, output: Sequence[Json]) -> list[str]:
+    return [canonical(message) for message in output if message["dest"] == dest]
 
 
 # The file is cut off.
@@ -349,6 +382,7 @@ _KINDS: dict[str, Alter] = {
     "splice": spliced,
     "splice one node": spliced_in_node,
     "other messages": said_otherwise,
+    "lost message": lost,
 }
 
 # So often chance may find nothing to alter.
@@ -357,21 +391,26 @@ TRIES = 200
 # A long log is altered so often; a number that shares no factor with the number of shares below.
 LONG_EVERY = 97
 
-# Of twenty alterations so many are of each kind.
+# Of some twenty alterations so many are of each kind.
 _SHARES = {
     **{"edit input": 5, "edit output": 4, "edit record": 1, "drop": 2, "repeat": 2, "swap": 1},
     **{"swap in one node": 1, "splice": 1, "splice one node": 1, "other messages": 1, "cut off": 1},
+    "lost message": 1,
 }
+
+KINDS = tuple(_SHARES)
 
 
 def alterations(
-    sources: Sequence[Source], long: Sequence[Source], seed: int, first: int = 1
-) -> Iterator[Altered]:
-    """Altered logs without end, from one of them on; each field is edited in its turn.
+    sources: Sequence[Source], long: Sequence[Source], seed: int, first: int = 1,
+    only: str | None = None,
+) -> Iterator[Altered]:  # fmt: skip
+    """Altered logs without end, from one of them on, or those of one kind only; each field is
+    edited in its turn.
 
     Now and then it is one of the long logs.
     """
-    kinds = cycle([kind for kind, share in _SHARES.items() for _ in range(share)])
+    kinds = cycle([only] if only else [kind for kind, n in _SHARES.items() for _ in range(n)])
     everything = [*sources, *long]
     every, every_long = places(sources), places(long)
     sides = {f"edit {side}": cycle([place for place in every if place[0] == side])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from ..logbook.canonical import canonical
@@ -60,6 +61,39 @@ def visible(records: Sequence[Json]) -> dict[str, tuple[int, str]]:
     return found
 
 
+def innocent(before: Sequence[Json], after: Sequence[Json]) -> frozenset[str]:
+    """The nodes whose own log is not altered, and that received nothing which the altered part of
+    another one sends: now or before, or under another name.
+    """
+    altered: set[str] = set()
+    touched: set[str] = set()
+    for node in nodes(before) | nodes(after):
+        for part in _changed(*([r for r in log if r["node"] == node] for log in (before, after))):
+            altered.add(node)
+            touched |= {key(message) for message in part["output"]}
+    strangers = nodes(after) - nodes(before)
+    reached = {
+        record["node"] for record in after
+        if is_message(given := record["input"])
+        and (key(given) in touched or given.get("src") in strangers)
+    }  # fmt: skip
+    return frozenset(nodes(after) - altered - reached)
+
+
+def _changed(before: Sequence[Json], after: Sequence[Json]) -> Sequence[Json]:
+    """The records between what two logs begin and end with alike."""
+    old, new = ([canonical(record) for record in log] for log in (before, after))
+    begin = _alike(old, new)
+    end = _alike(old[begin:][::-1], new[begin:][::-1])
+    return [*before[begin : len(old) - end], *after[begin : len(new) - end]]
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items both begin with."""
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in pairs)
+
+
 class _Eye:
     """Looks at the records of one node."""
 
@@ -72,7 +106,7 @@ class _Eye:
 
     def wrong(self, given: Json, output: list[Json]) -> str | None:
         """What nobody can have logged, seen in the next record."""
-        reasons = [*self._taken(given, output), *map(self._said, output)]
+        reasons = [*self._taken(given, output), self._numbered(output), *map(self._said, output)]
         if given == "restart":
             self.replies = 0
         return next(filter(None, reasons), None)
@@ -89,12 +123,16 @@ class _Eye:
             if given.get("dest") != self.node:
                 yield "a message for another node was taken"
 
+    def _numbered(self, output: list[Json]) -> str | None:
+        """Replies of one step to different clients are in no order."""
+        numbers = [message["body"]["msg_id"] for message in output if "msg_id" in message["body"]]
+        self.replies += len(numbers)
+        if {*numbers} != {*range(self.replies - len(numbers), self.replies)}:
+            return "a reply has another number than the next one"
+        return None
+
     def _said(self, message: Json) -> str | None:
         body, dest = message["body"], message.get("dest")
-        if "msg_id" in body:
-            self.replies += 1
-            if body["msg_id"] != self.replies - 1:
-                return "a reply has another number than the next one"
         if message.get("src") != self.node:
             return "a message was sent in another's name"
         if "in_reply_to" in body and canonical([dest, body["in_reply_to"]]) not in self.asked:
@@ -160,7 +198,7 @@ def is_causal(records: Sequence[Json]) -> bool:
 
 
 def is_message(given: Json, kind: str | None = None) -> bool:
-    return isinstance(given, dict) and kind in (None, given["body"].get("type"))
+    return isinstance(given, dict) and "body" in given and kind in (None, given["body"].get("type"))
 
 
 def is_refusal(given: Json, output: list[Json]) -> bool:
@@ -169,7 +207,9 @@ def is_refusal(given: Json, output: list[Json]) -> bool:
 
 def kind_of(given: Json) -> str:
     """The type of a message, or the name of an event."""
-    return given["body"].get("type") if is_message(given) else given
+    if is_message(given):
+        return given["body"].get("type")
+    return given if isinstance(given, str) else given["event"]
 
 
 def key(message: Json) -> str:

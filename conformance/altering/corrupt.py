@@ -39,9 +39,12 @@ EVERY, WALKS, STEPS = 12, 5, 50
 
 def corrupt(
     output: Path, command: Sequence[str], *, number: int, seed: int, only: int | None = None,
-    paths: Sequence[Path] = (), batch: int = 1000, seconds: float = 30, judge: Judge = validate,
+    paths: Sequence[Path] = (), batch: int = 1000, seconds: float = 30, kind: str | None = None,
+    judge: Judge = validate,
 ) -> bool:  # fmt: skip
     """Alters accepted logs, those given or others, and shows what the judge says of each.
+
+    With a `kind` they are all altered in that way.
 
     True if it is right about all of them.  The others are left in a folder `wrong`, beside the
     `sources`.  Raises `LogError` if a log is not accepted to begin with.
@@ -57,7 +60,7 @@ def corrupt(
                    for n in {each.batch for each in sources}}  # fmt: skip
         trials.check([*sources, *long], oracles, judge)
     numbers = range(1, number + 1) if only is None else range(only, only + 1)
-    made = zip(numbers, alterations(sources, long, seed, numbers.start), strict=False)
+    made = zip(numbers, alterations(sources, long, seed, numbers.start, kind), strict=False)
     found: list[Trial] = []
     with report.Line(f"{len(numbers):,} altered logs, seed {seed}") as line:
         for trial in trials.trials(made, oracles, judge):
@@ -65,7 +68,7 @@ def corrupt(
             line.tell(f"{len(found):,} judged")
     _show(found, seed)
     wrong = sorted((each for each in found if each.disagreements), key=lambda each: each.number)
-    _explain(output / "wrong", wrong, _again(output, command, seed, paths, batch))
+    _explain(output / "wrong", wrong, _again(output, command, seed, paths, batch, kind))
     return not wrong
 
 
@@ -158,10 +161,12 @@ def _listed(counts: Counter[tuple[str, str]]) -> list[tuple[str, str, int]]:
 
 
 def _again(
-    output: Path, command: Sequence[str], seed: int, paths: Sequence[Path], batch: int
-) -> str:
+    output: Path, command: Sequence[str], seed: int, paths: Sequence[Path], batch: int,
+    kind: str | None,
+) -> str:  # fmt: skip
     """The command that makes one altered log again, but for its number at the end."""
     given = [*map(str, paths), "--batch", str(batch)] if paths else []
+    given += ["--kind", kind] if kind else []
     options = shlex.join([*given, "-o", f"{output}-again", "--seed", str(seed)])
     return f"python -m conformance corrupt {options} -- {shlex.join(command)}"
 

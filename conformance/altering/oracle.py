@@ -1,7 +1,8 @@
-"""The second judge of altered logs: a node.  It knows no specification, and nothing of TLC.
+"""The second opinion on altered logs: that of a node.  It knows no specification, and nothing of
+TLC.
 
 A node is deterministic, so a log is one that it can have written if it writes the same log when it
-is given the same inputs; and what it received must have been sent before.
+is given the same inputs; and what it received must have been sent before, which is told in `order`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,47 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..logbook.canonical import canonical
+from ..logbook.strict import loads, split_lines
 from ..running.cluster import NodeError
 from ..running.replay import check_command
-from .claims import is_message, key
+from . import order
+from .claims import is_message, is_refusal, key
+from .order import Found
 
 Json = Any
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The line of the first bad record of each node that has one for certain, and whether the steps
+    have an order, apart from what was never sent.
+
+    If they have none, some receipt of what is sent later is bad, too, but not for certain which.
+    """
+
+    records: Sequence[Json]
+    bad: Found
+    ordered: bool
+
+    @property
+    def legal(self) -> bool:
+        return self.ordered and not self.bad
+
+    def allows(self, found: Found) -> bool:
+        """Whether a checker may reject these records and no others."""
+        if self.ordered:
+            return found == self.bad
+        early = order.early(self.records)
+        return (
+            all(found.get(node, line + 1) <= line for node, line in self.bad.items())
+            and all(line in early or self.bad.get(node) == line for node, line in found.items())
+            and order.has_order(self.records, found)
+        )
 
 
 class Oracle:
@@ -31,17 +64,19 @@ class Oracle:
         self._seconds = seconds
         self._known: dict[str, list[Json]] = {}
 
-    def bad(self, records: Sequence[Json]) -> dict[str, int]:
-        """The line of the first bad record of each node that has one, in a cluster's log."""
+    def opinion(self, records: Sequence[Json]) -> Opinion:
+        """What is wrong with a cluster's log."""
         logs: dict[str, list[tuple[int, Json]]] = defaultdict(list)
         for line, record in enumerate(records, 1):
             logs[record["node"]].append((line, record))
-        found = _undelivered(logs)
+        bad = order.unsent(records)
         for node, log in logs.items():
             line = self._differs(log)
             if line is not None:
-                found[node] = min(line, found.get(node, line))
-        return found
+                bad[node] = min(line, bad.get(node, line))
+        for node, line in _given_others(records).items():
+            bad[node] = min(line, bad.get(node, line))
+        return Opinion(records, bad, order.has_order(records, {}))
 
     def _differs(self, log: list[tuple[int, Json]]) -> int | None:
         written = self.log([record["input"] for _, record in log])
@@ -72,7 +107,7 @@ class Oracle:
             if done.returncode != 0 or not path.exists():
                 why = f"ended with status {done.returncode}: {' / '.join(told)}"
                 raise NodeError(f"a node that was to write a log {why}")
-            return [json.loads(line) for line in path.read_bytes().splitlines()]
+            return [loads(line) for line in split_lines(path.read_bytes())[0]]
 
 
 def _same(record: Json, written: Json) -> bool:
@@ -81,7 +116,7 @@ def _same(record: Json, written: Json) -> bool:
         and record["node"] == written["node"]
         and record.get("action", written["action"]) == written["action"]
         and _taken(record["input"]) == _taken(written["input"])
-        and list(map(_said, record["output"])) == list(map(_said, written["output"]))
+        and _said(record["output"]) == _said(written["output"])
     )
 
 
@@ -90,29 +125,27 @@ def _taken(given: Json) -> str:
     return key(given) if is_message(given) else canonical(given)
 
 
-def _said(message: Json) -> str:
-    """A message without what an error tells people."""
-    body = message["body"]
-    if body.get("type") == "error" and isinstance(body.get("text", ""), str):
-        body = {name: item for name, item in body.items() if name != "text"}
-    return canonical({**message, "body": body})
+def _said(output: Sequence[Json]) -> dict[str, list[str]]:
+    """The messages to each destination, without what an error tells people."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for message in output:
+        body = message["body"]
+        if body.get("type") == "error" and isinstance(body.get("text", ""), str):
+            body = {name: item for name, item in body.items() if name != "text"}
+        found[canonical(message.get("dest"))].append(canonical({**message, "body": body}))
+    return found
 
 
-def _undelivered(logs: dict[str, list[tuple[int, Json]]]) -> dict[str, int]:
-    """Where each node waits forever for what nobody can have sent before.
-
-    Lets every node go as far as it can, again and again until none gets further.
-    """
-    at, sent, moved = dict.fromkeys(logs, 0), set(), True
-    while moved:
-        moved = False
-        for node, log in logs.items():
-            while at[node] < len(log):
-                _, record = log[at[node]]
-                given = record["input"]
-                if is_message(given) and given.get("src") in logs and key(given) not in sent:
-                    break
-                sent |= {key(message) for message in record["output"]}
-                at[node] += 1
-                moved = True
-    return {node: log[at[node]][0] for node, log in logs.items() if at[node] < len(log)}
+def _given_others(records: Sequence[Json]) -> Found:
+    """The line of the `init` that named other members than those that most nodes were given."""
+    opened: dict[str, tuple[int, str]] = {}
+    for line, record in enumerate(records, 1):
+        given = record["input"]
+        if is_message(given, "init") and not is_refusal(given, record["output"]):
+            named = canonical(given["body"].get("node_ids"))
+            opened.setdefault(record["node"], (line, named))
+    every = [named for _, named in opened.values()]
+    return {
+        node: line for node, (line, named) in opened.items()
+        if 2 * every.count(named) < len(every)
+    }  # fmt: skip

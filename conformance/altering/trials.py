@@ -21,11 +21,10 @@ from ..logbook import logs
 from ..tlaplus.tlc import ToolError
 from .alterations import Altered, Source
 from .claims import is_causal
-from .oracle import Oracle
+from .oracle import Opinion, Oracle
+from .order import Found
 
-Found = dict[str, int]
-"""The line of the first bad record of each node that has one.  What cannot be read is no node's."""
-
+# Whose a record is that cannot be read.
 NOBODY = ""
 
 Judge = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
@@ -39,16 +38,14 @@ AT_ONCE = 200
 
 @dataclass(frozen=True)
 class Trial:
-    """An altered log, what the node rejects in it, and where the judge or the node is wrong."""
+    """An altered log, whether the second opinion takes it for legal, and where the checker or that
+    opinion is wrong.
+    """
 
     number: int
     altered: Altered
-    expected: Found
+    legal: bool
     disagreements: list[str]
-
-    @property
-    def legal(self) -> bool:
-        return not self.expected
 
 
 def source(path: Path, batch: int, most: int | None = None) -> Source:
@@ -80,7 +77,7 @@ def _apart(
     """Tries in ever smaller groups what cannot be judged together."""
     if len(some) == 1:
         [(number, altered)] = some
-        yield Trial(number, altered, _expected(altered, oracles), [f"no verdict: {error}"])
+        yield Trial(number, altered, _opinion(altered, oracles).legal, [f"no verdict: {error}"])
         return
     for part in some[: len(some) // 2], some[len(some) // 2 :]:
         try:
@@ -95,7 +92,8 @@ def check(sources: Sequence[Source], oracles: Oracles, judge: Judge = validate) 
         alike = [each for each in sources if each.batch == batch]
         verdicts = judge([logs.of(each.records) for each in alike], batch)
         for each, verdict in zip(alike, verdicts, strict=True):
-            for who, bad in ("judge", _lines(verdict)), ("node", oracle.bad(each.records)):
+            opinion = oracle.opinion(each.records)
+            for who, bad in ("judge", _lines(verdict)), ("node", opinion.bad):
                 if bad:
                     line = min(bad.values())
                     raise logs.LogError(f"{each.name}:{line}: rejected by the {who} as it is")
@@ -119,22 +117,25 @@ def _try(some: Sequence[tuple[int, Altered]], oracles: Oracles, judge: Judge) ->
     verdicts = iter(judge(readable, batch) if readable else ())
     for (number, altered), each in zip(some, read, strict=True):
         found = _lines(next(verdicts)) if isinstance(each, list) else each
-        expected = _expected(altered, oracles)
-        yield Trial(number, altered, expected, [*disagreements(altered, found, expected)])
+        opinion = _opinion(altered, oracles)
+        wrong = [*disagreements(altered, found, opinion)]
+        yield Trial(number, altered, opinion.legal, wrong)
 
 
-def _expected(altered: Altered, oracles: Oracles) -> Found:
-    """What the node rejects; half a record is nothing that it could be asked about."""
+def _opinion(altered: Altered, oracles: Oracles) -> Opinion:
+    """The second opinion; half a record is nothing that a node could be asked about."""
     if altered.whole:
-        return oracles[altered.source.batch].bad(altered.records)
-    return {NOBODY: altered.first}
+        return oracles[altered.source.batch].opinion(altered.records)
+    return Opinion([], {NOBODY: altered.first}, True)
 
 
-def disagreements(altered: Altered, found: Found, expected: Found) -> Iterator[str]:
-    """Where what the judge found is not what is known by construction, or what the node says."""
+def disagreements(altered: Altered, found: Found, opinion: Opinion) -> Iterator[str]:
+    """Where what the checker found is not what is known by construction, or what the node says."""
     claim = altered.claim
-    for who, lines in ("the judge", found), ("the node", expected):
-        if claim.legal is not None and claim.legal == bool(lines):
+    for who, lines, legal in (
+        ("the judge", found, not found), ("the node", opinion.bad, opinion.legal)
+    ):  # fmt: skip
+        if claim.legal is not None and claim.legal != legal:
             yield f"{'legal' if claim.legal else 'illegal'}, for {claim.reason}; {who} disagrees"
         early = [line for line in lines.values() if line < altered.first]
         if early:
@@ -143,12 +144,15 @@ def disagreements(altered: Altered, found: Found, expected: Found) -> Iterator[s
             at = lines.get(node, lines.get(NOBODY, line + 1))
             if lines and at > line:
                 yield f"{who} does not reject {node} in line {line} or before, for {claim.reason}"
+        for node in sorted(lines.keys() & altered.innocent):
+            yield f"{who} rejects {node}, which neither was altered nor received what was"
     if NOBODY in found:
         # Nothing is read behind the first line that is no record.
-        if found[NOBODY] not in expected.values():
-            yield f"line {found[NOBODY]} is no record to the reader, and {_told(expected)}"
-    elif found != expected:
-        yield f"the judge rejects {_told(found)}, the node {_told(expected)}"
+        if found[NOBODY] not in opinion.bad.values():
+            yield f"line {found[NOBODY]} is no record to the reader, and {_told(opinion.bad)}"
+    elif not opinion.allows(found):
+        circle = "" if opinion.ordered else ", and one of the receipts of what is sent later"
+        yield f"the judge rejects {_told(found)}, the node {_told(opinion.bad)}{circle}"
 
 
 def _told(lines: Found) -> str:

@@ -42,6 +42,11 @@ class Visited:
         """Whether every action and every branch was visited."""
         return all(self.actions.values()) and not self.untouched
 
+    @property
+    def percent(self) -> int:
+        """How many of a hundred branches were visited, rounded down."""
+        return 100 * (len(self.branches) - len(self.untouched)) // len(self.branches)
+
     def told(self) -> dict[str, Any]:
         """The same as JSON has it."""
         return {

@@ -10,13 +10,14 @@ Nothing here is judged: a message that was never sent has no sending.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..judging.delivery import content
-from ..logbook.logs import Record
+from ..judging.delivery import content, in_order
+from ..logbook.logs import Record, by_node
+from ..logbook.schema import is_message
 
 Json = Any
 
@@ -43,19 +44,19 @@ class Step:
 
 
 def arrange(records: Sequence[Record]) -> list[Step]:
-    """The records of one run as they can have happened: each message is sent, then received.
+    """The steps of one run in the order of their file, or, if they are in several files, in one in
+    which each message is sent before it is received.
 
-    That is the order they are given in, if it can be; otherwise, as with the logs of several nodes
-    one after the other, each node takes a step in turn.
+    A message that was never sent moves nothing else.
     """
-    nodes = {record.node for record in records}
     steps: list[Step] = []
     sent: dict[str, list[Sending]] = defaultdict(list)
     unreceived: dict[str, list[Sending]] = defaultdict(list)
-    ordered = records if _can_be(records, nodes) else _in_turn(records, nodes)
+    files = {record.path for record in records}
+    ordered = records if len(files) == 1 else [each for each, _ in in_order(by_node(records))]
     for place, record in enumerate(ordered):
         sending = earliest = None
-        if isinstance(record.input, dict) and (key := content(record.input)) in sent:
+        if is_message(record.input) and (key := content(record.input)) in sent:
             earliest = sent[key][0]
             sending = unreceived[key].pop() if unreceived[key] else sent[key][-1]
         steps.append(Step(record, sending, earliest))
@@ -79,34 +80,3 @@ def clocks(steps: Iterable[Step]) -> list[dict[str, int]]:
         latest[node] = clock
         found.append(clock)
     return found
-
-
-def _needs(record: Record, nodes: Iterable[str]) -> str | None:
-    """What must have been sent before this record, if anything."""
-    given = record.input
-    return content(given) if isinstance(given, dict) and given["src"] in nodes else None
-
-
-def _can_be(records: Iterable[Record], nodes: set[str]) -> bool:
-    sent: set[str | None] = {None}
-    for record in records:
-        if _needs(record, nodes) not in sent:
-            return False
-        sent.update(map(content, record.output))
-    return True
-
-
-def _in_turn(records: Iterable[Record], nodes: set[str]) -> Iterator[Record]:
-    logs: dict[str, deque[Record]] = defaultdict(deque)
-    for record in records:
-        logs[record.node].append(record)
-    sent: set[str | None] = {None}
-    while logs:
-        ready = [node for node, log in logs.items() if _needs(log[0], nodes) in sent]
-        # Where none can go on, one waits for what was never sent; the others may not.
-        for node in ready or list(logs)[:1]:
-            record = logs[node].popleft()
-            sent.update(map(content, record.output))
-            yield record
-            if not logs[node]:
-                del logs[node]

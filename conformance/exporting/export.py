@@ -15,11 +15,12 @@ from ..logbook import logs
 from ..logbook.logs import Record
 from ..models.manifest import Model
 from ..tlaplus import tlc
-from . import counterexample, page, shiviz
+from . import counterexample, page, shiviz, written
 from . import states as following
 from .causality import Step, arrange
 from .page import Mark
 from .states import States
+from .written import ExportError
 
 Tell = Callable[[str], None]
 
@@ -33,16 +34,12 @@ LONGEST, AFTERWARDS = 20_000, 1_000
 MODELS_BATCH = 1
 
 
-class ExportError(Exception):
-    """What was asked for cannot be written; the text says why and what to do."""
-
-
 @dataclass(frozen=True)
 class Asked:
     """Which files to write.
 
     `states` is for how many records the states of the nodes are told, `replica` whether in the ITF
-    trace as well.
+    trace as well.  With `force` files are overwritten that no export has made.
     """
 
     html: Path | None
@@ -50,6 +47,11 @@ class Asked:
     shiviz: Path | None
     states: int
     replica: bool
+    force: bool = False
+
+    def files(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in (self.html, self.itf, self.shiviz) if path is not None]
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,24 @@ def failed(
     return Run(title, seen.steps, seen.states, [*marks, *seen.marks], part)
 
 
-def write_page(path: Path, found: Run) -> None:
-    """One HTML file with everything in it."""
-    _write(path, page.html(found.title, found.steps, found.states, found.marks, found.part))
+def write_page(path: Path, found: Run, force: bool = False) -> None:
+    """One HTML file with everything in it; raises `ExportError` as `written.write`."""
+    text = page.html(found.title, found.steps, found.states, found.marks, found.part)
+    written.write(path, text, {step.record.path for step in found.steps}, force)
 
 
 def export_logs(paths: Sequence[Path], asked: Asked, batch: int, on_progress: Tell) -> Run:
     """Writes the run that is in these logs as asked, and returns it."""
+    for path in asked.files():
+        written.check(path, paths, asked.force)
     records = read(paths)
     followed = asked.states if asked.html or asked.replica else 0
     title = paths[0].name if len(paths) == 1 else str(paths[0].parent)
     found = run(title, records, batch, followed, on_progress)
     _export(found, asked)
     if asked.itf:
-        _write_itf(asked.itf, lambda itf: itf.of_run(found.steps, asked.replica and found.states))
+        trace = _itf(lambda itf: itf.of_run(found.steps, asked.replica and found.states))
+        written.write(asked.itf, trace, paths, asked.force)
     return found
 
 
@@ -139,9 +145,12 @@ def export_model(model: Model, asked: Asked, on_progress: Tell) -> Run | None:
 
     What is marked in the run of a broken model is where it leaves the specification.
     """
+    for path in asked.files():
+        written.check(path, (), asked.force)
     found = counterexample.find(model, on_progress)
     if asked.itf:
-        _write_itf(asked.itf, lambda itf: itf.of_counterexample(found))
+        trace = _itf(lambda itf: itf.of_counterexample(found))
+        written.write(asked.itf, trace, (), asked.force)
     if not (asked.html or asked.shiviz):
         return None
     title = f"{model.name}: {found.violated} is violated"
@@ -152,13 +161,14 @@ def export_model(model: Model, asked: Asked, on_progress: Tell) -> Run | None:
 
 def _export(found: Run, asked: Asked) -> None:
     if asked.html:
-        write_page(asked.html, found)
+        write_page(asked.html, found, asked.force)
     if asked.shiviz:
-        _write(asked.shiviz, shiviz.text(found.steps))
+        sources = {step.record.path for step in found.steps}
+        written.write(asked.shiviz, shiviz.text(found.steps), sources, asked.force)
 
 
-def _write_itf(path: Path, trace: Callable[[Any], Any]) -> None:
-    """Nothing else of the harness needs what is needed to write a trace."""
+def _itf(trace: Callable[[Any], Any]) -> str:
+    """The text of a trace.  Nothing else of the harness needs what is needed to write a trace."""
     try:
         from . import itf
     except ImportError:
@@ -166,12 +176,6 @@ def _write_itf(path: Path, trace: Callable[[Any], Any]) -> None:
             "an ITF trace needs the package itf-py, which needs Python 3.11 or newer"
         ) from None
     try:
-        text = json.dumps(trace(itf), separators=(",", ":"))
+        return json.dumps(trace(itf), separators=(",", ":")) + "\n"
     except RecursionError:
         raise ExportError("a value in the log is nested too deep for an ITF trace") from None
-    _write(path, text + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")

@@ -20,10 +20,12 @@ from ..tlaplus.values import Function, Sequence
 from .causality import Step
 from .counterexample import Counterexample
 from .states import States, after
+from .written import MADE_BY
 
 Json = Any
 
 FORMAT = {
+    "generator": MADE_BY,
     "format": "ITF",
     "format-description": "https://apalache-mc.org/docs/adr/015adr-trace.html",
 }

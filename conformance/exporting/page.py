@@ -15,6 +15,7 @@ from typing import Any
 
 from ..judging.verdict import Rejection
 from ..logbook import logs
+from ..logbook.schema import is_message
 from ..running.replay import Difference
 from .causality import Step
 from .states import BY_SLOT, States
@@ -107,7 +108,7 @@ def _run(
         told = {
             "node": record.node,
             "action": record.action,
-            "input": record.input if isinstance(record.input, str) else number(record.input),
+            "input": number(record.input) if is_message(record.input) else record.input,
             "output": [number(message) for message in record.output],
             "place": record.place,
             "line": record.line,

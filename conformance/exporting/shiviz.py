@@ -37,7 +37,7 @@ def _host(name: str) -> str:
 def _event(step: Step) -> str:
     """A record on one line: what was done, with what, and what was said."""
     given, output = step.record.input, step.record.output
-    told = "" if isinstance(given, str) else f" from {_message(given['src'], given)}"
+    told = f" from {_message(given['src'], given)}" if is_message(given) else ""
     said = ", ".join(_message(message["dest"], message) for message in output)
     return f"{step.record.action}{told}" + (f" sends to {said}" if said else "")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..logbook.schema import is_message
 from ..tlaplus.translate import input_to_json, message_to_json
 
 Json = dict[str, Any]
@@ -98,7 +99,7 @@ class Automaton:
         """All messages that this node takes or sends, by their text."""
         steps = [transition.step for transition in self._taking.values()]
         found = [message for step in steps for message in (step.input, *step.output)]
-        return {json.dumps(message): message for message in found if isinstance(message, dict)}
+        return {json.dumps(message): message for message in found if is_message(message)}
 
     def taking(self, state: str, given: str) -> Transition | None:
         """What a state does on an input, which is given as its text; None if that is not told."""

@@ -5,6 +5,7 @@ What is asked and what is right is told in `challenge`.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ MORE, MOST = 10, 1 << 24
 
 def answers_init(plan: Plan, command: Sequence[str]) -> bool:
     """Whether it is a node at all."""
-    said, _ = _print(command, CASES[0], plan.patience)
+    with closing(Process(command, longest=MOST)) as process:
+        said, _ = printed(process, CASES[0], plan.patience)
     for message in said:
         match message:
             case {"body": {"type": "init_ok"}}:
@@ -53,7 +55,15 @@ def run(plan: Plan, command: Sequence[str]) -> list[Stage]:
 
 
 def failure(plan: Plan, command: Sequence[str], case: Case) -> Failure | None:
-    found, remark = _print(command, case, plan.patience)
+    with closing(Process(command, longest=MOST)) as process:
+        found, remark = printed(process, case, plan.patience)
+    return failure_of(command, case, found, remark)
+
+
+def failure_of(
+    command: Sequence[str], case: Case, found: Sequence[Json], remark: str
+) -> Failure | None:
+    """What is wrong with what a node printed for a case, or with how it ended."""
     place = difference(case, found)
     if place is None and not remark:
         return None
@@ -65,24 +75,23 @@ def failure(plan: Plan, command: Sequence[str], case: Case) -> Failure | None:
     )  # fmt: skip
 
 
-def _print(command: Sequence[str], case: Case, seconds: float) -> tuple[list[Json], str]:
+def printed(process: Process, case: Case, seconds: float) -> tuple[list[Json], str]:
     """What a node prints for the lines of a case, and what else is wrong with how it ended.
 
-    It is ended as soon as it prints more than is expected.
+    Nothing is read behind much more than is expected.
     """
     said: list[Json] = []
-    with closing(Process(command, longest=MOST)) as process:
-        process.give("\n".join(case.given).encode())
-        try:
-            for line in process.lines(seconds):
-                said.append(_read(line))
-                if len(said) > len(case.expected) + MORE:
-                    return said, f"it printed more than {len(said) - 1} messages and was ended"
-        except Flood as flood:
-            return said, f"it {flood} and was ended"
-        except Silence:
-            return said, f"it did not end within {seconds:g} s of its last sign of life"
-        return said + [_read(process.rest)] * bool(process.rest), _end(process, seconds)
+    process.give("\n".join(case.given).encode())
+    try:
+        for line in process.lines(seconds):
+            said.append(_read(line))
+            if len(said) > len(case.expected) + MORE:
+                return said, f"it printed more than {len(said) - 1} messages and was ended"
+    except Flood as flood:
+        return said, f"it {flood} and was ended"
+    except Silence:
+        return said, f"it did not end within {seconds:g} s of its last sign of life"
+    return said + [_read(process.rest)] * bool(process.rest), _end(process, seconds)
 
 
 def _end(process: Process, seconds: float) -> str:
@@ -109,9 +118,10 @@ def waiting_failure(plan: Plan, command: Sequence[str]) -> Failure | None:
     with closing(Process(command, plan.output / "waiting.stderr")) as process:
         process.give(BEGIN.encode())
         deadline = time.monotonic() + plan.patience
-        while not process.over and (left := deadline - time.monotonic()) > 0:
-            if ready([process.source], [], left)[0] and process.hear():
-                return None
+        with contextlib.suppress(Flood):
+            while not process.over and (left := deadline - time.monotonic()) > 0:
+                if ready([process.source], [], left)[0] and process.hear():
+                    return None
     reason = f"nothing came within {plan.patience:g} s: is each line flushed?"
     slowly = ("sh", "-c", f"(cat; sleep {plan.patience:g}) | {shlex.join(command)}")
     return Failure(case, reason, slowly, (BEGIN,), CASES[0].expected)

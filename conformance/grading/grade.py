@@ -1,7 +1,7 @@
 """Anybody's node, graded in stages: each asks more of it than the one before.
 
 What a node does not support is found out, left out and said.  The stages themselves are in
-`answering`, `stages` and `realtime`.
+`answering`, `feeding`, `stages` and `realtime`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import report
 from ..running.replay import check_command
-from . import answering, realtime, stages
+from . import answering, feeding, realtime, stages
 from .challenge import CASES
 from .marks import Grade, Stage, stage
 from .plan import STAGES, Plan
@@ -40,7 +40,9 @@ def grade(plan: Plan, command: Sequence[str]) -> Grade:
         return found
     if "challenge" in plan.stages:
         found.stages += answering.run(plan, command)
-    if set(plan.stages) - {"challenge"}:
+    if "feeding" in plan.stages:
+        found.stages.append(feeding.run(plan, command))
+    if DEEPER.keys() & set(plan.stages):
         with report.Line("which options the node takes"):
             place = plan.output / "probe"
             found.options = probe(command, place, plan.patience, plan.without)

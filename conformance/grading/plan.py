@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..logbook.folders import fresh
 
-STAGES = ("challenge", "replay", "record", "endure")
+STAGES = ("challenge", "feeding", "replay", "record", "endure")
 
 
 @dataclass(frozen=True)

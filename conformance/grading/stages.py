@@ -21,6 +21,7 @@ from ..running import record as recording
 from ..running.cluster import NodeError, NodeProcess
 from ..running.fenced import FencedNode
 from ..running.replay import Replayed
+from ..running.replay import read as reading
 from ..tlaplus import tlc
 from .marks import Failure, Stage, stage
 from .plan import Plan
@@ -53,6 +54,9 @@ def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
     else:
         given += ["--batch", "1"]
     results = checking.replay(chosen, given, SILENT)
+    results += checking.replay(
+        checking.some_renamed(chosen, plan.seed), given, SILENT, plan.seed
+    )
     untried = sum(not result.tried for result in results)
     lost.append(f"the node hangs: {untried:,} golden logs were not tried" if untried else "")
     # The log with the fewest lines is the easiest to understand.
@@ -68,7 +72,7 @@ def _left_out(number: int, why: str) -> str:
 
 def _golden(plan: Plan) -> list[Path]:
     if plan.golden is not None:
-        return logs.find([plan.golden])
+        return logs.find([plan.golden], logs.LOG)
     chosen = [manifest.get(name) for name in plan.models] or manifest.golden()
     made = checking.generated(chosen, plan.folder("golden"), plan.seed)
     for model, found in made:
@@ -85,12 +89,15 @@ def _tells_in_parts(path: Path) -> bool:
 
 def _given(result: Replayed) -> list[str]:
     """The inputs of the node that differs, up to the one where it does."""
-    bad = result.difference.record  # type: ignore[union-attr]
-    return [
-        json.dumps(record.input)
-        for record in logs.read(result.path)
-        if record.node == bad.node and record.line <= bad.line
-    ]
+    found = result.difference
+    assert found is not None
+    inputs: list[str] = []
+    for record in reading(result.path, found.renamed):
+        if record.node == found.record.node:
+            inputs.append(json.dumps(record.input))
+        if record == found.record:
+            break
+    return inputs
 
 
 def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
@@ -99,6 +106,8 @@ def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
     reason = f"{found.record.place}: the last input is answered otherwise"
     if found.remark:
         reason = f"{found.record.place}: {found.remark}"
+    if found.renamed is not None:
+        reason += f" (under a renaming, seed {found.renamed})"
     return Failure(result.path.name, reason, command, _given(result), found.record.output,
                    found.found)  # fmt: skip
 

@@ -7,11 +7,13 @@ messages that nobody sends.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from ..logbook.logs import Record
-from ..logbook.schema import SchemaError, check
+from ..logbook.schema import SchemaError, check, is_message
 from .verdict import Rejection
 
 Json = Any
@@ -31,7 +33,7 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
     replies, up = 0, True
     for record in log:
         given = record.input
-        if not up and isinstance(given, dict):
+        if not up and is_message(given):
             reason = "a node that is down took a message"
         elif record.refused:
             reason = _wrongly_refused(record, members)
@@ -41,12 +43,10 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
         elif members is None:
             reason = "a step before init"
         else:
-            reason = None if isinstance(given, str) else _wrongly_sent(given, members)
+            reason = _wrongly_sent(given, members) if is_message(given) else None
         up = given != "crash" and (up or given == "restart")
-        for reply in (m["body"] for m in record.output if "msg_id" in m["body"]):
-            if reply["msg_id"] != replies and reason is None:
-                reason = f"the reply has msg_id {reply['msg_id']} instead of {replies}"
-            replies += 1
+        reason = reason or _wrongly_numbered(record, replies)
+        replies += sum("msg_id" in message["body"] for message in record.output)
         if given == "restart":
             replies = 0
         if reason is not None:
@@ -91,11 +91,31 @@ def _wrongly_sent(message: Json, members: list[str]) -> str | None:
     return None
 
 
+def _wrongly_numbered(record: Record, replies: int) -> str | None:
+    """Replies are numbered one by one, those of one step to each client in their order; which
+    client comes first is free.
+    """
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for message in record.output:
+        if "msg_id" in message["body"]:
+            numbers[message["dest"]].append(message["body"]["msg_id"])
+    every = sorted(chain(*numbers.values()))
+    for expected, found in enumerate(every, replies):
+        if found != expected:
+            return f"the reply has msg_id {found} instead of {expected}"
+    for client, its in numbers.items():
+        if its != sorted(its):
+            return f"the replies to {client} have msg_ids that descend"
+    return None
+
+
 def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
     body = record.input["body"]
     code = record.output[0]["body"]["code"]
     allowed = set()
-    if body.get("type") not in REQUESTS:
+    if not isinstance(body.get("type"), str):
+        allowed.add(12)
+    elif body["type"] not in REQUESTS:
         allowed.add(10)
     elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
         allowed.add(12)
@@ -119,6 +139,9 @@ def _well_formed(body: Json) -> bool:
 
 
 def _depth(value: Json) -> int:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+    """How deep lists and objects nest, found without nesting as deep."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [*chain(*(each.values() if isinstance(each, dict) else each for each in level))]
+    return depth

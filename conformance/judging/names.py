@@ -1,7 +1,8 @@
 """Names that TLC can hold for what real logs hold: any text, any JSON value, slots up to 2^63.
 
 The specification only compares clients, values and request numbers, so each gets a short name.  It
-orders slots as well, so stretches of them get their rank.
+orders slots as well, so stretches of them get their rank; and ballots, which get smaller ones of
+the same owner.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import Any
 
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record
-from ..logbook.schema import fields
+from ..logbook.schema import fields, is_message
 from ..tlaplus.translate import function, merged
+from .ballots import Ballots, ballots
 from .state import State
 from .stretches import Ranges, Stretches, cuts, told_in
 
 Json = Any
 
-# Far from where TLC's numbers end, so that it can go on counting from it.
-LARGEST = 2**30
+# More than any log has slots, and far from where TLC's numbers end.
+UNLIMITED = 2**30
 
 # What the specification reads of a request; a client may send more.
 _REQUEST_FIELDS = {
@@ -42,6 +44,7 @@ _BEGINNING = 8
 class Names:
     """The names for everything in a window of one node's log, and the way back.
 
+    `bodies` are those of its messages, and the events that name slots.
     `state` is what the window starts from, None for the initial state.  The names of definitions
     begin with `prefix`, since several windows may share a module.
     """
@@ -49,15 +52,19 @@ class Names:
     def __init__(
         self,
         members: Sequence[str],
-        messages: Iterable[Json],
+        bodies: Iterable[Json],
         state: State | None = None,
         prefix: str = "S",
     ) -> None:
-        bodies = [message["body"] for message in messages]
+        bodies = list(bodies)
         self._state = state
         self._prefix = prefix
         self._stretches = Stretches(
             chain(*map(cuts, bodies), state.cuts() if state is not None else ())
+        )
+        self._ballots = Ballots(
+            chain(*map(ballots, bodies), state.ballots() if state is not None else ()),
+            len(members),
         )
         told = chain(*(told_in(body["log"]) for body in bodies if "log" in body))
         self._told = {r for low, high in self._stretches.ranks(told) for r in range(low, high + 1)}
@@ -87,12 +94,17 @@ class Names:
 
     def record(self, record: Record) -> str:
         """A record of the window."""
-        if isinstance(record.input, str):
-            taken = f'Event("{record.input}")'
-        else:
+        if is_message(record.input):
             taken = self._message(record.input, self._limit(record))
+        else:
+            taken = self._event(record.input)
         said = " \\o ".join(self._sent(record.output)) or "<<>>"
         return f"[input |-> {taken}, output |-> {said}]"
+
+    def _event(self, event: Json) -> str:
+        if isinstance(event, str):
+            return f'Event("{event}")'
+        return f'[event |-> "{event["event"]}", slots |-> {self._set(event["slots"])}]'
 
     def _message(self, message: Json, limit: int | None = None) -> str:
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])
@@ -117,7 +129,7 @@ class Names:
         limit = record.input["body"]["limit"]
         logs = [message["body"]["log"] for message in record.output if "log" in message["body"]]
         if not logs or len(logs[0]) < limit:
-            return LARGEST
+            return UNLIMITED
         if len(logs[0]) > limit:
             return 0
         return sum(high - low + 1 for low, high in self._stretches.ranks(told_in(logs[0])))
@@ -139,6 +151,10 @@ class Names:
             return self.name("v", meant)
         if field in ("slot", "from"):
             return str(self._stretches.rank(meant))
+        if field in ("ballot", "promised"):
+            return str(self._ballots.small(meant))
+        if field == "limit":
+            return str(min(meant, UNLIMITED))
         if field == "known":
             return self._set(meant)
         if field in ("accepted", "decided"):
@@ -202,11 +218,11 @@ class Names:
             for rank in range(low, high + 1)
         }
         text = {
-            "promised": str(state.promised),
+            "promised": self._field("promised", state.promised),
             "accepted": self._function(state.accepted, self._record),
             "decided": _function(decided),
             "up": str(state.up).upper(),
-            "ballot": str(state.ballot),
+            "ballot": self._field("ballot", state.ballot),
             "promises": self._nodes(state.promises),
             "reported": self._function(state.reported, self._record),
             "closed": self._set(state.closed),
@@ -254,12 +270,12 @@ class Names:
                 if canonical(decided.setdefault(slots[0], meant)) != canonical(meant):
                     raise ValueError(f"slot {slots[0]} holds another value")
         return State(
-            promised=said["promised"],
+            promised=self._ballots.meant(said["promised"]),
             accepted=self._by_slot(said["accepted"], self._vote),
             decided=decided,
             known=self._ranges(function(said["decided"])),
             up=said["up"],
-            ballot=said["ballot"],
+            ballot=self._ballots.meant(said["ballot"]),
             promises=self._named(said["promises"]),
             reported=self._by_slot(said["reported"], self._vote),
             closed=self._ranges(said["closed"]),
@@ -291,6 +307,8 @@ class Names:
             return self._meant[item]
         if field == "slot":
             return self._stretches.slots(item)[0]
+        if field in ("ballot", "promised"):
+            return self._ballots.meant(item)
         if field == "known":
             return self._ranges(item)
         if field == "accepted":
@@ -346,13 +364,3 @@ def _function(items: dict[int, str]) -> str:
     pairs = " @@ ".join(f"{rank} :> {item}" for rank, item in items.items())
     return f"({pairs})" if pairs else "<<>>"
 
-
-def countable(given: Json) -> bool:
-    """Whether TLC, whose numbers have 32 bits, can count with every ballot of an input."""
-    if isinstance(given, str):
-        return True
-    body = given["body"]
-    found = [body.get("ballot", 0), body.get("promised", 0)]
-    if body["type"] == "promise":
-        found += [vote["ballot"] for vote in body["accepted"]]
-    return max(found) <= LARGEST

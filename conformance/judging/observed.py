@@ -75,12 +75,12 @@ def explain(
 
     `batch` is the spec's constant Batch that the nodes ran with.
     """
-    messages = [
-        message
+    bodies = [
+        message["body"]
         for _, each in seen
         for message in [*(given for given, _ in each.inputs), *each.outputs]
     ]
-    names = Names(members, messages)
+    names = Names(members, bodies)
     printed: list[Any] = []
     tlc.run(
         "Explain", _module(seen, names),
@@ -104,6 +104,8 @@ _CONFIG = f"""{SPEC}\
     Runs <- TheRuns
     Most = {{most}}
     Step <- ObservedStep
+    Portions <- Carried
+    Overdue <- Repeated
 SPECIFICATION ObservedSpec
 """
 

@@ -11,7 +11,7 @@ told of it does not depend on how its log was cut.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, zip_longest
@@ -20,10 +20,11 @@ from typing import Any
 from ..jobs import in_turns
 from ..logbook.canonical import canonical
 from ..logbook.logs import Record, members
+from ..logbook.schema import is_message
 from ..models.manifest import LIBRARIES
 from ..tlaplus import tlc, values
 from ..tlaplus.config import overridden
-from .names import UNTOLD, Names, countable
+from .names import UNTOLD, Names
 from .state import State
 from .stretches import cuts
 from .verdict import MISSING, Discrepancy, Rejection
@@ -68,8 +69,8 @@ class Window:
     @classmethod
     def of(cls, course: Course, records: Sequence[Record], number: int) -> Window:
         """The window that stands at this place among those of a run."""
-        messages = list(_messages(records))
-        names = Names(course.members, messages, course.state, prefix=f"S{number}_")
+        bodies = _bodies(records)
+        names = Names(course.members, bodies, course.state, prefix=f"S{number}_")
         return cls(course.node, records, course.state, names)
 
 
@@ -96,32 +97,17 @@ def protocol(
 
     in_turns(judge, _lanes(courses, whole=window is None))
     told = _explain([course for course in courses if course.stopped], batch)
-    return [
-        told.pop(0) if course.stopped else _uncounted(log, course)
-        for log, course in zip(logs, courses, strict=True)
-    ]
+    return [told.pop(0) if course.stopped else None for course in courses]
 
 
 def course_of(log: Sequence[Record]) -> Course:
-    """What TLC can judge of a log: its steps, up to the first that it cannot count with."""
+    """What TLC can judge of a log: its steps."""
     steps = [record for record in log if _is_step(record)]
-    end = next((at for at, step in enumerate(steps) if not _countable(step)), len(steps))
-    return Course(log[0].node, _members(log), steps[:end])
-
-
-def _uncounted(log: Sequence[Record], course: Course) -> Rejection | None:
-    steps = [record for record in log if _is_step(record)]
-    if len(steps) == len(course.steps):
-        return None
-    return Rejection(steps[len(course.steps)], "protocol", "a ballot too large to count with")
+    return Course(log[0].node, _members(log), steps)
 
 
 def _is_step(record: Record) -> bool:
     return not record.starts and not record.refused
-
-
-def _countable(record: Record) -> bool:
-    return all(map(countable, (record.input, *record.output)))
 
 
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
@@ -131,10 +117,11 @@ def _members(log: Sequence[Record]) -> tuple[str, ...]:
 
 
 def alike(courses: Iterable[Course]) -> list[list[Course]]:
-    """The courses of the same members, which one run of TLC can judge."""
-    groups: dict[tuple[str, ...], list[Course]] = defaultdict(list)
+    """The courses of as many members, which one run of TLC can judge: `Names` gives members their
+    names by their places."""
+    groups: dict[int, list[Course]] = defaultdict(list)
     for course in courses:
-        groups[course.members].append(course)
+        groups[len(course.members)].append(course)
     return list(groups.values())
 
 
@@ -165,19 +152,23 @@ def _next(course: Course, size: int | None) -> Iterator[Record]:
     found: set[int] = set()
     for at in range(course.done, len(course.steps)):
         record = course.steps[at]
-        for message in _messages([record]):
-            found.update(cuts(message["body"]))
+        for body in _bodies([record]):
+            found.update(cuts(body))
         full = size is not None and (at - course.done >= size or len(found) > size)
         if full and at > course.done:
             return
         yield record
 
 
-def _messages(records: Iterable[Record]) -> Iterator[Json]:
+def _bodies(records: Iterable[Record]) -> Iterator[Json]:
+    """Whatever speaks of slots: the bodies of messages, and events that name some."""
     for record in records:
-        if isinstance(record.input, dict):
+        if is_message(record.input):
+            yield record.input["body"]
+        elif isinstance(record.input, dict):
             yield record.input
-        yield from record.output
+        for message in record.output:
+            yield message["body"]
 
 
 def _explain(courses: Sequence[Course], batch: int) -> list[Rejection]:
@@ -201,21 +192,48 @@ def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejectio
         return replace(found, unmet=Discrepancy(*map(names.plain, said.found[1])))
     allowed = [] if said.what == "ends" else [names.meant(message) for message in said.found[1]]
     for message in allowed:
-        _shorten(message["body"], found.record.input, batch)
-    differing = list(_differing("output", allowed, found.record.output))
+        _shorten(message["body"], found.record, batch)
+    beside = _beside(allowed, found.record.output)
+    differing = list(_differing("output", beside, found.record.output))
+    allowed = [message for message in beside if message is not MISSING]
     if not differing:
         raise tlc.ToolError(f"{found.record.place}: rejected, but not alone; this is no verdict")
-    reason = "the specification demands another output"
+    reason = f"the specification demands another output{_over(found.record, batch)}"
     return replace(found, reason=reason, allowed=allowed, differing=differing)
 
 
-def _shorten(body: Json, given: Json, batch: int) -> None:
-    """TLC counted stretches, so an answer may tell more slots than it should."""
+def _over(record: Record, batch: int) -> str:
+    """What to add if a `learned` carries more decisions than the nodes are said to put in one."""
+    told = max((len(m["body"].get("decided", ())) for m in record.output), default=0)
+    if record.action != "ReceiveLearn" or told <= batch:
+        return ""
+    return f"; {told:,} decisions are more than --batch {batch:,}, if the nodes ran with that"
+
+
+def _shorten(body: Json, record: Record, batch: int) -> None:
+    """TLC counted stretches, so an answer may tell more slots than it should; and of decisions it
+    may tell as many as it does, from 1 to Batch.
+    """
     if "decided" in body:
-        body["more"] |= len(body["decided"]) > batch
-        del body["decided"][batch:]
-    if "log" in body and "limit" in given["body"]:
-        del body["log"][given["body"]["limit"] :]
+        told = [len(m["body"]["decided"]) for m in record.output if "decided" in m["body"]]
+        portion = min(max([1, *told]), batch) if told else batch
+        body["more"] |= len(body["decided"]) > portion
+        del body["decided"][portion:]
+    if "log" in body and "limit" in record.input["body"]:
+        del body["log"][record.input["body"]["limit"] :]
+
+
+def _beside(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
+    """The messages that are allowed, each in the place of the one found instead, `MISSING` where
+    there is none: only the order of messages to one destination counts.
+    """
+    left: dict[str, deque[Json]] = defaultdict(deque)
+    for message in allowed:
+        left[message["dest"]].append(message)
+    placed = [left[message["dest"]].popleft() if left[message["dest"]] else MISSING
+              for message in found]  # fmt: skip
+    rest = iter([message for messages in left.values() for message in messages])
+    return [*(next(rest, MISSING) if each is MISSING else each for each in placed), *rest]
 
 
 def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
@@ -300,6 +318,8 @@ CONSTANTS
 
 CONFIG = f"""{SPEC}\
     Step <- TraceStep
+    Overdue <- Named
+    Portions <- Carried
 SPECIFICATION TraceSpec
 VIEW Place
 """

@@ -45,6 +45,12 @@ class State:
         for low, high in (*self.known, *self.closed):
             yield from (low, high + 1)
 
+    def ballots(self) -> Iterator[int]:
+        """The ballots that this state knows."""
+        yield from (self.promised, self.ballot)
+        for votes in self.accepted, self.reported:
+            yield from (vote["ballot"] for vote in votes.values())
+
     def shown(self) -> Json:
         """As JSON for people, without the decided values, of which there may be many."""
         return {

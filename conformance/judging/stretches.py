@@ -58,12 +58,14 @@ class Stretches:
 
 
 def cuts(body: Json) -> Iterator[int]:
-    """Where the stretches begin that a message speaks of, and where they are over."""
+    """Where the stretches begin, and where they are over, that the body of a message speaks of, or
+    an event that names slots.
+    """
     if "slot" in body:
         yield from around(body["slot"])
     if "from" in body:
         yield body["from"]
-    for low, high in body.get("known", ()):
+    for low, high in (*body.get("known", ()), *body.get("slots", ())):
         yield from (low, high + 1)
     for entry in (*body.get("accepted", ()), *body.get("decided", ())):
         yield from around(entry["slot"])

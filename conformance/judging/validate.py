@@ -1,7 +1,7 @@
-"""Was what nodes did allowed by the specification?  Three judges, each for what it alone can see.
+"""Was what nodes did allowed by the specification?  Four checkers, each for what it alone can see.
 
-`handshake`, `delivery` and `protocol` are rooms of their own.  Here their verdicts become one: of
-what they reject of a node's log, the first record counts.
+`handshake`, `delivery`, `protocol` and `agreement` are modules of their own.  Here their verdicts
+become one: of what they reject of a node's log, the first record counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ..logbook.logs import Record, by_node
+from .agreement import absent, agreement, membership
 from .delivery import delivery
 from .handshake import handshake
 from .protocol import WINDOW, Run, protocol
@@ -35,14 +36,20 @@ def validate(
     `tlc.run` where more is to be learned from TLC than the verdicts.
     """
     nodes = [by_node(cluster) for cluster in clusters]
-    before = [[*filter(None, map(handshake, logs.values())), *delivery(logs)] for logs in nodes]
+    before = [
+        [*membership(logs), *filter(None, map(handshake, logs.values())), *delivery(logs)]
+        for logs in nodes
+    ]
     every = [log for logs in nodes for log in logs.values()]
     judged = iter(protocol(every, batch, window, on_progress, run))
     verdicts = []
     for cluster, logs, found in zip(clusters, nodes, before, strict=True):
         # Of two judges of the same record the protocol's tells more.
         first = _first_of_each_node([*filter(None, islice(judged, len(logs))), *found])
-        verdicts.append(Verdict(len(cluster), [_in_its_log(r, logs) for r in first]))
+        # Where a node is rejected, two values in a slot may follow from that.
+        first = first or _first_of_each_node(agreement(cluster, logs))
+        rejections = [_in_its_log(each, logs) for each in first]
+        verdicts.append(Verdict(len(cluster), rejections, absent(logs)))
     return verdicts
 
 

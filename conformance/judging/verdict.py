@@ -29,12 +29,12 @@ class Discrepancy:
 class Rejection:
     """The first bad record of a node's log.
 
-    `judge` says who rejects it: "handshake", "delivery" or "protocol".  `action` is the one that
-    was tried, `reason` what is wrong with it.  `unmet` is the condition of the action that is
-    false, if that is what is wrong; otherwise `allowed` is the output that the specification
-    demands, if it demands another one, and `differing` are the places where it is another.
-    `state` is the node's state before the record, as far as the specification was asked for it, and
-    `before` are the last records before it.
+    `judge` says which checker rejects it: "handshake", "delivery", "protocol" or "agreement".
+    `action` is the one that was tried, `reason` what is wrong with it.  `unmet` is the condition of
+    the action that is false, if that is what is wrong; otherwise `allowed` is the output that the
+    specification demands, if it demands another one, and `differing` are the places where it is
+    another.  `state` is the node's state before the record, as far as the specification was asked
+    for it, and `before` are the last records before it.
     """
 
     record: Record
@@ -50,10 +50,14 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of one cluster's log."""
+    """The verdict on one cluster's logs.
+
+    `absent` are the members whose logs are missing, so that nothing they sent was checked.
+    """
 
     records: int
     rejections: list[Rejection]
+    absent: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

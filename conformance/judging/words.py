@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ..report import LONGEST_ENTRY, beside, listed, near, shortened
-from .verdict import MISSING, Discrepancy, Finding, Rejection
+from .verdict import MISSING, Discrepancy, Finding, Rejection, Verdict
 
 # One place that differs may make many others differ; the first ones tell why.
 MOST_DIFFERING = 5
@@ -32,6 +33,17 @@ def rejection(found: Rejection) -> str:
         taken = json.dumps({"input": each.input, "output": each.output})
         lines.append(f"  line {each.line}, before: {shortened(taken)}")
     return "\n".join(lines)
+
+
+def unchecked(verdicts: Sequence[Verdict]) -> list[str]:
+    """Lines that say what of the logs could not be checked, for it is missing."""
+    lacking = [verdict.absent for verdict in verdicts if verdict.absent]
+    if not lacking:
+        return []
+    names = ", ".join(lacking[0])
+    if len(verdicts) > 1:
+        names = f"some members of {len(lacking):,} clusters"
+    return [f"there is no log of {names}: what these nodes did and sent is not checked"]
 
 
 def discrepancy(found: Discrepancy) -> str:

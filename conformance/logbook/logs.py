@@ -7,15 +7,15 @@ order of its steps.  What a record means is not known here.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
-from .schema import action, check_record, is_refusal
+from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
 # Kinds of files, as people call them, and a key that each line of one has and none of the other.
@@ -49,7 +49,7 @@ class Record:
     @property
     def starts(self) -> bool:
         """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
-        return isinstance(self.input, dict) and self.input["body"].get("type") == "init"
+        return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:
@@ -86,7 +86,7 @@ def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
 
 def without_nulls(taken: Any) -> Any:
     """The message or event without the fields of a request that are null, which means absent."""
-    body = taken["body"] if isinstance(taken, dict) else {}
+    body = taken["body"] if is_message(taken) else {}
     absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
     if body.get("type") != "multi_paxos_log" or not absent:
         return taken
@@ -168,24 +168,67 @@ def kind_of(path: Path) -> str | None:
 
 
 def clusters(places: Iterable[Path]) -> list[list[Path]]:
-    """The log files among files and folders, those of one cluster together.
+    """The log files among files and folders; those with a history beside them, as `endure` leaves
+    it, together, any other alone.
 
-    A file is a cluster, but files that have a history beside them, as `endure` leaves it, are one;
-    the history itself is no log, and is left out.
+    The history itself is no log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
-    for path in find(places):
-        if path.name != HISTORY:
+    for path in find(places, LOG):
+        # An observer that was ended at once leaves an empty history.
+        empty = path.name == HISTORY and kind_of(path) is None
+        if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError(f"{HISTORY} is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is what clients saw, for the verb judge; no log was given")
     return list(found.values())
 
 
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
-    """The records of each cluster, however many files it has."""
-    return [[record for path in paths for record in read(path)] for paths in found]
+    """The records of each cluster, however many files it has.
+
+    Groups of files whose logs name the same members are one cluster.  If they have logs of the same
+    node they are several runs: then each folder holds one, or if that cannot be either, each group.
+    Raises `LogError` if files that belong together have logs of the same node.
+    """
+    groups = [_whole([read(path) for path in paths]) for paths in found]
+    named: dict[frozenset[str] | int, list[list[Record]]] = defaultdict(list)
+    for at, group in enumerate(groups):
+        named[frozenset(members(group)) or at].append(group)
+    return [cluster for same in named.values() for cluster in _joined(same)]
+
+
+def place(cluster: Sequence[Record]) -> Path:
+    """What to call a cluster: its file, or `run` in the folder of its first one."""
+    first = cluster[0].path
+    return first if all(record.path == first for record in cluster) else first.parent / "run"
+
+
+def _whole(parts: Sequence[list[Record]]) -> list[Record]:
+    if nodes := _twice(parts):
+        node = min(nodes)
+        places = [str(part[0].path) for part in parts if node in by_node(part)]
+        raise LogError(f"node {node} is in {' and in '.join(places)}: these are several runs")
+    return [record for part in parts for record in part]
+
+
+def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
+    """Groups that name the same members, as clusters."""
+    if not _twice(groups):
+        return [_whole(groups)]
+    folders: dict[Path, list[list[Record]]] = defaultdict(list)
+    for group in groups:
+        folders[place(group).parent].append(group)
+    if len(folders) == 1:
+        return list(groups)
+    return [cluster for inside in folders.values() for cluster in _joined(inside)]
+
+
+def _twice(parts: Sequence[list[Record]]) -> set[str]:
+    """The nodes with a log in more than one part."""
+    counts = Counter(node for part in parts for node in {record.node for record in part})
+    return {node for node, count in counts.items() if count > 1}
 
 
 def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -217,3 +260,10 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
             check_record(record)
             file.write(json.dumps(record) + "\n")
+
+
+def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes a log in the place of another one; at any time one of the two is there, and whole."""
+    part = path.with_name(f"{path.name}.part")
+    write(part, records)
+    part.replace(path)

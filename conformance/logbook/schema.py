@@ -59,11 +59,16 @@ def check(instance: Any, reference: str) -> None:
     (_check_once if remembered else _check_text)(text, reference)
 
 
+def is_message(taken: Any) -> bool:
+    """Whether a node took a message; what else it takes is an event."""
+    return isinstance(taken, dict) and "body" in taken
+
+
 def is_refusal(record: dict[str, Any]) -> bool:
     """Whether a well-formed record tells of a request that was refused, and so of no step."""
     output = record["output"]
     return (
-        isinstance(record["input"], dict)
+        is_message(record["input"])
         and len(output) == 1
         and output[0]["body"]["type"] == "error"
     )
@@ -72,7 +77,7 @@ def is_refusal(record: dict[str, Any]) -> bool:
 def action(taken: Any) -> str | None:
     """The action that takes this message or event, by its name alone; None if it has none."""
     match taken:
-        case str(event):
+        case str(event) | {"event": str(event)}:
             return event.capitalize()
         case {"body": {"type": "init"}}:
             return "Init"

@@ -78,7 +78,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number)
 
 
 def _check_depth(text: str) -> None:
-    """Raises `NotJson` before the text is read, for how deep Python can read depends on its stack."""
+    """Raises `NotJson` before the text is read: how deep Python can read depends on its stack."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     brackets = _NOT_BRACKETS.sub("", _STRING.sub("", text))

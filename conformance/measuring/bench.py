@@ -36,8 +36,16 @@ COMMITS = {size: f"SQLite alone, commits of {size}" for size in (1, 32, 256)}
 FEWER = {"in turn": 6, "one ahead": 20, "many ahead": 3, "rows": 5, "one synced": 60}
 MANY = 32
 
+# Bursts: so many requests are outstanding, and so many are sent in all, for a small burst is over
+# before it can be measured.  Values have so many characters, without which a burst is too small for
+# what it is to show.
+BURSTS = {1: 2_000, MANY: 10_000, 1_000: 10_000, 20_000: 20_000, 200_000: 200_000}
+BURST_SIZE = 1_000
+# Bursts larger than this take so long that they are sent once.
+OFTEN = 20_000
+
 # The longest that a process may live, in seconds.
-LONGEST = 120.0
+LONGEST = 300.0
 
 Run = Callable[[Path], float]
 """One run with a fresh folder for what must be kept; its requests a second."""
@@ -75,16 +83,22 @@ class Contest:
     what: str
     runs: dict[str, Run]
     rows: Sequence[Row]
+    once: bool = False
+    waits: dict[str, list[float]] = field(default_factory=dict)
     figures: dict[str, list[float]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def measure(self, repetitions: int, output: Path) -> None:
         """Each run once, then each once more: what disturbs one disturbs its neighbours, too."""
+        repetitions = self.repetitions(repetitions)
         with report.Line(self.what) as line:
             for number in range(1, repetitions + 1):
                 for name in [name for name in self.runs if name not in self.missing]:
                     line.tell(f"repetition {number} of {repetitions}, {name}")
                     self._measure_once(name, output)
+
+    def repetitions(self, wanted: int) -> int:
+        return 1 if self.once else wanted
 
     def _measure_once(self, name: str, output: Path) -> None:
         try:
@@ -106,6 +120,23 @@ class Contest:
 
 
 # The runs.
+
+
+def bursts(command: Sequence[str], largest: int) -> list[Contest]:
+    """Bursts up to a size, beside the same load with few requests outstanding."""
+    few, often, once = f"{MANY} outstanding", Contest("", {}, ()), Contest("", {}, (), once=True)
+    for outstanding, requests in BURSTS.items():
+        if outstanding <= largest:
+            contest = once if outstanding > OFTEN else often
+            contest.runs[f"{outstanding:,} outstanding"] = partial(
+                _burst, Node(command), requests, outstanding, contest.waits)
+    found = [contest for contest in (often, once) if contest.runs]
+    for contest in found:
+        contest.runs.setdefault(
+            few, partial(_burst, Node(command), BURSTS[MANY], MANY, contest.waits))
+        contest.what = f"three processes, values of {BURST_SIZE:,} characters"
+        contest.rows = [Row(name, few) for name in contest.runs if name != few]
+    return found
 
 
 def contests(command: Sequence[str], requests: int, peer: bool) -> list[Contest]:
@@ -200,19 +231,33 @@ def _loaded(process: Process, lines: Sequence[bytes], streamed: bool) -> Taken:
         return load.ahead(router, "n1", lines, len(lines))
 
 
-def _cluster(node: Node, requests: int, window: int, folder: Path) -> float:
+def _burst(
+    node: Node, requests: int, window: int, waits: dict[str, list[float]], folder: Path
+) -> float:
+    longest = waits.setdefault(f"{window:,} outstanding", [])
+    return _cluster(node, requests, window, folder, BURST_SIZE, longest)
+
+
+def _cluster(
+    node: Node, requests: int, window: int, folder: Path, size: int = 0,
+    waits: list[float] | None = None,
+) -> float:  # fmt: skip
+    """One run; `size` is of each value, in characters, and the longest wait is added to `waits`."""
+    times = load.Times()
     with ExitStack() as stack:
         processes = {name: node.start(stack, name, MEMBERS, folder) for name in MEMBERS}
         links = [Link(name, process) for name, process in processes.items()]
         router = stack.enter_context(closing(Router(links, MEMBERS)))
-        first, *lines = load.proposals("n1", range(requests + 1))
+        first, *lines = load.proposals("n1", range(requests + 1), size)
         # The first proposal makes the node the leader.
         _, replies = load.ahead(router, "n1", [first], 1)
         load.check_chosen(replies, [first])
-        seconds, replies = load.ahead(router, "n1", lines, window)
+        seconds, replies = load.ahead(router, "n1", lines, window, times)
         for process in processes.values():
             process.end()
     load.check_chosen(replies, lines)
+    if waits is not None:
+        waits.append(times.longest(replies, first=1))
     return requests / seconds
 
 
@@ -258,13 +303,13 @@ def _free_ports(number: int) -> list[int]:
 
 
 def bench(
-    command: Sequence[str], output: Path, repetitions: int, requests: int, peer: bool
+    command: Sequence[str], output: Path, repetitions: int, requests: int, peer: bool, largest: int
 ) -> list[Contest]:
     """Measures everything and shows it; raises `LoadError` where a run has no figure."""
     if peer and importlib.util.find_spec("pysyncobj") is None:
         raise LoadError("PySyncObj is not installed here; `make bench` installs it and measures")
     output.mkdir(parents=True, exist_ok=True)
-    measured = contests(command, requests, peer)
+    measured = contests(command, requests, peer) + bursts(command, largest)
     for contest in measured:
         contest.measure(repetitions, output)
     show(measured, repetitions)
@@ -276,8 +321,10 @@ def show(measured: Sequence[Contest], repetitions: int) -> None:
     columns = ("what", "#a second", "against", "#a second", "#ratio", "#least", "#most",
                "target", "reached")  # fmt: skip
     for contest in measured:
-        title = f"{contest.what}: the median of {repetitions}"
+        title = f"{contest.what}: the median of {contest.repetitions(repetitions)}"
         report.table(title, columns, [_shown(contest, row) for row in contest.rows])
+        for name, seconds in contest.waits.items():
+            report.say(f"{name}: the longest wait for an answer was {max(seconds):.2f} s")
     missing = {name: reason for each in measured for name, reason in each.missing.items()}
     for name, reason in missing.items():
         report.say(f"{name}: not measured: {reason}")

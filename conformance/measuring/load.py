@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -163,7 +163,7 @@ class Link:
         self.name = name
         self.process = process
         self.prefix = b'{"src": %s, "dest": "' % json.dumps(name).encode()
-        self.due = memoryview(b"")
+        self.due: deque[memoryview] = deque()
         self._rest = b""
 
     def read(self) -> list[bytes]:
@@ -171,12 +171,17 @@ class Link:
         return lines
 
     def give(self, lines: Sequence[bytes]) -> None:
-        self.due = memoryview(bytes(self.due) + b"\n".join(lines) + b"\n")
+        self.due.append(memoryview(b"\n".join(lines) + b"\n"))
 
     def flush(self) -> bool:
         """Writes what the pipe takes; whether that was all."""
-        self.due = self.due[self.process.write(self.due) :]
-        return not self.due
+        while self.due:
+            rest = self.due[0][self.process.write(self.due[0]) :]
+            if rest:
+                self.due[0] = rest
+                return False
+            self.due.popleft()
+        return True
 
 
 def destination(line: bytes, prefix: bytes) -> bytes:
@@ -197,17 +202,37 @@ Taken = tuple[float, list[bytes]]
 """The seconds that a run took, and what was answered."""
 
 
-def ahead(router: Router, node: str, lines: Sequence[bytes], window: int) -> Taken:
+class Times:
+    """When each request was sent, and when each reply came, in the order of either."""
+
+    def __init__(self) -> None:
+        self.sent: list[float] = []
+        self.came: list[float] = []
+
+    def longest(self, replies: Sequence[bytes], first: int) -> float:
+        """The longest time that a reply took, in seconds; `first` is the first request's number."""
+        numbers = (_body(reply)["in_reply_to"] - first for reply in replies)
+        return max(came - self.sent[at] for at, came in zip(numbers, self.came, strict=True))
+
+
+def ahead(
+    router: Router, node: str, lines: Sequence[bytes], window: int, times: Times | None = None
+) -> Taken:
     """Gives a node lines, with so many of them unanswered at any time."""
     replies: list[bytes] = []
+    times = times or Times()
     started = time.perf_counter()
     router.give(node, lines[:window])
+    times.sent += [started] * len(lines[:window])
     while len(replies) < len(lines):
         came = router.turn()
+        now = time.perf_counter()
         sent = len(replies) + window
         if more := lines[sent : sent + len(came)]:
             router.give(node, more)
+            times.sent += [now] * len(more)
         replies += came
+        times.came += [now] * len(came)
     return time.perf_counter() - started, replies
 
 
@@ -226,12 +251,15 @@ def init(node: str, members: Sequence[str]) -> bytes:
     return json.dumps({"src": "c0", "dest": node, "body": body}).encode()
 
 
-def proposals(node: str, numbers: Iterable[int]) -> list[bytes]:
-    """Requests with a new slot each; the number of a request is its message's and its slot's."""
+def proposals(node: str, numbers: Iterable[int], size: int = 0) -> list[bytes]:
+    """Requests with a new slot each; the number of a request is its message's and its slot's.
+
+    A value has at least `size` characters.
+    """
     return [
         json.dumps({"src": "c1", "dest": node, "body": {
             "type": "multi_paxos_propose", "msg_id": number, "slot": number,
-            "value": f"set x={number}"}}).encode()
+            "value": f"set x={number}".ljust(size, "x")}}).encode()
         for number in numbers
     ]  # fmt: skip
 

@@ -22,8 +22,8 @@ from . import manifest, tables
 from .branches import Coverage
 from .manifest import LIBRARIES, Model
 
-# Behaviours in one batch of a simulation: so few that there is something to tell every now and then,
-# so many that to start TLC costs less than they do.
+# Behaviours in one batch of a simulation: so few that there is something to tell now and then, so
+# many that to start TLC costs less than they do.
 BATCH_RUNS = 20
 
 

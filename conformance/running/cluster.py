@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..logbook.canonical import canonical, same_output
-from ..logbook.schema import SchemaError, check_record
+from ..logbook.schema import SchemaError, check_record, is_message
 from ..logbook.strict import NotJson, loads
 from .fences import MOST_MESSAGES
 from .process import Flood, Lines, Process, Silence, end_of, last_lines, ready
@@ -52,7 +52,7 @@ class Waiting:
         """Sees a step of the node: what it was given and what it said."""
         if given == "crash":
             self._open.clear()
-        elif isinstance(given, dict) and given["body"]["type"] == "multi_paxos_propose":
+        elif is_message(given) and given["body"]["type"] == "multi_paxos_propose":
             self._open.add((given["src"], given["body"]["msg_id"]))
         self._open -= {(each["dest"], each["body"].get("in_reply_to")) for each in output}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..logbook.logs import Record
+from ..logbook.schema import is_message
 
 Json = Any
 
@@ -93,7 +94,7 @@ def groups(records: list[Record]) -> list[Group]:
     repeated, up, answered = None, True, 0
     for record in records:
         some.append(record)
-        if isinstance(record.input, str):
+        if not is_message(record.input):
             up = record.input != "crash" and (up or record.input == "restart")
             answered = 0 if record.input == "restart" else answered
         elif record.starts and not record.refused:

@@ -22,8 +22,8 @@ class Life(Process):
         self._pieces = pieces
         super().__init__(command, errors, kept=kept)
 
-    def push(self) -> None:
-        self._put(self._pieces())
+    def push(self) -> bool:
+        return self._put(self._pieces())
 
     def pause(self) -> None:
         self.paused = True

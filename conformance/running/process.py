@@ -139,18 +139,20 @@ class Process:
         self.unsent += line + b"\n"
         self.push()
 
-    def push(self) -> None:
-        """Put in as much of what was given as the process takes now."""
-        self._put(CHUNK)
+    def push(self) -> bool:
+        """Put in as much of what was given as the process takes now; whether that was anything."""
+        return self._put(CHUNK)
 
-    def _put(self, most: int) -> None:
+    def _put(self, most: int) -> bool:
         try:
-            del self.unsent[: os.write(self.sink, bytes(self.unsent[:most]))]
+            put = os.write(self.sink, bytes(self.unsent[:most]))
         except BlockingIOError:
-            pass
+            return False
         except OSError:
             # It no longer reads; whether it may is seen when its output ends.
-            self.unsent.clear()
+            put = len(self.unsent)
+        del self.unsent[:put]
+        return put > 0
 
     def end_input(self) -> None:
         """End what it reads; what was given and it has not taken yet is lost."""
@@ -177,11 +179,11 @@ class Process:
                 self.end_input()
                 fed = True
             if self._wait(() if fed else (self.sink,)):
-                alive = time.monotonic()
                 yield from self.hear()
+                alive = time.monotonic()
                 continue
             silent = time.monotonic() - alive
-            if self._has_left(silent):
+            if silent > LOOK / 2 and self._has_left(silent):
                 break
             if silent > seconds:
                 raise Silence
@@ -190,11 +192,10 @@ class Process:
         """Wait a little; whether input was taken or there is output."""
         errors = {self._error_pipe.fileno()} if self._error_pipe else set()
         readable, writable = ready({self.source, *errors}, sinks, LOOK)
-        if writable:
-            self.push()
+        put = bool(writable) and self.push()
         if readable & errors:
             self._heed_errors()
-        return bool(writable or self.source in readable)
+        return put or self.source in readable
 
     def _has_left(self, silent: float) -> bool:
         """Whether it has ended, and nothing of its group can print any more."""

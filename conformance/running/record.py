@@ -1,7 +1,7 @@
 """Runs a cluster of real node processes in a bad network, and leaves its log.
 
-All chance comes from one seed: what is lost, repeated or late, who crashes and when, what clients
-ask.  Time is the router's own, so a run takes as long as the nodes need and not longer.
+All chance comes from one seed: what is lost, repeated or late, who crashes and when, what members
+and clients are called and what clients ask (see `vocabulary`).  Time is the router's own, so a run takes as long as the nodes need and not longer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 from ..logbook import logs
 from .cluster import NodeProcess, Waiting
+from .requests import Requests
+from .vocabulary import Vocabulary, reordered
 
 Json = Any
 
@@ -69,6 +71,9 @@ class Recorded:
 # The part of the requests that must be answered with more than an error.
 ANSWERED = 0.1
 
+# What is counted of an answer, by the code of an error.
+_ANSWERS = {None: "answered", 12: "refused"}
+
 # How long clients wait between requests, and how long the network is whole at the end.
 PAUSE = 6.0
 PEACE = 600.0
@@ -92,15 +97,17 @@ def record(
     that it may be silent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    members = [f"n{number}" for number in range(1, nodes + 1)]
+    vocabulary, chance = Vocabulary(seed), random.Random(seed)
+    members = vocabulary.members(nodes)
     with ExitStack() as stack:
         processes = {
             node: stack.enter_context(
-                closing(launch(node, command, folder / f"{node}.stderr", seconds))
+                closing(launch(node, command, folder / f"n{place}.stderr", seconds))
             )
-            for node in members
+            for place, node in enumerate(members, 1)
         }
-        world = _World(processes, random.Random(seed), faults or Faults())
+        asked = Requests(vocabulary, members, chance, requests)
+        world = _World(processes, asked, chance, faults or Faults())
         recorded = Recorded(folder / f"seed-{seed}.ndjson")
         try:
             for taken in world.run(requests):
@@ -118,8 +125,11 @@ def record(
 class _World:
     """The network, the clients and the bad luck."""
 
-    def __init__(self, processes: dict[str, Node], chance: random.Random, faults: Faults) -> None:
+    def __init__(
+        self, processes: dict[str, Node], requests: Requests, chance: random.Random, faults: Faults
+    ) -> None:
         self.processes = processes
+        self.requests = requests
         self.members = list(processes)
         self.chance = chance
         self.faults = faults
@@ -134,8 +144,7 @@ class _World:
     def run(self, requests: int) -> Any:
         """Yields the records of the run, one a step."""
         for node in self.members:
-            body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": self.members}
-            yield self.processes[node].step({"src": "c0", "dest": node, "body": body})
+            yield self.processes[node].step(self.requests.init(node))
         self._plan_clients(requests)
         for node in self.members:
             for event in ("timeout", "inquire", "expire", "crash"):
@@ -183,8 +192,8 @@ class _World:
             if message["dest"] in self.processes:
                 self._send(message)
             else:
-                gave_up = message["body"]["type"] == "error"
-                self.happened["given up" if gave_up else "answered"] += 1
+                code = message["body"].get("code")
+                self.happened[_ANSWERS.get(code, "given up")] += 1
         return taken
 
     def _send(self, message: Json) -> None:
@@ -224,16 +233,9 @@ class _World:
         self._peace = when
 
     def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
-        body: Json = {"type": "multi_paxos_propose", "msg_id": number, "slot": slot}
-        body["value"] = self.chance.choice((f"v{number}", number, [number, None], {"set": number}))
-        if self.chance.random() < 0.1:
-            body = {"type": "multi_paxos_log", "msg_id": number}
-            if self.chance.random() < 0.5:
-                body["from"] = max(0, slot - self.chance.randint(0, 20))
-            if self.chance.random() < 0.5:
-                body["limit"] = self.chance.randint(1, 20)
-        client = f"c{self.chance.randint(1, 3)}"
+        """A request that is sent twice may have its keys in another order the second time."""
+        request = self.requests.draw(node, number, slot)
         for _ in range(1 + (self.chance.random() < self.faults.repeat)):
             later = when + self.chance.uniform(0, self.faults.slowest)
-            self._plan(later, "message", {"src": client, "dest": node, "body": body})
+            self._plan(later, "message", reordered(request, self.chance))
         self.happened["requests"] += 1

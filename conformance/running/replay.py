@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ..logbook.canonical import same_output
 from ..logbook.logs import LogError
 from ..logbook.schema import SchemaError, check_record
 from ..logbook.strict import NotJson, loads, split_lines
+from . import renaming
 from .fences import MOST_MESSAGES, Fence, Group, groups
 from .process import Flood, Process, Silence
 
@@ -49,16 +50,20 @@ class Difference:
     """The first record where the node did something else than the log says.
 
     `hangs` tells that it did nothing more, for as long as it may be silent.
+    `renamed` is the seed of the renaming that the record is under, None if it is as it was written.
     """
 
     record: logs.Record
     found: list[Json]
     remark: str = ""
     hangs: bool = False
+    renamed: int | None = None
 
     def words(self) -> str:
         """What people need to see of it, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
+        if self.renamed is not None:
+            lines.append(f"  under a renaming; again: replay --renamed {self.renamed}")
         lines += [f"  {self.remark}"] if self.remark else []
         lines += [f"  input:    {json.dumps(self.record.input)}"]
         return "\n".join(lines + report.beside(self.record.output, self.found))
@@ -90,10 +95,12 @@ def replay_all(
     command: Sequence[str],
     *,
     seconds: float = 30,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
     """Replays logs, some at a time, each against a process of its own.
 
+    `renamed` is the seed of a renaming (see `renaming`); without it, logs are replayed as they are.
     A node may be silent for some seconds.  After a few logs in which it was silent for longer the
     others are not tried.
     """
@@ -104,7 +111,7 @@ def replay_all(
     def do(path: Path) -> Replayed:
         if len(hanging) >= HANGS:
             return Replayed(path, 0, None, tried=False)
-        found = replay(path, command, seconds=seconds)
+        found = replay(path, command, seconds=seconds, renamed=renamed)
         if found.difference and found.difference.hangs:
             hanging.append(path)
         return found
@@ -115,31 +122,37 @@ def replay_all(
     return results
 
 
-def replay(path: Path, command: Sequence[str], *, seconds: float = 30) -> Replayed:
+def replay(
+    path: Path, command: Sequence[str], *, seconds: float = 30, renamed: int | None = None
+) -> Replayed:
     """Replays one log; each node of it is fed its own records in order."""
-    return _replayed(path, lambda case: _difference(case.records, command, seconds))
+    return _replayed(path, lambda case: _difference(case.records, command, seconds), renamed)
 
 
 def replay_all_within(
     paths: Iterable[Path],
     make: Callable[[], Turn],
     *,
+    renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
     """Replays logs within this process, each node of each against one that is made for it."""
     results = []
     for path in paths:
-        results.append(_replayed(path, lambda case: differs(case, make())))
+        results.append(_replayed(path, lambda case: differs(case, make()), renamed))
         on_done(results[-1])
     return results
 
 
-def _replayed(path: Path, differs: Callable[[Case], Difference | None]) -> Replayed:
+def _replayed(
+    path: Path, differs: Callable[[Case], Difference | None], renamed: int | None
+) -> Replayed:
     steps = 0
-    for case in cases(path):
+    for case in cases(path, renamed):
         difference = differs(case)
         if difference:
-            return Replayed(path, steps + case.records.index(difference.record), difference)
+            at = steps + case.records.index(difference.record)
+            return Replayed(path, at, replace(difference, renamed=renamed))
         steps += len(case.records)
     return Replayed(path, steps, None)
 
@@ -161,14 +174,19 @@ class Case:
         return [b"".join(map(_line, record.output)) for record in self.records]
 
 
-def cases(path: Path) -> list[Case]:
+def cases(path: Path, renamed: int | None = None) -> list[Case]:
     """The nodes of a log, each a case; raises `LogError` if one is never to say anything, for then
     a node that says nothing would agree."""
-    found = logs.by_node(logs.read(path))
+    found = logs.by_node(read(path, renamed))
     for node, records in found.items():
         if not any(record.output for record in records):
             raise LogError(f"{path}: node {node} is never to say anything, so it shows nothing")
     return list(map(Case, found.values()))
+
+
+def read(path: Path, renamed: int | None) -> list[logs.Record]:
+    """The records of a log, under the renaming of a seed if one is given."""
+    return logs.read(path) if renamed is None else renaming.read(path, renamed)
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:

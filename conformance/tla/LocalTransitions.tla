@@ -24,14 +24,14 @@ Local ==
     LET n == record'.node
     IN  <<n, record'.input, record'.output, replica[n], replica'[n]>>
 
-Silent ==
+Idle ==
     /\ record'.output = <<>>
     /\ replica'[record'.node] = replica[record'.node]
 
 PrintNew ==
     LET seen == TLCGet(1)
         t == Local
-    IN  \/ Silent
+    IN  \/ Idle
         \/ t \in seen
         \/ /\ TLCSet(1, seen \cup {t})
            /\ Cardinality(TLCGet(1)) > 0

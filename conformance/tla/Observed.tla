@@ -45,13 +45,33 @@ ASSUME \A r \in DOMAIN Runs : TLCSet(Furthest(r), 0) /\ TLCSet(Tried(r), 0)
 ObservedStep(n, input, t) ==
     LET now == said + Len(t.output)
     IN  /\ now <= Len(Outputs)
-        /\ \A k \in DOMAIN t.output : t.output[k] = Outputs[said + k]
+        /\ SameForEach(t.output, SubSeq(Outputs, said + 1, now))
         /\ IF now <= TLCGet(Furthest(run)) THEN TRUE
            ELSE /\ TLCSet(Furthest(run), now)
                 /\ PrintT(Text(<<"explained", run, now, taken>>))
         /\ said' = now
         /\ replica' = [replica EXCEPT ![n] = t.state]
         /\ UNCHANGED <<network, cast, delayed, record, run>>
+
+(* A `learned` carries as many decisions as the next output does.  Takes   *)
+(* the place of Portions.                                                  *)
+
+Carried ==
+    IF said < Len(Outputs) /\ Outputs[said + 1].body.type = "learned"
+    THEN {Cardinality(DOMAIN Outputs[said + 1].body.decided)} \cap 1..Batch
+    ELSE {1}
+
+(* The slots that were overdue are those of the accepts that come next, or *)
+(* of some of them.  Takes the place of Overdue.                           *)
+
+Accepts(n, k) ==    \* the next k outputs are accepts of open slots
+    /\ said + k <= Len(Outputs)
+    /\ \A i \in 1..k : /\ Outputs[said + i].body.type = "accept"
+                      /\ Outputs[said + i].body.slot \in DOMAIN replica[n].votes
+
+Repeated(n) ==
+    {{Outputs[said + i].body.slot : i \in 1..k} :
+        k \in {k \in 1..Cardinality(DOMAIN replica[n].votes) * Len(Members) : Accepts(n, k)}}
 
 ObservedInit ==
     /\ run \in DOMAIN Runs
@@ -81,7 +101,7 @@ TakeAside(n) ==
 
 PassTime(n) ==
     /\ UNCHANGED <<taken, aside>>
-    /\ Timeout(n) \/ Inquire(n) \/ Expire(n)
+    /\ Timeout(n) \/ Repeat(n) \/ Inquire(n) \/ Expire(n)
     /\ said' > said
 
 ObservedNext ==

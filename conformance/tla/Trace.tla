@@ -37,7 +37,7 @@ Tell(what, said) == PrintT(Text(<<what, window, at, said>>))
 (* Takes the place of Step, at the end of every action. *)
 
 TraceStep(n, input, t) ==
-    /\ IF t.output = Current.output THEN TRUE
+    /\ IF SameForEach(t.output, Current.output) THEN TRUE
        ELSE Tell("differs", <<replica[n], t.output>>) /\ FALSE
     /\ IF at < Len(Records) THEN TRUE ELSE Tell("ends", <<t.state>>)
     /\ replica' = [replica EXCEPT ![n] = t.state]
@@ -54,8 +54,23 @@ TraceInit ==
     /\ record = <<>>
     /\ Tell("starts", <<Windows[window].start>>)
 
+(* The slots that are overdue are those that the record names.  Takes the  *)
+(* place of Overdue.                                                       *)
+
+Named(n) == {Current.input.slots}
+
+(* How many decisions a `learned` may carry is the choice of its sender:   *)
+(* as many as the record says, if it may.  Takes the place of Portions.    *)
+
+Carried ==
+    LET told == {m \in Range(Current.output) : m.body.type = "learned"}
+        within(k) == IF k \in 1..Batch THEN k ELSE Batch
+    IN  IF told = {} THEN {Batch}
+        ELSE {within(Cardinality(DOMAIN (CHOOSE m \in told : TRUE).body.decided))}
+
 Happens(n, event) ==
     \/ event = "timeout" /\ Timeout(n)
+    \/ event = "repeat" /\ Repeat(n)
     \/ event = "inquire" /\ Inquire(n)
     \/ event = "expire" /\ Expire(n)
     \/ event = "crash" /\ Crash(n)
@@ -70,6 +85,10 @@ Needs(n, input) ==
     IN  <<<<"the node is up", ~happens("restart"), replica[n].up>>>>
         \o (IF happens("expire")
             THEN <<<<"a request waits", TRUE, replica[n].waiting # <<>>>>>> ELSE <<>>)
+        \o (IF happens("repeat")
+            THEN <<<<"open slots are named", TRUE,
+                     /\ input.slots # {}
+                     /\ input.slots \subseteq DOMAIN replica[n].votes>>>> ELSE <<>>)
         \o (IF "dest" \in DOMAIN input THEN <<<<"dest", n, input.dest>>>> ELSE <<>>)
 
 Unmet(n, input) == SelectSeq(Needs(n, input), LAMBDA need : need[2] # need[3])

@@ -44,6 +44,8 @@ _END = "Finished in "
 _LAST_STEP = "Error: The behavior up to this point is:"
 _REPORT_MILLISECONDS = 2000
 _LEAVING_SECONDS = 30
+# The folder that TLC makes for a run is called as the time when it begins.
+_CHECKPOINT = "-".join(6 * ["[0-9][0-9]"])
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
 _PROGRESS = re.compile(
     r"^Progress\((\d+)\).*?([\d,]+) distinct states found.*?([\d,]+) states left on queue"
@@ -146,7 +148,8 @@ def run(
 
     Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own for
     all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
-    was interrupted: the next one goes on from there, and the one that comes to its end removes it.
+    was interrupted: the next one goes on from there, and the one that comes to its end removes
+    what is left of them.
     Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, runs out of
     memory, or finds no state to look at), with the lines that tell why.  A run that is `brief`
     starts sooner and searches slower.  `seed` is that of the model's random choices.
@@ -168,8 +171,8 @@ def run(
     rejected = status in (_SAFETY, _LIVENESS) and outcome.violated is not None
     if not agreed and not rejected:
         raise _no_verdict(name, status, tail)
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    for old in checkpoints.glob(_CHECKPOINT) if checkpoints else ():
+        shutil.rmtree(old, ignore_errors=True)
     return outcome
 
 

@@ -69,7 +69,11 @@ def _same(item: Any) -> Any:
 
 def input_to_json(given: Tla) -> Json:
     """An input of the spec, a message or an event, as a log writes it."""
-    return given["event"] if "event" in given else message_to_json(given)
+    if "event" not in given:
+        return message_to_json(given)
+    if "slots" in given:
+        return {"event": given["event"], "slots": ranges(given["slots"])}
+    return given["event"]
 
 
 def message_to_json(message: Tla) -> Json:

@@ -14,11 +14,14 @@ from .slots import Slots
 class Waiting(dict[int, tuple[Envelope, bool]]):
     """The requests that wait, each with its `phase1_skipped`, by a number in order of arrival.
 
-    `of` is an index: slot -> the numbers of those that wait for it.
+    Two indexes: `of`, slot -> the numbers of those that wait for it, in order, as the keys of a
+    dictionary; and `asked`, slot -> those requests, only where `has` was asked for.
     """
 
     def __init__(self) -> None:
-        self.of: dict[int, list[int]] = {}
+        self.of: dict[int, dict[int, None]] = {}
+        self.asked: dict[int, set[Envelope]] = {}
+        self.oldest = 1
         self.newest = 0
 
     def queue(self, request: Envelope, phase1_skipped: bool) -> None:
@@ -26,12 +29,19 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
         self[self.newest] = request, phase1_skipped
         slot = request.body.slot
         if slot in self.of:
-            self.of[slot].append(self.newest)
+            self.of[slot][self.newest] = None
+            if slot in self.asked:
+                self.asked[slot].add(request)
         else:
-            self.of[slot] = [self.newest]
+            self.of[slot] = {self.newest: None}
 
     def has(self, request: Envelope) -> bool:
-        return any(self[number][0] == request for number in self.of.get(request.body.slot, ()))
+        slot = request.body.slot
+        if slot not in self.of:
+            return False
+        if slot not in self.asked:
+            self.asked[slot] = {self[number][0] for number in self.of[slot]}
+        return request in self.asked[slot]
 
     def be_late(self) -> None:
         """Phase 1 runs for all who wait."""
@@ -41,15 +51,23 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
     def leave(self, slot: int) -> list[tuple[Envelope, bool]]:
         """Take out those that wait for a slot."""
         numbers = self.of.pop(slot, None)
+        if self.asked:
+            self.asked.pop(slot, None)
         return list(map(self.pop, numbers)) if numbers else []
 
     def give_up(self) -> Envelope:
         """Take out the one that has waited longest."""
-        number = next(iter(self))
-        request, _ = self.pop(number)
-        self.of[request.body.slot].remove(number)
-        if not self.of[request.body.slot]:
-            del self.of[request.body.slot]
+        # To look for the first key of a dictionary takes as long as keys were taken out before it.
+        while self.oldest not in self:
+            self.oldest += 1
+        request, _ = self.pop(self.oldest)
+        slot = request.body.slot
+        del self.of[slot][self.oldest]
+        if slot in self.asked:
+            self.asked[slot].discard(request)
+        if not self.of[slot]:
+            del self.of[slot]
+            self.asked.pop(slot, None)
         return request
 
 

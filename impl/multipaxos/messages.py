@@ -131,6 +131,13 @@ Body = ClientRequest | ClientReply | NodeMessage
 
 
 @message
+class Repeat:
+    """The event that slots which a leader has open are overdue."""
+
+    slots: Ranges
+
+
+@message
 class Envelope:
     """The spec's `Message`."""
 

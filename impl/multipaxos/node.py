@@ -17,14 +17,18 @@ from .clock import Clock
 from .files import last_line
 from .legible import is_deep, legible
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
 from .replica import Output, Replica
+from .slots import Slots
 from .storage import NO_LOG, Storage, StorageError
 from .wire import Dropped, Parts, Refused, Unreadable
 
 BLANK = " \t\r\n"
 EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
           "restart": "Restart"}
+
+MOST_WAITING = 1_000_000
+"""How many requests may wait for a decision; others are as if they had been lost."""
 
 Step = tuple[str, str, Output]
 """The action that a line was taken as, and what it sent."""
@@ -93,7 +97,8 @@ class Node:
         if self.clock is not None:
             for event in self.clock.events(now):
                 self.happen(event, said)
-                if self.size >= self.turn_bytes:
+                if event == "expire" and self.size >= self.turn_bytes:
+                    # Others expire in the next turn; no other event comes in any number.
                     break
         if self.log is not None:
             self.log.flush()
@@ -141,10 +146,11 @@ class Node:
         """Whether a line that begins so comes from a member, as far as that can be known."""
         return wire.source(beginning) in self.members
 
-    def happen(self, event: str, said: list[str]) -> None:
+    def happen(self, event: str | Repeat, said: list[str]) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
-        self.say(node, wire.encode(event), action, output, said)
+        text = wire.encode(event) if type(event) is str else wire.text_of_repeat(event)
+        self.say(node, text, action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
         first, last, fields = len(said), None, ""
@@ -163,12 +169,12 @@ class Node:
         if self.log is not None:
             self.record(node, text, lines, action)
         if self.clock is not None:
-            self.clock.stepped(self.now)
+            self.clock.stepped(self.now, output)
 
-    def step(self, line: Parts | str, wrong: Refused | None = None) -> Step:
+    def step(self, line: Parts | str | Repeat, wrong: Refused | None = None) -> Step:
         """Take what a line holds; `wrong` is why it is refused if it could not be read whole."""
-        if type(line) is str:
-            if self.make_clock is not None or line not in EVENTS:
+        if type(line) is not tuple:
+            if self.make_clock is not None or (type(line) is str and line not in EVENTS):
                 raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line
@@ -191,9 +197,12 @@ class Node:
             refusal = Error(body["msg_id"], error.code, str(error))
             return dest, "Refuse", [Envelope(dest, src, refusal)]
 
-    def event(self, name: str) -> Step:
+    def event(self, event: str | Repeat) -> Step:
         if self.replica is None:
             raise Dropped("the node is not initialized")
+        if type(event) is Repeat:
+            return self.repeat(event)
+        name = event
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
         if name == "expire" and not self.replica.leader.waiting:
@@ -202,8 +211,17 @@ class Node:
             self.replies = 0
         return self.replica.node, EVENTS[name], getattr(self.replica, name)()
 
+    def repeat(self, event: Repeat) -> Step:
+        votes, slots = self.replica.leader.votes, Slots(event.slots)
+        if not 0 < slots.count() <= len(votes) or any(slot not in votes for slot in slots):
+            raise Dropped("the slots are not open")
+        return self.replica.node, "Repeat", self.replica.repeat(slots)
+
     def propose(self, message: Envelope) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
+        if len(self.held) + len(self.replica.leader.waiting) >= MOST_WAITING:
+            # Not an error that claims something: the same request may be among those that wait.
+            raise Dropped("too many requests wait")
         if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
             raise Held
         output = self.replica.receive_multi_paxos_propose(message)

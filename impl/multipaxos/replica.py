@@ -35,6 +35,10 @@ from .slots import Slots
 
 Output = list[Envelope]
 
+ROOM = 2 ** 20
+"""Bytes of values that one message to a peer, or one burst of repetitions, carries; a single value
+may be longer."""
+
 REASONS = {INDEFINITE: "timed out: the value may still be decided",
            UNAVAILABLE: "timed out: the value was not proposed"}
 
@@ -138,13 +142,16 @@ class Replica:
     # Catching up.
 
     def receive_learn(self, m: Envelope) -> Output:
-        """ReceiveLearn: no more slots are looked at than are told."""
-        missing = self.acceptor.known - Slots(m.body.known)
-        some = list(islice(missing, self.batch + 1))
-        if not some:
-            return []
-        decided = {slot: self.acceptor.decided[slot] for slot in some[:self.batch]}
-        return [self.answer(m, Learned(decided, len(some) > self.batch))]
+        """ReceiveLearn: as many decisions as there is room for, and no more slots are looked at."""
+        decided: dict[int, Value] = {}
+        room = ROOM
+        for slot in self.acceptor.known - Slots(m.body.known):
+            value = self.acceptor.decided[slot]
+            room -= len(value)
+            if decided and (len(decided) == self.batch or room < 0):
+                return [self.answer(m, Learned(decided, True))]
+            decided[slot] = value
+        return [self.answer(m, Learned(decided, False))] if decided else []
 
     def receive_learned(self, m: Envelope) -> Output:
         """ReceiveLearned."""
@@ -164,6 +171,12 @@ class Replica:
             self.start_ballot(out)
         else:
             self.again(out)
+        return out
+
+    def repeat(self, slots: Iterable[int]) -> Output:
+        """Repeat."""
+        out: Output = []
+        self.accept_again(out, slots)
         return out
 
     def inquire(self) -> Output:
@@ -261,11 +274,14 @@ class Replica:
             prepare = Prepare(leader.ballot, self.acceptor.known.ranges())
             self.send(out, self.silent(leader.promises), prepare)
             return
-        for slot in sorted(leader.votes):
-            accept = Accept(leader.ballot, slot, self.acceptor.accepted[slot].value)
-            self.send(out, self.silent(leader.votes[slot]), accept)
+        self.accept_again(out, sorted(leader.votes))
         if leader.ballot == 0 or leader.closed:
             self.send(out, self.peers, self.learn())
+
+    def accept_again(self, out: Output, slots: Iterable[int]) -> None:
+        for slot in slots:
+            accept = Accept(self.leader.ballot, slot, self.acceptor.accepted[slot].value)
+            self.send(out, self.silent(self.leader.votes[slot]), accept)
 
     def stuck(self) -> bool:
         return any(self.leader.ballot == 0 or slot in self.leader.closed

@@ -36,9 +36,8 @@ class Slots:
 
     def from_(self, least: int) -> Iterator[int]:
         """The slots of the set from this one on."""
-        at = bisect_left(self._highs, least)
-        for low, high in zip(self._lows[at:], self._highs[at:], strict=True):
-            yield from range(max(low, least), high + 1)
+        for at in range(bisect_left(self._highs, least), len(self._lows)):
+            yield from range(max(self._lows[at], least), self._highs[at] + 1)
 
     def add(self, slot: int) -> None:
         highs = self._highs
@@ -49,8 +48,15 @@ class Slots:
             self._cover(slot, slot)
 
     def update(self, other: Slots) -> None:
-        for low, high in other.ranges():
-            self._cover(low, high)
+        # In one pass, for to put each range into its place would move all that are behind it.
+        every = sorted((*self.ranges(), *other.ranges()))
+        self._lows, self._highs = [], []
+        for low, high in every:
+            if self._highs and low <= self._highs[-1] + 1:
+                self._highs[-1] = max(self._highs[-1], high)
+            else:
+                self._lows.append(low)
+                self._highs.append(high)
 
     def _cover(self, low: int, high: int) -> None:
         # All the ranges that overlap the new one or touch it become one with it.
@@ -65,6 +71,9 @@ class Slots:
             left = [(low, high) for low, high in beside if low <= high]
             self._lows[at:at + 1] = [low for low, _ in left]
             self._highs[at:at + 1] = [high for _, high in left]
+
+    def count(self) -> int:
+        return sum(self._highs) - sum(self._lows) + len(self._lows)
 
     def __sub__(self, other: Slots) -> Slots:
         return Slots(piece for low, high in self.ranges() for piece in other._gaps(low, high))

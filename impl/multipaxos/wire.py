@@ -34,6 +34,7 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
+    Repeat,
     Value,
     Vote,
 )
@@ -111,8 +112,8 @@ Parts = tuple[str, str, dict[str, Json]]
 """An envelope whose body is not looked into: src, dest and body."""
 
 
-def read(text: str) -> Parts | str:
-    """What a line without white space around it holds: an envelope, or the name of an event.
+def read(text: str) -> Parts | str | Repeat:
+    """What a line without white space around it holds: an envelope or an event.
 
     Raises Dropped, or Unreadable where `read_in_part` may do better.
     """
@@ -131,6 +132,8 @@ def read(text: str) -> Parts | str:
     if type(line) is not dict:
         raise Dropped("it is not an object")
     src, dest, body = line.get("src"), line.get("dest"), line.get("body")
+    if line.get("event") == "repeat":
+        return repeat(line)
     if type(src) is not str:
         raise Dropped("its src is not a string")
     if type(dest) is not str:
@@ -142,6 +145,15 @@ def read(text: str) -> Parts | str:
     return src, dest, body
 
 
+def repeat(line: dict[str, Json]) -> Repeat:
+    """The event of this line; Dropped if it is malformed."""
+    try:
+        slots = ranges(line, "slots")
+    except (KeyError, Refused):
+        raise Dropped("its slots are not ascending, maximal ranges of slots") from None
+    return Repeat(slots)
+
+
 class Cut(bytes):
     """The beginning of a line that is too long to be kept."""
 
@@ -149,7 +161,7 @@ class Cut(bytes):
         raise Unreadable
 
 
-def read_in_part(line: bytes) -> tuple[str, Parts | str, Refused | None]:
+def read_in_part(line: bytes) -> tuple[str, Parts | str | Repeat, Refused | None]:
     """What can be known of a line that cannot be read: a text like it that can be, what it holds,
     and what is wrong with it if more than that is in doubt."""
     try:
@@ -372,15 +384,15 @@ def children(container: Json) -> Iterable[Json]:
     return container if isinstance(container, list) else ()
 
 
-def ranges(body: dict[str, Json]) -> Ranges:
-    pairs = body["known"]
+def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
+    pairs = body[key]
     if not isinstance(pairs, list):
-        raise Refused(MALFORMED, "known is not a list")
+        raise Refused(MALFORMED, f"{key} is not a list")
     least = 0
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is type(pair[1]) is int
                 and least <= pair[0] <= pair[1] < END):
-            raise Refused(MALFORMED, "known is not made of ascending, maximal ranges of slots")
+            raise Refused(MALFORMED, f"{key} is not made of ascending, maximal ranges of slots")
         # Between two ranges at least one slot is left out, or they would be one range.
         least = pair[1] + 2
     return tuple((low, high) for low, high in pairs)
@@ -418,6 +430,10 @@ head = lru_cache(maxsize=10_000)(new_head)
 
 def text_of_ranges(known: Ranges) -> str:
     return "[" + ", ".join(f"[{low}, {high}]" for low, high in known) + "]"
+
+
+def text_of_repeat(event: Repeat) -> str:
+    return f'{{"event": "repeat", "slots": {text_of_ranges(event.slots)}}}'
 
 
 def text_of_log(log: Mapping[int, Value]) -> str:

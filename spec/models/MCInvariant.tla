@@ -221,7 +221,8 @@ InductiveInit ==
 (* One step from there. *)
 
 Own(n) ==
-    \/ network = {} /\ (Timeout(n) \/ Inquire(n) \/ Expire(n) \/ Crash(n) \/ Restart(n))
+    \/ network = {} /\ (\/ Timeout(n) \/ Repeat(n) \/ Inquire(n) \/ Expire(n)
+                       \/ Crash(n) \/ Restart(n))
     \/ \E m \in network : m.dest = n /\ Receive(n, m)
 
 Offers(q, b) ==     \* what q may vote for at once

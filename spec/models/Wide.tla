@@ -25,6 +25,7 @@ WideNext ==
     \/ Rarely(25) /\ \E m \in Requests : Receive(m.dest, m)
     \/ Rarely(20) /\ \E m \in network : Receive(m.dest, m)
     \/ Rarely(40) /\ \E n \in DOMAIN replica : Timeout(n)
+    \/ Rarely(40) /\ \E n \in DOMAIN replica : Repeat(n)
     \/ Rarely(60) /\ \E n \in DOMAIN replica : Inquire(n) \/ Expire(n)
     \/ Rarely(60) /\ \E n \in DOMAIN replica : Crash(n)
     \/ \E n \in DOMAIN replica : Restart(n)

@@ -35,11 +35,15 @@ MOST_RECORDS = 10_000
 """Where a run ends in which nodes never fall silent: a right one has a tenth of them."""
 
 
-def load(folders: Iterable[Sequence[Path]]) -> list[Case]:
+RENAMING = 1
+"""The seed of the renamings under which golden logs are replayed, after all of them as they are."""
+
+
+def read_logs(folders: Iterable[Sequence[Path]]) -> list[Case]:
     """The logs of some folders: the first of each, then the second, for what is unlike is to come
     early."""
-    rows = zip_longest(*folders)
-    return [case for row in rows for path in row if path is not None for case in cases(path)]
+    paths = [path for row in zip_longest(*folders) for path in row if path is not None]
+    return [case for seed in (None, RENAMING) for path in paths for case in cases(path, seed)]
 
 
 # Golden logs.
@@ -126,3 +130,31 @@ def simulate(first: int, seeds: int) -> str | None:
             except ValueError as error:
                 return f"seed {seed}: log: {error}"
     return None
+
+
+# Load, and growth.
+
+LOADS = {"steady": 2, "busy": 3, "takeover": 2, "duel": 8, "storm": 1, "burst": 1}
+"""How many seeds of each load are run: at most a few seconds of a processor in all."""
+
+OUTSTANDING = 20_000
+"""Requests of the burst: more than a node answers within the time of a request."""
+
+
+def load(first: int) -> str | None:
+    """Put loads on simulated clusters of three, and stop at the first that is not served."""
+    from simulated import loads, trial
+
+    for kind, seeds in LOADS.items():
+        for seed in range(first, first + seeds):
+            found = trial.run(loads.draw(kind, seed, nodes=3, outstanding=OUTSTANDING))
+            if found.failure:
+                return f"{kind}, seed {seed}: {found.failure}"
+    return None
+
+
+def growth() -> str | None:
+    """Count the work of each operation at two sizes, and stop at the first that grows too fast."""
+    from growth import too_steep
+
+    return too_steep()

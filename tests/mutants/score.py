@@ -16,9 +16,11 @@ from .machine import Change
 from .survivors import EQUIVALENT, GAP, Explanation
 
 HAND, MACHINE, MODEL = "hand", "machine", "model"
-JUDGES = ("replay", "validate", "simulate", "processes", "invariants")
+JUDGES = ("replay", "validate", "simulate", "processes", "load", "growth", "invariants")
 """The columns of the matrix: golden logs, runs judged by the specification, simulated worlds, real
-processes on files whose power is cut, and TLC on the specification itself, which has the bugs that are twins of a broken model."""
+processes on files whose power is cut, simulated clusters under load, counted work at two sizes, and
+TLC on the specification itself, which has the bugs that are twins of a broken model.  Load and
+growth are only for the bugs by hand that the judges before them do not catch."""
 
 TARGETS = {"hand": 100.0, "safety by replay": 95.0, "machine": 95.0, "models": 100.0}
 

@@ -41,11 +41,13 @@ WAITING = 100
 
 
 def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
-    logged = judges.load([logs.find([folder]) for folder in sorted(golden.iterdir())])
+    logged = judges.read_logs([logs.find([folder]) for folder in sorted(golden.iterdir())])
     return {
         "replay": lambda task: judges.replay(logged) or judges.replay_with_disks(logged),
         "record": lambda task: judges.record(Path(task["folder"]), task["first"]),
         "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
+        "load": lambda task: judges.load(task["first"]),
+        "growth": lambda task: judges.growth(),
         "processes": lambda task: processes.judge(Path(task["impl"])),
     }
 

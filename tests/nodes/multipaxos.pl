@@ -21,7 +21,7 @@ while (defined(my $option = shift @ARGV)) {
     else { print STDERR "usage: multipaxos.pl [--manual-clock] [--batch N]\n"; exit 2 }
 }
 
-my $json = JSON::PP->new->utf8->ascii->allow_nonref->allow_bignum->canonical;
+my $json = JSON::PP->new->utf8->ascii->allow_nonref;
 my $HIGHEST = '9223372036854775807';
 my $DEEPEST = 128;
 my $VALUE_BYTES = 1 << 20;
@@ -177,11 +177,11 @@ sub start_ballot {
 
 sub receive_multi_paxos_propose {
     my ($src, $m) = @_;
-    my $value = $json->encode($m->{value});
+    my $value = text_of($m->{value});
     my $w = {src => $src, msg_id => $m->{msg_id}, slot => "$m->{slot}", value => $value,
              phase1_skipped => leading(), since => Time::HiRes::time()};
     return propose_ok($w, 1, $decided{$w->{slot}}) if exists $decided{$w->{slot}};
-    return if grep { $_->{src} eq $src && $_->{msg_id} == $w->{msg_id}
+    return if grep { $_->{src} eq $src && "$_->{msg_id}" eq "$w->{msg_id}"
                      && $_->{slot} == $w->{slot} && $_->{value} eq $value } @waiting;
     push @waiting, $w;
     if (leading()) { serve($w) }
@@ -217,7 +217,7 @@ sub receive_promise {
         my $slot = $vote->{slot};
         next if exists $decided{$slot};
         next if exists $reported{$slot} && $reported{$slot}{ballot} >= $vote->{ballot};
-        $reported{$slot} = {ballot => $vote->{ballot}, value => $json->encode($vote->{value})};
+        $reported{$slot} = {ballot => $vote->{ballot}, value => text_of($vote->{value})};
     }
     for my $range (@{$m->{known}}) {
         $closed{$_} = 1 for grep { !exists $decided{$_} } $range->[0] .. $range->[1];
@@ -236,7 +236,7 @@ sub receive_accept {
     }
     else {
         follow($in);
-        vote_for($in, $slot, $json->encode($m->{value}));
+        vote_for($in, $slot, text_of($m->{value}));
         send_to([$src], qq("accepted","ballot":$in,"slot":$slot));
     }
 }
@@ -253,7 +253,7 @@ sub receive_rejected {
 
 sub receive_decided {
     my ($src, $m) = @_;
-    decide($m->{slot}, $json->encode($m->{value}));
+    decide($m->{slot}, text_of($m->{value}));
 }
 
 sub receive_learn {
@@ -267,7 +267,7 @@ sub receive_learn {
 
 sub receive_learned {
     my ($src, $m) = @_;
-    decide($_->{slot}, $json->encode($_->{value})) for @{$m->{decided}};
+    decide($_->{slot}, text_of($_->{value})) for @{$m->{decided}};
     send_to([$src], learn()) if $m->{more};
 }
 
@@ -278,10 +278,19 @@ sub stuck { return grep { $ballot == 0 || exists $closed{$_->{slot}} } @waiting 
 sub timeout {
     return start_ballot() if stuck() && !in_phase1();
     return send_to([grep { !$promises{$_} } @peers], prepare()) if in_phase1();
-    for my $slot (ascending(keys %votes)) {
+    accept_again(keys %votes);
+    inquire() if $ballot == 0 || %closed;
+}
+
+sub accept_again {
+    for my $slot (ascending(@_)) {
         send_to([grep { !$votes{$slot}{$_} } @peers], accept_($slot));
     }
-    inquire() if $ballot == 0 || %closed;
+}
+
+sub repeat {
+    my ($overdue) = @_;
+    accept_again(grep { within($_, $overdue) } keys %votes);
 }
 
 sub inquire { send_to(\@peers, learn()) }
@@ -296,6 +305,68 @@ sub crash { forget(); @waiting = (); $up = 0 }
 
 sub restart { $replies = 0; $up = 1 }
 
+# JSON.  What is compared and printed again is a value's text, with its keys in order.  A library
+# would print 1.0 as 1 and round what is too long for it, so a number that is no small integer is
+# kept as its text.
+
+package Number {
+    use overload '""' => sub { ${$_[0]} }, fallback => 1;
+}
+
+my %CONSTANTS = (true => JSON::PP::true, false => JSON::PP::false, null => undef);
+
+sub read_json {
+    local $_ = shift;
+    my $found = read_value(0);
+    die 'more than one value' if !/\G\s*\z/;
+    return $found;
+}
+
+# Reads on from pos of $_.
+sub read_value {
+    my ($depth) = @_;
+    die 'nested too deep' if $depth > 500;
+    return read_list(\&read_member, '}', $depth, {}) if /\G\s*\{/gc;
+    return read_list(\&read_item, ']', $depth, []) if /\G\s*\[/gc;
+    return read_text() if /\G\s*(?=")/gc;
+    return $CONSTANTS{$1} if /\G\s*(true|false|null)\b/gc;
+    return $1 + 0 if /\G\s*(-?(?:0|[1-9][0-9]{0,17}))(?![0-9.eE])/gc;
+    return bless \(my $text = $1), 'Number'
+        if /\G\s*(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)(?![0-9.eE])/gc;
+    die 'not JSON';
+}
+
+sub read_list {
+    my ($read, $end, $depth, $found) = @_;
+    return $found if /\G\s*\Q$end\E/gc;
+    do { $read->($found, $depth + 1) } while /\G\s*,/gc;
+    return $found if /\G\s*\Q$end\E/gc;
+    die 'not JSON';
+}
+
+sub read_item { my ($list, $depth) = @_; push @$list, read_value($depth) }
+
+sub read_member {
+    my ($object, $depth) = @_;
+    /\G\s*/gc;
+    my $key = read_text();
+    /\G\s*:/gc or die 'not JSON';
+    $object->{$key} = read_value($depth);
+}
+
+sub read_text {
+    /\G("(?:[^"\\]|\\.)*")/gc or die 'not JSON';
+    return $json->decode($1);
+}
+
+sub text_of {
+    my ($x) = @_;
+    return '[' . join(',', map { text_of($_) } @$x) . ']' if ref $x eq 'ARRAY';
+    return "$x" if ref $x eq 'Number' || defined $x && !ref $x && !is_text($x);
+    return $json->encode($x) if ref $x ne 'HASH';
+    return '{' . join(',', map { $json->encode($_) . ':' . text_of($x->{$_}) } sort keys %$x) . '}';
+}
+
 # The wire.
 
 sub is_text { my ($x) = @_; return defined $x && !ref $x && B::svref_2object(\$x)->FLAGS & B::SVp_POK }
@@ -303,8 +374,8 @@ sub is_text { my ($x) = @_; return defined $x && !ref $x && B::svref_2object(\$x
 sub is_integer {
     my ($x) = @_;
     return 0 if !defined $x;
-    return ref $x eq 'Math::BigInt' if ref $x;
-    return !is_text($x) && $x =~ /^-?[0-9]+\z/;
+    return "$x" =~ /^-?[0-9]+\z/ if ref $x eq 'Number';
+    return !ref $x && !is_text($x);
 }
 
 sub is_natural {
@@ -332,7 +403,7 @@ sub init {
     my $names = $m->{node_ids};
     my $good = is_text($m->{node_id}) && $m->{node_id} eq $dest && ref $names eq 'ARRAY'
         && !grep({ !is_text($_) } @$names) && grep({ $_ eq $dest } @$names);
-    return '' if !$good || @members && "@members" ne "@$names";
+    return '' if !$good || @members && $json->encode(\@members) ne $json->encode($names);
     @members = @$names;
     %member = map { $_ => 1 } @members;
     @peers = grep { $_ ne $me } @members;
@@ -370,12 +441,14 @@ my %EVENTS = (timeout => \&timeout, inquire => \&inquire, expire => \&expire, cr
 sub take {
     my ($line) = @_;
     # What is no JSON, or no message, is dropped: nobody could be answered.
-    my $given = eval { $json->decode($line) } // return;
+    my $given = eval { read_json($line) } // return;
     if (is_text($given)) {
         $EVENTS{$given}->() if $manual && $EVENTS{$given} && @members && $up == ($given ne 'restart');
         return;
     }
-    return if ref $given ne 'HASH' || ref $given->{body} ne 'HASH';
+    return if ref $given ne 'HASH';
+    return repeat($given->{slots}) if $manual && ($given->{event} // '') eq 'repeat';
+    return if ref $given->{body} ne 'HASH';
     my ($src, $dest, $m) = @$given{qw(src dest body)};
     return if !is_text($src) || !is_text($dest) || !$up || @members && $dest ne $me;
     $me = $dest;
@@ -385,7 +458,8 @@ sub take {
         return;
     }
     return if !is_integer($m->{msg_id}) || defined $m->{in_reply_to};
-    if (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
+    if (!is_text($m->{type})) { fail($src, $m->{msg_id}, 12, 'type is not a string') }
+    elsif (!$REQUESTS{$type}) { fail($src, $m->{msg_id}, 10, 'there is no such request') }
     elsif (!@members && $type ne 'init') { fail($src, $m->{msg_id}, 11, 'no init has come yet') }
     elsif (!$REQUESTS{$type}->($src, $m, $dest)) { fail($src, $m->{msg_id}, 12, 'it is malformed') }
 }

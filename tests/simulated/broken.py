@@ -13,7 +13,7 @@ from broken_node import name_of, replica_with
 from multipaxos.clock import Clock
 from multipaxos.messages import UNAVAILABLE
 from multipaxos.node import Node
-from multipaxos.replica import Replica
+from multipaxos.replica import Output, Replica
 from multipaxos.storage import Journal
 
 from .disk import Disk
@@ -88,8 +88,8 @@ class VotesForgottenAtDecision(Disk):
 class NoBackoff(Clock):
     """Who is outbid bids again at once."""
 
-    def stepped(self, now: float) -> None:
-        super().stepped(now)
+    def stepped(self, now: float, output: Output) -> None:
+        super().stepped(now, output)
         self.held_until = now
 
 
@@ -97,7 +97,7 @@ class NeverRepeats(Clock):
     """What is not answered is not sent again."""
 
     def ticked(self, now: float) -> Iterator[str]:
-        return (event for event in super().ticked(now) if event != "timeout")
+        return (event for event in super().ticked(now) if event == "inquire")
 
 
 class NeverInquires(Clock):

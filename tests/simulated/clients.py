@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .lives import Host
-
 if TYPE_CHECKING:
     from .world import World
 
@@ -51,9 +49,13 @@ class Clients:
 
     def propose(self, client: str, node: str, slot: int, tries: float) -> None:
         number = self.asked + 1
-        value = (f"v{number}", number, [number, None], {"set": number})[number % 4]
         self.newest = max(self.newest, slot)
-        self.ask(client, node, tries, type="multi_paxos_propose", slot=slot, value=value)
+        self.ask(client, node, tries, type="multi_paxos_propose", slot=slot,
+                 value=self.value(number))
+
+    def value(self, number: int) -> Json:
+        """The value that a request proposes: another one for each number, of several types."""
+        return (f"v{number}", number, [number, None], {"set": number})[number % 4]
 
     def log(self, client: str, node: str, **which: int) -> int:
         return self.ask(client, node, 0, type="multi_paxos_log", **which)
@@ -69,14 +71,9 @@ class Clients:
         if request.msg_id in self.open:
             world, message = self.world, request.envelope()
             self.history.append((world.now, "ask", message))
-            world.carry(request.client, request.node, self.arrive, world.hosts[request.node],
-                        request.msg_id, json.dumps(message).encode())
+            world.carry(request.client, request.node, world.arrive, world.hosts[request.node],
+                        json.dumps(message).encode(), request.msg_id)
             world.at(world.now + PATIENCE, self.say, request)
-
-    def arrive(self, host: Host, msg_id: int, line: bytes) -> None:
-        if host.node is not None:
-            host.questions.append(msg_id)
-            self.world.arrive(host, line)
 
     def hear(self, message: Json) -> None:
         self.history.append((self.world.now, "answer", message))

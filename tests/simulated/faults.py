@@ -20,7 +20,8 @@ Event = dict[str, Any]
 class Script:
     """A world's seed and size, how bad its network is all the time, and what happens when.
 
-    A message takes from `base` to `base + spread` seconds, most of them little.
+    A message takes from `base` to `base + spread` seconds, most of them little.  What `load` is
+    put on the nodes beside the events, if any, is told in `loads`.
     """
 
     seed: int
@@ -31,14 +32,16 @@ class Script:
     base: float
     spread: float
     events: tuple[Event, ...]
+    load: dict[str, Any] | None = None
 
     def members(self) -> list[str]:
         return [f"n{number}" for number in range(1, self.nodes + 1)]
 
     def text(self) -> str:
         """JSON, an event a line."""
-        *fields, (_, events) = asdict(self).items()
-        head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
+        fields = asdict(self)
+        events = fields.pop("events")
+        head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
         lines = ",\n  ".join(map(json.dumps, events))
         return "{" + ",\n ".join([*head, f'"events": [\n  {lines}]']) + "}\n"
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections import deque
 from dataclasses import dataclass
 from random import Random
 
 from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
 from multipaxos.node import Node
+from multipaxos.process import AT_ONCE
 from multipaxos.replica import Replica
 from multipaxos.storage import StorageError
 
@@ -25,7 +27,11 @@ LONGEST_ANSWER = PACE.request_timeout + LONGEST_BACKOFF * PACE.backoff + 2 * PAC
 """By when a node that lives has answered a request that it has taken, by its own clock."""
 
 TURN = 0.002
-"""How long a turn takes if the node is not slow; what comes meanwhile is taken in the next one."""
+"""Seconds that a turn takes at least if the node is not slow; what comes meanwhile is queued."""
+
+LINE, BYTE = 20e-6, 10e-9
+"""Seconds that each line, and each of its bytes, adds to a turn: a node has a finite speed, so what
+it sends in vain delays what it should do.  They are near what the real node needs."""
 
 NEVER = float("inf")
 
@@ -66,11 +72,12 @@ class Host:
         self.begun, self.rate = chance.uniform(0, 1e6), chance.uniform(0.9, 1.1)
         self.lives = 0
         self.node: Node | None = None
-        self.inbox: list[bytes] = []
-        self.questions: list[int] = []
+        self.inbox: deque[tuple[bytes, int | None]] = deque()
         self.owed: dict[int, float] = {}
         self.now = 0.0
+        self.batch = BATCH
         self.turn_seconds = TURN
+        self.work_seconds = 0.0
         self.free_at = 0.0
         self.turn_at = NEVER
         self.due_at = NEVER
@@ -82,16 +89,16 @@ class Host:
         self.lives += 1
         chance = Random(f"{self.seed} clock {self.name} {self.lives}")
         self.node = self.parts.node(
-            batch=BATCH, log=self.log, storage=self.disk.mount(), complain=self.complain,
+            batch=self.batch, log=self.log, storage=self.disk.mount(), complain=self.complain,
             clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now))
         if self.log is not None:
             self.node.resume_log()
-        self.inbox = [self.init]
+        self.inbox = deque([(self.init, None)])
 
     def fall(self) -> None:
         """What is not on the disk is gone, and what is on its way to the node meets nobody."""
         self.node = None
-        self.inbox, self.questions, self.owed = [], [], {}
+        self.inbox, self.owed = deque(), {}
         self.turn_at = self.due_at = NEVER
         self.lasts()
 
@@ -104,8 +111,7 @@ class Host:
 
     def take_turn(self, at: float) -> list[bytes] | None:
         """What a turn says, of which all that leaves has left; None if the node falls in it."""
-        lines, self.inbox = self.inbox, []
-        asked, self.questions = self.questions, []
+        lines, asked = self.read()
         before, self.now = self.now, max(self.begun + self.rate * at, self.now)
         if at >= self.due_at:
             # Or a rounding would have the node wait for ever for the time that has come.
@@ -122,7 +128,19 @@ class Host:
             raise Failed(f"stopped: {self.name} cannot go on: {error!r}") from error
         for question in asked:
             self.owed.setdefault(question, self.now + LONGEST_ANSWER)
+        self.work_seconds = sum(LINE + BYTE * len(line) for each in (lines, said) for line in each)
         return said
+
+    def read(self) -> tuple[list[bytes], list[int]]:
+        """Take the lines of one read, and the questions among them: as much as a pipe holds."""
+        lines, asked, size = [], [], 0
+        while self.inbox and size < AT_ONCE:
+            line, question = self.inbox.popleft()
+            lines.append(line)
+            size += len(line) + 1
+            if question is not None:
+                asked.append(question)
+        return lines, asked
 
     def plan(self) -> float:
         """When the node's clock wants a turn, by the world's."""

@@ -16,6 +16,7 @@ from conformance.logbook.history import Entry
 
 from .faults import Script
 from .lives import RIGHT, Failed, Parts
+from .loaded import Loaded
 from .world import World
 
 
@@ -52,7 +53,8 @@ class Trial:
 
 def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
     """Run a script and judge it; without `logs` it is faster, and the same."""
-    begun, world = time.process_time(), World(script, parts, logs)
+    begun = time.process_time()
+    world = (Loaded if script.load else World)(script, parts, logs)
     failure = None
     try:
         world.run()
@@ -60,7 +62,7 @@ def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
         failure = str(error)
     history = [{"at": round(at, 6), "kind": kind, "message": message}
                for at, kind, message in world.clients.history]
-    failure = failure or judged(history)
+    failure = failure or judged(history, settled=script.load is None)
     happened = world.happened + Counter(acknowledged=len(world.clients.acknowledged))
     lines = [json.dumps(entry) + "\n" for entry in history] if logs else []
     log = b"".join(host.log.getvalue() for host in world.hosts.values()) if logs else b""
@@ -68,9 +70,9 @@ def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
     return Trial(script, failure, world.now, took, happened, "".join(lines).encode(), log)
 
 
-def judged(history: list[dict]) -> str | None:
-    """The first thing that is wrong with a history that ends in peace."""
+def judged(history: list[dict], settled: bool) -> str | None:
+    """The first thing that is wrong with a history that ends in peace, or under load."""
     entries = [Entry(entry["at"], entry["kind"], entry["message"], Path("history"), line)
                for line, entry in enumerate(history, 1)]
-    found = judge(entries, settled=True)
+    found = judge(entries, settled)
     return f"{found[0].rule}: {found[0].entry.place}: {found[0].reason}" if found else None

@@ -112,9 +112,9 @@ class World:
         late = link.chance()
         return self.now + self.base + self.spread * late * late * late
 
-    def arrive(self, host: Host, line: bytes) -> None:
+    def arrive(self, host: Host, line: bytes, question: int | None = None) -> None:
         if host.node is not None:
-            host.inbox.append(line)
+            host.inbox.append((line, question))
             self.wake(host, self.now)
 
     def carry(self, src: str, dest: str, what: Callable[..., None], *about: Any) -> None:
@@ -153,14 +153,15 @@ class World:
             self.fall(host)
             return
         falls = host.left is not None and host.disk.saves > saves
-        host.free_at = self.now + host.turn_seconds
+        host.free_at = self.now + host.turn_seconds + host.work_seconds
         for line in said[:host.left] if falls else said:
             self.at(host.free_at, self.leave, host, *self.addressed(host, line))
         if falls:
             self.fall(host)
         else:
             host.check_answers()
-            self.wake(host, host.plan())
+            due = host.plan()
+            self.wake(host, self.now if host.inbox else due)
 
     def addressed(self, host: Host, line: bytes) -> tuple[str, Any]:
         """Whom a line is for, and what is for them: another node's is never read here."""

@@ -71,7 +71,8 @@ function many(list, what) {
 }
 
 function taken(record) {
-  return record.taken ? words(record.taken) : record.input;
+  if (record.taken) return words(record.taken);
+  return typeof record.input === "string" ? record.input : `repeat${many(record.input.slots, "range")}`;
 }
 
 // What a record changed in its node, as the specification has it.

@@ -1,0 +1,251 @@
+"""Golden traces under other names, slots, request numbers and values: as valid as before.
+
+A trace of a model uses few names and numbers, all of them small and tidy.  The specification is
+data-independent (see `vocabulary`), so what it demands of a node is demanded under every renaming
+of inputs and expected outputs alike.  Ballots stay, for their owners depend on places alone.
+
+Requests are renamed as wholes: their clients and numbers may become equal, and so may their values,
+as long as no two requests do.  So a node that recognises a repeated request by part of it differs.
+Steps that change nothing are added: a part of the log that has no entries, and requests that are
+malformed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ..logbook import logs
+from ..logbook.canonical import canonical
+from .vocabulary import HIGHEST, NO_SLOTS, Slots, Vocabulary, reordered
+
+Json = Any
+Asker = tuple[str, int]
+"""A client, and its number for a request."""
+
+# How often a step is added behind another one, and how many places a renaming can have.
+ADDED = 0.03
+MOST_PLACES = 10_000
+
+_REQUESTS = ("init", "multi_paxos_propose", "multi_paxos_log")
+_LISTS = ("accepted", "decided", "log")
+
+
+def read(path: Path, seed: int) -> list[logs.Record]:
+    """Return the records of a log under the renaming of a seed, another one for each file.
+
+    Raises `LogError` for a log that is none, or that cannot be renamed: with very high slots,
+    refused requests, or replies to requests that are not in it.
+    """
+    return renamed(logs.read(path), f"{seed} {path.parent.name}/{path.name}")
+
+
+def renamed(records: Sequence[logs.Record], seed: object) -> list[logs.Record]:
+    """Return records under the renaming of a seed, with steps that change nothing between them."""
+    for record in records:
+        if record.refused:
+            raise logs.LogError(f"{record.place}: a log with refused requests cannot be renamed")
+    renaming = _Renaming(records, Vocabulary(seed))
+    return list(_with_more(list(map(renaming.record, records)), Random(f"{seed} more")))
+
+
+class _Renaming:
+    """A renaming that is drawn for one log."""
+
+    def __init__(self, records: Sequence[logs.Record], vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._chance = vocabulary.chance("order of keys")
+        self._names = _names(records, vocabulary)
+        self._slots = _slots(records, vocabulary)
+        self._values: dict[int, dict[str, int]] = {}
+        self._one_value = False
+        asked = [record.input for record in records if _is_request(record.input)]
+        self._askers = self._apart(asked)
+        self._join([m for m in asked if m["body"]["type"] == "multi_paxos_propose"])
+
+    # Requests.
+
+    def _apart(self, asked: Sequence[Json]) -> dict[Asker, Asker]:
+        """Each client becomes another one, and so does each number."""
+        old = dict.fromkeys(message["body"]["msg_id"] for message in asked)
+        new = dict(zip(old, self._vocabulary.numbers(len(old)), strict=True))
+        askers = map(_asker, asked)
+        return {(src, number): (self._names[src], new[number]) for src, number in askers}
+
+    def _join(self, proposals: Sequence[Json]) -> None:
+        """In two of three logs, makes proposals equal but for their slots and one other thing:
+        their values or their clients.  If some became equal altogether, all stay apart.
+        """
+        how = self._vocabulary.chance("requests").choice(("apart", "one asker", "one value"))
+        if how == "apart" or not proposals:
+            return
+        apart, (client, number) = self._askers, self._askers[_asker(proposals[0])]
+        one = {
+            asker: (client if how == "one asker" else apart[asker][0], number)
+            for asker in map(_asker, proposals)
+        }
+        self._askers, self._one_value = {**apart, **one}, how == "one value"
+        before = {canonical(message) for message in proposals}
+        if len({canonical(self._message(message)) for message in proposals}) < len(before):
+            self._askers, self._one_value = apart, False
+
+    # Records.
+
+    def record(self, record: logs.Record) -> logs.Record:
+        """Return a record under this renaming."""
+        given = record.input
+        output = [self._message(message) for message in record.output]
+        if isinstance(given, dict) and "body" not in given:
+            given = {**given, "slots": self._slots.ranges(given["slots"])}
+        elif isinstance(given, dict):
+            given = reordered(self._message(given), self._chance)
+            _raise_limit(given["body"], output, self._chance)
+        return replace(record, node=self._names[record.node], input=given, output=output)
+
+    def _message(self, message: Json) -> Json:
+        src, dest, body = message["src"], message["dest"], message["body"]
+        new_src, new_dest, new = self._names[src], self._names[dest], self._body(body)
+        if _is_request(message):
+            new_src, new["msg_id"] = self._askers[src, body["msg_id"]]
+        elif "in_reply_to" in body:
+            asker = dest, body["in_reply_to"]
+            if asker not in self._askers:
+                raise logs.LogError(f"nobody asks what is answered to {asker}: {message}")
+            new_dest, new["in_reply_to"] = self._askers[asker]
+        return {**message, "src": new_src, "dest": new_dest, "body": new}
+
+    def _body(self, body: Json) -> Json:
+        new = self._entry(body)
+        if "node_ids" in body:
+            new["node_id"] = self._names[body["node_id"]]
+            new["node_ids"] = [self._names[name] for name in body["node_ids"]]
+        if "from" in body:
+            new["from"] = self._slots(body["from"])
+        if "known" in body:
+            new["known"] = self._slots.ranges(body["known"])
+        for field in _LISTS:
+            if field in body:
+                new[field] = list(map(self._entry, body[field]))
+        return new
+
+    def _entry(self, entry: Json) -> Json:
+        """What has a slot, and may have a value."""
+        new = dict(entry)
+        if "value" in entry:
+            new["value"] = self._value(entry["slot"], entry["value"])
+        if "slot" in entry:
+            new["slot"] = self._slots(entry["slot"])
+        return new
+
+    def _value(self, slot: int, value: Json) -> Json:
+        """Values of one slot become almost equal; those of different slots are never compared."""
+        variants = self._values.setdefault(slot, {})
+        variant = variants.setdefault(canonical(value), len(variants))
+        return self._vocabulary.value(slot, 0 if self._one_value else variant)
+
+
+def _is_request(given: Json) -> bool:
+    return isinstance(given, dict) and given.get("body", {}).get("type") in _REQUESTS
+
+
+def _asker(message: Json) -> Asker:
+    return message["src"], message["body"]["msg_id"]
+
+
+def _messages(records: Iterable[logs.Record]) -> Iterator[Json]:
+    for record in records:
+        yield from [record.input] if isinstance(record.input, dict) else []
+        yield from record.output
+
+
+def _names(records: Sequence[logs.Record], vocabulary: Vocabulary) -> dict[str, str]:
+    old = list(logs.members(records))
+    new = vocabulary.members(len(old))
+    ends = (m.get(end) for m in _messages(records) for end in ("src", "dest"))
+    named = dict.fromkeys([*(record.node for record in records), *ends])
+    others = [name for name in named if name is not None and name not in old]
+    return dict(zip([*old, *others], [*new, *vocabulary.clients(len(others), new)], strict=True))
+
+
+def _slots(records: Sequence[logs.Record], vocabulary: Vocabulary) -> Slots:
+    """A slot for each from the lowest to the highest that is named; what begins at a lower one
+    begins at the first."""
+    named = [slot for message in _messages(records) for slot in _named(message)]
+    beginnings = [m["body"]["from"] for m in _messages(records) if "from" in m.get("body", {})]
+    first, highest = min(named, default=0), max([*named, *beginnings], default=0)
+    if highest - first >= MOST_PLACES:
+        raise logs.LogError(f"{records[0].path}: slot {highest} is too high to be renamed")
+    return vocabulary.slots(highest - first + 1, first)
+
+
+def _named(message: Json) -> Iterator[int]:
+    """The slots that a message names, or an event."""
+    body = message.get("body", {})
+    yield from [body["slot"]] if "slot" in body else []
+    for low, high in (*body.get("known", ()), *message.get("slots", ())):
+        yield from (low, high)
+    for field in _LISTS:
+        yield from (entry["slot"] for entry in body.get(field, ()))
+
+
+def _raise_limit(body: Json, output: Sequence[Json], chance: Random) -> None:
+    """In one of two requests whose limit cuts nothing off, makes it the highest."""
+    told = [message["body"]["log"] for message in output if "log" in message["body"]]
+    if told and body.get("limit", 0) > len(told[0]) and chance.random() < 0.5:
+        body["limit"] = HIGHEST
+
+
+# Steps that change nothing.
+
+
+def _with_more(records: Sequence[logs.Record], chance: Random) -> Iterator[logs.Record]:
+    """Adds steps at nodes that are up, and numbers the replies of each node anew."""
+    members = logs.members(records)
+    clients = [record.input["src"] for record in records if _is_request(record.input)]
+    up: set[str] = set()
+    replies: Counter[str] = Counter()
+    for record in records:
+        if record.starts or record.input == "restart":
+            up.add(record.node)
+        elif record.input == "crash":
+            up.discard(record.node)
+        yield _numbered(record, members, replies)
+        if record.input == "restart":
+            del replies[record.node]
+        if record.node in up and chance.random() < ADDED:
+            yield _numbered(_more(record, chance.choice(clients), chance), members, replies)
+
+
+def _more(record: logs.Record, client: str, chance: Random) -> logs.Record:
+    """A step that changes nothing, at the node of a record and told with it."""
+    number = chance.choice((0, -1, 2**53 + 1))
+    propose, log = "multi_paxos_propose", "multi_paxos_log"
+    refused = {"type": "error", "in_reply_to": number, "code": 12, "text": ""}
+    body, reply = chance.choice(
+        (
+            ({"type": log, "limit": 0}, {"type": f"{log}_ok", "in_reply_to": number, "log": []}),
+            ({"type": propose, "slot": chance.choice(NO_SLOTS), "value": "no slot"}, refused),
+            ({"type": log, "from": chance.choice(NO_SLOTS)}, refused),
+        )
+    )
+    given = {"src": client, "dest": record.node, "body": {**body, "msg_id": number}}
+    output = [{"src": record.node, "dest": client, "body": reply}]
+    return replace(record, input=given, output=output)
+
+
+def _numbered(
+    record: logs.Record, members: Sequence[str], replies: Counter[str]
+) -> logs.Record:
+    """A record with the numbers that replies have after those before it."""
+    output = []
+    for message in record.output:
+        if message["dest"] not in members:
+            body = {**message["body"], "msg_id": replies[record.node]}
+            message = {**message, "body": body}
+            replies[record.node] += 1
+        output.append(message)
+    return replace(record, output=output)

@@ -1,0 +1,221 @@
+"""A simulated cluster under load: every request is decided in time, and at a bounded cost.
+
+`world` examines a cluster at rest.  Here the traffic goes on after the faults, and the network is
+whole from then on.  The bounds are the constants below, in simulated seconds; the loads are drawn
+in `loads`.
+"""
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+from .clients import PATIENCE, Clients
+from .faults import Script
+from .lives import BYTE, LINE, LONGEST_ANSWER, RIGHT, Failed, Parts
+from .loads import STAYS
+from .world import World
+
+Json = Any
+
+SETTLE = PATIENCE + LONGEST_ANSWER
+"""After the network is whole for so long, nothing of what was sent before is under way any more: a
+client has repeated what was lost, and a node has answered it, if only by an error."""
+
+BOUND = 2.0
+"""From then on, a request is decided within so long, and so much later every node knows it."""
+
+AFTERWARDS = 6.0
+"""How long the traffic goes on after SETTLE."""
+
+DUEL_BOUND, DUEL_MEAN = 6.0, 0.6
+"""In a duel a request may wait longer, for back-off is random; on the average it waits no longer
+than DUEL_MEAN."""
+
+COST, IDLE = 3.0, 20.0
+"""Lines between nodes: a decision may cost so many times the least, and each pair of nodes may
+exchange so many more a second."""
+
+BURST = 3.0
+"""How many times the seconds that its lines take at the leader a burst may take."""
+
+STORM_RATE, BACKS_OFF, COMES_BACK = 1000.0, 10.0, 3.0
+"""A leader without majority sends at most so many lines a second after BACKS_OFF seconds; so long
+after the links are whole again, all its open slots are decided."""
+
+BATCH = 100
+"""Decisions in each `learned`: enough for a node to learn faster than its cluster decides."""
+
+STEP = 0.05
+"""How often the rules are checked."""
+
+
+class Insisting(Clients):
+    """Clients that send a request again until its slot is decided, and measure how long it took."""
+
+    def __init__(self, world: Loaded, size: int) -> None:
+        super().__init__(world)
+        self.size = size
+        self.since: dict[int, float] = {}
+        self.waits: list[float] = []
+        self.decided: deque[tuple[float, int]] = deque()
+        self.refused: list[tuple[float, int]] = []
+
+    def propose(self, client: str, node: str, slot: int, tries: float = float("inf")) -> None:
+        self.since.setdefault(slot, self.world.now)
+        super().propose(client, node, slot, tries)
+
+    def value(self, number: int) -> Json:
+        return f"v{number}".ljust(self.size, "x") if self.size else super().value(number)
+
+    def hear(self, message: Json) -> None:
+        request, body = self.open.get(message["body"]["in_reply_to"]), message["body"]
+        if body["type"] == "error" and request is not None:
+            slot = request.body["slot"]
+            self.refused.append((self.since[slot], slot))
+        super().hear(message)
+        asked = self.since.pop(body.get("slot"), None)
+        if asked is not None:
+            self.waits.append(self.world.now - asked)
+            self.decided.append((self.world.now, body["slot"]))
+
+
+class Loaded(World):
+    """One run of a script with a load."""
+
+    clients: Insisting
+
+    def __init__(self, script: Script, parts: Parts = RIGHT, logs: bool = False) -> None:
+        super().__init__(script, parts, logs)
+        self.load = script.load
+        self.clients = Insisting(self, self.load["size"])
+        self.duel = self.load["kind"] == "duel"
+        self.lines: Counter[str] = Counter()
+        self.whole_at = 0.0
+        for host in self.hosts.values():
+            host.turn_seconds, host.batch = self.load["turn"], BATCH
+            if self.duel:
+                # Clocks and ways are equally fast, so only random back-off tells proposers apart.
+                host.rate = 1.0
+        self.traffic()
+        if self.load["kind"] == "storm":
+            self.at(1.1, self.flood, 0)
+            self.at(1.1 + BACKS_OFF, self.back_off)
+
+    # The load.
+
+    def traffic(self) -> None:
+        """Have each proposer sent a request now, and so on at a constant rate."""
+        for place, node in enumerate(self.proposers(), 1):
+            self.clients.propose(f"c{place}", node, self.clients.newest + 1)
+        if self.load["rate"]:
+            self.at(self.now + 1 / self.load["rate"], self.traffic)
+
+    def proposers(self) -> list[str]:
+        """The nodes that are sent requests now."""
+        members = self.script.members()
+        stay = 0 if self.duel else int(min(self.now, self.script.seconds) / STAYS) % len(members)
+        return members[stay:stay + self.load["proposers"]]
+
+    def flood(self, tries: float) -> None:
+        """Have the first node sent many requests at once."""
+        for _ in range(self.load["outstanding"]):
+            self.clients.propose("c1", "n1", self.clients.newest + 1, tries)
+
+    def send(self, src: str, dest: str, line: bytes) -> None:
+        self.lines[src] += 1
+        super().send(src, dest, line)
+
+    # The rules.
+
+    def make_peace(self) -> None:
+        base, spread = self.base, self.spread
+        super().make_peace()
+        self.base, self.spread, self.whole_at = base, spread, self.now
+        for host in self.hosts.values():
+            host.turn_seconds = self.load["turn"]
+
+    def examine(self) -> None:
+        getattr(self, f"examine_{self.load['kind']}")()
+
+    def examine_steady(self) -> None:
+        self.live(self.now + SETTLE)
+        self.observe(AFTERWARDS)
+
+    examine_busy = examine_takeover = examine_steady
+
+    def examine_duel(self) -> None:
+        self.live(self.now + SETTLE)
+        self.clients.waits.clear()
+        self.observe(AFTERWARDS)
+        mean = sum(self.clients.waits) / len(self.clients.waits)
+        if mean > DUEL_MEAN:
+            raise Failed(f"duel: requests wait {mean:.2f} s on the average, not {DUEL_MEAN} s")
+
+    def observe(self, seconds: float) -> None:
+        """Let time pass, and hold every rule of a whole network with traffic against it."""
+        begun, before, decided = self.now, self.lines.total(), len(self.clients.waits)
+        while self.now < begun + seconds:
+            self.live(self.now + STEP)
+            self.check_waits()
+            self.check_errors()
+            self.check_knowledge()
+        self.check_lines(self.lines.total() - before, len(self.clients.waits) - decided, seconds)
+
+    def check_waits(self) -> None:
+        slot, since = next(iter(self.clients.since.items()), (None, self.now))
+        if self.now - since > (DUEL_BOUND if self.duel else BOUND):
+            raise Failed(f"live: slot {slot} is not decided {self.now - since:.2f} s after the "
+                         f"first request for it, and the network is whole since "
+                         f"{self.now - self.whole_at:.2f} s")
+
+    def check_errors(self) -> None:
+        """What was first sent since the network is whole is never given up."""
+        for since, slot in self.clients.refused:
+            if since > self.whole_at and not self.duel:
+                raise Failed(f"live: a request for slot {slot} was answered by an error, though "
+                             f"the network is whole since {self.now - self.whole_at:.2f} s")
+        self.clients.refused.clear()
+
+    def check_knowledge(self) -> None:
+        decided = self.clients.decided
+        while decided and self.now - decided[0][0] > BOUND:
+            _, slot = decided.popleft()
+            for name, host in self.hosts.items():
+                if slot not in host.disk.decided:
+                    raise Failed(f"live: {name} does not know slot {slot} {BOUND} s after it was "
+                                 f"decided")
+
+    def check_lines(self, lines: int, decided: int, seconds: float) -> None:
+        others = len(self.hosts) - 1
+        most = COST * 3 * others * decided + IDLE * len(self.hosts) * others * seconds
+        if lines > most:
+            raise Failed(f"lines: {lines:,} lines between nodes for {decided:,} decisions in "
+                         f"{seconds:.1f} s, not {most:,.0f} at most")
+
+    # A storm.
+
+    def back_off(self) -> None:
+        """From now on, a leader without majority sends little."""
+        self.begun, self.before = self.now, self.lines.total()
+
+    def examine_storm(self) -> None:
+        """The links are whole again now."""
+        rate = (self.lines.total() - self.before) / (self.now - self.begun)
+        if rate > STORM_RATE:
+            raise Failed(f"storm: nodes without majority send {rate:,.0f} lines a second, not "
+                         f"{STORM_RATE:,.0f} at most")
+        self.expect(COMES_BACK, "what was open is decided",
+                    lambda: len(self.chosen) == self.clients.newest)
+
+    # A burst.
+
+    def examine_burst(self) -> None:
+        """All is decided in a few times the seconds that the lines alone take at the node."""
+        outstanding, others = self.load["outstanding"], len(self.hosts) - 1
+        seconds = (2 + 3 * others) * LINE + (2 + 2 * others) * self.load["size"] * BYTE
+        begun, before = self.now, self.lines.total()
+        self.flood(float("inf"))
+        self.expect(1 + BURST * outstanding * seconds, f"all {outstanding:,} are decided",
+                    lambda: not self.clients.since)
+        self.check_errors()
+        self.check_lines(self.lines.total() - before, outstanding, self.now - begun)

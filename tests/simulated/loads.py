@@ -1,0 +1,94 @@
+"""Loads that are put on a simulated cluster, each drawn from a seed as a script.
+
+- steady: requests come at a constant rate, during faults to one node after the other, afterwards
+  to one;
+- busy: the same, to nodes so slow that every turn has input;
+- takeover: a busy node takes over whose decisions lag behind, while most messages are lost;
+- duel: several nodes are sent requests at the same rate, so they preempt each other;
+- storm: a leader with many open slots loses its majority for a while;
+- burst: one node of a healthy cluster is sent many requests at once.
+
+A script's `load` has the `kind`, the number of `proposers` (nodes that are sent requests), the
+`rate` of requests (a second), the least seconds of a `turn`, and how many requests are `outstanding`
+at once, each with a value of `size` characters (0 for small values of several types).  What must
+hold under a load is told in `loaded`.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from . import faults
+from .faults import Script
+from .lives import TURN
+
+BURST_SIZE = 1000
+"""Characters of each value of a burst."""
+
+STAYS = 2.0
+"""So long each node in turn is sent the requests while there are faults."""
+
+STORM_SLOTS, STORM_SECONDS = 1000, 20.0
+"""How many slots are open in a storm, and how long it takes."""
+
+
+def draw(kind: str, seed: int, nodes: int | None = None, outstanding: int = 32) -> Script:
+    """Return the script of a seed for a kind of load; `outstanding` is for a burst."""
+    chance = Random(f"{seed} {kind}")
+    script = Script(
+        seed, nodes or chance.choice((3, 3, 4, 5)), seconds=1.0, loss=0.0, repeat=0.0,
+        base=chance.choice((0.001, 0.01)), spread=chance.choice((0.0, 0.02)), events=())
+    return KINDS[kind](chance, script, outstanding)
+
+
+def with_load(script: Script, kind: str, **given: Any) -> Script:
+    load = {"kind": kind, "proposers": 1, "rate": 0.0, "turn": TURN, "outstanding": 0, "size": 0}
+    return replace(script, load=load | given)
+
+
+def steady(chance: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "steady", rate=chance.choice((20.0, 50.0, 100.0)))
+    return with_faults(chance, replace(script, seconds=10.0))
+
+
+def busy(chance: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "busy", rate=200.0, turn=0.02)
+    return with_faults(chance, replace(script, seconds=6.0))
+
+
+def takeover(_: Random, script: Script, __: int) -> Script:
+    script = with_load(replace(script, nodes=3), "takeover", rate=100.0, turn=0.02)
+    cut = {"at": 0.1, "kind": "cut", "links": faults.both_ways(["n2"], ["n1", "n3"]),
+           "seconds": STAYS - 0.1}
+    return replace(script, seconds=STAYS + 1.0, loss=0.5, events=(cut,))
+
+
+def duel(chance: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "duel", proposers=chance.choice((2, 3)),
+                       rate=chance.choice((5.0, 20.0)))
+    return replace(script, seconds=5.0, loss=0.1, spread=0.0)
+
+
+def storm(_: Random, script: Script, __: int) -> Script:
+    links = faults.both_ways(["n1"], script.members()[1:])
+    cut = {"at": 1.0, "kind": "cut", "links": links, "seconds": STORM_SECONDS}
+    script = with_load(script, "storm", outstanding=STORM_SLOTS)
+    return replace(script, seconds=1.0 + STORM_SECONDS, events=(cut,))
+
+
+def burst(_: Random, script: Script, outstanding: int) -> Script:
+    return with_load(script, "burst", outstanding=outstanding, size=BURST_SIZE)
+
+
+KINDS = {each.__name__: each for each in (steady, busy, takeover, duel, storm, burst)}
+
+
+def with_faults(chance: Random, script: Script) -> Script:
+    """Add lost messages, and a few faults of each kind."""
+    members, events = script.members(), []
+    for fault in faults.crash, faults.restart, faults.cut, faults.pause:
+        mean = script.seconds / chance.choice((1, 2, 4))
+        events += faults.happening(chance, members, script.seconds, mean, fault)
+    events.sort(key=lambda event: event["at"])
+    return replace(script, loss=chance.choice((0.02, 0.1, 0.3)), events=tuple(events))
