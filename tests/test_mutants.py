@@ -324,7 +324,7 @@ def without(index: int, **changed: object) -> list[Row]:
 def test_all_targets_reached(tmp_path: Path) -> None:
     assert conclude(ROWS, tmp_path) == 0
     page = (tmp_path / "matrix.md").read_text("utf-8")
-    assert "| `two` | client | - |  | 1.00 |  |  | Another. |" in page
+    assert "| `two` | client | - |  | 1.00 |  |  |  |  | Another. |" in page
     assert "So it is." in page
 
 
