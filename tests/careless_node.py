@@ -79,15 +79,16 @@ def after(turns: int, act: object) -> None:
 def lies(data: Path) -> None:
     """It logs what it should say, and says every `phase1_skipped` the other way round."""
     write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
-    process.write = lambda sink, said: write(
-        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no))
+    process.write = lambda sink, said, *rest: write(
+        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest)
 
 
 def floods(data: Path) -> None:
     """It answers, and then says the same for ever."""
     def flood() -> None:
-        while True:
-            process.write(1, 100 * FLOOD)
+        with open(1, "wb", closefd=False) as output:
+            while True:
+                output.write(100 * FLOOD)
     after(20, flood)
 
 

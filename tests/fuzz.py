@@ -9,10 +9,12 @@ the line then it knows what it knew.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -25,6 +27,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from multipaxos.clock import Clock
 from multipaxos.node import Node
+from multipaxos.process import AT_ONCE, Lines
 from mutations import mutated, parsed
 from running import init
 from simulated import trial
@@ -45,6 +48,9 @@ LIFE = 1000
 GENERATED = 50
 """One line of so many is made up by Hypothesis, which takes much longer than to alter one."""
 
+LONG = 1000
+"""One line of so many is longer than a pipe, up to as long as its value may be."""
+
 LOOKED_AT = 100
 """One line of so many is looked up in the node's log."""
 
@@ -57,6 +63,30 @@ INIT = init(*CLUSTER[1]).encode()
 
 class Wrong(Exception):
     """A node did what it must not; the text says what."""
+
+
+class Pipe:
+    """Carries lines to a node as a process does: in pieces, which it has to put together."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = Random(f"{seed} pieces")
+        source, self.sink = os.pipe()
+        self.lines = Lines(source)
+
+    def carry(self, given: bytes) -> None:
+        """Have a line read; raises Wrong if it does not come out as it was put in."""
+        rest = given + b"\n"
+        while rest:
+            most = self.chance.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
+            rest = rest[os.write(self.sink, rest[:self.chance.randint(1, most)]):]
+            self.lines.read()
+        found, self.lines.given = self.lines.given, []
+        if found != given.split(b"\n"):
+            raise Wrong(f"it reads {[each[:80] for each in found[:3]]}")
+
+    def close(self) -> None:
+        os.close(self.sink)
+        os.close(self.lines.source)
 
 
 class Subject:
@@ -218,23 +248,35 @@ def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
     chance = Random(f"{seed} lines")
     others = made_up(max(1, number // GENERATED), seed)
     for _ in range(number):
+        if chance.randrange(LONG) == 0:
+            yield long_line(chance)
+            continue
         generated = chance.randrange(GENERATED) == 0
         yield chance.choice(others) if generated else mutated(right, chance)
+
+
+def long_line(chance: Random) -> bytes:
+    """A request with a value so large that its line fits no pipe."""
+    value = "x" * chance.randint(AT_ONCE, 2 ** 20)
+    return line({"type": "multi_paxos_propose", "msg_id": 1, "slot": 3, "value": value}).rstrip()
 
 
 def fuzz(number: int, seed: int, tell: Callable[[int], None] = lambda done: None) -> Counter[str]:
     """Give a node so many lines; raises Wrong."""
     right = real_lines()
     subject = Subject(right, seed)
-    for done, given in enumerate(lines(right, number, seed)):
-        if done % LIFE == 0:
-            subject.end_life()
-            tell(done)
-        try:
-            subject.take(given)
-        except Wrong as error:
-            raise Wrong(f"line {done + 1} of seed {seed}: {error}\n  {given!r}") from error
-        subject.counted["messages"] += parsed(given) is not None
+    with closing(Pipe(seed)) as pipe:
+        for done, given in enumerate(lines(right, number, seed)):
+            if done % LIFE == 0:
+                subject.end_life()
+                tell(done)
+            try:
+                pipe.carry(given)
+                subject.take(given)
+            except Wrong as error:
+                shown = given if len(given) < 2000 else given[:2000] + b" ..."
+                raise Wrong(f"line {done + 1} of seed {seed}: {error}\n  {shown!r}") from error
+            subject.counted["messages"] += parsed(given) is not None
     return subject.counted
 
 

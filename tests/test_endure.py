@@ -18,7 +18,7 @@ import pytest
 from conformance import checking
 from conformance.judging.judge import judge
 from conformance.logbook import logs
-from conformance.running import endure
+from conformance.running import endure, syscalls
 from conformance.running.clients import Client, Last
 from conformance.running.cluster import NodeError
 from conformance.running.life import Life
@@ -294,6 +294,22 @@ def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -
 def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
     endured = world(tmp_path, *CARELESS, "shares", kills=3)
     assert "a second process on the directory of n" in endured.unrefused[0]
+
+
+@pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
+def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> None:
+    endured = endure.endure(
+        tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
+    )
+    assert endured.happened["kills"] == 4 and endured.settled is not None
+    assert judge(endured.history, settled=True) == [] and against(endured) == []
+    assert not list(tmp_path.glob("*.trace"))
+
+
+def test_power_that_cannot_be_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syscalls, "why_not", lambda: "there is no strace here")
+    with pytest.raises(NodeError, match="power cannot be cut: there is no strace here"):
+        endure.endure(tmp_path, NODE, nodes=1, kills=1, seconds=1, seed=1, power_cuts=True)
 
 
 def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import fuzz
 import pytest
 from multipaxos import wire
 from multipaxos.node import Node
+from multipaxos.process import Lines
 from multipaxos.wire import Parts
 from mutations import MUTATIONS, mutated
 
@@ -62,8 +63,12 @@ def strangers_are_answered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wire, "answerable", lambda src, body, members: "msg_id" in body)
 
 
+def lines_end_with_a_read(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lines, "keep", lambda self, piece: self.given.append(piece))
+
+
 @pytest.mark.parametrize("bug", [
-    numbers_are_not_looked_at, depth_is_not_thought_of, strangers_are_answered,
+    lines_end_with_a_read, numbers_are_not_looked_at, depth_is_not_thought_of, strangers_are_answered,
     a_ballot_is_believed_before_it_is_checked])
 def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuzz.real_lines()

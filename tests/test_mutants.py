@@ -23,6 +23,7 @@ from mutants.sources import RIGHT, Mutant
 from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 
 from conformance.logbook import logs
+from conformance.running import syscalls
 from conformance.logbook.schema import action
 from conformance.models import manifest
 from conformance.running import replay as replaying
@@ -87,7 +88,11 @@ def test_a_patch_that_leaves_no_python_is_an_error() -> None:
 
 # Judges.
 
-@pytest.mark.parametrize("judge", ["replay", "simulate", "record"])
+NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
+
+
+@pytest.mark.parametrize("judge", ["replay", "simulate", "record",
+                                   pytest.param("processes", marks=NEEDS_STRACE)])
 def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str, tmp_path: Path) -> None:
     assert caught(judges, RIGHT, judge, seconds=30, seeds=5, folder=str(tmp_path)) is None
 

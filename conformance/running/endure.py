@@ -109,7 +109,7 @@ def endure(
     """
     check_command(command)
     if power_cuts and (why := syscalls.why_not()):
-        raise NodeError(f"power cannot be cut without strace: {why}")
+        raise NodeError(f"power cannot be cut: {why}")
     folder.mkdir(parents=True, exist_ok=True)
     logs.check_free(folder)
     with ExitStack() as stack:

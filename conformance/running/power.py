@@ -28,6 +28,9 @@ TRUNCATED = ("truncate", "ftruncate")
 NAMED = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
 NOT_FOLLOWED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
 
+# What SQLite shares between processes in memory, and makes anew from its write-ahead log.
+NOT_KEPT = "-shm"
+
 
 class NotFollowed(Exception):
     """A node uses files in a way that is not understood here; the text says which."""
@@ -98,7 +101,7 @@ class Disk:
         self.places = [str(place.resolve()) for place in places]
         self.calls = 0
         self._names: dict[str, File] = {}
-        for path in self._found():
+        for path in filter(self._is_ours, self._found()):
             content = bytearray(Path(path).read_bytes())
             self._names[path] = File(content, size=len(content))
         self._durable = dict(self._names)
@@ -114,7 +117,8 @@ class Disk:
             yield from (str(path) for path in inside if path.is_file())
 
     def _is_ours(self, path: str) -> bool:
-        return any(path == place or path.startswith(f"{place}/") for place in self.places)
+        inside = any(path == place or path.startswith(f"{place}/") for place in self.places)
+        return inside and not path.endswith(NOT_KEPT)
 
     # What the node does.
 

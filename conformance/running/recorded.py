@@ -41,8 +41,10 @@ class Recorded:
         try:
             if not ready({self._end}, (), ENDED)[0]:
                 raise NotFollowed(f"its recording goes on for {ENDED:g} s after its end")
-            for call in syscalls.calls(self._trace):
-                self._disk.take(call)
+            # A process that was killed before its recording began has done nothing yet.
+            if self._trace.exists():
+                for call in syscalls.calls(self._trace):
+                    self._disk.take(call)
             self._disk.cut(self._disk.left(chance))
         finally:
             self.close()

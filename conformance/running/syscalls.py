@@ -49,8 +49,9 @@ class Call:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor that it is about."""
-        return int(self.arguments.partition("<")[0])
+        """The descriptor that is its first argument; -1 if that is none."""
+        found = _DESCRIPTOR.match(self.arguments)
+        return int(found[1]) if found else -1
 
 
 @cache
@@ -95,6 +96,7 @@ def calls(trace: Path) -> Iterator[Call]:
 _UNFINISHED = " <unfinished ...>"
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>")
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\w+)(?:<([^>]*)>)?(?:\(deleted\))?(?: .*)?")
+_DESCRIPTOR = re.compile(r"(\d+)<")
 _PATH = re.compile(r"<([^>]*)>")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
