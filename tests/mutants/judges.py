@@ -135,8 +135,8 @@ def simulate(first: int, seeds: int) -> str | None:
 
 # Load, and growth.
 
-LOADS = {"steady": 2, "busy": 2, "lossy": 2, "takeover": 6, "duel": 8, "storm": 1, "burst": 1}
-"""How many seeds of each load are run: about twelve seconds of a processor in all."""
+LOADS = {"steady": 2, "busy": 2, "lossy": 2, "takeover": 6, "duel": 3, "storm": 1, "burst": 1}
+"""How many seeds of each load are run: about ten seconds of a processor in all."""
 
 OUTSTANDING = 20_000
 """Requests of the burst: more than a node answers within the time of a request."""

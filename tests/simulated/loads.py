@@ -76,8 +76,7 @@ def takeover(_: Random, script: Script, __: int) -> Script:
 
 
 def duel(chance: Random, script: Script, _: int) -> Script:
-    script = with_load(script, "duel", proposers=chance.choice((2, 3)),
-                       rate=chance.choice((5.0, 20.0)))
+    script = with_load(script, "duel", proposers=chance.choice((2, 3)), rate=5.0)
     return replace(script, seconds=5.0, loss=0.1, spread=0.0)
 
 
