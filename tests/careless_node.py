@@ -112,8 +112,8 @@ def stays(data: Path) -> None:
 
 
 BUGS = {bug.__name__.replace("_", "-"): bug
-        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods, shares,
-                    stays)}
+        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods,
+                    shares, stays)}
 
 
 def main() -> int:

@@ -166,7 +166,7 @@ def test_logs_of_the_same_node_are_of_several_runs(tmp_path: Path) -> None:
     written(tmp_path / "two", "again", begun("n1"))
     assert names(tmp_path) == [["one-n1", "one-n2"], ["again"], ["two-n1"], ["two-n2"]]
     (tmp_path / "two" / logs.HISTORY).touch()
-    with pytest.raises(logs.LogError, match="node n1 is in .*again.ndjson and in .*two-n1.ndjson"):
+    with pytest.raises(logs.LogError, match=r"node n1 is in .*again.ndjson and in .*two-n1.ndjson"):
         names(tmp_path)
 
 
