@@ -27,7 +27,7 @@ from conformance.judging.validate import validate
 from conformance.logbook import history, logs
 
 ROOT = Path(__file__).parent.parent
-SEEDS = 200
+SEEDS = 100
 
 
 def test_all_is_well() -> None:
