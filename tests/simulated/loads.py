@@ -71,9 +71,9 @@ def duel(chance: Random, script: Script, _: int) -> Script:
 
 
 def storm(_: Random, script: Script, __: int) -> Script:
+    script = with_load(script, "storm", outstanding=STORM_SLOTS)
     links = faults.both_ways(["n1"], script.members()[1:])
     cut = {"at": 1.0, "kind": "cut", "links": links, "seconds": STORM_SECONDS}
-    script = with_load(script, "storm", outstanding=STORM_SLOTS)
     return replace(script, seconds=1.0 + STORM_SECONDS, events=(cut,))
 
 
