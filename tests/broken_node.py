@@ -206,10 +206,8 @@ class PrepareNeverSentAgain(Replica):
 
 
 class AcceptNeverSentAgain(Replica):
-    def again(self, out):
-        votes, self.leader.votes = self.leader.votes, {}
-        super().again(out)
-        self.leader.votes = votes
+    def accept_again(self, out, slots):
+        pass
 
 
 class DecidedOneVoteEarly(Replica):

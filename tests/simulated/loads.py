@@ -71,6 +71,7 @@ def duel(chance: Random, script: Script, _: int) -> Script:
 
 
 def storm(_: Random, script: Script, __: int) -> Script:
+    # Before it has a load, its members have other names.
     script = with_load(script, "storm", outstanding=STORM_SLOTS)
     links = faults.both_ways(["n1"], script.members()[1:])
     cut = {"at": 1.0, "kind": "cut", "links": links, "seconds": STORM_SECONDS}
