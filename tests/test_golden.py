@@ -25,7 +25,10 @@ from conformance.running import replay
 from conformance.tlaplus.tlc import ToolError
 
 ROOT = Path(__file__).parent.parent
-QUICK = [m for m in manifest.load().values() if m.golden and m.states < 100_000]
+SLOW = ("main", "gaps", "old-answers", "reports")
+"""Models whose golden logs take long to make: `make check` makes them, too."""
+
+QUICK = [m for m in manifest.load().values() if m.golden and m.name not in SLOW]
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {
     "__init__",
