@@ -71,7 +71,7 @@ test: $(venv) ## Run the tests.
 .PHONY: campaign
 campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
 	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
-	@for load in steady busy takeover duel storm; do \
+	@for load in steady busy lossy takeover duel storm; do \
 	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
 	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
 	    --outstanding $$outstanding -o out/simulated || exit; done

@@ -135,7 +135,7 @@ def simulate(first: int, seeds: int) -> str | None:
 
 # Load, and growth.
 
-LOADS = {"steady": 2, "busy": 3, "takeover": 2, "duel": 8, "storm": 1, "burst": 1}
+LOADS = {"steady": 2, "busy": 2, "lossy": 2, "takeover": 6, "duel": 8, "storm": 1, "burst": 1}
 """How many seeds of each load are run: at most a few seconds of a processor in all."""
 
 OUTSTANDING = 20_000

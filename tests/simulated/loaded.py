@@ -10,7 +10,7 @@ from collections import Counter, deque
 from typing import Any
 
 from .clients import PATIENCE, Clients
-from .faults import Script
+from .faults import Event, Script
 from .lives import BYTE, LINE, LONGEST_ANSWER, RIGHT, Failed, Parts
 from .loads import STAYS
 from .world import World
@@ -24,6 +24,14 @@ client has repeated what was lost, and a node has answered it, if only by an err
 BOUND = 2.0
 """From then on, a request is decided within so long, and so much later every node knows it."""
 
+LOSSY_BOUND = 6.0
+"""If messages are lost, a node may query its peers several times, once in about a second, before it
+knows what is decided."""
+
+TAKES_OVER = 5.0
+"""So long after the network is whole a node leads whose prepares were lost, and has caught up: it
+waits longer before each further prepare."""
+
 AFTERWARDS = 6.0
 """How long the traffic goes on after SETTLE."""
 
@@ -31,7 +39,7 @@ DUEL_BOUND, DUEL_MEAN = 6.0, 0.6
 """In a duel a request may wait longer, for back-off is random; on the average it waits no longer
 than DUEL_MEAN."""
 
-COST, IDLE = 3.0, 20.0
+COST, DUEL_COST, IDLE = 1.2, 3.0, 20.0
 """Lines between nodes: a decision may cost so many times the least, and each pair of nodes may
 exchange so many more a second."""
 
@@ -125,12 +133,17 @@ class Loaded(World):
         self.lines[src] += 1
         super().send(src, dest, line)
 
+    def lose(self, event: Event) -> None:
+        self.loss = event["loss"]
+
     # The rules.
 
     def make_peace(self) -> None:
         base, spread = self.base, self.spread
         super().make_peace()
         self.base, self.spread, self.whole_at = base, spread, self.now
+        if self.load["kind"] == "lossy":
+            self.loss = self.script.loss
         for host in self.hosts.values():
             host.turn_seconds = self.load["turn"]
 
@@ -141,7 +154,14 @@ class Loaded(World):
         self.live(self.now + SETTLE)
         self.observe(AFTERWARDS)
 
-    examine_busy = examine_takeover = examine_steady
+    examine_busy = examine_lossy = examine_steady
+
+    def examine_takeover(self) -> None:
+        """The leader comes to know what was decided without it, though requests go on."""
+        before, leader = set(self.clients.acknowledged), self.hosts["n2"]
+        self.expect(TAKES_OVER, "the leader knows what was decided before",
+                    lambda: before <= leader.disk.decided.keys())
+        self.examine_steady()
 
     def examine_duel(self) -> None:
         self.live(self.now + SETTLE)
@@ -165,29 +185,32 @@ class Loaded(World):
         slot, since = next(iter(self.clients.since.items()), (None, self.now))
         if self.now - since > (DUEL_BOUND if self.duel else BOUND):
             raise Failed(f"live: slot {slot} is not decided {self.now - since:.2f} s after the "
-                         f"first request for it, and the network is whole since "
-                         f"{self.now - self.whole_at:.2f} s")
+                         f"first request for it, and {self.calm()}")
+
+    def calm(self) -> str:
+        state = "loses messages, and nothing else is wrong," if self.loss else "is whole"
+        return f"the network {state} since {self.now - self.whole_at:.2f} s"
 
     def check_errors(self) -> None:
         """What was first sent since the network is whole is never given up."""
         for since, slot in self.clients.refused:
             if since > self.whole_at and not self.duel:
                 raise Failed(f"live: a request for slot {slot} was answered by an error, though "
-                             f"the network is whole since {self.now - self.whole_at:.2f} s")
+                             f"{self.calm()}")
         self.clients.refused.clear()
 
     def check_knowledge(self) -> None:
-        decided = self.clients.decided
-        while decided and self.now - decided[0][0] > BOUND:
+        decided, bound = self.clients.decided, LOSSY_BOUND if self.loss else BOUND
+        while decided and self.now - decided[0][0] > bound:
             _, slot = decided.popleft()
             for name, host in self.hosts.items():
                 if slot not in host.disk.decided:
-                    raise Failed(f"live: {name} does not know slot {slot} {BOUND} s after it was "
+                    raise Failed(f"live: {name} does not know slot {slot} {bound:g} s after it was "
                                  f"decided")
 
     def check_lines(self, lines: int, decided: int, seconds: float) -> None:
-        others = len(self.hosts) - 1
-        most = COST * 3 * others * decided + IDLE * len(self.hosts) * others * seconds
+        others, cost = len(self.hosts) - 1, DUEL_COST if self.duel else COST
+        most = cost * 3 * others * decided + IDLE * len(self.hosts) * others * seconds
         if lines > most:
             raise Failed(f"lines: {lines:,} lines between nodes for {decided:,} decisions in "
                          f"{seconds:.1f} s, not {most:,.0f} at most")

@@ -3,7 +3,9 @@
 - steady: requests come at a constant rate, during faults to one node after the other, afterwards
   to one;
 - busy: the same, to nodes so slow that every turn has input;
-- takeover: a busy node takes over whose decisions lag behind, while most messages are lost;
+- lossy: requests come to one busy node, and messages between nodes are lost until the end;
+- takeover: a busy node whose decisions lag behind becomes the leader, while half of all messages
+  are lost;
 - duel: several nodes are sent requests at the same rate, so they preempt each other;
 - storm: a leader with many open slots loses its majority for a while;
 - burst: one node of a healthy cluster is sent many requests at once.
@@ -28,6 +30,9 @@ BURST_SIZE = 1000
 
 STAYS = 2.0
 """So long each node in turn is sent the requests while there are faults."""
+
+LAST_ANSWERS = 0.25
+"""So long after the last requests to a node they are answered: it starts no ballot then."""
 
 STORM_SLOTS, STORM_SECONDS = 1000, 20.0
 """How many slots are open in a storm, and how long it takes."""
@@ -57,11 +62,17 @@ def busy(chance: Random, script: Script, _: int) -> Script:
     return with_faults(chance, replace(script, seconds=6.0))
 
 
+def lossy(chance: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "lossy", rate=200.0, turn=0.02)
+    return replace(script, loss=chance.choice((0.05, 0.1)))
+
+
 def takeover(_: Random, script: Script, __: int) -> Script:
     script = with_load(replace(script, nodes=3), "takeover", rate=100.0, turn=0.02)
     cut = {"at": 0.1, "kind": "cut", "links": faults.both_ways(["n2"], ["n1", "n3"]),
-           "seconds": STAYS - 0.1}
-    return replace(script, seconds=STAYS + 1.0, loss=0.5, events=(cut,))
+           "seconds": STAYS + LAST_ANSWERS - 0.1}
+    lose = {"at": STAYS + LAST_ANSWERS, "kind": "lose", "loss": 0.5}
+    return replace(script, seconds=2 * STAYS - 0.1, events=(cut, lose))
 
 
 def duel(chance: Random, script: Script, _: int) -> Script:
@@ -82,7 +93,7 @@ def burst(_: Random, script: Script, outstanding: int) -> Script:
     return with_load(script, "burst", outstanding=outstanding, size=BURST_SIZE)
 
 
-KINDS = {each.__name__: each for each in (steady, busy, takeover, duel, storm, burst)}
+KINDS = {each.__name__: each for each in (steady, busy, lossy, takeover, duel, storm, burst)}
 
 
 def with_faults(chance: Random, script: Script) -> Script:
