@@ -490,7 +490,7 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
 @click.option("--replica", is_flag=True,
               help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
 @click.option("--force", is_flag=True,
-              help="Overwrite files that no export has made; never a log that is read.")  # fmt: skip
+              help="Overwrite files that no export made; never a log that is read.")  # fmt: skip
 @batches
 def export(
     log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
@@ -605,7 +605,8 @@ def corrupt(
     """
     agrees = corrupting.corrupt(
         output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log, logs.LOG) if log else (), batch=batch, seconds=timeout_seconds, kind=kind,
+        paths=logs.find(log, logs.LOG) if log else (), batch=batch, seconds=timeout_seconds,
+        kind=kind,
     )  # fmt: skip
     sys.exit(0 if agrees else 1)
 

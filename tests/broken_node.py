@@ -206,10 +206,8 @@ class PrepareNeverSentAgain(Replica):
 
 
 class AcceptNeverSentAgain(Replica):
-    def again(self, out):
-        votes, self.leader.votes = self.leader.votes, {}
-        super().again(out)
-        self.leader.votes = votes
+    def accept_again(self, out, slots):
+        pass
 
 
 class DecidedOneVoteEarly(Replica):
@@ -262,12 +260,10 @@ class RefusedThoughProposed(Replica):
 class NewestGivenUp(Replica):
     def expire(self):
         waiting = self.leader.waiting
-        newest = list(waiting)[-1]
-        last = waiting.pop(newest)
-        others = list(waiting.items())
-        waiting.clear()
-        waiting.update([(newest, last), *others])
-        return super().expire()
+        oldest, waiting.oldest = waiting.oldest, list(waiting)[-1]
+        out = super().expire()
+        waiting.oldest = oldest
+        return out
 
 
 class GivenUpIsForgotten(Replica):

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import sys
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
@@ -21,19 +22,21 @@ from multipaxos.node import Node
 from multipaxos.storage import FILE, Storage
 
 
-def none(data: Path) -> None:
+def none(options: Namespace) -> None:
     """Not careless at all."""
 
 
-def forgets(data: Path) -> None:
-    """It begins anew at every start."""
-    shutil.rmtree(data, ignore_errors=True)
+def forgets(options: Namespace) -> None:
+    """It begins anew at every start, its log as well."""
+    shutil.rmtree(options.data, ignore_errors=True)
+    Path(options.log).unlink(missing_ok=True)
 
 
-def forgets_votes(data: Path) -> None:
+def forgets_votes(options: Namespace) -> None:
     """It comes back with its decisions, and without its votes and promises."""
-    if (data / FILE).exists():
-        with closing(sqlite3.connect(data / FILE)) as db, db:
+    path = Path(options.data) / FILE
+    if path.exists():
+        with closing(sqlite3.connect(path)) as db, db:
             # A node that was killed at once has no tables yet.
             for table, in db.execute("SELECT name FROM sqlite_master").fetchall():
                 if table == "node":
@@ -42,24 +45,25 @@ def forgets_votes(data: Path) -> None:
                     db.execute("DELETE FROM accepted")
 
 
-def answers_first(data: Path) -> None:
+def answers_first(options: Namespace) -> None:
     """It says what it has done at once, and writes down now and then."""
     commit, turns = Storage.commit, 0
 
     def commit_sometimes(storage: Storage, logged: int = 0) -> None:
         nonlocal turns
-        turns += 1
         if turns % 10 == 0:
+            # The first time in a life as well, or the log would belong to no directory.
             commit(storage, logged)
+        turns += 1
     Storage.commit = commit_sometimes
 
 
-def leaves(data: Path) -> None:
+def leaves(options: Namespace) -> None:
     """It ends by itself, with a reason and a status."""
     after(20, lambda: sys.exit("enough"))
 
 
-def mumbles(data: Path) -> None:
+def mumbles(options: Namespace) -> None:
     """It says what is no message."""
     after(20, lambda: print("{}", flush=True))
 
@@ -76,14 +80,14 @@ def after(turns: int, act: object) -> None:
     Node.turn = counted
 
 
-def lies(data: Path) -> None:
+def lies(options: Namespace) -> None:
     """It logs what it should say, and says every `phase1_skipped` the other way round."""
     write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
     process.write = lambda sink, said, *rest: write(
         sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest)
 
 
-def floods(data: Path) -> None:
+def floods(options: Namespace) -> None:
     """It answers, and then says the same for ever."""
     def flood() -> None:
         with open(1, "wb", closefd=False) as output:
@@ -96,7 +100,7 @@ FLOOD = (b'{"src": "n1", "dest": "c1", "body": '
          b'{"type": "init_ok", "in_reply_to": 0, "msg_id": 0}}\n')
 
 
-def shares(data: Path) -> None:
+def shares(options: Namespace) -> None:
     """It lets another process have its directory as well."""
     connect = sqlite3.connect
 
@@ -106,20 +110,20 @@ def shares(data: Path) -> None:
     sqlite3.connect = lambda path, **options: connect(path, factory=Shared, **options)
 
 
-def stays(data: Path) -> None:
+def stays(options: Namespace) -> None:
     """It does not leave when it is asked to."""
     process.Signals.take = lambda *_: None
 
 
 BUGS = {bug.__name__.replace("_", "-"): bug
-        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods, shares,
-                    stays)}
+        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods,
+                    shares, stays)}
 
 
 def main() -> int:
     bug, *options = sys.argv[1:]
     print(f"pid {os.getpid()}", file=sys.stderr, flush=True)
-    BUGS[bug](process.command_line().parse_args(options).data)
+    BUGS[bug](process.command_line().parse_args(options))
     return process.main(options)
 
 

@@ -207,14 +207,29 @@ class Subject:
 
 
 def real_lines() -> list[bytes]:
-    """What n1 of three was given in some simulated worlds."""
+    """What n1 of three was given in some simulated worlds, where it had another name."""
     found: list[bytes] = []
     for seed in range(1, WORLDS + 1):
-        for record in trial.run(draw(seed, 3, 30), logs=True).log.splitlines():
-            given = json.loads(record)["input"]
-            if isinstance(given, dict) and given.get("dest") == "n1":
-                found.append(json.dumps(given).encode())
+        log = trial.run(draw(seed, 3, 30), logs=True).log
+        given = [json.loads(record)["input"] for record in log.split(b"\n")[:-1]]
+        found += renamed([each for each in given if isinstance(each, dict) and "body" in each])
     return found
+
+
+def renamed(given: list[dict]) -> Iterator[bytes]:
+    """What the first member was given, with the members called as in CLUSTER, and clients c1, c2
+    and so on."""
+    members = next(m["body"]["node_ids"] for m in given if m["body"]["type"] == "init")
+    clients = dict.fromkeys(m["src"] for m in given if m["src"] not in members)
+    names = dict(zip([*members, *clients],
+                     [*CLUSTER[1], *(f"c{place}" for place in range(1, len(clients) + 1))]))
+    for message in given:
+        if message["dest"] == members[0]:
+            body = dict(message["body"])
+            if body["type"] == "init":
+                body |= {"node_id": CLUSTER[0], "node_ids": list(CLUSTER[1])}
+            yield json.dumps({"src": names[message["src"]], "dest": CLUSTER[0],
+                              "body": body}).encode()
 
 
 # Lines that Hypothesis makes up.

@@ -50,7 +50,8 @@ WORLDS = 100
 JUDGING = ("growth.py", "simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
            "simulated/loaded.py", "simulated/loads.py",
            "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
-           "mutants/judges.py", "mutants/processes.py", "mutants/runs.py", "mutants/within.py", "mutants/zygote.py")
+           "mutants/judges.py", "mutants/processes.py", "mutants/runs.py", "mutants/within.py",
+           "mutants/zygote.py")
 """The files of this folder that a judge is made of."""
 
 FEW = 50

@@ -310,7 +310,8 @@ def test_without_pysyncobj_the_error_says_what_to_do(
 
 def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
     done = conformance(
-        "bench", "--without-pysyncobj", "--repetitions", 1, "--requests", 50, "--largest-burst", 1, "-o", tmp_path,
+        "bench", "--without-pysyncobj", "--repetitions", 1, "--requests", 50, "--largest-burst", 1,
+        "-o", tmp_path,
         "--", *node,
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == []

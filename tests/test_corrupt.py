@@ -282,10 +282,11 @@ def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) 
 
 def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
     records = logs.read_json(short)
-    opened = next(each for each in records if each["node"] == "n1")
-    opened["input"]["body"]["node_ids"] = ["n9", "n2", "n3"]
+    body = records[0]["input"]["body"]
+    node = body["node_id"]
+    body["node_ids"] = [f"not {name}" if name == node else name for name in body["node_ids"]]
     [verdict] = validate.validate([logs.of(records)], 1000)
-    assert {found.record.node: found.record.line for found in verdict.rejections}["n1"] == 1
+    assert {found.record.node: found.record.line for found in verdict.rejections}[node] == 1
 
 
 DECIDED = {"type": "decided", "slot": 1, "value": 1}

@@ -1,4 +1,4 @@
-"""A log against what the router saw: the right one stands, and one that differs anywhere does not."""
+"""A log against what the router saw: the right one is accepted, one that differs is not."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ def lines_end_with_a_read(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("bug", [
-    lines_end_with_a_read, numbers_are_not_looked_at, depth_is_not_thought_of, strangers_are_answered,
-    a_ballot_is_believed_before_it_is_checked])
+    lines_end_with_a_read, numbers_are_not_looked_at, depth_is_not_thought_of,
+    strangers_are_answered, a_ballot_is_believed_before_it_is_checked])
 def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuzz.real_lines()
     monkeypatch.setattr(fuzz, "real_lines", lambda: right)

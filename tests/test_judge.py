@@ -179,10 +179,11 @@ def test_there_is_no_verdict_before_the_end_of_every_log(
 ) -> None:
     """As when TLC reads an empty module, or another one, or a part of it."""
     start = '"<<\\"starts\\", 1, 1, <<0>>>>"'
-    for said in ([], [start], ['"<<\\"ends\\", 1, 1, <<0>>>>"'], ['"<<\\"ends\\", 9, 1, <<0>>>>"']):
+    ends = ['"<<\\"ends\\", 1, 1, <<0>>>>"'], ['"<<\\"ends\\", 9, 1, <<0>>>>"']
+    for lines in ([], [start], *ends):
 
-        def run(*_: object, on_print: object, said: list[str] = said, **__: object) -> None:
-            for line in said:
+        def run(*_: object, on_print: object, lines: list[str] = lines, **__: object) -> None:
+            for line in lines:
                 on_print(line)
 
         monkeypatch.setattr(tlc, "run", run)

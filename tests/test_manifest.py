@@ -85,7 +85,7 @@ def test_a_configuration_is_read_by_its_sections() -> None:
 def test_random_behaviours_that_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("wide"), minutes=0, seed=5, steps=10) is True
     said = " ".join(capsys.readouterr().out.split())
-    assert "wide: 200 behaviours of 10 steps" in said and "seeds 5 to 6" in said
+    assert "wide: 40 behaviours of 10 steps" in said and "seeds 5 to 6" in said
 
 
 def test_a_violated_behaviour_tells_its_seed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,10 +23,10 @@ from mutants.sources import RIGHT, Mutant
 from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 
 from conformance.logbook import logs
-from conformance.running import syscalls
 from conformance.logbook.schema import action
 from conformance.models import manifest
 from conformance.running import replay as replaying
+from conformance.running import syscalls
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BUGS = {bug.name: bug for bug in bugs.load()}

@@ -14,6 +14,8 @@ import pytest
 
 from conformance.judging import observed
 from conformance.judging.observed import Explained, Seen, explain
+from conformance.logbook import logs
+from conformance.logbook.schema import is_message
 from conformance.running import record
 
 ROOT = Path(__file__).parent.parent
@@ -23,18 +25,20 @@ MEMBERS = ["n1", "n2", "n3"]
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    """What three nodes were given and said who lost messages and never crashed."""
+    """What each of three nodes was given and said; messages were lost, and no node crashed."""
     peace = record.Faults(crash=1e9)
     folder = tmp_path_factory.mktemp("run")
     ran = record.record(
         folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60
     )  # fmt: skip
-    found = {node: Seen() for node in MEMBERS}
-    for taken in ran.records:
-        if isinstance(taken["input"], dict):
-            found[taken["node"]].add(True, taken["input"])
-        for message in taken["output"]:
-            found[taken["node"]].add(False, message)
+    records = logs.of(ran.records)
+    found = {node: Seen() for node in logs.members(records)}
+    # Malformed requests are no messages of the specification.
+    for taken in (record for record in records if not record.refused):
+        if is_message(taken.input):
+            found[taken.node].add(True, taken.input)
+        for message in taken.output:
+            found[taken.node].add(False, message)
     assert all(len(each.outputs) > 20 for each in found.values())
     return found
 
@@ -53,22 +57,24 @@ def place_of(each: Seen, kind: str) -> int:
 
 def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Seen]) -> None:
     right = list(seen.items())
-    one = seen["n2"]
+    members = list(seen)
+    leader, follower = members[:2]
+    led, one = seen[leader], seen[follower]
     wrong = {
         place: Seen(one.inputs, one.outputs[:place] + one.outputs[place + 1 :])
         for place in (0, len(one.outputs) // 2)
     }
-    promise, reply = place_of(one, "promise"), place_of(seen["n1"], "multi_paxos_propose_ok")
+    promise, reply = place_of(one, "promise"), place_of(led, "multi_paxos_propose_ok")
+    skipped = led.outputs[reply]["body"]["phase1_skipped"]
     cases = [
         *right,
-        *(("n2", each) for each in wrong.values()),
-        ("n2", altered(one, promise, known=[[700, 700]])),
-        ("n1", altered(seen["n1"], reply, value="another")),
-        ("n1", altered(seen["n1"], reply, phase1_skipped=not seen["n1"].outputs[reply]["body"][
-            "phase1_skipped"])),
-        ("n2", Seen([], one.outputs)),
-    ]  # fmt: skip
-    found = explain(MEMBERS, cases, 1000)
+        *((follower, each) for each in wrong.values()),
+        (follower, altered(one, promise, known=[[700, 700]])),
+        (leader, altered(led, reply, value="another")),
+        (leader, altered(led, reply, phase1_skipped=not skipped)),
+        (follower, Seen([], one.outputs)),
+    ]
+    found = explain(members, cases, 1000)
     assert [each.whole for each in found] == [True] * 3 + [False] * 6
     for (_, each), verdict in zip(right, found, strict=False):
         assert verdict.outputs == len(each.outputs)

@@ -31,7 +31,9 @@ OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"
 NAMES = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 in_a_browser = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)}, and CHROMIUM is not set"
+    BROWSER is None,
+    reason=f"no browser: none of {', '.join(NAMES)}, and CHROMIUM is not set; install the package "
+    "chromium (apt-get install chromium), or set CHROMIUM to the path of one",
 )
 
 MALICE = [

@@ -17,7 +17,7 @@ from conformance.judging.validate import validate
 from conformance.logbook import logs
 from conformance.logbook.canonical import canonical
 from conformance.logbook.logs import LogError, Record
-from conformance.logbook.schema import check_record
+from conformance.logbook.schema import check_record, is_message
 from conformance.running import renaming
 from conformance.running.replay import cases, differs, read
 from conformance.running.vocabulary import ALMOST_EQUAL, HIGHEST, Vocabulary, reordered
@@ -159,7 +159,7 @@ def test_slots_ascend_and_end_in_time(count: int) -> None:
     for seed in SEEDS:
         slots = Vocabulary(seed).slots(count)
         drawn = [slots(place) for place in range(count)]
-        assert drawn == sorted(set(drawn)) and 0 <= drawn[0] and drawn[-1] <= HIGHEST
+        assert drawn == sorted(set(drawn)) and drawn[0] >= 0 and drawn[-1] <= HIGHEST
         assert [slots.place(slot) for slot in drawn] == list(range(count))
         assert slots(count) == drawn[-1]
 
@@ -195,4 +195,4 @@ def test_a_log_that_cannot_be_renamed_says_why() -> None:
 
 def is_proposal(record: Record) -> bool:
     given = record.input
-    return isinstance(given, dict) and "body" in given and given["body"]["type"] == "multi_paxos_propose"
+    return is_message(given) and given["body"]["type"] == "multi_paxos_propose"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from processes import exists, wait_until
 
-from conformance.running.process import Flood, Process, Silence, ready
+from conformance.running.process import Flood, Process, Silence, _has_members, ready
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,8 +65,31 @@ def test_an_output_held_open_by_a_stranger_is_not_waited_for() -> None:
             os.kill(int(stranger), signal.SIGKILL)
 
 
-def test_a_member_of_the_group_may_print_after_the_first_has_ended() -> None:
+def test_a_member_of_the_group_may_print_after_the_first_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("conformance.running.process.LINGER", 60)
     with shell("(sleep 0.3; echo late) & exit 0") as process:
+        assert list(process.lines(60)) == [b"late"]
+
+
+def test_what_a_member_of_the_group_prints_last_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It prints and ends after the last wait, and before it is looked for."""
+    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    go = tmp_path / "go"
+    os.mkfifo(go)
+
+    def ends_meanwhile(group: int) -> bool:
+        if go.exists():
+            go.write_text("now\n")
+            go.unlink()
+            wait_until(lambda: not _has_members(group))
+        return _has_members(group)
+
+    monkeypatch.setattr("conformance.running.process._has_members", ends_meanwhile)
+    with shell(f"(read x <{go}; echo late) & exit 0") as process:
         assert list(process.lines(60)) == [b"late"]
 
 

@@ -346,7 +346,8 @@ def killed(tmp_path: Path) -> Path:
         node.stdin.write(init().encode())
         node.stdout.readline()
         for slot in range(6):
-            node.stdin.write(request(slot, "multi_paxos_propose", slot=slot, value="first").encode())
+            given = request(slot, "multi_paxos_propose", slot=slot, value="first")
+            node.stdin.write(given.encode())
             assert b'"first"' in node.stdout.readline()
         node.kill()
     return data

@@ -79,7 +79,7 @@ def test_ranges_hold_their_slots_and_are_as_few_as_possible(slots: set[int]) -> 
 @given(st.lists(BODIES, min_size=1, max_size=4))
 def test_messages_come_back_from_their_names(bodies: list[dict[str, Any]]) -> None:
     given_messages = [message(body) for body in bodies]
-    names = Names(["n1", "n2"], given_messages)
+    names = Names(["n1", "n2"], [each["body"] for each in given_messages])
     for each in given_messages:
         text = names.body(each["body"])
         for definition in reversed(names.definitions()):

@@ -95,7 +95,7 @@ def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyP
 
 def test_what_no_judge_can_come_by_is_not_counted() -> None:
     found = {branch.operator for branch in visited.reachable()}
-    assert set(visited.actions()) <= found and len(visited.actions()) == 15
+    assert set(visited.actions()) <= found and len(visited.actions()) == 16
     assert {"Decide", "Follow", "Lead"} <= found
     # The judge has others in the place of the first two; the rest is of no use to it.
     assert not found & {"Step", "Ascending", "Init", "Next", "TypeOK", "ReplyIsTrue", "Proposed"}

@@ -142,5 +142,5 @@ def _outputs_against(records: Sequence[Record], life: Evidence) -> Wrong | None:
             if claim is None:
                 return None, f"it printed {shortened(text)}, and its log does not have that"
             if canonical(claim[1]) != text:
-                return claim[0], f"it printed {shortened(text)} in place of an output of this record"
+                return claim[0], f"it printed {shortened(text)} instead of an output of this record"
     return None

@@ -184,8 +184,10 @@ class Process:
                 continue
             silent = time.monotonic() - alive
             if silent > LOOK / 2 and self._has_left(silent):
-                break
-            if silent > seconds:
+                # It may have printed something after the wait and before it ended.
+                if not ready({self.source}, (), 0)[0]:
+                    break
+            elif silent > seconds:
                 raise Silence
 
     def _wait(self, sinks: Collection[int]) -> bool:

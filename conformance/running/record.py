@@ -1,7 +1,8 @@
 """Runs a cluster of real node processes in a bad network, and leaves its log.
 
 All chance comes from one seed: what is lost, repeated or late, who crashes and when, what members
-and clients are called and what clients ask (see `vocabulary`).  Time is the router's own, so a run takes as long as the nodes need and not longer.
+and clients are called and what clients ask (see `vocabulary`).  Time is the router's own, so a run
+takes as long as the nodes need and not longer.
 """
 
 from __future__ import annotations

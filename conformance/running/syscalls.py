@@ -58,7 +58,7 @@ class Call:
 def why_not() -> str:
     """Return why calls cannot be recorded here; "" if they can."""
     if shutil.which("strace") is None:
-        return "there is no strace here"
+        return "there is no strace here: install the package strace (apt-get install strace)"
     command = [*recording(Path("/dev/null")), "true"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return "" if done.returncode == 0 and not done.stderr else f"strace: {done.stderr.strip()}"

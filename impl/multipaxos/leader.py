@@ -28,17 +28,13 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
         self.newest += 1
         self[self.newest] = request, phase1_skipped
         slot = request.body.slot
-        if slot in self.of:
-            self.of[slot][self.newest] = None
-            if slot in self.asked:
-                self.asked[slot].add(request)
-        else:
-            self.of[slot] = {self.newest: None}
+        self.of.setdefault(slot, {})[self.newest] = None
+        if slot in self.asked:
+            self.asked[slot].add(request)
 
     def has(self, request: Envelope) -> bool:
+        """Whether this request is among those that wait for its slot; there is one at least."""
         slot = request.body.slot
-        if slot not in self.of:
-            return False
         if slot not in self.asked:
             self.asked[slot] = {self[number][0] for number in self.of[slot]}
         return request in self.asked[slot]

@@ -300,7 +300,8 @@ def closed_streams() -> list[str]:
             closed.append(name)
     for name in "stdout", "stderr":
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", errors="backslashreplace"))
+            nowhere = open(os.devnull, "w", errors="backslashreplace")  # noqa: SIM115
+            setattr(sys, name, nowhere)
     return closed
 
 

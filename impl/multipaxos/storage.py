@@ -149,7 +149,8 @@ class Storage:
         begun = self.logged > 0
         with explained(f"the log of {self.path}", "bring it back, or leave out --log from now on"
                        if begun else "with --data, --log needs a file that can be written"):
-            log = open(name, "r+b", opener=None if begun else lambda *_: files.create(name))
+            opener = None if begun else lambda *_: files.create(name)
+            log = open(name, "r+b", opener=opener)  # noqa: SIM115
             end = log.seek(0, os.SEEK_END)
         if self.logged == NO_LOG and end == 0:
             self.commit(0)

@@ -169,7 +169,7 @@ def read_in_part(line: bytes) -> tuple[str, Parts | str | Repeat, Refused | None
     except UnicodeDecodeError:
         raise Dropped("it is not UTF-8") from None
     if type(line) is Cut or len(text) > MOST_SLOWLY:
-        text = encode(dict(zip(("src", "dest", "body"), known(text))))
+        text = encode(dict(zip(("src", "dest", "body"), known(text), strict=True)))
         try:
             return text, read(text), Refused(MALFORMED, "the line is too long to be read")
         except Dropped:

@@ -301,9 +301,8 @@ TeachesToFirstGap(n, m) ==
     /\ Receives(n, m, "learn")
     /\ LET t == Begin(n)
            known == Known(t.state)
-           least == CHOOSE x \in known : \A y \in known : x <= y
-           whole == {slot \in known : least..slot \subseteq known}
-           missing == Ascending(whole \ m.body.known)
+           prefix == {slot \in known : 1..slot \subseteq known}
+           missing == Ascending(prefix \ m.body.known)
            some == {missing[i] : i \in {j \in DOMAIN missing : j <= Batch}}
        IN  Step(n, m,
            IF missing = <<>> THEN t

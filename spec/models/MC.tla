@@ -91,12 +91,12 @@ InTurn ==
 
 SlotOrBallot == (\E c \in cast : c.slot = 2) => \A n \in Node : replica[n].promised <= 1
 
-(* n1 decides slot 1 and then the others, one after the other, and n2      *)
-(* takes over when two are decided, with a gap or without, or three.       *)
+(* n1 decides slot 2 and then the others, one after the other, and n2      *)
+(* takes over when two are decided, or three.                              *)
 
 TakenOverLate ==
     /\ Len(replica["n1"].waiting) <= 1
-    /\ Known(replica["n1"]) \in {{}, {1}, {1, 2}, {1, 3}, {1, 2, 3}}
+    /\ Known(replica["n1"]) \in {{}, {2}, {1, 2}, {2, 3}, {1, 2, 3}}
     /\ replica["n2"].ballot > 0 => Cardinality(Known(replica["n1"])) >= 2
 
 -----------------------------------------------------------------------------

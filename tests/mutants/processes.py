@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -303,7 +302,7 @@ def see_log(logged: Path, evidence: Evidence, number: int) -> None:
     for given, each in evidence.events:
         if given or seen.outputs < number:
             seen.add(given, each)
-    records = [record for record in logs.read(logged)]
+    records = logs.read(logged)
     until = next(at for at, record in enumerate([*records, None])
                  if record is None or record.input == "crash")
     if found := contradiction("n1", records[:until], [seen]):

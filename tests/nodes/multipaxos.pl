@@ -355,8 +355,12 @@ sub read_member {
 }
 
 sub read_text {
-    /\G("(?:[^"\\]|\\.)*")/gc or die 'not JSON';
-    return $json->decode($1);
+    /\G"/gc or die 'not JSON';
+    my $from = pos() - 1;
+    # A group that is repeated within a pattern would match 65,535 times at most.
+    1 while /\G(?:[^"\\]+|\\.)/gc;
+    /\G"/gc or die 'not JSON';
+    return $json->decode(substr $_, $from, pos() - $from);
 }
 
 sub text_of {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.running.vocabulary import Vocabulary
 
-from .lives import OPERATOR, Host
+from .lives import OPERATOR
 
 if TYPE_CHECKING:
     from .world import World

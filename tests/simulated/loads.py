@@ -11,9 +11,9 @@
 - burst: one node of a healthy cluster is sent many requests at once.
 
 A script's `load` has the `kind`, the number of `proposers` (nodes that are sent requests), the
-`rate` of requests (a second), the least seconds of a `turn`, and how many requests are `outstanding`
-at once, each with a value of `size` characters (0 for small values of several types).  What must
-hold under a load is told in `loaded`.
+`rate` of requests (a second), the least seconds of a `turn`, and how many requests are
+`outstanding` at once, each with a value of `size` characters (0 for small values of several
+types).  What must hold under a load is checked in `loaded`.
 """
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ def duel(chance: Random, script: Script, _: int) -> Script:
 
 
 def storm(_: Random, script: Script, __: int) -> Script:
+    # Before it has a load, its members have other names.
     script = with_load(script, "storm", outstanding=STORM_SLOTS)
     links = faults.both_ways(["n1"], script.members()[1:])
     cut = {"at": 1.0, "kind": "cut", "links": links, "seconds": STORM_SECONDS}
