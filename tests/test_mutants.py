@@ -122,6 +122,11 @@ def test_a_bug_that_a_log_does_not_show_is_not_caught(judges: pool.Pool) -> None
     assert caught(judges, BUGS["promise-lost-at-restart"].mutant()) is None
 
 
+def test_a_bug_is_caught_under_load(judges: pool.Pool) -> None:
+    how = caught(judges, BUGS["young-slots-repeated"].mutant(), "load", seconds=30)
+    assert how.startswith("steady, seed 1: lines: ")
+
+
 def test_a_bug_is_caught_in_a_simulated_world(judges: pool.Pool) -> None:
     mutant = BUGS["never-inquires"].mutant()
     assert caught(judges, mutant) is None
