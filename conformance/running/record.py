@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..logbook import logs
+from ..tlaplus.translate import ranges
 from .cluster import NodeProcess, Waiting
 from .requests import Requests
 from .vocabulary import Vocabulary, reordered
@@ -77,6 +78,9 @@ _ANSWERS = {None: "answered", 12: "refused"}
 
 # How long clients wait between requests, and how long the network is whole at the end.
 PAUSE = 6.0
+
+# Of so many steps in which a leader opens slots, in one it is told that they are overdue.
+OVERDUE = 5
 PEACE = 600.0
 
 
@@ -141,6 +145,7 @@ class _World:
         self._peace = float("inf")
         self._agenda: list[tuple[float, int, str, Any]] = []
         self._order = count()
+        self._opened = count()
 
     def run(self, requests: int) -> Any:
         """Yields the records of the run, one a step."""
@@ -158,6 +163,7 @@ class _World:
             taken = self._deliver(what) if kind == "message" else self._happen(kind, what)
             if taken is not None:
                 yield taken
+                yield from self._repeat(taken)
 
     # What happens.
 
@@ -196,6 +202,15 @@ class _World:
                 code = message["body"].get("code")
                 self.happened[_ANSWERS.get(code, "given up")] += 1
         return taken
+
+    def _repeat(self, taken: Json) -> Iterator[Json]:
+        """Tells a leader now and then that what it has just opened is overdue.  The network loses
+        what it repeats, so the run goes on as it would have without.
+        """
+        opened = {m["body"]["slot"] for m in taken["output"] if m["body"]["type"] == "accept"}
+        if opened and taken["input"] != "timeout" and next(self._opened) % OVERDUE == 0:
+            event = {"event": "repeat", "slots": ranges(opened)}
+            yield self.processes[taken["node"]].step(event)
 
     def _send(self, message: Json) -> None:
         """Hands a message to the network, which may lose it or carry it twice."""
