@@ -221,8 +221,8 @@ def renamed(given: list[dict]) -> Iterator[bytes]:
     and so on."""
     members = next(m["body"]["node_ids"] for m in given if m["body"]["type"] == "init")
     clients = dict.fromkeys(m["src"] for m in given if m["src"] not in members)
-    names = dict(zip([*members, *clients],
-                     [*CLUSTER[1], *(f"c{place}" for place in range(1, len(clients) + 1))]))
+    called = [*CLUSTER[1], *(f"c{place}" for place in range(1, len(clients) + 1))]
+    names = dict(zip([*members, *clients], called, strict=False))
     for message in given:
         if message["dest"] == members[0]:
             body = dict(message["body"])

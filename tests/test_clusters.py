@@ -104,7 +104,7 @@ def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
     assert logs.by_node(ordered) == nodes
     sent: set[str] = set()
     for taken in ordered:
-        if isinstance(taken.input, dict) and taken.input["src"] in nodes:
+        if is_message(taken.input) and taken.input["src"] in nodes:
             assert content(taken.input) in sent
         sent |= {*map(content, taken.output)}
 

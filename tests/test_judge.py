@@ -21,6 +21,7 @@ from conformance.altering import order
 from conformance.altering.oracle import Opinion, said
 from conformance.judging import validate
 from conformance.logbook import logs
+from conformance.logbook.schema import is_message
 from conformance.models import manifest
 from conformance.running import record
 from conformance.tlaplus import tlc
@@ -34,7 +35,7 @@ Log = list[logs.Record]
 
 def altered_field(chance: random.Random, log: Log) -> tuple[Log, int]:
     """One number, text or truth somewhere in one record's input or output is another one."""
-    places = [at for at, taken in enumerate(log) if isinstance(taken.input, dict)]
+    places = [at for at, taken in enumerate(log) if is_message(taken.input)]
     at = chance.choice(places)
     taken = log[at]
     message = chance.choice([taken.input, *taken.output])
@@ -87,7 +88,10 @@ def illegal_at(log: Log, batch: int) -> int | None:
 def is_refused(node: Node, taken: logs.Record) -> bool:
     """Whether the node dropped this input instead of taking it as a step."""
     up = node.replica.up
-    if isinstance(taken.input, str):
+    if isinstance(taken.input, dict) and not is_message(taken.input):
+        named = {slot for low, high in taken.input["slots"] for slot in range(low, high + 1)}
+        return not up or not named <= node.replica.leader.votes.keys()
+    if not is_message(taken.input):
         # After a crash it is down and after a restart it is up, unless it was so before.
         return taken.input in ("timeout", "inquire", "expire") and not up
     return not up or taken.input["dest"] != node.replica.node
@@ -160,11 +164,11 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     assert {given for given in inputs if isinstance(given, str)} == {
         *("timeout", "inquire", "expire", "crash", "restart")
     }  # fmt: skip
-    asked = [given["body"] for given in inputs if isinstance(given, dict)]
+    asked = [given["body"] for given in inputs if is_message(given)]
     assert {frozenset(body) & {"from", "limit"} for body in asked} == {
         *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
     }  # fmt: skip
-    counts = judge_alterations(cluster, range(1, 2))
+    counts = judge_alterations(cluster, range(1, 4))
     assert counts["rejected"] > 0
 
 

@@ -34,7 +34,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     records = logs.of(ran.records)
     found = {node: Seen() for node in logs.members(records)}
     # Malformed requests are no messages of the specification.
-    for taken in (record for record in records if not record.refused):
+    for taken in (each for each in records if not each.refused):
         if is_message(taken.input):
             found[taken.node].add(True, taken.input)
         for message in taken.output:

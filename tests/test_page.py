@@ -24,6 +24,7 @@ from conformance.exporting.page import Mark
 from conformance.exporting.states import States
 from conformance.logbook import logs
 from conformance.logbook.logs import Record
+from conformance.logbook.schema import is_message
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"
@@ -144,7 +145,7 @@ def test_a_browser_shows_the_run(tmp_path: Path) -> None:
     told = seen(page.html(found.title, found.steps, found.states, found.marks), tmp_path)
     # Three nodes, three clients; each message sent once, but for those that clients sent.
     sent = sum(len(step.record.output) for step in found.steps)
-    asked = sum(isinstance(step.record.input, dict) and step.record.input["src"][0] == "c"
+    asked = sum(is_message(step.record.input) and step.record.input["src"][0] == "c"
                 for step in found.steps)  # fmt: skip
     assert (told["records"], told["lanes"], told["marked"]) == ("18", "6", "1")
     assert told["arrows"] == str(sent + asked) and told["unsent"] == told["again"] == "0"

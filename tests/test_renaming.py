@@ -34,7 +34,7 @@ def renamed() -> list[list[Record]]:
 
 def messages(records: list[Record]) -> Iterator[dict]:
     for record in records:
-        yield from [record.input] if isinstance(record.input, dict) else []
+        yield from [record.input] if is_message(record.input) else []
         yield from record.output
 
 

@@ -20,6 +20,7 @@ from conformance.judging.state import State
 from conformance.judging.validate import validate
 from conformance.judging.verdict import MISSING, Rejection, Verdict
 from conformance.logbook import logs
+from conformance.logbook.schema import is_message
 from conformance.running import record
 from conformance.tlaplus import tlc
 
@@ -328,7 +329,7 @@ def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
 def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
     log = crashed
     at = next(at for at, taken in enumerate(log) if taken.input == "crash")
-    given = next(taken.input for taken in log[1:] if isinstance(taken.input, dict))
+    given = next(taken.input for taken in log[1:] if is_message(taken.input))
     late = logs.Record(log[0].node, given, [], log[0].path, 999)
     [verdict] = judged([[*log[: at + 1], late, *log[at + 1 :]]], 40, None)
     [found] = verdict.rejections
