@@ -70,19 +70,24 @@ def finish(process: subprocess.Popen[Any], seconds: float = 0) -> int:
     exit status.
     """
     deadline = time.monotonic() + seconds
-    while not _has_left(process) and time.monotonic() < deadline:
+    while status(process) is None and time.monotonic() < deadline:
         time.sleep(0.005)
     send(process, signal.SIGKILL)
-    status = process.wait()
+    found = process.wait()
     _under_way.discard(process)
     _tell("-", process.pid)
-    return status
+    return found
 
 
-def _has_left(process: subprocess.Popen[Any]) -> bool:
+def status(process: subprocess.Popen[Any]) -> int | None:
+    """Return the exit status of a process, a signal as a negative number; None if it still runs."""
+    if process.returncode is not None:
+        return process.returncode
     # It is left unburied: for as long, its number and that of its group stay its own.
-    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return process.returncode is not None or os.waitid(os.P_PID, process.pid, how) is not None
+    left = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if left is None:
+        return None
+    return left.si_status if left.si_code == os.CLD_EXITED else -left.si_status
 
 
 def end_all() -> None:

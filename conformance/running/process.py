@@ -232,17 +232,9 @@ class Process:
     def status(self, seconds: float) -> int | None:
         """Return its exit status, a signal as a negative number; None if it still runs by then."""
         deadline = time.monotonic() + seconds
-        while self._process.returncode is None:
-            # It is left unburied: for as long, its number and that of its group stay its own.
-            left = os.waitid(
-                os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
-            )  # fmt: skip
-            if left is not None:
-                return left.si_status if left.si_code == os.CLD_EXITED else -left.si_status
-            if time.monotonic() >= deadline:
-                return None
+        while (found := guard.status(self._process)) is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        return self._process.returncode
+        return found
 
     def kill(self) -> list[bytes]:
         """End it at once with all of its group, and return what it printed before."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..logbook import logs
 from ..logbook.canonical import canonical
+from ..logbook.schema import is_message
 from .vocabulary import HIGHEST, NO_SLOTS, Slots, Vocabulary, reordered
 
 Json = Any
@@ -99,11 +100,11 @@ class _Renaming:
         """Return a record under this renaming."""
         given = record.input
         output = [self._message(message) for message in record.output]
-        if isinstance(given, dict) and "body" not in given:
-            given = {**given, "slots": self._slots.ranges(given["slots"])}
-        elif isinstance(given, dict):
+        if is_message(given):
             given = reordered(self._message(given), self._chance)
             _raise_limit(given["body"], output, self._chance)
+        elif isinstance(given, dict):
+            given = {**given, "slots": self._slots.ranges(given["slots"])}
         return replace(record, node=self._names[record.node], input=given, output=output)
 
     def _message(self, message: Json) -> Json:
@@ -149,7 +150,7 @@ class _Renaming:
 
 
 def _is_request(given: Json) -> bool:
-    return isinstance(given, dict) and given.get("body", {}).get("type") in _REQUESTS
+    return is_message(given) and given["body"].get("type") in _REQUESTS
 
 
 def _asker(message: Json) -> Asker:

@@ -132,18 +132,18 @@ class Clock:
         slot, or nothing to do."""
         leader = self.replica.leader
         if self.replica.in_phase1():
+            self.idle_since = now
             if now - self.prepared >= self.patience_in_phase1():
                 self.prepared, self.prepares = now, self.prepares + 1
                 yield "timeout"
         elif leader.votes or leader.closed:
+            self.idle_since = now
             if slots := self.unanswered.overdue(Moment(now, self.inputs)):
                 yield Repeat(slots)
             yield from self.closed(now)
         elif now - self.idle_since >= self.pace.idle:
             self.idle_since = now
             yield "inquire"
-        if leader.ballot and (leader.votes or leader.closed or not self.replica.leading()):
-            self.idle_since = now
 
     def patience_in_phase1(self) -> float:
         """Return how long to wait for promises.  They report votes, so they may be as long as what

@@ -160,14 +160,14 @@ class Node:
                 # What goes to several nodes is written once.
                 last, fields = body, wire.TEXT[type(body)](body)
             if dest in self.members:
-                said.append(wire.line(src, dest, fields))
+                line = wire.line(src, dest, fields)
             else:
-                said.append(wire.line(src, dest, f'{fields}, "msg_id": {self.replies}'))
+                line = wire.line(src, dest, f'{fields}, "msg_id": {self.replies}')
                 self.replies += 1
-        lines = said[first:]
-        self.size += sum(map(len, lines))
+            said.append(line)
+            self.size += len(line)
         if self.log is not None:
-            self.record(node, text, lines, action)
+            self.record(node, text, said[first:], action)
         if self.clock is not None:
             self.clock.stepped(self.now, output)
 

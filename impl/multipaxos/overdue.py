@@ -99,12 +99,11 @@ class Unanswered:
         found: list[int] = []
         room = ROOM
         for slot, sent in list(islice(self.sent.items(), self.most)):
-            vote = self.replica.acceptor.accepted.get(slot)
             if slot not in self.replica.leader.votes:
                 # It was decided in another ballot.
                 del self.sent[slot]
                 continue
-            room -= len(vote.value)
+            room -= len(self.replica.acceptor.accepted[slot].value)
             if not self.is_late(sent, now) or (found and room < 0):
                 break
             found.append(slot)
