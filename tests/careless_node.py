@@ -107,7 +107,9 @@ def shares(options: Namespace) -> None:
     class Shared(sqlite3.Connection):
         def execute(self, query: str, *given: object) -> sqlite3.Cursor:
             return super().execute(query.replace("EXCLUSIVE", "NORMAL"), *given)
-    sqlite3.connect = lambda path, **options: connect(path, factory=Shared, **options)
+    # Nor does it fail where both write at once.
+    sqlite3.connect = lambda path, **options: connect(path, factory=Shared,
+                                                      **{**options, "timeout": 5})
 
 
 def stays(options: Namespace) -> None:

@@ -413,7 +413,6 @@ class World:
         # Only one that has said something is known to have its directory.
         if node is not None and self.nodes.evidence[node][-1].outputs:
             self._guarded.add(node)
-            self.happened["second processes"] += 1
             second = self.nodes.start_second(node, self.luck.getrandbits(31))
             second.give(json.dumps(self._init(node)).encode())
             self._see_refused(node, second, self._now() + REFUSED)
@@ -425,6 +424,8 @@ class World:
         if status is None and self._now() < until:
             self._plan(0.02, self._see_refused, node, second, until)
             return
+        # Only now it shows something: a run may be over before.
+        self.happened["second processes"] += 1
         said = second.kill()
         second.close()
         self._guarded.discard(node)
