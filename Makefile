@@ -110,14 +110,14 @@ clean: ## Remove the environment and everything that was generated.
 	@rm -rf .venv .venv-lock .pytest_cache .ruff_cache build dist out *.egg-info
 	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
 
-# All that is pinned is installed, what builds the project as well, but for two: ruff is not needed
-# here, and PySyncObj is there as source alone.  The project itself has no hash; what builds it is
-# used as it is installed instead of being fetched once more into an isolated build.
+# All that is pinned is installed, what builds the project as well, but for PySyncObj, which is there
+# as source alone.  The project itself has no hash; what builds it is used as it is installed instead
+# of being fetched once more into an isolated build.
 $(venv): pyproject.toml constraints.txt
 	@echo 'Making .venv with $(PYTHON) (once, about a minute) ...'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or later, please.")'
 	@$(PYTHON) -m venv --clear .venv
-	@awk '/^[a-z]/ { keep = !/^(pysyncobj|ruff)==/ } keep' constraints.txt > .venv/pinned.txt
+	@awk '/^[a-z]/ { keep = !/^pysyncobj==/ } keep' constraints.txt > .venv/pinned.txt
 	@{ $(install) --only-binary :all: $(hashed) .venv/pinned.txt && \
 	    $(install) --no-build-isolation --check-build-dependencies --editable . && \
 	    .venv/bin/$(pip) check; } \
