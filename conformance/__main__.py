@@ -160,30 +160,47 @@ SECONDS = Finite(0, LONGEST_SECONDS, min_open=True)
 SEEDS = click.IntRange(0, 2**63 - 1)
 
 folder = click.option(
-    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
     help="Folder for the logs; made if it is not there.",
-)  # fmt: skip
+)
 written = click.Path(dir_okay=False, path_type=Path)
 places = click.argument("log", nargs=-1, required=True, type=click.Path(path_type=Path))
 seconds = click.option(
-    "--timeout-seconds", default=30.0, show_default=True, type=SECONDS,
+    "--timeout-seconds",
+    default=30.0,
+    show_default=True,
+    type=SECONDS,
     help="How long a node may be silent.",
 )
 
 batches = click.option(
-    "--batch", default=1000, show_default=True, type=click.IntRange(1),
+    "--batch",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
     help="The nodes' --batch: the most decisions in one `learned`.",
-)  # fmt: skip
+)
 
 
 @example("models single sometimes-inherits")
 @click.argument("name", nargs=-1)
-@click.option("--tier", type=click.Choice(manifest.TIERS[:-1]),
-              help="Those of this size, if none are named (tiny and standard).")  # fmt: skip
-@click.option("--pin", is_flag=True,
-              help="Write what is found into the manifest and into spec/README.md.")  # fmt: skip
-@click.option("--checkpoints", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Keep checkpoints here, and go on from those that are left here.")  # fmt: skip
+@click.option(
+    "--tier",
+    type=click.Choice(manifest.TIERS[:-1]),
+    help="Those of this size, if none are named (tiny and standard).",
+)
+@click.option(
+    "--pin", is_flag=True, help="Write what is found into the manifest and into spec/README.md."
+)
+@click.option(
+    "--checkpoints",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep checkpoints here, and go on from those that are left here.",
+)
 def models(name: tuple[str, ...], tier: str | None, pin: bool, checkpoints: Path | None) -> None:
     """Run models with TLC and hold them against the manifest: all of them, or those named."""
     everything = manifest.load().values()
@@ -206,11 +223,21 @@ def coverage() -> None:
 
 
 @example("simulate --minutes 30 --seed 7")
-@click.option("--minutes", default=10.0, show_default=True, type=Finite(0, LONGEST_SECONDS / 60),
-              help="How long, to the nearest end of a batch; 0 runs one on each core.")  # fmt: skip
+@click.option(
+    "--minutes",
+    default=10.0,
+    show_default=True,
+    type=Finite(0, LONGEST_SECONDS / 60),
+    help="How long, to the nearest end of a batch; 0 runs one on each core.",
+)
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the first batch.")
-@click.option("--steps", default=150, show_default=True, type=click.IntRange(1),
-              help="Steps of each behaviour.")  # fmt: skip
+@click.option(
+    "--steps",
+    default=150,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Steps of each behaviour.",
+)
 def simulate(minutes: float, seed: int, steps: int) -> None:
     """Look for violations in random behaviours of the model that is too big to search."""
     [deep] = [each for each in manifest.load().values() if each.tier == "deep"]
@@ -219,16 +246,26 @@ def simulate(minutes: float, seed: int, steps: int) -> None:
 
 @example("distributed closed --host big1 --host big2")
 @click.argument("model", nargs=-1, required=True)
-@click.option("--host", multiple=True, metavar="HOST",
-              help="Where a worker runs: a name that ssh knows, or localhost for one more thread "
-                   "here. Without any, two workers here.")  # fmt: skip
-@click.option("--address", help="What the hosts find this machine by; as they see it, if not "
-                                "given.")  # fmt: skip
-@click.option("--jar", default=distributing.JAR, show_default=True, metavar="PATH",
-              help="Where the hosts have the TLA+ tools, the same as here.")  # fmt: skip
+@click.option(
+    "--host",
+    multiple=True,
+    metavar="HOST",
+    help="Where a worker runs: a name that ssh knows, or localhost for one more thread "
+    "here. Without any, two workers here.",
+)
+@click.option(
+    "--address", help="What the hosts find this machine by; as they see it, if not given."
+)
+@click.option(
+    "--jar",
+    default=distributing.JAR,
+    show_default=True,
+    metavar="PATH",
+    help="Where the hosts have the TLA+ tools, the same as here.",
+)
 def distributed(
     model: tuple[str, ...], host: tuple[str, ...], address: str | None, jar: str
-) -> None:  # fmt: skip
+) -> None:
     """Run each MODEL with TLC's server here and workers on hosts; hold it against the manifest.
 
     Without a HOST it runs where there is no network but loopback, if the system allows that.
@@ -237,8 +274,9 @@ def distributed(
     if set(host) <= {distributing.HERE} and not isolate():
         report.warn(
             "this system gives no network of its own: while TLC runs, its server and workers "
-            "listen on all interfaces", style="yellow",
-        )  # fmt: skip
+            "listen on all interfaces",
+            style="yellow",
+        )
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
     sys.exit(0 if all(row.agrees for row in rows) else 1)
@@ -247,10 +285,19 @@ def distributed(
 @example("generate main -o out/main")
 @click.argument("model")
 @folder
-@click.option("--simulate", type=click.IntRange(1), metavar="N",
-              help="Instead of a cover, N random runs of the whole cluster.")  # fmt: skip
-@click.option("--depth", default=100, show_default=True, type=click.IntRange(1),
-              help="Steps of each random run.")  # fmt: skip
+@click.option(
+    "--simulate",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Instead of a cover, N random runs of the whole cluster.",
+)
+@click.option(
+    "--depth",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Steps of each random run.",
+)
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the random runs.")
 def generate(model: str, output: Path, simulate: int | None, depth: int, seed: int) -> None:
     """Write golden logs from MODEL: every distinct local transition, covered."""
@@ -269,17 +316,27 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
 @example("replay out/main -- python3 impl/main.py --manual-clock --batch 1")
 @places
 @seconds
-@click.option("--in-process", metavar="MODULE:FUNCTION",
-              help="Instead of a command, a function that makes a node within this process: "
-                   "a function from lines to what the node prints.")  # fmt: skip
-@click.option("--renamed", type=SEEDS, metavar="SEED",
-              help="Replay each log under other names, slots, request numbers and values, drawn "
-                   "from this seed and the log's name.")  # fmt: skip
+@click.option(
+    "--in-process",
+    metavar="MODULE:FUNCTION",
+    help="Instead of a command, a function that makes a node within this process: "
+    "a function from lines to what the node prints.",
+)
+@click.option(
+    "--renamed",
+    type=SEEDS,
+    metavar="SEED",
+    help="Replay each log under other names, slots, request numbers and values, drawn "
+    "from this seed and the log's name.",
+)
 @click.pass_obj
 def replay(
-    command: tuple[str, ...], log: tuple[Path, ...], timeout_seconds: float,
-    in_process: str | None, renamed: int | None,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    log: tuple[Path, ...],
+    timeout_seconds: float,
+    in_process: str | None,
+    renamed: int | None,
+) -> None:
     """Feed each LOG's inputs to a fresh node and compare all that it prints.
 
     LOG is a file or a folder of *.ndjson files; the node's COMMAND follows after --.
@@ -306,18 +363,35 @@ def replay(
 @folder
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--requests", default=200, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=1, show_default=True, type=SEEDS,
-              help="The same seed is the same run.")  # fmt: skip
-@click.option("--loss", default=0.1, show_default=True, type=Finite(0, 1),
-              help="Chance that a message is lost.")  # fmt: skip
-@click.option("--repeat", default=0.1, show_default=True, type=Finite(0, 1),
-              help="Chance that a message arrives twice.")  # fmt: skip
+@click.option(
+    "--seed", default=1, show_default=True, type=SEEDS, help="The same seed is the same run."
+)
+@click.option(
+    "--loss",
+    default=0.1,
+    show_default=True,
+    type=Finite(0, 1),
+    help="Chance that a message is lost.",
+)
+@click.option(
+    "--repeat",
+    default=0.1,
+    show_default=True,
+    type=Finite(0, 1),
+    help="Chance that a message arrives twice.",
+)
 @seconds
 @click.pass_obj
 def record(
-    command: tuple[str, ...], output: Path, nodes: int, requests: int, seed: int,
-    loss: float, repeat: float, timeout_seconds: float,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    output: Path,
+    nodes: int,
+    requests: int,
+    seed: int,
+    loss: float,
+    repeat: float,
+    timeout_seconds: float,
+) -> None:
     """Run a cluster of real processes in a bad network and leave its log.
 
     The node's COMMAND follows after --; --manual-clock and --log are added to it.
@@ -325,10 +399,15 @@ def record(
     with report.Line(f"cluster of {nodes}, seed {seed}") as line:
         try:
             recorded = recording.record(
-                output, command, nodes=nodes, requests=requests, seed=seed,
-                faults=recording.Faults(loss=loss, repeat=repeat), seconds=timeout_seconds,
+                output,
+                command,
+                nodes=nodes,
+                requests=requests,
+                seed=seed,
+                faults=recording.Faults(loss=loss, repeat=repeat),
+                seconds=timeout_seconds,
                 on_progress=lambda steps: line.tell(f"{steps:,} steps"),
-            )  # fmt: skip
+            )
         except NodeWrong as error:
             report.say(str(error))
             sys.exit(1)
@@ -342,10 +421,17 @@ def record(
 @example("validate out/run")
 @places
 @batches
-@click.option("--window", default=WINDOW, show_default=True, type=click.IntRange(1), metavar="N",
-              help="How many records of a log TLC reads at once.")  # fmt: skip
-@click.option("--whole", is_flag=True,
-              help="Let TLC read whole logs at once; the verdict is the same.")  # fmt: skip
+@click.option(
+    "--window",
+    default=WINDOW,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many records of a log TLC reads at once.",
+)
+@click.option(
+    "--whole", is_flag=True, help="Let TLC read whole logs at once; the verdict is the same."
+)
 def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> None:
     """Let TLC decide whether each node's log is a behaviour of the specification.
 
@@ -370,17 +456,31 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
 
 @example("shrink out/run/seed-7.ndjson -o tests/fixtures/takeover-bad.ndjson")
 @click.argument("log", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="The file to write.")  # fmt: skip
-@click.option("--seconds", default=shrinking.SECONDS, show_default=True, type=SECONDS,
-              help="Stop after so long with the smallest log so far.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file to write.",
+)
+@click.option(
+    "--seconds",
+    default=shrinking.SECONDS,
+    show_default=True,
+    type=SECONDS,
+    help="Stop after so long with the smallest log so far.",
+)
 @batches
 @seconds
 @click.pass_obj
 def shrink(
-    command: tuple[str, ...], log: Path, output: Path, seconds: float, batch: int,
+    command: tuple[str, ...],
+    log: Path,
+    output: Path,
+    seconds: float,
+    batch: int,
     timeout_seconds: float,
-) -> None:  # fmt: skip
+) -> None:
     """Make LOG, which is rejected, as small as can be while it is rejected in the same way.
 
     With a node's COMMAND after --, as it is given to replay: a log from which that node differs.
@@ -405,8 +505,12 @@ def shrink(
 @example("visited out/run")
 @places
 @batches
-@click.option("--at-least", type=click.IntRange(0, 100), metavar="PERCENT",
-              help="Fail if fewer of the branches are covered.")  # fmt: skip
+@click.option(
+    "--at-least",
+    type=click.IntRange(0, 100),
+    metavar="PERCENT",
+    help="Fail if fewer of the branches are covered.",
+)
 def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
     """See which actions and branches of the specification the LOGs of real runs cover.
 
@@ -428,16 +532,26 @@ def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
 @example("explore main returns -o out/explored --runs 100 --seed 7")
 @click.argument("model", nargs=-1)
 @folder
-@click.option("--runs", default=100, show_default=True, type=click.IntRange(1),
-              help="How many for each model.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, type=SEEDS,
-              help="The same seed is the same runs.")  # fmt: skip
+@click.option(
+    "--runs",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many for each model.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEEDS, help="The same seed is the same runs."
+)
 @seconds
 @click.pass_obj
 def explore(
-    command: tuple[str, ...], model: tuple[str, ...], output: Path, runs: int, seed: int,
+    command: tuple[str, ...],
+    model: tuple[str, ...],
+    output: Path,
+    runs: int,
+    seed: int,
     timeout_seconds: float,
-) -> None:  # fmt: skip
+) -> None:
     """Run real processes in each MODEL's own world; see how many local transitions they visit.
 
     Without a MODEL, in all that golden logs are made from. The node's COMMAND may follow after --;
@@ -455,9 +569,12 @@ def explore(
 
 @example("judge --settled out/endure/history.ndjson")
 @click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--settled", is_flag=True,
-              help="The history ends in peace: each node's last whole log must tell everything "
-                   "that was ever told to be decided.")  # fmt: skip
+@click.option(
+    "--settled",
+    is_flag=True,
+    help="The history ends in peace: each node's last whole log must tell everything "
+    "that was ever told to be decided.",
+)
 def judge(history: tuple[Path, ...], settled: bool) -> None:
     """Judge what clients saw: agreement, validity, durability, and that errors told the truth.
 
@@ -475,27 +592,56 @@ def judge(history: tuple[Path, ...], settled: bool) -> None:
 
 @example("export --html out/run.html out/run/seed-7.ndjson")
 @click.argument("log", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--model", metavar="NAME",
-              help="Instead of logs, the counterexample that TLC finds for a model.")  # fmt: skip
-@click.option("--html", type=written, metavar="FILE",
-              help="A page to look at in a browser; nothing else is needed for it.")  # fmt: skip
-@click.option("--itf", type=written, metavar="FILE",
-              help="A trace in the Informal Trace Format of Apalache and Quint.")  # fmt: skip
-@click.option("--shiviz", type=written, metavar="FILE",
-              help="A log with vector clocks for ShiViz; its first line is the expression that "
-                   f"reads the rest: {PARSER}")  # fmt: skip
-@click.option("--states", default=exporting.FOLLOWED, show_default=True, type=click.IntRange(0),
-              help="Show the states of the nodes, which TLC works out, for the first so many "
-                   "records; some seconds a thousand.")  # fmt: skip
-@click.option("--replica", is_flag=True,
-              help="States in the ITF trace, too: of all nodes after each record.")  # fmt: skip
-@click.option("--force", is_flag=True,
-              help="Overwrite files that no export made; never a log that is read.")  # fmt: skip
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Instead of logs, the counterexample that TLC finds for a model.",
+)
+@click.option(
+    "--html",
+    type=written,
+    metavar="FILE",
+    help="A page to look at in a browser; nothing else is needed for it.",
+)
+@click.option(
+    "--itf",
+    type=written,
+    metavar="FILE",
+    help="A trace in the Informal Trace Format of Apalache and Quint.",
+)
+@click.option(
+    "--shiviz",
+    type=written,
+    metavar="FILE",
+    help="A log with vector clocks for ShiViz; its first line is the expression that "
+    f"reads the rest: {PARSER}",
+)
+@click.option(
+    "--states",
+    default=exporting.FOLLOWED,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Show the states of the nodes, which TLC works out, for the first so many "
+    "records; some seconds a thousand.",
+)
+@click.option(
+    "--replica", is_flag=True, help="States in the ITF trace, too: of all nodes after each record."
+)
+@click.option(
+    "--force", is_flag=True, help="Overwrite files that no export made; never a log that is read."
+)
 @batches
 def export(
-    log: tuple[Path, ...], model: str | None, html: Path | None, itf: Path | None,
-    shiviz: Path | None, states: int, replica: bool, force: bool, batch: int,
-) -> None:  # fmt: skip
+    log: tuple[Path, ...],
+    model: str | None,
+    html: Path | None,
+    itf: Path | None,
+    shiviz: Path | None,
+    states: int,
+    replica: bool,
+    force: bool,
+    batch: int,
+) -> None:
     """Write a run for other tools and for people: a page, an ITF trace, a ShiViz log.
 
     LOG is a file or a folder of *.ndjson files, together one run: a cluster's records stand in one
@@ -518,23 +664,46 @@ def export(
 @example("endure -o out/endure --nodes 5 --kills 500 --seconds 900 --seed 7")
 @folder
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--kills", default=20, show_default=True, type=click.IntRange(1),
-              help="The faults end with so many kills,")  # fmt: skip
-@click.option("--seconds", default=60.0, show_default=True, type=SECONDS,
-              help="or after so long.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, type=SEEDS,
-              help="The same seed is the same schedule of faults.")  # fmt: skip
-@click.option("--power-cuts", is_flag=True,
-              help="Cut the power with each kill: what a node has not synced may be lost. Needs "
-                   "strace.")  # fmt: skip
-@click.option("--records", default=1_000_000, show_default=True, type=click.IntRange(0),
-              help="Let TLC judge the nodes' logs up to so many records.")  # fmt: skip
+@click.option(
+    "--kills",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The faults end with so many kills,",
+)
+@click.option("--seconds", default=60.0, show_default=True, type=SECONDS, help="or after so long.")
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    type=SEEDS,
+    help="The same seed is the same schedule of faults.",
+)
+@click.option(
+    "--power-cuts",
+    is_flag=True,
+    help="Cut the power with each kill: what a node has not synced may be lost. Needs strace.",
+)
+@click.option(
+    "--records",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Let TLC judge the nodes' logs up to so many records.",
+)
 @batches
 @click.pass_obj
 def endure(
-    command: tuple[str, ...], output: Path, nodes: int, kills: int, seconds: float, seed: int,
-    power_cuts: bool, records: int, batch: int,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    output: Path,
+    nodes: int,
+    kills: int,
+    seconds: float,
+    seed: int,
+    power_cuts: bool,
+    records: int,
+    batch: int,
+) -> None:
     """Have real processes killed, stopped and cut off while clients duel; judge what came of it.
 
     The nodes run in real time, each on a directory of its own; --data, --log and --seed are added
@@ -543,9 +712,16 @@ def endure(
     """
     try:
         agrees = checking.endure(
-            output, command or checking.IMPATIENT, nodes=nodes, kills=kills, seconds=seconds,
-            seed=seed, batch=batch, records=records, power_cuts=power_cuts,
-        )  # fmt: skip
+            output,
+            command or checking.IMPATIENT,
+            nodes=nodes,
+            kills=kills,
+            seconds=seconds,
+            seed=seed,
+            batch=batch,
+            records=records,
+            power_cuts=power_cuts,
+        )
     except NodeWrong as error:
         report.say(str(error))
         sys.exit(1)
@@ -553,15 +729,29 @@ def endure(
 
 
 @example("check --seed 7")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("out"), show_default=True, help="Folder for all logs.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for all logs.",
+)
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
-@click.option("--corrupt", "number", is_flag=False, flag_value=2000, type=click.IntRange(1),
-              metavar="[N]",
-              help="Put the judge on trial, too, with so many altered logs (2000).")  # fmt: skip
-@click.option("--pin", is_flag=True,
-              help="Write the certificate that is found, if it is whole, to where it is "
-                   "committed.")  # fmt: skip
+@click.option(
+    "--corrupt",
+    "number",
+    is_flag=False,
+    flag_value=2000,
+    type=click.IntRange(1),
+    metavar="[N]",
+    help="Put the judge on trial, too, with so many altered logs (2000).",
+)
+@click.option(
+    "--pin",
+    is_flag=True,
+    help="Write the certificate that is found, if it is whole, to where it is committed.",
+)
 @click.pass_obj
 def check(command: tuple[str, ...], output: Path, seed: int, number: int | None, pin: bool) -> None:
     """Everything: models, generate, replay, record, validate; one table at the end.
@@ -581,22 +771,40 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int | None,
 
 @example("corrupt --seed 7")
 @click.argument("log", nargs=-1, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("out/corrupted"), show_default=True,
-              help="Folder for the logs, in sources/ and wrong/.")  # fmt: skip
-@click.option("--number", default=2000, show_default=True, type=click.IntRange(1),
-              help="How many altered logs.")  # fmt: skip
-@click.option("--seed", default=1, show_default=True, type=SEEDS,
-              help="The same seed is the same logs.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/corrupted"),
+    show_default=True,
+    help="Folder for the logs, in sources/ and wrong/.",
+)
+@click.option(
+    "--number",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many altered logs.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEEDS, help="The same seed is the same logs."
+)
 @click.option("--only", type=click.IntRange(1), metavar="N", help="Just the altered log number N.")
 @click.option("--kind", type=click.Choice(KINDS), help="Alter all logs in this way.")
 @batches
 @seconds
 @click.pass_obj
 def corrupt(
-    command: tuple[str, ...], log: tuple[Path, ...], output: Path, number: int, seed: int,
-    only: int | None, kind: str | None, batch: int, timeout_seconds: float,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    log: tuple[Path, ...],
+    output: Path,
+    number: int,
+    seed: int,
+    only: int | None,
+    kind: str | None,
+    batch: int,
+    timeout_seconds: float,
+) -> None:
     """Put the judge of logs on trial: alter accepted logs, see that it finds what is wrong.
 
     Each LOG is altered, or, if none is given, logs that are made first. Whether an altered log is
@@ -604,37 +812,93 @@ def corrupt(
     without --manual-clock and --log.
     """
     agrees = corrupting.corrupt(
-        output, command or checking.NODE, number=number, seed=seed, only=only,
-        paths=logs.find(log, logs.LOG) if log else (), batch=batch, seconds=timeout_seconds,
+        output,
+        command or checking.NODE,
+        number=number,
+        seed=seed,
+        only=only,
+        paths=logs.find(log, logs.LOG) if log else (),
+        batch=batch,
+        seconds=timeout_seconds,
         kind=kind,
-    )  # fmt: skip
+    )
     sys.exit(0 if agrees else 1)
 
 
 @example("grade -o out/grade -- ./my-node")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("out/grade"), show_default=True,
-              help="Folder for grade.json, scripts that show failures, and logs.")  # fmt: skip
-@click.option("--stage", "stages", multiple=True, type=click.Choice(planning.STAGES),
-              help="Only this stage, or these.")  # fmt: skip
-@click.option("--golden", type=click.Path(exists=True, path_type=Path), metavar="DIR",
-              help="Golden logs that are there already, as of `generate`.")  # fmt: skip
-@click.option("--model", "models", multiple=True, metavar="MODEL",
-              help="Make golden logs of this model, or these; of all that are meant for it if none "
-                   "is given.")  # fmt: skip
-@click.option("--without", multiple=True, type=click.Choice(tuple(probing.SIGNS)),
-              help="Take it that the node does not take this option.")  # fmt: skip
-@click.option("--nodes", "clusters", multiple=True, default=(3, 5), show_default=True,
-              type=click.IntRange(1), help="Sizes of the recorded clusters.")  # fmt: skip
-@click.option("--requests", default=200, show_default=True, type=click.IntRange(1),
-              help="Requests in each recorded cluster.")  # fmt: skip
-@click.option("--seconds", default=15.0, show_default=True, type=SECONDS,
-              help="How long the run in real time has faults,")  # fmt: skip
-@click.option("--kills", default=10, show_default=True, type=click.IntRange(1),
-              help="or how many kills they end with.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/grade"),
+    show_default=True,
+    help="Folder for grade.json, scripts that show failures, and logs.",
+)
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    type=click.Choice(planning.STAGES),
+    help="Only this stage, or these.",
+)
+@click.option(
+    "--golden",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Golden logs that are there already, as of `generate`.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Make golden logs of this model, or these; of all that are meant for it if none is given.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(tuple(probing.SIGNS)),
+    help="Take it that the node does not take this option.",
+)
+@click.option(
+    "--nodes",
+    "clusters",
+    multiple=True,
+    default=(3, 5),
+    show_default=True,
+    type=click.IntRange(1),
+    help="Sizes of the recorded clusters.",
+)
+@click.option(
+    "--requests",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests in each recorded cluster.",
+)
+@click.option(
+    "--seconds",
+    default=15.0,
+    show_default=True,
+    type=SECONDS,
+    help="How long the run in real time has faults,",
+)
+@click.option(
+    "--kills",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="or how many kills they end with.",
+)
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of all runs.")
-@click.option("--timeout-seconds", "patience", default=5.0, show_default=True, type=SECONDS,
-              help="How long a node has for an answer.")  # fmt: skip
+@click.option(
+    "--timeout-seconds",
+    "patience",
+    default=5.0,
+    show_default=True,
+    type=SECONDS,
+    help="How long a node has for an answer.",
+)
 @click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
 @click.pass_obj
 def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
@@ -656,29 +920,55 @@ def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
 
 
 @example("bench --repetitions 9 -- ./my-node")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
-              default=Path("out"), show_default=True,
-              help="Folder on the disk that is measured; nothing is left there.")  # fmt: skip
-@click.option("--repetitions", default=7, show_default=True, type=click.IntRange(1),
-              help="How often each figure is taken, in turn with the others.")  # fmt: skip
-@click.option("--requests", default=90_000, show_default=True, type=click.IntRange(1),
-              help="Requests of a streamed run; the other runs have fewer.")  # fmt: skip
-@click.option("--largest-burst", default=200_000, show_default=True, type=click.IntRange(1),
-              help="Leave out bursts of more requests at once.")  # fmt: skip
-@click.option("--without-pysyncobj", is_flag=True,
-              help="Do not measure PySyncObj, which has to be installed otherwise.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder on the disk that is measured; nothing is left there.",
+)
+@click.option(
+    "--repetitions",
+    default=7,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How often each figure is taken, in turn with the others.",
+)
+@click.option(
+    "--requests",
+    default=90_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests of a streamed run; the other runs have fewer.",
+)
+@click.option(
+    "--largest-burst",
+    default=200_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Leave out bursts of more requests at once.",
+)
+@click.option(
+    "--without-pysyncobj",
+    is_flag=True,
+    help="Do not measure PySyncObj, which has to be installed otherwise.",
+)
 @click.pass_obj
 def bench(
-    command: tuple[str, ...], output: Path, repetitions: int, requests: int,
-    largest_burst: int, without_pysyncobj: bool,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    output: Path,
+    repetitions: int,
+    requests: int,
+    largest_burst: int,
+    without_pysyncobj: bool,
+) -> None:
     """Measure a node side by side with its peers; whether a target is reached fails nothing.
 
     The node's COMMAND may follow after --; without one, it is this project's own.
     """
     node = command or checking.NODE
-    measuring.bench(
-        node, output, repetitions, requests, not without_pysyncobj, largest_burst)
+    measuring.bench(node, output, repetitions, requests, not without_pysyncobj, largest_burst)
 
 
 if __name__ == "__main__":

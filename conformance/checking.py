@@ -66,15 +66,26 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
         counts = (made.outcome.generated, made.transitions, made.refused, made.covered, made.told)
         figures = counts if made.transitions else ("",) * len(counts)
         shown.append((model.name, *figures, len(made.logs), made.steps, made.outcome.seconds))
-    columns = ("model", "#transitions", "#local", "#refused", "#covered", "#told", "#logs",
-               "#records", "#time")  # fmt: skip
+    columns = (
+        "model",
+        "#transitions",
+        "#local",
+        "#refused",
+        "#covered",
+        "#told",
+        "#logs",
+        "#records",
+        "#time",
+    )
     report.table("Generated logs", columns, shown)
 
 
 def replay(
-    paths: Sequence[Path], node: Sequence[str] | Callable[[], Turn], seconds: float = 30,
+    paths: Sequence[Path],
+    node: Sequence[str] | Callable[[], Turn],
+    seconds: float = 30,
     renamed: int | None = None,
-) -> list[Replayed]:  # fmt: skip
+) -> list[Replayed]:
     """Replays logs against a command, or against what a function makes, with a line that tells how
     many are done."""
     done = 0
@@ -113,9 +124,11 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
 
 
 def show_rejections(
-    places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]],
-    verdicts: Sequence[Verdict], batch: int,
-) -> None:  # fmt: skip
+    places: Sequence[Path],
+    clusters: Sequence[Sequence[logs.Record]],
+    verdicts: Sequence[Verdict],
+    batch: int,
+) -> None:
     """The first of what judges of logs rejected, each cluster with a page of its run.
 
     `places` are the logs, beside which the pages are left.
@@ -146,9 +159,17 @@ def show_page(
 
 
 def endure(
-    output: Path, command: Sequence[str], *, nodes: int, kills: int, seconds: float, seed: int,
-    batch: int, records: int, power_cuts: bool = False,
-) -> bool | None:  # fmt: skip
+    output: Path,
+    command: Sequence[str],
+    *,
+    nodes: int,
+    kills: int,
+    seconds: float,
+    seed: int,
+    batch: int,
+    records: int,
+    power_cuts: bool = False,
+) -> bool | None:
     """Has a cluster endure a faulty world, has it judged and shows it.
 
     True if all agrees, False if something is wrong, None if too little was seen to tell.
@@ -162,9 +183,15 @@ def endure(
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
             endured = enduring.endure(
-                output, command, nodes=nodes, kills=kills, seconds=seconds, seed=seed,
-                power_cuts=power_cuts, on_progress=line.tell,
-            )  # fmt: skip
+                output,
+                command,
+                nodes=nodes,
+                kills=kills,
+                seconds=seconds,
+                seed=seed,
+                power_cuts=power_cuts,
+                on_progress=line.tell,
+            )
         missing = list(endured.missing)
         rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
         title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
@@ -237,8 +264,10 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
 def logs_of(endured: Endured) -> dict[str, list[Record]]:
     """Reads what each node logged; nothing where it left no log, or an empty one."""
     paths = zip(endured.evidence, endured.logs, strict=True)
-    return {node: logs.read(path) if path.is_file() and path.stat().st_size else []
-            for node, path in paths}  # fmt: skip
+    return {
+        node: logs.read(path) if path.is_file() and path.stat().st_size else []
+        for node, path in paths
+    }
 
 
 def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
@@ -345,18 +374,25 @@ def _recorded(
         started = time.monotonic()
         with report.Line(f"cluster of {nodes} processes, seed {seed}") as line:
             recorded = recording.record(
-                folder / f"{nodes}-nodes", [*node, "--batch", str(BATCH)], nodes=nodes,
-                requests=requests, seed=seed,
+                folder / f"{nodes}-nodes",
+                [*node, "--batch", str(BATCH)],
+                nodes=nodes,
+                requests=requests,
+                seed=seed,
                 on_progress=lambda count, line=line: line.tell(f"{count:,} steps"),
-            )  # fmt: skip
+            )
         places.append(recorded.path)
         clusters.append(logs.read(recorded.path))
         told = ("answered", "lost", "repeated", "crashes")
         faults = ", ".join(f"{recorded.happened[what]:,} {what}" for what in told)
         rows.append(
-            (f"record {nodes} processes, {requests} requests, seed {seed}", faults,
-             time.monotonic() - started, recorded.happened["answered"] > 0)
-        )  # fmt: skip
+            (
+                f"record {nodes} processes, {requests} requests, seed {seed}",
+                faults,
+                time.monotonic() - started,
+                recorded.happened["answered"] > 0,
+            )
+        )
     return places, rows, clusters
 
 

@@ -129,9 +129,13 @@ def send(process: subprocess.Popen[Any], number: int) -> None:
 @cache
 def _guard() -> subprocess.Popen[bytes]:
     guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True, bufsize=0,
-    )  # fmt: skip
+        [sys.executable, "-I", "-S", __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        bufsize=0,
+    )
     atexit.register(guard.communicate)
     return guard
 

@@ -99,9 +99,11 @@ class Line:
         self._told = time.monotonic()
         self._progress = Progress(
             SpinnerColumn("dots" if err.encoding.startswith("utf") else "line"),
-            TextColumn("{task.description}", markup=False), TimeElapsedColumn(),
-            console=err, transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
 
     def __enter__(self) -> Line:
         if err.is_terminal:
@@ -133,8 +135,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     shown = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
         right = column.startswith("#")
-        shown.add_column(column.lstrip("#"), justify="right" if right else "left", no_wrap=True,
-                         overflow="crop")  # fmt: skip
+        shown.add_column(
+            column.lstrip("#"), justify="right" if right else "left", no_wrap=True, overflow="crop"
+        )
     for row in rows:
         shown.add_row(*map(_cell, row))
     # A line that a narrow terminal wraps tells more than one that is cut.

@@ -84,9 +84,13 @@ def shrink_log(
 
 
 def shrink_node(
-    path: Path, command: Sequence[str], batch: int, seconds: float = 30, judge: Judge = validate,
+    path: Path,
+    command: Sequence[str],
+    batch: int,
+    seconds: float = 30,
+    judge: Judge = validate,
     effort: Effort = Effort(),
-) -> Shrunk:  # fmt: skip
+) -> Shrunk:
     """Shrinks the inputs of a log from which a node differs, for as long as what it does instead is
     rejected in the same way; what is left is the node's own log.
 
@@ -97,8 +101,9 @@ def shrink_node(
         raise logs.LogError(f"{path}: the node does what the log says; there is nothing to shrink")
     bad = difference.record
     records = logs.read_json(path)
-    search = _Search(batch, judge, lambda some: log_of(some, command, seconds=seconds), _way,
-                     effort)  # fmt: skip
+    search = _Search(
+        batch, judge, lambda some: log_of(some, command, seconds=seconds), _way, effort
+    )
     mine = [record for record in records[: bad.line] if record["node"] == bad.node]
     return search.run(mine, len(records))
 
@@ -128,9 +133,13 @@ class _Search:
     """Leaves out what it can, until nothing can be left out any more."""
 
     def __init__(
-        self, batch: int, judge: Judge, write: Write, way: Callable[[Rejection], str],
+        self,
+        batch: int,
+        judge: Judge,
+        write: Write,
+        way: Callable[[Rejection], str],
         effort: Effort,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._batch = batch
         self._judge = judge
         self._write = write
@@ -176,8 +185,10 @@ class _Search:
                 self._at_once = min(2 * self._at_once, AT_ONCE)
                 continue
             self._at_once = FIRST_AT_ONCE
-            most = {frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
-                    for n in range(len(fine).bit_length())}  # fmt: skip
+            most = {
+                frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
+                for n in range(len(fine).bit_length())
+            }
             left, log, line = max(self._fail_alike(most), key=lambda each: most[each[0]])
             self._settle(left, log, line)
             todo = fine[most[left] :] + todo

@@ -6,6 +6,7 @@
 Every class here is the right one with one method wrong, and is named by its bug; nothing else of
 the node may differ, and how a bug is caught is not told here.
 """
+
 from __future__ import annotations
 
 import re
@@ -137,8 +138,12 @@ class PromiseHidesDecisions(Replica):
     """Neither a vote nor the decision is told of a slot that the acceptor knows to be decided."""
 
     def receive_prepare(self, m):
-        return [replace(sent, body=replace(sent.body, known=()))
-                if hasattr(sent.body, "known") else sent for sent in super().receive_prepare(m)]
+        return [
+            replace(sent, body=replace(sent.body, known=()))
+            if hasattr(sent.body, "known")
+            else sent
+            for sent in super().receive_prepare(m)
+        ]
 
 
 class ReportsMergedInWrongSlot(Replica):
@@ -151,8 +156,7 @@ class OldPromisesCounted(Replica):
     """A promise for another ballot of this node counts as well."""
 
     def receive_promise(self, m):
-        return super().receive_promise(
-            replace(m, body=replace(m.body, ballot=self.leader.ballot)))
+        return super().receive_promise(replace(m, body=replace(m.body, ballot=self.leader.ballot)))
 
 
 class ClosedSlotsAreFree(Replica):
@@ -175,8 +179,9 @@ class Phase1SkippedAfterPreemption(Replica):
             return super().start_ballot(out)
         ballot = self.members.next_ballot(self.node, self.acceptor.promised)
         self.acceptor.promised = ballot
-        self.leader = Leader(ballot=ballot, promises=set(self.members.nodes),
-                             waiting=self.leader.waiting)
+        self.leader = Leader(
+            ballot=ballot, promises=set(self.members.nodes), waiting=self.leader.waiting
+        )
         self.lead(out)
 
 
@@ -299,8 +304,11 @@ def name_of(bug: type) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", bug.__name__).lower()
 
 
-BUGS = {name_of(bug): bug for bug in list(globals().values())
-        if isinstance(bug, type) and bug.__module__ == __name__}
+BUGS = {
+    name_of(bug): bug
+    for bug in list(globals().values())
+    if isinstance(bug, type) and bug.__module__ == __name__
+}
 
 
 def replica_with(bug: type) -> type[Replica]:
@@ -311,6 +319,7 @@ def replica_with(bug: type) -> type[Replica]:
     class Broken(Replica):
         def __init__(self, name, members, *others):
             super().__init__(name, bug(members.nodes), *others)
+
     return Broken
 
 

@@ -5,6 +5,7 @@
 Its protocol is the right one, and it tells its process id on standard error; `broken_node.py` has
 the bugs of the protocol.  How carelessness is caught is not told here.
 """
+
 from __future__ import annotations
 
 import os
@@ -38,7 +39,7 @@ def forgets_votes(options: Namespace) -> None:
     if path.exists():
         with closing(sqlite3.connect(path)) as db, db:
             # A node that was killed at once has no tables yet.
-            for table, in db.execute("SELECT name FROM sqlite_master").fetchall():
+            for (table,) in db.execute("SELECT name FROM sqlite_master").fetchall():
                 if table == "node":
                     db.execute("UPDATE node SET promised = 0")
                 if table == "accepted":
@@ -55,6 +56,7 @@ def answers_first(options: Namespace) -> None:
             # The first time in a life as well, or the log would belong to no directory.
             commit(storage, logged)
         turns += 1
+
     Storage.commit = commit_sometimes
 
 
@@ -77,6 +79,7 @@ def after(turns: int, act: object) -> None:
         if left == 0:
             act()
         return turn(node, *given)
+
     Node.turn = counted
 
 
@@ -84,20 +87,22 @@ def lies(options: Namespace) -> None:
     """It logs what it should say, and says every `phase1_skipped` the other way round."""
     write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
     process.write = lambda sink, said, *rest: write(
-        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest)
+        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest
+    )
 
 
 def floods(options: Namespace) -> None:
     """It answers, and then says the same for ever."""
+
     def flood() -> None:
         with open(1, "wb", closefd=False) as output:
             while True:
                 output.write(100 * FLOOD)
+
     after(20, flood)
 
 
-FLOOD = (b'{"src": "n1", "dest": "c1", "body": '
-         b'{"type": "init_ok", "in_reply_to": 0, "msg_id": 0}}\n')
+FLOOD = b'{"src": "n1", "dest": "c1", "body": {"type": "init_ok", "in_reply_to": 0, "msg_id": 0}}\n'
 
 
 def shares(options: Namespace) -> None:
@@ -107,9 +112,11 @@ def shares(options: Namespace) -> None:
     class Shared(sqlite3.Connection):
         def execute(self, query: str, *given: object) -> sqlite3.Cursor:
             return super().execute(query.replace("EXCLUSIVE", "NORMAL"), *given)
+
     # Nor does it fail where both write at once.
-    sqlite3.connect = lambda path, **options: connect(path, factory=Shared,
-                                                      **{**options, "timeout": 5})
+    sqlite3.connect = lambda path, **options: connect(
+        path, factory=Shared, **{**options, "timeout": 5}
+    )
 
 
 def stays(options: Namespace) -> None:
@@ -117,9 +124,21 @@ def stays(options: Namespace) -> None:
     process.Signals.take = lambda *_: None
 
 
-BUGS = {bug.__name__.replace("_", "-"): bug
-        for bug in (none, forgets, forgets_votes, answers_first, leaves, mumbles, lies, floods,
-                    shares, stays)}
+BUGS = {
+    bug.__name__.replace("_", "-"): bug
+    for bug in (
+        none,
+        forgets,
+        forgets_votes,
+        answers_first,
+        leaves,
+        mumbles,
+        lies,
+        floods,
+        shares,
+        stays,
+    )
+}
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 The faulty network, and what is seen from outside of the nodes (votes, replies), belong here; what
 must be true of them is asked by the tests.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -44,8 +45,10 @@ class Cluster:
         self.network: list[Envelope] = []
         self.asked: list[Envelope] = []
         self.watch: Callable[[str, Input, Output], None] = lambda *_: None
-        self.nodes = {node: replica(node, self.members, batch, Witnessed(node, self.votes))
-                      for node in self.ids}
+        self.nodes = {
+            node: replica(node, self.members, batch, Witnessed(node, self.votes))
+            for node in self.ids
+        }
 
     def propose(self, node: str, slot: int, value: str) -> None:
         body = MultiPaxosPropose(len(self.asked), slot, value)
@@ -76,8 +79,14 @@ class Cluster:
     def settle(self, nodes: list[str]) -> None:
         """Deliver what these nodes say to each other until they are silent, in order."""
         for _ in range(LONG):
-            at = next((at for at, message in enumerate(self.network)
-                       if message.src in nodes and message.dest in nodes), None)
+            at = next(
+                (
+                    at
+                    for at, message in enumerate(self.network)
+                    if message.src in nodes and message.dest in nodes
+                ),
+                None,
+            )
             if at is None:
                 return
             self.deliver(at, keep=False)
@@ -95,8 +104,11 @@ class Cluster:
 
     def choices(self) -> set[tuple[int, str]]:
         """What is chosen, by the votes that were cast and not by what a node believes."""
-        return {(slot, value) for (slot, _, value), voters in self.votes.items()
-                if 2 * len(voters) > len(self.ids)}
+        return {
+            (slot, value)
+            for (slot, _, value), voters in self.votes.items()
+            if 2 * len(voters) > len(self.ids)
+        }
 
 
 def take(replica: Replica, taken: Input) -> Output:
@@ -119,8 +131,14 @@ class Witnessed(Acceptor):
 
 
 METHODS = {
-    MultiPaxosPropose: "receive_multi_paxos_propose", MultiPaxosLog: "receive_multi_paxos_log",
-    Prepare: "receive_prepare", Promise: "receive_promise", Accept: "receive_accept",
-    Accepted: "receive_accepted", Rejected: "receive_rejected", Decided: "receive_decided",
-    Learn: "receive_learn", Learned: "receive_learned",
+    MultiPaxosPropose: "receive_multi_paxos_propose",
+    MultiPaxosLog: "receive_multi_paxos_log",
+    Prepare: "receive_prepare",
+    Promise: "receive_promise",
+    Accept: "receive_accept",
+    Accepted: "receive_accepted",
+    Rejected: "receive_rejected",
+    Decided: "receive_decided",
+    Learn: "receive_learn",
+    Learned: "receive_learned",
 }

@@ -6,6 +6,7 @@ How a line is made wrong is told in `mutations`.  Here are the node, which is bu
 true after every line: it still runs, it has printed messages alone, and if it refused or dropped
 the line then it knows what it knew.
 """
+
 from __future__ import annotations
 
 import json
@@ -78,7 +79,7 @@ class Pipe:
         rest = given + b"\n"
         while rest:
             most = self.chance.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
-            rest = rest[os.write(self.sink, rest[:self.chance.randint(1, most)]):]
+            rest = rest[os.write(self.sink, rest[: self.chance.randint(1, most)]) :]
             self.lines.read()
         found, self.lines.given = self.lines.given, []
         if found != given.split(b"\n"):
@@ -106,7 +107,7 @@ class Subject:
         if self.chance.random() < 0.9:
             self.node.turn([INIT], self.now)
             first = self.chance.randrange(len(self.right))
-            for given in self.right[first:first + LIFE]:
+            for given in self.right[first : first + LIFE]:
                 self.pass_time()
                 self.node.turn([given], self.now)
 
@@ -114,8 +115,12 @@ class Subject:
         self.complaints = 0
         self.records: list[bytes] = []
         self.node = Node(
-            batch=3, storage=self.disk.mount(), complain=self.complain, log=self,
-            clock=lambda replica, now: Clock(replica, PACE, Random(self.chance.random()), now))
+            batch=3,
+            storage=self.disk.mount(),
+            complain=self.complain,
+            log=self,
+            clock=lambda replica, now: Clock(replica, PACE, Random(self.chance.random()), now),
+        )
 
     def end_life(self) -> None:
         """Let the node go on with what is on its disk, or be another one."""
@@ -228,26 +233,39 @@ def renamed(given: list[dict]) -> Iterator[bytes]:
             body = dict(message["body"])
             if body["type"] == "init":
                 body |= {"node_id": CLUSTER[0], "node_ids": list(CLUSTER[1])}
-            yield json.dumps({"src": names[message["src"]], "dest": CLUSTER[0],
-                              "body": body}).encode()
+            yield json.dumps(
+                {"src": names[message["src"]], "dest": CLUSTER[0], "body": body}
+            ).encode()
 
 
 # Lines that Hypothesis makes up.
 
-MADE_UP = st.lists(max_size=40, elements=st.one_of(
-    st.binary(max_size=30), JSON.map(lambda value: json.dumps(value).encode()),
-    st.builds(
-        lambda src, kind, fields: line({"type": kind, **fields}, src=src),
-        st.sampled_from(["c1", "n1", "n2", "n9"]), st.sampled_from(TYPES),
-        st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)))))
+MADE_UP = st.lists(
+    max_size=40,
+    elements=st.one_of(
+        st.binary(max_size=30),
+        JSON.map(lambda value: json.dumps(value).encode()),
+        st.builds(
+            lambda src, kind, fields: line({"type": kind, **fields}, src=src),
+            st.sampled_from(["c1", "n1", "n2", "n9"]),
+            st.sampled_from(TYPES),
+            st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)),
+        ),
+    ),
+)
 
 
 def made_up(number: int, seed: int) -> list[bytes]:
     found: list[bytes] = []
 
     @hypothesis.seed(seed)
-    @settings(max_examples=number // 4 + 1, database=None, phases=[Phase.generate], deadline=None,
-              suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=number // 4 + 1,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @hypothesis.given(MADE_UP)
     def collect(lines: list[bytes]) -> None:
         if len(found) < number:
@@ -258,6 +276,7 @@ def made_up(number: int, seed: int) -> list[bytes]:
 
 
 # The campaign.
+
 
 def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
     chance = Random(f"{seed} lines")
@@ -272,7 +291,7 @@ def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
 
 def long_line(chance: Random) -> bytes:
     """A request with a value so large that its line fits no pipe."""
-    value = "x" * chance.randint(AT_ONCE, 2 ** 20)
+    value = "x" * chance.randint(AT_ONCE, 2**20)
     return line({"type": "multi_paxos_propose", "msg_id": 1, "slot": 3, "value": value}).rstrip()
 
 
@@ -295,11 +314,14 @@ def fuzz(number: int, seed: int, tell: Callable[[int], None] = lambda done: None
     return subject.counted
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="""\b
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
 Example:
   python tests/fuzz.py --lines 1000000 --seed 1
 
-Exit status: 0 all is well, 1 the node did something wrong, 2 could not be run.""")
+Exit status: 0 all is well, 1 the node did something wrong, 2 could not be run.""",
+)
 @click.option("--lines", "number", default=1_000_000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same lines.")
 def main(number: int, seed: int) -> None:
@@ -316,7 +338,8 @@ def main(number: int, seed: int) -> None:
     report.say(
         f"{number:,} lines, {counted['messages']:,} of them JSON: {counted['dropped']:,} dropped, "
         f"{counted['refused']:,} refused, {counted['taken']:,} taken; {counted['printed']:,} "
-        f"messages printed, and nothing else; {seconds:,.0f} seconds")
+        f"messages printed, and nothing else; {seconds:,.0f} seconds"
+    )
     if missing := [what for what in LEAST if not counted[what]]:
         report.warn(f"too little happened to tell: no line was {', '.join(missing)}", style="red")
         sys.exit(2)

@@ -7,6 +7,7 @@ interpreter does in C is not counted, except comparisons and hashes of slots: sl
 whose comparisons are written in Python.  An operation is done at two sizes, FACTOR apart; the
 exponent is log(work at the large size / work at the small one) / log(FACTOR): 1 is linear.
 """
+
 from __future__ import annotations
 
 import json
@@ -36,8 +37,13 @@ LIMIT = 1.35
 """The largest exponent that is accepted: to sort comes to 1.2 at these sizes."""
 
 MEMBERS = ("n1", "n2", "n3")
-INIT = json.dumps({"src": "c0", "dest": "n1", "body": {
-    "type": "init", "msg_id": 0, "node_id": "n1", "node_ids": MEMBERS}}).encode()
+INIT = json.dumps(
+    {
+        "src": "c0",
+        "dest": "n1",
+        "body": {"type": "init", "msg_id": 0, "node_id": "n1", "node_ids": MEMBERS},
+    }
+).encode()
 
 Work = Callable[[], object]
 """What is counted; everything it needs has been made before."""
@@ -61,8 +67,9 @@ class Fed:
 
     def __init__(self, storage: Storage | None = None) -> None:
         self.now, self.asked = 0.0, 0
-        self.node = Node(storage=storage, clock=lambda replica, now: Clock(
-            replica, Pace(), Random(1), now))
+        self.node = Node(
+            storage=storage, clock=lambda replica, now: Clock(replica, Pace(), Random(1), now)
+        )
         self.node.turn([INIT])
         self.replica = self.node.replica
 
@@ -115,6 +122,7 @@ class Fed:
 
 # The operations: each makes what it needs for a size, and returns what is counted.
 
+
 def one_slot(size: int) -> Work:
     """Requests of different clients that wait for one slot, each sent twice."""
     fed = Fed()
@@ -123,6 +131,7 @@ def one_slot(size: int) -> Work:
         for client in range(size):
             fed.propose(Slot(7), f"c{client}", 1)
             fed.propose(Slot(7), f"c{client}", 1)
+
     return work
 
 
@@ -174,6 +183,7 @@ def turns_while_open(size: int) -> Work:
             fed.now += 1.0 / size
             fed.give("n2", messages.Accepted(1, Slot(size + number + 1)))
             fed.node.turn([], fed.now)
+
     return work
 
 
@@ -194,8 +204,9 @@ def propose_on_decided(size: int) -> Work:
 def log_parts(size: int) -> Work:
     """The log, read in parts of ten, where every other slot is decided."""
     fed = Fed().decide(range(0, 2 * size, 2))
-    return lambda: [fed.give("c1", messages.MultiPaxosLog(1, start, 10))
-                    for start in range(0, 2 * size, 20)]
+    return lambda: [
+        fed.give("c1", messages.MultiPaxosLog(1, start, 10)) for start in range(0, 2 * size, 20)
+    ]
 
 
 def gaps(size: int) -> Work:
@@ -254,8 +265,10 @@ def catch_up(size: int) -> Work:
 def learned(size: int) -> Work:
     """Decisions that are learned, each batch of them waited for by requests."""
     fed = Fed().open(size)
-    return lambda: [fed.give("n2", messages.Learned(
-        {Slot(slot): '"v"' for slot in range(low, low + 8)}, True)) for low in range(1, size, 8)]
+    return lambda: [
+        fed.give("n2", messages.Learned({Slot(slot): '"v"' for slot in range(low, low + 8)}, True))
+        for low in range(1, size, 8)
+    ]
 
 
 def start(size: int) -> Work:
@@ -271,6 +284,7 @@ def start(size: int) -> Work:
     def work() -> None:
         with folder, closing(Storage(Path(folder.name))):
             pass
+
     return work
 
 
@@ -287,16 +301,39 @@ def commits(size: int) -> Work:
             for slot in range(size):
                 storage.acceptor.decide(slot, '"v"')
                 storage.commit()
+
     return work
 
 
-OPERATIONS = {each.__name__: each for each in (
-    one_slot, own_slots, expire_one_slot, expire_own_slots, decide_in_order, decide_in_reverse,
-    propose_while_open, turns_while_open, timeout, propose_on_decided, log_parts, gaps, prepare,
-    promise, closed, learn, catch_up, learned, start, commits)}
+OPERATIONS = {
+    each.__name__: each
+    for each in (
+        one_slot,
+        own_slots,
+        expire_one_slot,
+        expire_own_slots,
+        decide_in_order,
+        decide_in_reverse,
+        propose_while_open,
+        turns_while_open,
+        timeout,
+        propose_on_decided,
+        log_parts,
+        gaps,
+        prepare,
+        promise,
+        closed,
+        learn,
+        catch_up,
+        learned,
+        start,
+        commits,
+    )
+}
 
 
 # The measure.
+
 
 def counted(work: Work) -> int:
     """Return the number of bytecode instructions that are executed."""
@@ -341,9 +378,11 @@ def main() -> None:
         small, large, found = exponent(operation)
         what = (operation.__doc__ or "").splitlines()[0]
         rows.append((name, small, large, f"{found:.2f}", found <= LIMIT, what))
-    report.table(f"Bytecode instructions at sizes {SMALL} and {SMALL * FACTOR}",
-                 ("operation", f"#{SMALL}", f"#{SMALL * FACTOR}", "#exponent",
-                  f"at most {LIMIT}", "what"), rows)
+    report.table(
+        f"Bytecode instructions at sizes {SMALL} and {SMALL * FACTOR}",
+        ("operation", f"#{SMALL}", f"#{SMALL * FACTOR}", "#exponent", f"at most {LIMIT}", "what"),
+        rows,
+    )
     sys.exit(0 if all(row[4] for row in rows) else 1)
 
 

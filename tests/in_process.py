@@ -2,6 +2,7 @@
 
 What it does is the node's own affair; here stands only how it is made for golden logs.
 """
+
 from __future__ import annotations
 
 import sys

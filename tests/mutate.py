@@ -5,6 +5,7 @@
 
 What a wrong node is, what is done to it and what is enough is told in the package `mutants`.
 """
+
 from __future__ import annotations
 
 import shutil
@@ -38,8 +39,13 @@ REPLAY_SECONDS, RECORD_SECONDS, SIMULATE_SECONDS, PROCESSES_SECONDS = 30, 60, 60
 LOAD_SECONDS, GROWTH_SECONDS = 120, 60
 """Of a processor, many times what the right node takes."""
 
-SECONDS = {"replay": REPLAY_SECONDS, "simulate": SIMULATE_SECONDS,
-           "processes": PROCESSES_SECONDS, "load": LOAD_SECONDS, "growth": GROWTH_SECONDS}
+SECONDS = {
+    "replay": REPLAY_SECONDS,
+    "simulate": SIMULATE_SECONDS,
+    "processes": PROCESSES_SECONDS,
+    "load": LOAD_SECONDS,
+    "growth": GROWTH_SECONDS,
+}
 
 AROUND = {"files", "process", "storage"}
 """Modules that are no part of a simulated world, but of a process."""
@@ -47,11 +53,22 @@ AROUND = {"files", "process", "storage"}
 WORLDS = 100
 """Simulated for each mutant that is simulated at all."""
 
-JUDGING = ("growth.py", "simulated/clients.py", "simulated/disk.py", "simulated/faults.py",
-           "simulated/loaded.py", "simulated/loads.py",
-           "simulated/lives.py", "simulated/trial.py", "simulated/world.py",
-           "mutants/judges.py", "mutants/processes.py", "mutants/runs.py", "mutants/within.py",
-           "mutants/zygote.py")
+JUDGING = (
+    "growth.py",
+    "simulated/clients.py",
+    "simulated/disk.py",
+    "simulated/faults.py",
+    "simulated/loaded.py",
+    "simulated/loads.py",
+    "simulated/lives.py",
+    "simulated/trial.py",
+    "simulated/world.py",
+    "mutants/judges.py",
+    "mutants/processes.py",
+    "mutants/runs.py",
+    "mutants/within.py",
+    "mutants/zygote.py",
+)
 """The files of this folder that a judge is made of."""
 
 FEW = 50
@@ -84,16 +101,18 @@ class Hunt:
         """What one judge says, now or before."""
         if judge not in row.found:
             seconds = SECONDS[judge]
-            row.found[judge] = Found(*self.judges.judge(
-                mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS))
+            row.found[judge] = Found(
+                *self.judges.judge(mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS)
+            )
         return row.found[judge].how
 
     def record(self, row: Row, mutant: Mutant) -> list[Path]:
         """Record a mutant's runs; the result are the logs that are to be judged."""
         folder = self.runs / row.key
         shutil.rmtree(folder, ignore_errors=True)
-        how, seconds = self.judges.judge(mutant, "record", seconds=RECORD_SECONDS,
-                                         first=self.seed, folder=str(folder))
+        how, seconds = self.judges.judge(
+            mutant, "record", seconds=RECORD_SECONDS, first=self.seed, folder=str(folder)
+        )
         doubtful = [] if how else runs.different(folder, self.right)
         if not doubtful:
             row.found["validate"] = Found(how, seconds)
@@ -113,12 +132,15 @@ class Hunt:
         shutil.rmtree(self.runs, ignore_errors=True)
         self.save()
 
-    def each(self, title: str, wanted: Sequence[tuple[Row, Mutant]],
-             do: Callable[[Row, Mutant], Result]) -> list[Result]:
+    def each(
+        self, title: str, wanted: Sequence[tuple[Row, Mutant]], do: Callable[[Row, Mutant], Result]
+    ) -> list[Result]:
         """Do the same with all of them, as many at a time as there are cores for."""
         done: list[Result] = []
-        with report.Line(f"{title}: {len(wanted):,} mutants") as line, \
-                ThreadPoolExecutor(CORES) as threads:
+        with (
+            report.Line(f"{title}: {len(wanted):,} mutants") as line,
+            ThreadPoolExecutor(CORES) as threads,
+        ):
             for found in threads.map(lambda one: do(*one), wanted):
                 done.append(found)
                 line.tell(f"{len(done):,} done")
@@ -134,6 +156,7 @@ class Hunt:
 
 # What is judged, and by whom.
 
+
 def check_right_node(hunt: Hunt) -> None:
     """Raises JudgeError if a judge catches the right node."""
     if why := syscalls.why_not():
@@ -142,19 +165,23 @@ def check_right_node(hunt: Hunt) -> None:
     for judge in SECONDS:
         hunt.ask(row, RIGHT, judge)
     shutil.rmtree(hunt.right, ignore_errors=True)
-    how, seconds = hunt.judges.judge(RIGHT, "record", seconds=RECORD_SECONDS,
-                                     first=hunt.seed, folder=str(hunt.right))
+    how, seconds = hunt.judges.judge(
+        RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed, folder=str(hunt.right)
+    )
     how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
     row.found["validate"] = Found(how, seconds)
     for judge, found in row.found.items():
         if found.how:
-            raise JudgeError(f"the right node is caught by {judge}, so nothing can be told of "
-                             f"others: {found.how}; are the golden logs old? make check")
+            raise JudgeError(
+                f"the right node is caught by {judge}, so nothing can be told of "
+                f"others: {found.how}; are the golden logs old? make check"
+            )
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
     """Ask the first three judges about every bug, which is the matrix, and the others about those
     that are left."""
+
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.ask(row, mutant, "replay")
         if mutant.texts.keys() & AROUND:
@@ -162,6 +189,7 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         if not mutant.texts.keys() <= AROUND:
             # A simulated world has lines and disks of its own.
             hunt.ask(row, mutant, "simulate")
+
     hunt.each("bugs by hand: replayed, simulated and run as processes", wanted, ask)
     hunt.validate("bugs by hand", wanted)
 
@@ -169,12 +197,14 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         for judge in "load", "growth":
             if not row.caught:
                 hunt.ask(row, mutant, judge)
+
     left = [(row, mutant) for row, mutant in wanted if not row.caught]
     hunt.each("bugs by hand: under load, and growth", left, ask_further)
 
 
 def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
     """The next judge is asked about those that the one before has not caught."""
+
     def alive() -> list[tuple[Row, Mutant]]:
         return [(row, mutant) for row, mutant in wanted if not row.caught]
 
@@ -197,6 +227,7 @@ def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
         how = found.outcome.violated if found.agrees else None
         rows[found.model.name].found["invariants"] = Found(how, found.outcome.seconds)
         hunt.save()
+
     searching.models([model for row, model in wanted if not row.found], on_found=note)
 
 
@@ -212,6 +243,7 @@ def add_twins(rows: Sequence[Row], known: Iterable[bugs.Bug]) -> None:
 
 # What there is.
 
+
 def golden_logs(folder: Path, seed: int) -> None:
     """See to it that there are golden logs of every model that has some."""
     wanted = [model for model in manifest.load().values() if model.golden or model.expect == "runs"]
@@ -222,22 +254,34 @@ def golden_logs(folder: Path, seed: int) -> None:
 
 def evidence(golden: Path, seed: int) -> str:
     """What all answers depend on beside the mutant: node, harness, logs and seed."""
-    files = [path for folder in ("impl", "conformance") for path in (ROOT / folder).rglob("*.*")
-             if "__pycache__" not in path.parts]
+    files = [
+        path
+        for folder in ("impl", "conformance")
+        for path in (ROOT / folder).rglob("*.*")
+        if "__pycache__" not in path.parts
+    ]
     files += [ROOT / "tests" / name for name in JUDGING]
     return f"{seed}-{sources.digest([*files, *golden.rglob('*.ndjson')])}"
 
 
-def collect(known: Sequence[bugs.Bug], changes: dict[machine.Change, Mutant], shared: str,
-            file: Path) -> list[Row]:
+def collect(
+    known: Sequence[bugs.Bug], changes: dict[machine.Change, Mutant], shared: str, file: Path
+) -> list[Row]:
     """A row for each mutant and each broken model, with what was found before."""
     specification = sources.digest((ROOT / "spec").rglob("*.*"))
-    rows = [Row(HAND, bug.name, f"{shared}-{bug.mutant().digest()}", bug.what, bug.breaks)
-            for bug in known]
-    rows += [Row(MACHINE, mutant.name, f"{shared}-{mutant.digest()}", change=change)
-             for change, mutant in changes.items()]
-    rows += [Row(MODEL, model.name, f"{specification}-{model.name}", model.purpose)
-             for model in manifest.load().values() if model.expect == "breaks"]
+    rows = [
+        Row(HAND, bug.name, f"{shared}-{bug.mutant().digest()}", bug.what, bug.breaks)
+        for bug in known
+    ]
+    rows += [
+        Row(MACHINE, mutant.name, f"{shared}-{mutant.digest()}", change=change)
+        for change, mutant in changes.items()
+    ]
+    rows += [
+        Row(MODEL, model.name, f"{specification}-{model.name}", model.purpose)
+        for model in manifest.load().values()
+        if model.expect == "breaks"
+    ]
     before = score.found_before(file)
     for row in rows:
         row.found = dict(before.get(row.key, {}))
@@ -251,19 +295,34 @@ def explain(rows: Iterable[Row], explained: dict[machine.Change, survivors.Expla
 
 # The command.
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="""\b
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
 Example:
   python tests/mutate.py -o out/mutants
 
 Exit status: 0 all targets are reached, 1 one is not or a survivor is not explained, 2 could not be
-run.""")
+run.""",
+)
 @click.option("--seed", default=1, show_default=True, help="Of recorded runs and simulated worlds.")
-@click.option("--golden", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              default="out/golden", show_default=True,
-              help="Golden logs as `check` leaves them; made if they are not there.")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              default="out/mutants", show_default=True,
-              help="Folder for the matrix; a run that was ended goes on from what is there.")
+@click.option(
+    "--golden",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    default="out/golden",
+    show_default=True,
+    help="Golden logs as `check` leaves them; made if they are not there.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    default="out/mutants",
+    show_default=True,
+    help="Folder for the matrix; a run that was ended goes on from what is there.",
+)
 @click.option("--only", metavar="TEXT", help="Only mutants with this in their names, and no score.")
 def main(seed: int, golden: Path, output: Path, only: str | None) -> None:
     """Put wrong nodes and broken models under the harness, and count how many it catches."""
@@ -283,8 +342,7 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     chosen = [row for row in rows if only is None or only in row.name]
     if not chosen:
         raise JudgeError(f"no mutant has {only} in its name")
-    made = {mutant.name: mutant
-            for mutant in (*(bug.mutant() for bug in known), *changes.values())}
+    made = {mutant.name: mutant for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
     with pool(CORES, golden.resolve()) as judges:
         hunt = Hunt(judges, seed, output, rows)
@@ -297,16 +355,23 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
     hunt.save()
     if only is not None:
         return show(chosen)
-    stale = survivors.stale(explained, changes, {row.change for row in rows if row.caught},
-                            {row.change for row in rows if row.caught_by("replay")})
+    stale = survivors.stale(
+        explained,
+        changes,
+        {row.change for row in rows if row.caught},
+        {row.change for row in rows if row.caught_by("replay")},
+    )
     return concluded(rows, stale, output, seed)
 
 
 def show(rows: Sequence[Row]) -> int:
     """What came of a few mutants; status 1 if one survived."""
     alive = [row for row in rows if not row.caught]
-    report.table("Mutants", ("mutant", *score.JUDGES), (
-        (row.name, *score.cells(row)) for row in (rows if len(rows) <= FEW else alive)))
+    report.table(
+        "Mutants",
+        ("mutant", *score.JUDGES),
+        ((row.name, *score.cells(row)) for row in (rows if len(rows) <= FEW else alive)),
+    )
     report.say(f"{len(rows):,} mutants, {len(alive):,} survive")
     return 1 if alive else 0
 
@@ -319,16 +384,22 @@ def concluded(rows: Sequence[Row], stale: Sequence[str], output: Path, seed: int
     report.table("Bugs by hand", numbers(score.HAND_COLUMNS), score.by_hand(rows))
     report.table("Mutants by machine", numbers(score.MACHINE_COLUMNS), score.by_module(rows))
     reached = score.scores(rows)
-    report.table(f"The mutation score, seed {seed}",
-                 ("what", "#caught", "#of", "#score", "reached"),
-                 ((each.what, each.caught, each.of, f"{each.percent:.1f} %", each.reached)
-                  for each in reached))
+    report.table(
+        f"The mutation score, seed {seed}",
+        ("what", "#caught", "#of", "#score", "reached"),
+        (
+            (each.what, each.caught, each.of, f"{each.percent:.1f} %", each.reached)
+            for each in reached
+        ),
+    )
     alive = [row for row in rows if not row.caught and row.group != MACHINE]
-    for text in (*(f"not caught: {row.name}" for row in alive), *stale,
-                 *(f"survives, and nobody says why: {row.name}" for row in left[:20])):
+    for text in (
+        *(f"not caught: {row.name}" for row in alive),
+        *stale,
+        *(f"survives, and nobody says why: {row.name}" for row in left[:20]),
+    ):
         report.warn(text, style="red")
-    report.say(f"{output}/matrix.md has all of it; again: python tests/mutate.py "
-                     f"--seed {seed}")
+    report.say(f"{output}/matrix.md has all of it; again: python tests/mutate.py --seed {seed}")
     return 0 if all(each.reached for each in reached) and not (alive or stale or left) else 1
 
 

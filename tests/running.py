@@ -2,6 +2,7 @@
 
 Only starting it and giving it lines belongs here; what it should print is told by the tests.
 """
+
 from __future__ import annotations
 
 import json
@@ -17,8 +18,13 @@ Run = subprocess.CompletedProcess[bytes]
 
 def run(given: bytes | str, *options: str, seconds: float = 5) -> Run:
     return subprocess.run(
-        [sys.executable, "impl/main.py", *options], cwd=ROOT, env={}, timeout=seconds,
-        input=given if isinstance(given, bytes) else given.encode(), capture_output=True)
+        [sys.executable, "impl/main.py", *options],
+        cwd=ROOT,
+        env={},
+        timeout=seconds,
+        input=given if isinstance(given, bytes) else given.encode(),
+        capture_output=True,
+    )
 
 
 def request(msg_id: int, kind: str, **fields: object) -> str:
@@ -28,5 +34,18 @@ def request(msg_id: int, kind: str, **fields: object) -> str:
 
 
 def init(*nodes: str, node: str = "n1") -> str:
-    return json.dumps({"src": "c0", "dest": node, "body": {
-        "type": "init", "msg_id": 1, "node_id": node, "node_ids": list(nodes or [node])}}) + "\n"
+    return (
+        json.dumps(
+            {
+                "src": "c0",
+                "dest": node,
+                "body": {
+                    "type": "init",
+                    "msg_id": 1,
+                    "node_id": node,
+                    "node_ids": list(nodes or [node]),
+                },
+            }
+        )
+        + "\n"
+    )

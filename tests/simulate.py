@@ -6,6 +6,7 @@
 
 What a world is, is told in `world`.  A seed that fails is made smaller, and left as a log.
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -86,33 +87,87 @@ class Seeds(click.ParamType):
         return int(first), int(last)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="""\b
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
 Example:
   python tests/simulate.py --seeds 1..10000 -o out/simulated
 
-Exit status: 0 all is well, 1 something failed, 2 could not be run.""")
+Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
+)
 @click.option("--seeds", type=Seeds(), default="1..1000", show_default=True)
-@click.option("--nodes", type=click.IntRange(1), metavar="N",
-              help="Nodes of each cluster (default: another number for each seed).")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1),
-              help="Simulated seconds in which things go wrong; peace comes after them.")
-@click.option("--load", type=click.Choice(list(loads.KINDS)),
-              help="Put a load on the cluster, and examine it while the load goes on.")
-@click.option("--outstanding", default=32, show_default=True, type=click.IntRange(1),
-              help="Requests at once in a burst.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1),
-              help="Processes that share the seeds.")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              default="out/simulated", show_default=True, help="Folder for what a failure leaves.")
-@click.option("--validate", "judged", default=0, type=click.IntRange(0), metavar="N",
-              help="Let TLC judge the logs of the first N seeds, too.")
-@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Run what was left in this file instead.")
-@click.option("--bug", type=click.Choice(list(BUGS)), metavar="NAME",
-              help="Give every node this bug, to see it found.")
-def main(seeds: tuple[int, int], nodes: int | None, seconds: float, jobs: int, output: Path,
-         judged: int, script: Path | None, bug: str | None, load: str | None,
-         outstanding: int) -> None:
+@click.option(
+    "--nodes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Nodes of each cluster (default: another number for each seed).",
+)
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Simulated seconds in which things go wrong; peace comes after them.",
+)
+@click.option(
+    "--load",
+    type=click.Choice(list(loads.KINDS)),
+    help="Put a load on the cluster, and examine it while the load goes on.",
+)
+@click.option(
+    "--outstanding",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests at once in a burst.",
+)
+@click.option(
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes that share the seeds.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    default="out/simulated",
+    show_default=True,
+    help="Folder for what a failure leaves.",
+)
+@click.option(
+    "--validate",
+    "judged",
+    default=0,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Let TLC judge the logs of the first N seeds, too.",
+)
+@click.option(
+    "--script",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run what was left in this file instead.",
+)
+@click.option(
+    "--bug",
+    type=click.Choice(list(BUGS)),
+    metavar="NAME",
+    help="Give every node this bug, to see it found.",
+)
+def main(
+    seeds: tuple[int, int],
+    nodes: int | None,
+    seconds: float,
+    jobs: int,
+    output: Path,
+    judged: int,
+    script: Path | None,
+    bug: str | None,
+    load: str | None,
+    outstanding: int,
+) -> None:
     """Run simulated clusters in a faulty world, a seed each."""
     series = Series(*seeds, nodes, seconds, bug, load, outstanding)
     if script is not None:
@@ -139,9 +194,19 @@ def run_all(series: Series, jobs: int) -> Total:
     return total
 
 
-TOLD = {"propose": "requests", "acknowledged": "slots acknowledged", "errors": "errors",
-        "falls": "crashes", "cut": "partitions", "pause": "pauses", "slow": "slow spells",
-        "full": "full disks", "lost": "messages lost", "cut off": "cut off", "repeated": "repeated"}
+TOLD = {
+    "propose": "requests",
+    "acknowledged": "slots acknowledged",
+    "errors": "errors",
+    "falls": "crashes",
+    "cut": "partitions",
+    "pause": "pauses",
+    "slow": "slow spells",
+    "full": "full disks",
+    "lost": "messages lost",
+    "cut off": "cut off",
+    "repeated": "repeated",
+}
 """What happened in a world, and what people call it."""
 
 FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
@@ -171,15 +236,20 @@ class Total:
         least = {"acknowledged": self.seeds}
         if faults and self.seeds >= FROM:
             least |= dict.fromkeys(LEAST, 1)
-        return [f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
-                for what, number in least.items() if self.happened[what] < number]
+        return [
+            f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
+            for what, number in least.items()
+            if self.happened[what] < number
+        ]
 
     def text(self, real: float) -> str:
         happened = ", ".join(f"{self.happened[what]:,} {name}" for what, name in TOLD.items())
-        return (f"{self.seeds:,} seeds, {len(self.failed):,} failed: {happened}\n"
-                f"{self.seconds:,.0f} simulated seconds in {real:,.1f} real ones, "
-                f"{self.seconds / real:,.0f} in one; "
-                f"{self.seconds / self.processor:,.0f} in one of a processor")
+        return (
+            f"{self.seeds:,} seeds, {len(self.failed):,} failed: {happened}\n"
+            f"{self.seconds:,.0f} simulated seconds in {real:,.1f} real ones, "
+            f"{self.seconds / real:,.0f} in one; "
+            f"{self.seconds / self.processor:,.0f} in one of a processor"
+        )
 
 
 def explain(series: Series, found: Trial, output: Path) -> None:
@@ -190,11 +260,15 @@ def explain(series: Series, found: Trial, output: Path) -> None:
         smaller = shrink(found.script, lambda script: fails_alike(script, series.parts(), found))
     again = trial.run(smaller, series.parts(), logs=True)
     again.write(output)
-    report.say(f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
-        f"{again.failure}")
+    report.say(
+        f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
+        f"{again.failure}"
+    )
     bug = f" --bug {series.bug}" if series.bug else ""
-    report.say(f"  repeat it with: python tests/simulate.py --script "
-               f"{output}/scripts/seed-{smaller.seed}.ndjson{bug}")
+    report.say(
+        f"  repeat it with: python tests/simulate.py --script "
+        f"{output}/scripts/seed-{smaller.seed}.ndjson{bug}"
+    )
     report.say(f"  its log and its history are in {output}/logs and {output}/histories")
 
 
@@ -226,8 +300,10 @@ def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
         report.say(words.rejection(found))
-    report.say(f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
-                     f"specification, {len(bad):,} rejected")
+    report.say(
+        f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
+        f"specification, {len(bad):,} rejected"
+    )
     return len(bad)
 
 

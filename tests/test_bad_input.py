@@ -3,6 +3,7 @@
 Each kind of bad line is given to a node that has something to lose; what good lines do is told
 elsewhere.
 """
+
 from __future__ import annotations
 
 import io
@@ -101,9 +102,11 @@ NO_MESSAGES = {
     "a value too deep that does not end": asked().replace(b'"v"', b"[" * 3000 + b"]" * 2999),
     "a string too long that does not end": b'{"a": ' + b"1" * 5000 + b', "' + b'\\"' * 100_000,
     "too deep a value of a member": line({"type": "decided", "slot": 2, "value": "v"}).replace(
-        b'"v"', b"[" * 3000 + b"]" * 3000),
+        b'"v"', b"[" * 3000 + b"]" * 3000
+    ),
     "a member's value of 5,000 digits": line({"type": "decided", "slot": 2, "value": 1}).replace(
-        b" 1}", b" " + b"1" * 5000 + b"}"),
+        b" 1}", b" " + b"1" * 5000 + b"}"
+    ),
     "blank": b"\n",
     "only white space": b" \t \r\n",
     "nothing": b"",
@@ -136,17 +139,48 @@ def test_any_bytes(garbage: bytes) -> None:
     assert taken(busy_node(), garbage) == []
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-                    lambda inner: st.lists(inner, max_size=3)
-                    | st.dictionaries(st.text(max_size=4), inner, max_size=3))
-TYPES = ["init", "multi_paxos_propose", "multi_paxos_log", "prepare", "promise", "accept",
-         "accepted", "rejected", "decided", "learn", "learned", "multi_paxos_log_ok", "error"]
-FIELDS = ["msg_id", "slot", "value", "ballot", "known", "accepted", "promised", "decided", "more",
-          "node_id", "node_ids", "in_reply_to"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+)
+TYPES = [
+    "init",
+    "multi_paxos_propose",
+    "multi_paxos_log",
+    "prepare",
+    "promise",
+    "accept",
+    "accepted",
+    "rejected",
+    "decided",
+    "learn",
+    "learned",
+    "multi_paxos_log_ok",
+    "error",
+]
+FIELDS = [
+    "msg_id",
+    "slot",
+    "value",
+    "ballot",
+    "known",
+    "accepted",
+    "promised",
+    "decided",
+    "more",
+    "node_id",
+    "node_ids",
+    "in_reply_to",
+]
 
 
-@given(st.sampled_from(["c1", "n1", "n2", "n9"]), st.sampled_from(TYPES),
-       st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)))
+@given(
+    st.sampled_from(["c1", "n1", "n2", "n9"]),
+    st.sampled_from(TYPES),
+    st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)),
+)
 def test_any_body_prints_messages_only(src: str, kind: str, fields: dict) -> None:
     node = busy_node()
     for printed in node.turn([line({"type": kind, **fields}, src=src)]).splitlines():
@@ -192,7 +226,7 @@ REFUSED = {
     "slot as text": (12, asked(slot="1")),
     "slot as a list": (12, asked(slot=[1])),
     "slot null": (12, asked().replace(b'"slot": 3', b'"slot": null')),
-    "slot 2^63": (12, asked(slot=2 ** 63)),
+    "slot 2^63": (12, asked(slot=2**63)),
     "a slot of 4,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 4000)),
     "a slot of 10,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 10_000)),
     "slot 1e400": (12, asked().replace(b'"slot": 3', b'"slot": 1e400')),
@@ -200,25 +234,39 @@ REFUSED = {
     "value 1e400": (12, asked().replace(b'"v"', b'{"a": 1e400}')),
     "a value 129 deep": (12, asked().replace(b'"v"', b"[" * 129 + b"]" * 129)),
     "a value 500 deep": (12, asked().replace(b'"v"', b'{"a":' * 500 + b"1" + b"}" * 500)),
-    **{f"a value {deep} deep, and then the msg_id": (12, last_comes_msg_id(
-        b'[{"a": [3, "]"], "b":' * (deep // 2) + b"1" + b"}]" * (deep // 2)))
-       for deep in (3_000, 100_000)},
+    **{
+        f"a value {deep} deep, and then the msg_id": (
+            12,
+            last_comes_msg_id(b'[{"a": [3, "]"], "b":' * (deep // 2) + b"1" + b"}]" * (deep // 2)),
+        )
+        for deep in (3_000, 100_000)
+    },
     "a value of 4,301 digits": (12, asked().replace(b'"v"', b"-" + b"1" * 4301)),
     "a value of a million digits": (12, last_comes_msg_id(b"[" + b"1" * 1_000_000 + b"]")),
-    "a value of 100 numbers of 5,000 digits": (12, last_comes_msg_id(
-        b"[" + b", ".join([b"1" * 5000] * 100) + b"]")),
-    "a value as long as a line may be looked through": (12, last_comes_msg_id(
-        b"[" * 2_000_000 + b"]" * 2_000_000)),
-    "a longer one, if the msg_id comes first": (12, asked().replace(
-        b'"v"', b"[" * 5_000_000 + b"]" * 5_000_000)),
-    "a value of more than 1 MiB": (12, asked(value="v" * (2 ** 20 - 1))),
-    "a value of more than 1 MiB when it is written": (12, asked().replace(
-        b'"v"', '"{}"'.format("é" * 174_763).encode())),
+    "a value of 100 numbers of 5,000 digits": (
+        12,
+        last_comes_msg_id(b"[" + b", ".join([b"1" * 5000] * 100) + b"]"),
+    ),
+    "a value as long as a line may be looked through": (
+        12,
+        last_comes_msg_id(b"[" * 2_000_000 + b"]" * 2_000_000),
+    ),
+    "a longer one, if the msg_id comes first": (
+        12,
+        asked().replace(b'"v"', b"[" * 5_000_000 + b"]" * 5_000_000),
+    ),
+    "a value of more than 1 MiB": (12, asked(value="v" * (2**20 - 1))),
+    "a value of more than 1 MiB when it is written": (
+        12,
+        asked().replace(b'"v"', '"{}"'.format("é" * 174_763).encode()),
+    ),
     "from -1": (12, line({"type": "multi_paxos_log", "msg_id": 7, "from": -1}, "c1")),
     "limit false": (12, line({"type": "multi_paxos_log", "msg_id": 7, "limit": False}, "c1")),
     "another init": (12, init("n1", "n2").replace('"msg_id": 1', '"msg_id": 7').encode()),
     "init in another order": (
-        12, init("n2", "n1", "n3").replace('"msg_id": 1', '"msg_id": 7').encode()),
+        12,
+        init("n2", "n1", "n3").replace('"msg_id": 1', '"msg_id": 7').encode(),
+    ),
 }
 
 
@@ -228,14 +276,25 @@ def test_refused(kind: str) -> None:
     assert error(given) == code
 
 
-@pytest.mark.parametrize("fields", [
-    {}, {"node_id": "n1"}, {"node_ids": ["n1"]}, {"node_id": "n1", "node_ids": "n1"},
-    {"node_id": "n1", "node_ids": []}, {"node_id": "n1", "node_ids": ["n2"]},
-    {"node_id": "n1", "node_ids": ["n1", "n1"]}, {"node_id": "n1", "node_ids": ["n1", 2]},
-    {"node_id": 1, "node_ids": [1]}, {"node_id": ["n1"], "node_ids": ["n1"]},
-    {"node_id": "n2", "node_ids": ["n1", "n2"]}, {"node_id": "n1", "node_ids": ["n1", "c1"]},
-    {"node_id": "\ud800", "node_ids": ["\ud800"]}, {"node_id": "n1", "node_ids": ["n1", "n\udfff"]},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"node_id": "n1"},
+        {"node_ids": ["n1"]},
+        {"node_id": "n1", "node_ids": "n1"},
+        {"node_id": "n1", "node_ids": []},
+        {"node_id": "n1", "node_ids": ["n2"]},
+        {"node_id": "n1", "node_ids": ["n1", "n1"]},
+        {"node_id": "n1", "node_ids": ["n1", 2]},
+        {"node_id": 1, "node_ids": [1]},
+        {"node_id": ["n1"], "node_ids": ["n1"]},
+        {"node_id": "n2", "node_ids": ["n1", "n2"]},
+        {"node_id": "n1", "node_ids": ["n1", "c1"]},
+        {"node_id": "\ud800", "node_ids": ["\ud800"]},
+        {"node_id": "n1", "node_ids": ["n1", "n\udfff"]},
+    ],
+)
 def test_malformed_init(fields: dict) -> None:
     given = line({"type": "init", "msg_id": 7, **fields}, src="c1")
     assert error(given, Node(complain=complain)) == 12
@@ -260,8 +319,10 @@ def test_null_is_absent() -> None:
     node = busy_node()
     log = {"type": "multi_paxos_log", "msg_id": 7, "from": None, "limit": None, "in_reply_to": None}
     assert taken(node, line(log, "c1"))[0]["type"] == "multi_paxos_log_ok"
-    propose = line({"type": "multi_paxos_propose", "msg_id": 7, "slot": 0, "value": None,
-                    "in_reply_to": None}, "c1")
+    propose = line(
+        {"type": "multi_paxos_propose", "msg_id": 7, "slot": 0, "value": None, "in_reply_to": None},
+        "c1",
+    )
     assert taken(node, propose)[0]["value"] == "old"
 
 
@@ -270,8 +331,7 @@ def test_the_limit_on_values_is_on_their_text_as_it_is_written(extra: int) -> No
     text = '{"a": ["\\u00e9", 1.0]}'
     node = Node(value_bytes=len(text) - extra)
     node.turn([init().encode()])
-    body = json.loads(node.turn([asked().replace(
-        b'"v"', '{ "a":["é",1.0] }'.encode())]))["body"]
+    body = json.loads(node.turn([asked().replace(b'"v"', '{ "a":["é",1.0] }'.encode())]))["body"]
     assert body["type"] == ("error" if extra else "multi_paxos_propose_ok")
 
 
@@ -325,6 +385,7 @@ def test_unanswerable(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 # Repeated requests.
 
+
 def test_a_waiting_request_that_is_repeated_waits_once() -> None:
     node = busy_node()
     assert taken(node, request(2, "multi_paxos_propose", slot=1, value="mine").encode()) == []
@@ -353,12 +414,28 @@ BETWEEN_NODES: dict[str, dict[str, Any]] = {
     "learn": {"known": []},
     "learned": {"decided": [{"slot": 2, "value": "v"}], "more": False},
 }
-NO_SLOT = [None, -1, True, 1.0, 1.5, "1", [1], 2 ** 63]
+NO_SLOT = [None, -1, True, 1.0, 1.5, "1", [1], 2**63]
 NO_BALLOT = [0, *NO_SLOT]
-TOO_HIGH = {"n1": 2 ** 63 - 1, "n2": 2 ** 63 - 3}
+TOO_HIGH = {"n1": 2**63 - 1, "n2": 2**63 - 3}
 """The lowest ballot of each that leaves no room for three others; n1's before it is 2^63-4."""
-NO_KNOWN = [None, 1, "", {}, [1], [[1]], [[1, 2, 3]], [[2, 1]], [[-1, 0]], [[0, 2 ** 63]],
-            [[True, 1]], [[0, 1.0]], [[3, 4], [0, 1]], [[0, 1], [1, 2]], [[0, 1], [2, 3]], ["01"]]
+NO_KNOWN = [
+    None,
+    1,
+    "",
+    {},
+    [1],
+    [[1]],
+    [[1, 2, 3]],
+    [[2, 1]],
+    [[-1, 0]],
+    [[0, 2**63]],
+    [[True, 1]],
+    [[0, 1.0]],
+    [[3, 4], [0, 1]],
+    [[0, 1], [1, 2]],
+    [[0, 1], [2, 3]],
+    ["01"],
+]
 NO_VALUE = [[float("nan")], json.loads("[" * 129 + "]" * 129)]
 ALTERED = [
     *[("prepare", "ballot", ballot) for ballot in [1, 3, *NO_BALLOT]],
@@ -366,10 +443,18 @@ ALTERED = [
     *[("promise", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
     *[("accepted", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
     *[("rejected", "promised", ballot) for ballot in NO_BALLOT],
-    *[(kind, "ballot", TOO_HIGH[owner]) for kind, owner in (
-        ("prepare", "n2"), ("accept", "n2"), ("promise", "n1"), ("accepted", "n1"))],
-    ("rejected", "promised", 2 ** 63 - 1), ("rejected", "promised", 2 ** 63 - 3),
-    ("promise", "accepted", [{**VOTE, "ballot": 2 ** 63 - 3}]),
+    *[
+        (kind, "ballot", TOO_HIGH[owner])
+        for kind, owner in (
+            ("prepare", "n2"),
+            ("accept", "n2"),
+            ("promise", "n1"),
+            ("accepted", "n1"),
+        )
+    ],
+    ("rejected", "promised", 2**63 - 1),
+    ("rejected", "promised", 2**63 - 3),
+    ("promise", "accepted", [{**VOTE, "ballot": 2**63 - 3}]),
     *[(kind, "slot", slot) for kind in ("accept", "accepted", "decided") for slot in NO_SLOT],
     *[(kind, "value", value) for kind in ("accept", "decided") for value in NO_VALUE],
     *[(kind, "known", known) for kind in ("prepare", "promise", "learn") for known in NO_KNOWN],
@@ -377,24 +462,38 @@ ALTERED = [
     *[("promise", "accepted", [{**VOTE, "slot": slot}]) for slot in NO_SLOT],
     *[("promise", "accepted", [{**VOTE, "ballot": ballot}]) for ballot in NO_BALLOT],
     *[("promise", "accepted", [{**VOTE, "value": value}]) for value in NO_VALUE],
-    *[("promise", "accepted", votes) for votes in (
-        None, {}, [None], [{}], [[2, 2, "v"]], [{**VOTE, "more": 1}], [VOTE, VOTE],
-        [VOTE, {**VOTE, "slot": 1}])],
+    *[
+        ("promise", "accepted", votes)
+        for votes in (
+            None,
+            {},
+            [None],
+            [{}],
+            [[2, 2, "v"]],
+            [{**VOTE, "more": 1}],
+            [VOTE, VOTE],
+            [VOTE, {**VOTE, "slot": 1}],
+        )
+    ],
     *[("learned", "decided", [{"slot": slot, "value": "v"}]) for slot in NO_SLOT],
-    *[("learned", "decided", decided) for decided in (
-        None, {}, [None], [{"slot": 2}], [VOTE], [{"slot": 2, "value": "v"}] * 2)],
+    *[
+        ("learned", "decided", decided)
+        for decided in (None, {}, [None], [{"slot": 2}], [VOTE], [{"slot": 2, "value": "v"}] * 2)
+    ],
 ]
 
 
 @pytest.mark.parametrize("kind, field, wrong", ALTERED)
 def test_altered_message(
-        kind: str, field: str, wrong: object, capsys: pytest.CaptureFixture[str]) -> None:
+    kind: str, field: str, wrong: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert is_dropped(line({"type": kind, **BETWEEN_NODES[kind], field: wrong}), capsys)
 
 
 @pytest.mark.parametrize("kind", BETWEEN_NODES)
 def test_message_with_a_field_too_many_or_too_few(
-        kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = {"type": kind, **BETWEEN_NODES[kind]}
     assert is_dropped(line({**body, "extra": 1}), capsys)
     assert is_dropped(line({**body, "msg_id": 7}), capsys)
@@ -417,50 +516,67 @@ def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[s
 def test_the_highest_ballot_leaves_room_for_one_of_each_member(tmp_path: Path) -> None:
     node = Node(storage=Storage(tmp_path))
     node.turn([init("n1", "n2", "n3").encode()])
-    assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2 ** 63 - 6, "known": []})])
-    node.turn([line({"type": "rejected", "promised": 2 ** 63 - 4})])
+    assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2**63 - 6, "known": []})])
+    node.turn([line({"type": "rejected", "promised": 2**63 - 4})])
     assert b'"ballot": 9223372036854775807' in node.turn([asked()])
     decided = line({"type": "decided", "slot": 3, "value": "v"})
     assert b"propose_ok" in node.turn([decided])
     node.save()
-    assert node.storage.acceptor.promised == 2 ** 63 - 1
+    assert node.storage.acceptor.promised == 2**63 - 1
 
 
-@pytest.mark.parametrize("body", [
-    {"type": "promise", "ballot": 1, "accepted": [VOTE], "known": [[7, 7]]},
-    {"type": "promise", "ballot": 4, "accepted": [], "known": []},
-    {"type": "accepted", "ballot": 4, "slot": 1},
-    {"type": "accepted", "ballot": 1, "slot": 9},
-    {"type": "rejected", "promised": 1},
-    {"type": "decided", "slot": 0, "value": "new"},
-    {"type": "learned", "decided": [{"slot": 0, "value": "new"}], "more": False},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "promise", "ballot": 1, "accepted": [VOTE], "known": [[7, 7]]},
+        {"type": "promise", "ballot": 4, "accepted": [], "known": []},
+        {"type": "accepted", "ballot": 4, "slot": 1},
+        {"type": "accepted", "ballot": 1, "slot": 9},
+        {"type": "rejected", "promised": 1},
+        {"type": "decided", "slot": 0, "value": "new"},
+        {"type": "learned", "decided": [{"slot": 0, "value": "new"}], "more": False},
+    ],
+)
 def test_stale_message_is_a_step_without_effect(
-        body: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    body: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert taken(busy_node(), line(body)) == []
     assert capsys.readouterr().err == ""
 
 
 # The process.
 
+
 def test_the_process_goes_on() -> None:
-    given = init().encode() + b"\n".join(NO_MESSAGES.values()) + b"\n" \
+    given = (
+        init().encode()
+        + b"\n".join(NO_MESSAGES.values())
+        + b"\n"
         + request(2, "multi_paxos_propose", slot=1, value="v").encode()
+    )
     done = run(given, seconds=20)
     assert done.returncode == 0 and b"Traceback" not in done.stderr
-    assert [json.loads(line)["body"]["type"] for line in done.stdout.splitlines()] \
-        == ["init_ok", "multi_paxos_propose_ok"]
+    assert [json.loads(line)["body"]["type"] for line in done.stdout.splitlines()] == [
+        "init_ok",
+        "multi_paxos_propose_ok",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["one string", "a value", "no end of line"])
 def test_a_line_of_100_megabytes(kind: str) -> None:
     long = b"x" * 100_000_000
-    given = {"one string": b'"' + long + b'"\n', "no end of line": b"",
-             "a value": asked().replace(b'"v"', b'"' + long + b'"') + b"\n"}[kind]
+    given = {
+        "one string": b'"' + long + b'"\n',
+        "no end of line": b"",
+        "a value": asked().replace(b'"v"', b'"' + long + b'"') + b"\n",
+    }[kind]
     end = long if kind == "no end of line" else b""
     done = run(init().encode() + given + request(2, "multi_paxos_log").encode() + end, seconds=30)
     answered = kind == "a value"
     assert done.returncode == 0 and done.stderr.count(b"too long") == (not answered)
     bodies = [json.loads(line)["body"] for line in done.stdout.splitlines()]
-    assert [body.get("code", body["type"]) for body in bodies] \
-        == ["init_ok", *[12] * answered, "multi_paxos_log_ok"]
+    assert [body.get("code", body["type"]) for body in bodies] == [
+        "init_ok",
+        *[12] * answered,
+        "multi_paxos_log_ok",
+    ]

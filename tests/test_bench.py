@@ -119,14 +119,17 @@ def test_a_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -
     nodes["n2"].says = os.open(os.devnull, os.O_WRONLY)
 
 
-@pytest.mark.parametrize("line, dest", [
-    (message("n1", "n2"), "n2"),
-    (b'{"src":"n1","dest":"n2","body":{}}', "n2"),
-    (b'{"dest": "n2", "src": "n1", "body": {}}', "n2"),
-    (b'{"src": "n1", "dest": "\\u006e2", "body": {}}', "n2"),
-    (b'{"src": "n1\\", \\"dest\\": \\"n3", "dest": "n2", "body": {}}', "n2"),
-    (message("n1", "ñ"), "ñ"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line, dest",
+    [
+        (message("n1", "n2"), "n2"),
+        (b'{"src":"n1","dest":"n2","body":{}}', "n2"),
+        (b'{"dest": "n2", "src": "n1", "body": {}}', "n2"),
+        (b'{"src": "n1", "dest": "\\u006e2", "body": {}}', "n2"),
+        (b'{"src": "n1\\", \\"dest\\": \\"n3", "dest": "n2", "body": {}}', "n2"),
+        (message("n1", "ñ"), "ñ"),
+    ],
+)
 def test_whom_a_line_is_for(line: bytes, dest: str) -> None:
     assert load.destination(line, b'{"src": "n1", "dest": "') == dest.encode()
 
@@ -143,8 +146,14 @@ REQUESTS = load.proposals("n1", range(3))
 
 
 def reply(number: int, **changes: object) -> bytes:
-    body = {"type": "multi_paxos_propose_ok", "in_reply_to": number, "slot": number,
-            "phase1_skipped": True, "chosen": True, "value": f"set x={number}"}  # fmt: skip
+    body = {
+        "type": "multi_paxos_propose_ok",
+        "in_reply_to": number,
+        "slot": number,
+        "phase1_skipped": True,
+        "chosen": True,
+        "value": f"set x={number}",
+    }
     return json.dumps({"src": "n1", "dest": "c1", "body": body | changes}).encode()
 
 
@@ -152,11 +161,23 @@ def test_replies_may_come_in_any_order() -> None:
     load.check_chosen([reply(2), reply(0), reply(1)], REQUESTS)
 
 
-@pytest.mark.parametrize("wrong", [
-    reply(2, value="set x=1"), reply(2, chosen=False), reply(2, chosen=1), reply(2, slot=3),
-    reply(2, type="error", code=11), reply(1), reply(7), reply(2, in_reply_to=None),
-    reply(2, in_reply_to=[]), b"{", b"[]", b'{"body": 1}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        reply(2, value="set x=1"),
+        reply(2, chosen=False),
+        reply(2, chosen=1),
+        reply(2, slot=3),
+        reply(2, type="error", code=11),
+        reply(1),
+        reply(7),
+        reply(2, in_reply_to=None),
+        reply(2, in_reply_to=[]),
+        b"{",
+        b"[]",
+        b'{"body": 1}',
+    ],
+)
 def test_a_wrong_reply_is_an_error(wrong: bytes) -> None:
     with pytest.raises(LoadError):
         load.check_chosen([reply(0), reply(1), wrong], REQUESTS)
@@ -192,10 +213,13 @@ def test_all_lines_are_given_and_answered() -> None:
         process.close()
 
 
-@pytest.mark.parametrize("program, told", [
-    ("raise SystemExit('out of luck')", "status 1\n  out of luck"),
-    ("import time; time.sleep(60)", "not done after 0.5 s"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "program, told",
+    [
+        ("raise SystemExit('out of luck')", "status 1\n  out of luck"),
+        ("import time; time.sleep(60)", "not done after 0.5 s"),
+    ],
+)
 def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> None:
     process = Process([sys.executable, "-c", program], 0.5 if "sleep" in program else 30)
     try:
@@ -221,8 +245,9 @@ def test_the_largest_burst_is_sent_once_and_larger_ones_never() -> None:
     assert list(often.runs) == [f"{size} outstanding" for size in ("1", "32", "1,000", "20,000")]
     assert list(once.runs) == ["200,000 outstanding", "32 outstanding"]
     assert (often.repetitions(7), once.repetitions(7)) == (7, 1)
-    assert [list(each.runs) for each in bench.bursts(NODE, 32)] \
-        == [["1 outstanding", "32 outstanding"]]  # fmt: skip
+    assert [list(each.runs) for each in bench.bursts(NODE, 32)] == [
+        ["1 outstanding", "32 outstanding"]
+    ]
 
 
 # Ratios.
@@ -273,10 +298,16 @@ def test_what_was_measured_once_must_not_go_missing(tmp_path: Path) -> None:
         Contest("a contest", {"ours": run}, []).measure(2, tmp_path)
 
 
-@pytest.mark.parametrize("row, ratio, reached", [
-    (Row("a", "b", 2), 2.0, True), (Row("a", "b", 2), 1.99, False), (Row("a", "b"), 9.0, ""),
-    (Row("a", "b", 1, above=True), 1.0, False), (Row("a", "b", 1, above=True), 1.01, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "row, ratio, reached",
+    [
+        (Row("a", "b", 2), 2.0, True),
+        (Row("a", "b", 2), 1.99, False),
+        (Row("a", "b"), 9.0, ""),
+        (Row("a", "b", 1, above=True), 1.0, False),
+        (Row("a", "b", 1, above=True), 1.01, True),
+    ],
+)
 def test_a_target_is_reached_or_not(row: Row, ratio: float, reached: bool | str) -> None:
     assert row.reached(ratio) == reached
 
@@ -293,8 +324,9 @@ def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_rows_are_about_runs_that_there_are() -> None:
     for measured in bench.contests(NODE, 100, True) + bench.bursts(NODE, 200_000):
-        assert {name for row in measured.rows for name in (row.ours, row.theirs)} \
-            == measured.runs.keys()  # fmt: skip
+        assert {
+            name for row in measured.rows for name in (row.ours, row.theirs)
+        } == measured.runs.keys()
 
 
 def test_without_pysyncobj_the_error_says_what_to_do(
@@ -310,10 +342,19 @@ def test_without_pysyncobj_the_error_says_what_to_do(
 
 def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
     done = conformance(
-        "bench", "--without-pysyncobj", "--repetitions", 1, "--requests", 50, "--largest-burst", 1,
-        "-o", tmp_path,
-        "--", *node,
-    )  # fmt: skip
+        "bench",
+        "--without-pysyncobj",
+        "--repetitions",
+        1,
+        "--requests",
+        50,
+        "--largest-burst",
+        1,
+        "-o",
+        tmp_path,
+        "--",
+        *node,
+    )
     assert list(tmp_path.iterdir()) == []
     return done.returncode, done.stdout, done.stderr
 

@@ -53,8 +53,11 @@ def test_a_mark_keeps_what_follows_in_its_column() -> None:
     copy = branching.marked(MINIATURE, branches, 7)
     assert "EXTENDS Taken, Naturals" in copy
     assert copy.count("CASE Took(") == len(branches) and "CASE Took(7) ->" in copy
-    columns = {line.index("x' = Helper(x)") for line in copy.split("\n") if "Helper(x)" in line
-               and "==" not in line}  # fmt: skip
+    columns = {
+        line.index("x' = Helper(x)")
+        for line in copy.split("\n")
+        if "Helper(x)" in line and "==" not in line
+    }
     assert columns == {10}
 
 

@@ -2,6 +2,7 @@
 
 Whether the harness catches it is not asked here: this is about the bugs being bugs.
 """
+
 from __future__ import annotations
 
 import random
@@ -29,6 +30,7 @@ def shadow(cluster: Cluster, replica: type[Replica]) -> None:
     def watch(node: str, taken: Input, output: Output) -> None:
         if node == "n1" and take(other, taken) != output:
             raise Different
+
     cluster.watch = watch
 
 
@@ -72,8 +74,13 @@ def test_broken_node_differs(name: str) -> None:
 
 
 def broken_node(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, *arguments], input=given, text=True,
-                          capture_output=True, timeout=30)
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        input=given,
+        text=True,
+        capture_output=True,
+        timeout=30,
+    )
 
 
 def test_list_names_every_bug() -> None:
@@ -82,10 +89,12 @@ def test_list_names_every_bug() -> None:
 
 
 def test_broken_node_runs_with_its_bug() -> None:
-    given = ('{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", '
-             '"node_ids": ["n1"]}}\n'
-             '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 2, '
-             '"slot": 1, "value": "a"}}\n')
+    given = (
+        '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", '
+        '"node_ids": ["n1"]}}\n'
+        '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 2, '
+        '"slot": 1, "value": "a"}}\n'
+    )
     told = broken_node("phase1-skipped-told-at-reply", "--manual-clock", given=given).stdout
     assert '"phase1_skipped": true' in told.splitlines()[1]
 

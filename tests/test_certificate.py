@@ -17,8 +17,15 @@ from conformance.tlaplus import tlc
 GOLDEN = [model for model in manifest.load().values() if model.golden]
 SINGLE = manifest.get("single")
 LOG = Path("n1-0001.ndjson")
-REAL = {"seed": 1, "actions": {"Timeout": 2}, "branches": 3, "visited": 3, "untouched": [],
-        "models": {}, "all_models": {"transitions": 0}}  # fmt: skip
+REAL = {
+    "seed": 1,
+    "actions": {"Timeout": 2},
+    "branches": 3,
+    "visited": 3,
+    "untouched": [],
+    "models": {},
+    "all_models": {"transitions": 0},
+}
 
 
 def made(**counts: int) -> Generated:
@@ -106,9 +113,14 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(
-    output: Path, steps: int = 10, *, ours: bool = True, pin: bool = False,
-    real: certificate.Json = REAL, **counts: int,
-):  # fmt: skip
+    output: Path,
+    steps: int = 10,
+    *,
+    ours: bool = True,
+    pin: bool = False,
+    real: certificate.Json = REAL,
+    **counts: int,
+):
     rows = [(SINGLE, made(**counts)), (manifest.get("wide"), Generated(tlc.Outcome()))]
     replayed = [Replayed(LOG, steps, None)]
     return checking.certified(output, rows, replayed, real, ours=ours, pin=pin)

@@ -361,8 +361,14 @@ for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many o
 
 def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True,
-                              cwd=ROOT, env={**os.environ, **environment}, timeout=60)  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-c", FAILING],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            timeout=60,
+        )
 
     done = run()
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["2"] * 8, done.stderr
@@ -373,10 +379,25 @@ def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
 
 
 def test_too_many_descriptors(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "conformance", "record", "-o", str(tmp_path / "run"),
-               "--nodes", "20", "--", *NODE]  # fmt: skip
-    done = subprocess.run(["sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *command],
-                          capture_output=True, text=True, cwd=ROOT, timeout=60)  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "record",
+        "-o",
+        str(tmp_path / "run"),
+        "--nodes",
+        "20",
+        "--",
+        *NODE,
+    ]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
     assert "Traceback" not in done.stderr
     not_run(done, "conformance: ", "Too many open files")
 
@@ -417,8 +438,16 @@ def numbers_wanted() -> list[tuple[str, click.Option]]:
 
 @pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
 def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
-    counts_from_0 = {"minutes", "loss", "repeat", "seed", "states", "records",
-                     "at_least", "renamed"}
+    counts_from_0 = {
+        "minutes",
+        "loss",
+        "repeat",
+        "seed",
+        "states",
+        "records",
+        "at_least",
+        "renamed",
+    }
     context = click.Context(cli.main.commands[verb])
     huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
     zero = ["0"] * (option.name not in counts_from_0)

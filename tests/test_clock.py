@@ -1,4 +1,5 @@
 """What a node does as time passes, in a cluster whose time and network are told step by step."""
+
 from __future__ import annotations
 
 import json
@@ -23,8 +24,7 @@ class Timed:
         self.said: list[str] = []
         self.answers: list[dict] = []
         self.cut: set[str] = set()
-        self.nodes = {node: self.started(node, pace, Random(f"{seed} {node}"))
-                      for node in self.ids}
+        self.nodes = {node: self.started(node, pace, Random(f"{seed} {node}")) for node in self.ids}
         for node in self.ids:
             self.give(node, init(*self.ids, node=node))
 
@@ -56,12 +56,18 @@ class Timed:
                     self.give(node)
 
     def errors(self) -> list[int]:
-        return [message["body"]["code"] for message in self.answers
-                if message["body"]["type"] == "error"]
+        return [
+            message["body"]["code"]
+            for message in self.answers
+            if message["body"]["type"] == "error"
+        ]
 
     def told(self) -> list[object]:
-        return [message["body"]["value"] for message in self.answers
-                if message["body"]["type"] == "multi_paxos_propose_ok"]
+        return [
+            message["body"]["value"]
+            for message in self.answers
+            if message["body"]["type"] == "multi_paxos_propose_ok"
+        ]
 
 
 @pytest.mark.parametrize("lost", ["prepare", "promise", "accept", "accepted"])
@@ -112,7 +118,7 @@ def test_the_waits_of_an_outbid_node_grow_and_end() -> None:
             clock.stepped(10.0, [])
             waits.append(clock.held_until - 10.0)
         longest.append(max(waits))
-        assert max(waits) <= PACE.backoff * min(2 ** outbid, LONGEST_BACKOFF)
+        assert max(waits) <= PACE.backoff * min(2**outbid, LONGEST_BACKOFF)
     assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * LONGEST_BACKOFF * PACE.backoff
 
 
@@ -130,13 +136,21 @@ def test_a_decision_in_its_ballot_makes_a_node_bid_boldly_again() -> None:
 def test_an_outbid_node_holds_requests_back() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
-    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
-        "type": "prepare", "ballot": 5, "known": []}}))
+    world.give(
+        "n1",
+        json.dumps(
+            {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}
+        ),
+    )
     node = world.nodes["n1"]
     assert node.clock.holding(world.now) and world.ask("n1", 2, 2, "w") == []
     assert len(node.held) == 1 and len(node.replica.leader.waiting) == 1
-    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
-        "type": "decided", "slot": 3, "value": "x"}}))
+    world.give(
+        "n1",
+        json.dumps(
+            {"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 3, "value": "x"}}
+        ),
+    )
     assert world.ask("n1", 3, 3, "y")[0]["value"] == "x"
     world.cut = {"n2"}
     world.run(30)
@@ -160,8 +174,12 @@ def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
     world.run(0.1)
-    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
-        "type": "prepare", "ballot": 5, "known": []}}))
+    world.give(
+        "n1",
+        json.dumps(
+            {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}
+        ),
+    )
     node = world.nodes["n1"]
     assert world.ask("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
     node.clock.deadlines.clear()
@@ -170,6 +188,7 @@ def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
 
 
 # Giving up.
+
 
 def test_what_was_not_proposed_is_given_up_definitely() -> None:
     world = Timed()
@@ -217,6 +236,7 @@ def test_patience_without_end() -> None:
 
 # Nothing to do.
 
+
 def test_a_cluster_of_one_has_no_use_for_time() -> None:
     world = Timed(size=1)
     assert world.nodes["n1"].due() is None
@@ -240,6 +260,7 @@ def test_what_goes_on_is_not_repeated() -> None:
 
 
 # What is overdue.
+
 
 def test_under_load_nothing_is_repeated_while_answers_come_in_order() -> None:
     """Peers that answer ten slots a step are far behind, and still nothing is overdue."""
@@ -312,8 +333,9 @@ def test_a_closed_slot_is_asked_for_while_others_open() -> None:
     world.ask("n1", 2, 2, "mine")
     for number in range(3, 60):
         world.run(0.02)
-        world.sent = [message for message in world.sent
-                      if message["body"]["type"] != "learned" or number > 20]
+        world.sent = [
+            message for message in world.sent if message["body"]["type"] != "learned" or number > 20
+        ]
         world.ask("n1", number, number, number)
     assert 1 in world.nodes["n1"].replica.acceptor.decided
 
@@ -344,9 +366,13 @@ def test_promises_may_take_as_long_as_what_they_report() -> None:
     world.run(0.1)
     world.cut = {"n2", "n3"}
     for number in range(1, 31):
-        world.ask("n1", number, number, 10 ** 6 * "x")
-    world.give("n1", json.dumps({"src": "n2", "dest": "n1", "body": {
-        "type": "prepare", "ballot": 5, "known": [[0, 0]]}}))
+        world.ask("n1", number, number, 10**6 * "x")
+    world.give(
+        "n1",
+        json.dumps(
+            {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": [[0, 0]]}}
+        ),
+    )
     world.run(0.5)
     assert world.nodes["n1"].replica.in_phase1()
     world.said = []

@@ -1,6 +1,7 @@
 """Verdicts on whole clusters: what was never sent, what disagrees, and whose logs belong together,
 however they are laid out in files.
 """
+
 from __future__ import annotations
 
 import random
@@ -71,14 +72,19 @@ def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
     chance, members = random.Random(1), logs.members(five)
     received = {content(taken.input) for taken in five if is_message(taken.input)}
     times = Counter(content(sent) for taken in five for sent in taken.output)
-    sending = [(at, place) for at, taken in enumerate(five)
-               for place, sent in enumerate(taken.output) if sent["dest"] in members]  # fmt: skip
+    sending = [
+        (at, place)
+        for at, taken in enumerate(five)
+        for place, sent in enumerate(taken.output)
+        if sent["dest"] in members
+    ]
     reported = 0
     for at, place in chance.sample(sending, 60):
         output = list(five[at].output)
         lost = output.pop(place)
-        found = delivery(logs.by_node([*five[:at], replace(five[at], output=output),
-                                       *five[at + 1 :]]))  # fmt: skip
+        found = delivery(
+            logs.by_node([*five[:at], replace(five[at], output=output), *five[at + 1 :]])
+        )
         assert all(content(each.record.input) == content(lost) for each in found)
         if times[content(lost)] == 1:
             assert len(found) == (content(lost) in received)
@@ -89,8 +95,12 @@ def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
 def test_of_what_was_sent_only_later_the_first_receipt_is_reported() -> None:
     """n1 receives the answer to a message that it sends because of that answer."""
     ask, answer = message("n1", "n2", "learn", known=[]), message("n2", "n1", "learn", known=[])
-    steps = [("n2", ask, [answer]), ("n1", answer, [ask]), ("n1", "timeout", []),
-             ("n2", "timeout", [])]  # fmt: skip
+    steps = [
+        ("n2", ask, [answer]),
+        ("n1", answer, [ask]),
+        ("n1", "timeout", []),
+        ("n2", "timeout", []),
+    ]
     [found] = delivery(logs.by_node(run(*steps)))
     assert found.record.node == "n2" and "sent only in run:2" in found.reason
     steps[:2] = [steps[1], steps[0]]
@@ -191,8 +201,9 @@ def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> Non
 def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
     done = conformance("validate", written(tmp_path, "n1", *DUEL[:3]))
     assert done.returncode == 0 and "there is no log of n2, n3" in " ".join(done.stderr.split())
-    [line] = words.unchecked([words.Verdict(1, [], ["n1"]), words.Verdict(1, [], []),
-                              words.Verdict(1, [], ["n2"])])  # fmt: skip
+    [line] = words.unchecked(
+        [words.Verdict(1, [], ["n1"]), words.Verdict(1, [], []), words.Verdict(1, [], ["n2"])]
+    )
     assert "no log of some members of 2 clusters" in line
 
 
@@ -201,8 +212,10 @@ def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
 
 def replies(*numbered: tuple[str, int]) -> Log:
     ok = {"in_reply_to": 1, "slot": 1, "phase1_skipped": True, "chosen": True, "value": 1}
-    output = [message("n1", client, "multi_paxos_propose_ok", **ok, msg_id=number)
-              for client, number in numbered]  # fmt: skip
+    output = [
+        message("n1", client, "multi_paxos_propose_ok", **ok, msg_id=number)
+        for client, number in numbered
+    ]
     return run(begun("n1"), ("n1", message("n2", "n1", "decided", slot=1, value=1), output))
 
 

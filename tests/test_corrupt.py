@@ -81,8 +81,10 @@ def test_a_judge_that_rejects_everything(short: Path, tmp_path: Path) -> None:
 
     def suspicious(clusters: Clusters, batch: int) -> list[Verdict]:
         same = [[(r.input, r.output) for r in cluster] == as_it_is for cluster in clusters]
-        return [Verdict(1, []) if each else rejecting(len(cluster), cluster)
-                for cluster, each in zip(clusters, same, strict=True)]  # fmt: skip
+        return [
+            Verdict(1, []) if each else rejecting(len(cluster), cluster)
+            for cluster, each in zip(clusters, same, strict=True)
+        ]
 
     assert not trial(short, suspicious, tmp_path)
 
@@ -129,8 +131,10 @@ def test_a_judge_that_stops_a_node_at_a_receipt_without_a_sending(
 
 def stopped(records: Sequence[dict]) -> set[int]:
     """Where each node stops for ever if it waits for what was never sent."""
-    left = {node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
-            for node in claims.nodes(records)}  # fmt: skip
+    left = {
+        node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
+        for node in claims.nodes(records)
+    }
     sent: set[str] = set()
     moved = True
     while moved:
@@ -138,8 +142,9 @@ def stopped(records: Sequence[dict]) -> set[int]:
         for log in left.values():
             while log and not (
                 claims.is_message(given := log[0][1]["input"])
-                and given["src"] in left and claims.key(given) not in sent
-            ):  # fmt: skip
+                and given["src"] in left
+                and claims.key(given) not in sent
+            ):
                 sent |= {claims.key(message) for message in log.pop(0)[1]["output"]}
                 moved = True
     return {log[0][0] for log in left.values() if log}
@@ -260,15 +265,23 @@ def test_every_field_of_every_message_is_edited(
     sources, _ = corrupt._made(tmp_path, NODE, 1, lambda text: None)
     edited = {(kind, name) for side, kind, name in alterations.places(sources) if side != "record"}
     defined = schema.load("messages")["$defs"]
-    messages = {name: each["properties"] for name, each in defined.items()
-                if "type" in each.get("properties", ())}  # fmt: skip
+    messages = {
+        name: each["properties"]
+        for name, each in defined.items()
+        if "type" in each.get("properties", ())
+    }
     assert len(messages) >= 15
-    missing = [(kind, field) for kind, fields in messages.items() for field in fields
-               if (kind, f"body.{field}") not in edited]  # fmt: skip
+    missing = [
+        (kind, field)
+        for kind, fields in messages.items()
+        for field in fields
+        if (kind, f"body.{field}") not in edited
+    ]
     assert missing == []
 
 
 # What the trial has found.
+
 
 @pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
 def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) -> None:

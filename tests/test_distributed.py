@@ -184,9 +184,14 @@ def test_an_interruption_is_no_verdict() -> None:
 
 def may_have_a_network() -> bool:
     done = subprocess.run(
-        [sys.executable, "-c", "from conformance.models.isolation import isolate\n"
-         "raise SystemExit(not isolate())"], cwd=ROOT, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "from conformance.models.isolation import isolate\nraise SystemExit(not isolate())",
+        ],
+        cwd=ROOT,
+        check=False,
+    )
     return done.returncode == 0
 
 
@@ -197,9 +202,14 @@ def test_two_workers_here_have_no_network_but_loopback(tmp_path: Path) -> None:
     java.chmod(0o755)
     environment = {**os.environ, "JAVA": str(java)}
     done = subprocess.run(
-        [*VERB, "reduced"], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60,
+        [*VERB, "reduced"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 2 and "gave no verdict" in done.stderr
     names = [line.split(":")[0].strip() for line in (tmp_path / "interfaces").open()]
     if may_have_a_network():

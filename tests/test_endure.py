@@ -97,8 +97,9 @@ def test_a_client_asks_again_and_gives_up() -> None:
     assert set(times.values()) == {1, 2, 3}
     assert client.happened["asked again"] == 100 - len(times)
     assert client.happened["given up"] == len(times) - 1
-    assert all(questions.count(question) == times[question["body"]["msg_id"]]
-               for question in questions)  # fmt: skip
+    assert all(
+        questions.count(question) == times[question["body"]["msg_id"]] for question in questions
+    )
 
 
 def test_a_client_goes_on_when_it_is_answered() -> None:

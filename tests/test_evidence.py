@@ -18,8 +18,9 @@ def message(src: str, dest: str, **body: Any) -> Json:
 
 
 ASKED = [message("c1", "n1", type="multi_paxos_propose", msg_id=number) for number in range(4)]
-TOLD = [message("n1", dest, type="told", number=number)
-        for number in range(4) for dest in ("n2", "c1")]  # fmt: skip
+TOLD = [
+    message("n1", dest, type="told", number=number) for number in range(4) for dest in ("n2", "c1")
+]
 
 
 def record(given: Json, *output: Json) -> Json:
@@ -27,9 +28,14 @@ def record(given: Json, *output: Json) -> Json:
 
 
 LOG = [
-    record(ASKED[0], TOLD[0], TOLD[1]), record("timeout", TOLD[2]), record(ASKED[1], TOLD[3]),
-    record("crash"), record("restart"), record(ASKED[2], TOLD[4], TOLD[5]), record(ASKED[3]),
-]  # fmt: skip
+    record(ASKED[0], TOLD[0], TOLD[1]),
+    record("timeout", TOLD[2]),
+    record(ASKED[1], TOLD[3]),
+    record("crash"),
+    record("restart"),
+    record(ASKED[2], TOLD[4], TOLD[5]),
+    record(ASKED[3]),
+]
 
 
 def life(given: list[Json], printed: list[Json], whole: bool = False) -> Evidence:
@@ -75,13 +81,16 @@ def altered(place: int, **fields: Any) -> list[Json]:
     return printed
 
 
-@pytest.mark.parametrize(("printed", "why"), [
-    (altered(1, number=7), ":1: node n1: life 1: it printed {"),
-    (altered(3, number=True), ":3: node n1: life 1: it printed {"),
-    ([TOLD[2], TOLD[0]], ":1: node n1: life 1: it printed {"),
-    ([*TOLD[:4], TOLD[3]], "and its log does not have that"),
-    ([*TOLD[:4], message("n1", "c9", type="told")], "and its log does not have that"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        (altered(1, number=7), ":1: node n1: life 1: it printed {"),
+        (altered(3, number=True), ":3: node n1: life 1: it printed {"),
+        ([TOLD[2], TOLD[0]], ":1: node n1: life 1: it printed {"),
+        ([*TOLD[:4], TOLD[3]], "and its log does not have that"),
+        ([*TOLD[:4], message("n1", "c9", type="told")], "and its log does not have that"),
+    ],
+)
 def test_what_was_printed_and_not_logged_is_found(printed: list[Json], why: str) -> None:
     assert why in wrong([life(ASKED[:2], printed), LIVES[1]])
 

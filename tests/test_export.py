@@ -41,15 +41,22 @@ def sendings(records: list[Record]) -> list[tuple[int, int] | None]:
 
 def test_a_message_said_again_is_taken_for_the_latest_and_then_repeated() -> None:
     log = run(
-        ("a", "timeout", [PONG, PING]), ("a", "timeout", [PING]), ("b", PING, []),
-        ("b", PING, []), ("b", PING, []),
-    )  # fmt: skip
+        ("a", "timeout", [PONG, PING]),
+        ("a", "timeout", [PING]),
+        ("b", PING, []),
+        ("b", PING, []),
+        ("b", PING, []),
+    )
     assert sendings(log) == [None, None, (1, 0), (0, 1), (1, 0)]
 
 
 def test_what_nobody_sent_has_no_sending_and_holds_nobody_up() -> None:
-    log = run(("a", PONG, []), ("b", message("c", "b", "init"), []), ("a", "timeout", [PING]),
-              ("b", PING, []))  # fmt: skip
+    log = run(
+        ("a", PONG, []),
+        ("b", message("c", "b", "init"), []),
+        ("a", "timeout", [PING]),
+        ("b", PING, []),
+    )
     assert sorted(step.record.line for step in causality.arrange(log)) == [1, 2, 3, 4]
     assert sendings(log).count(None) == 3
 
@@ -58,8 +65,12 @@ def test_the_logs_of_nodes_one_after_the_other_are_put_in_order() -> None:
     mine = run(("a", PONG, []), ("a", "timeout", [PING]), path="a")
     other = run(("b", "timeout", [PONG]), ("b", PING, []), path="b")
     found = causality.arrange(mine + other)
-    assert [(step.record.node, step.record.line) for step in found] \
-        == [("b", 1), ("a", 1), ("a", 2), ("b", 2)]
+    assert [(step.record.node, step.record.line) for step in found] == [
+        ("b", 1),
+        ("a", 1),
+        ("a", 2),
+        ("b", 2),
+    ]
     assert [step.sending is None for step in found] == [True, False, True, False]
 
 
@@ -69,8 +80,11 @@ def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     lost = [*records[:sends], replace(records[sends], output=[]), *records[sends + 1 :]]
     for run_ in records, lost:
         assert [step.record for step in causality.arrange(run_)] == run_
-    unsent = [step.record.action for step in causality.arrange(lost)
-              if step.record.action.startswith("ReceiveP") and step.sending is None]  # fmt: skip
+    unsent = [
+        step.record.action
+        for step in causality.arrange(lost)
+        if step.record.action.startswith("ReceiveP") and step.sending is None
+    ]
     assert "ReceivePromise" in unsent
 
 
@@ -81,8 +95,9 @@ def test_what_was_never_sent_moves_nothing_else() -> None:
     whole = causality.arrange(parts)
     at = next(at for at, record in enumerate(parts) if record.action == "ReceivePrepare")
     lost = causality.arrange([*parts[:at], replace(parts[at], output=[]), *parts[at + 1 :]])
-    unsent = [{step.record.place for step in steps if step.sending is None}
-              for steps in (whole, lost)]  # fmt: skip
+    unsent = [
+        {step.record.place for step in steps if step.sending is None} for steps in (whole, lost)
+    ]
     [promise] = unsent[1] - unsent[0]
     assert next(r for r in parts if r.place == promise).action == "ReceivePromise"
     assert unsent[0] < unsent[1]
@@ -90,11 +105,20 @@ def test_what_was_never_sent_moves_nothing_else() -> None:
 
 def test_a_clock_counts_what_came_before_for_certain() -> None:
     """Said twice, received once: only the first saying is certain to come before."""
-    log = run(("a", "timeout", [PING]), ("a", "timeout", [PING]), ("b", PING, [PONG]),
-              ("a", PONG, []), ("b", "crash", []))  # fmt: skip
+    log = run(
+        ("a", "timeout", [PING]),
+        ("a", "timeout", [PING]),
+        ("b", PING, [PONG]),
+        ("a", PONG, []),
+        ("b", "crash", []),
+    )
     assert causality.clocks(causality.arrange(log)) == [
-        {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"a": 3, "b": 1}, {"a": 1, "b": 2},
-    ]  # fmt: skip
+        {"a": 1},
+        {"a": 2},
+        {"a": 1, "b": 1},
+        {"a": 3, "b": 1},
+        {"a": 1, "b": 2},
+    ]
 
 
 # ShiViz.
@@ -181,9 +205,21 @@ def traced(trace: Any) -> Any:
 
 
 STRANGE = [
-    None, 1.5, True, 2**70, -1, "", "\ud800", [], {}, {"": 1}, {"from": {"_x": None}},
-    {"tag": "Bad", "value": 1}, {"a b": [1, {"#bigint": "7"}]}, {"class": [[]]},
-]  # fmt: skip
+    None,
+    1.5,
+    True,
+    2**70,
+    -1,
+    "",
+    "\ud800",
+    [],
+    {},
+    {"": 1},
+    {"from": {"_x": None}},
+    {"tag": "Bad", "value": 1},
+    {"a b": [1, {"#bigint": "7"}]},
+    {"class": [[]]},
+]
 
 
 def test_a_trace_is_read_back_as_the_log() -> None:
@@ -199,8 +235,12 @@ def test_a_trace_is_read_back_as_the_log() -> None:
         assert [state.meta["index"] for state in found.states] == list(range(len(records)))
         for state, record in zip(found.states, records, strict=True):
             told = {name: to_json(item) for name, item in state.values.items()}
-            assert told == {"node": record.node, "action": record.action, "input": record.input,
-                            "output": record.output}  # fmt: skip
+            assert told == {
+                "node": record.node,
+                "action": record.action,
+                "input": record.input,
+                "output": record.output,
+            }
 
 
 def test_a_trace_with_the_states_of_all_nodes() -> None:
@@ -224,8 +264,9 @@ State 2: <Next line 518, col 8 to line 518, col 44 of module MultiPaxos>
 """
 
 
-@pytest.mark.parametrize("end, loop", [("", None), ("\nState 3: Stuttering", 1),
-                                       ("\nBack to state 1: <Next line 1>", 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "end, loop", [("", None), ("\nState 3: Stuttering", 1), ("\nBack to state 1: <Next line 1>", 0)]
+)
 def test_the_text_of_a_counterexample_is_read(end: str, loop: int | None) -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     read = counterexample.read("some", "Agreement", (TRACE + end).split("\n"))
@@ -344,8 +385,9 @@ def test_other_formats_are_made_again(name: str, tmp_path: Path) -> None:
     if name == "itf":
         pytest.importorskip("itf_py")
     paths = {name: tmp_path / name}
-    asked = export.Asked(**{"html": None, "itf": None, "shiviz": None, **paths}, states=0,
-                         replica=False)  # fmt: skip
+    asked = export.Asked(
+        **{"html": None, "itf": None, "shiviz": None, **paths}, states=0, replica=False
+    )
     for _ in range(2):
         export.export_logs([OK], asked, 1000, lambda text: None)
     paths[name].write_text("something else")
@@ -368,9 +410,17 @@ def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
     for _ in range(240):
         value = [value]
     path = tmp_path / "deep.ndjson"
-    logs.write(path, [{"node": "a", "input": message(
-        "c", "a", "multi_paxos_propose", msg_id=1, slot=1, value=value), "output": [],
-        "action": "ReceiveMultiPaxosPropose"}])  # fmt: skip
+    logs.write(
+        path,
+        [
+            {
+                "node": "a",
+                "input": message("c", "a", "multi_paxos_propose", msg_id=1, slot=1, value=value),
+                "output": [],
+                "action": "ReceiveMultiPaxosPropose",
+            }
+        ],
+    )
     asked = export.Asked(tmp_path / "deep.html", None, None, 0, False)
     export.export_logs([path], asked, 1000, lambda text: None)
     assert "[" * 240 in (tmp_path / "deep.html").read_text()

@@ -1,6 +1,7 @@
 """A node whose disk is full says so and ends, without a word that it could not keep, and goes on
 from there when there is room.
 """
+
 from __future__ import annotations
 
 import json
@@ -14,7 +15,7 @@ import pytest
 from running import ROOT, init, request
 
 LARGE = "x" * 4000
-MOST = 2 ** 18
+MOST = 2**18
 """Bytes of the disk, and of a file where the disk is a limit on the size of files."""
 
 Json = dict
@@ -62,8 +63,13 @@ class Run:
         with errors.open("w") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "impl/main.py", "--data", disk.folder / "n1", "--log", log],
-                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                preexec_fn=disk.restrict, bufsize=0)
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                preexec_fn=disk.restrict,
+                bufsize=0,
+            )
         self.ask(init())
 
     def ask(self, line: str) -> Json | None:
@@ -85,7 +91,8 @@ class Run:
 
 @pytest.mark.parametrize("logged_beside", [True, False])
 def test_nothing_is_said_that_was_not_kept(
-        disk: Disk, logged_beside: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+    disk: Disk, logged_beside: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     log = (disk.folder if logged_beside else elsewhere) / "n1.ndjson"
     run, told = Run(disk, elsewhere / "first", log), 0
@@ -105,8 +112,10 @@ def test_nothing_is_said_that_was_not_kept(
     assert again.end() == 0
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [message for record in records for message in record["output"]] == run.said + again.said
-    assert [record["input"] for record in records if isinstance(record["input"], str)] \
-        == ["crash", "restart"]
+    assert [record["input"] for record in records if isinstance(record["input"], str)] == [
+        "crash",
+        "restart",
+    ]
 
 
 def test_a_full_disk_at_the_start(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,4 +1,5 @@
 """A node stands bad lines, and a node that does not is found out; `fuzz` has the whole campaign."""
+
 from __future__ import annotations
 
 import subprocess
@@ -30,8 +31,9 @@ def test_the_same_seed_is_the_same_lines() -> None:
 
 
 @pytest.mark.parametrize("mutation", dict.fromkeys(MUTATIONS), ids=lambda it: it.__name__)
-@pytest.mark.parametrize("line", [
-    b"", b"{", b"[]", b"\xff", b"1", b'{"src": 1}', b'{"body": {}}', b"[" * 3000])
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"[]", b"\xff", b"1", b'{"src": 1}', b'{"body": {}}', b"[" * 3000]
+)
 def test_any_line_can_be_made_worse(mutation: object, line: bytes) -> None:
     for seed in range(20):
         assert isinstance(mutation(line, [line], Random(seed)), bytes)
@@ -39,6 +41,7 @@ def test_any_line_can_be_made_worse(mutation: object, line: bytes) -> None:
 
 
 # Nodes that do not stand them.
+
 
 def numbers_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wire, "natural", lambda body, key, least=0: body.get(key))
@@ -67,9 +70,16 @@ def lines_end_with_a_read(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Lines, "keep", lambda self, piece: self.given.append(piece))
 
 
-@pytest.mark.parametrize("bug", [
-    lines_end_with_a_read, numbers_are_not_looked_at, depth_is_not_thought_of,
-    strangers_are_answered, a_ballot_is_believed_before_it_is_checked])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        lines_end_with_a_read,
+        numbers_are_not_looked_at,
+        depth_is_not_thought_of,
+        strangers_are_answered,
+        a_ballot_is_believed_before_it_is_checked,
+    ],
+)
 def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuzz.real_lines()
     monkeypatch.setattr(fuzz, "real_lines", lambda: right)
@@ -79,12 +89,22 @@ def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_command_tells_what_it_did() -> None:
-    done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "500"], cwd=ROOT, text=True,
-                          capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "tests/fuzz.py", "--lines", "500"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == 0 and done.stdout.startswith("500 lines, ")
 
 
 def test_a_few_lines_show_nothing() -> None:
-    done = subprocess.run([sys.executable, "tests/fuzz.py", "--lines", "1"], cwd=ROOT, text=True,
-                          capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "tests/fuzz.py", "--lines", "1"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == 2 and "too little happened to tell: no line was" in done.stderr

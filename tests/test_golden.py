@@ -166,8 +166,13 @@ class LateVoteCounts(Replica):
         return out
 
 
-SILENT = [IgnoresLess, HeedsAnOldPromise, RefusesAndPromises, ForgetsWhenItAnswersAgain,
-          LateVoteCounts]  # fmt: skip
+SILENT = [
+    IgnoresLess,
+    HeedsAnOldPromise,
+    RefusesAndPromises,
+    ForgetsWhenItAnswersAgain,
+    LateVoteCounts,
+]
 
 
 @pytest.mark.parametrize("broken", SILENT, indirect=True, ids=lambda bug: bug.__name__)

@@ -91,8 +91,13 @@ def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
     found = graded(NODE, tmp_path, golden=golden, seconds=30.0)
     assert found.agrees and found.complete, found.summary()
     assert [each.name for each in found.stages] == [
-        "challenge, required", "challenge, recommended", "feeding", "replay", "record", "endure",
-    ]  # fmt: skip
+        "challenge, required",
+        "challenge, recommended",
+        "feeding",
+        "replay",
+        "record",
+        "endure",
+    ]
     assert all(each.cases > 0 for each in found.stages)
     assert set(found.options.values()) == {""}
 
@@ -115,8 +120,12 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
     node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "phase1-skipped-told-at-reply"]
     found = stage(graded(node, tmp_path, "endure", without=without, seconds=3.0), "endure")
     assert found.failure is not None and found.failure.case.startswith("what n")
-    seen = [json.loads(line) for line in (tmp_path / "endured" / f"{found.failure.case[5:7]}.seen."
-            "ndjson").read_text("utf-8").splitlines()]  # fmt: skip
+    seen = [
+        json.loads(line)
+        for line in (tmp_path / "endured" / f"{found.failure.case[5:7]}.seen.ndjson")
+        .read_text("utf-8")
+        .splitlines()
+    ]
     assert {"said": found.failure.found[0]} in seen
 
 
@@ -165,8 +174,18 @@ def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
 @with_perl
 def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Path) -> None:
     node = broken(tmp_path, "grep { !within($_, \\@known) } ascending(keys %accepted)", "()")
-    done = verb("-o", tmp_path / "out", "--golden", golden, "--stage", "challenge",
-                "--stage", "replay", "--", *node)  # fmt: skip
+    done = verb(
+        "-o",
+        tmp_path / "out",
+        "--golden",
+        golden,
+        "--stage",
+        "challenge",
+        "--stage",
+        "replay",
+        "--",
+        *node,
+    )
     assert done.returncode == 1
     summary = shows_itself(tmp_path / "out", "replay")
     assert [each["name"] for each in summary["stages"] if each["failure"]] == ["replay"]
@@ -275,12 +294,15 @@ def test_a_node_that_answers_when_all_is_over(tmp_path: Path) -> None:
 ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
 
 
-@pytest.mark.parametrize("how, case", [
-    ("reads_are_lines", "a byte at a time"),
-    ("reads_are_text", "a byte at a time, not ASCII"),
-    ("one_a_read", "many lines at once"),
-    ("short_lines", "lines longer than a read, and short ones between"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "how, case",
+    [
+        ("reads_are_lines", "a byte at a time"),
+        ("reads_are_text", "a byte at a time, not ASCII"),
+        ("one_a_read", "many lines at once"),
+        ("short_lines", "lines longer than a read, and short ones between"),
+    ],
+)
 def test_a_node_that_cannot_take_pieces_is_found(how: str, case: str, tmp_path: Path) -> None:
     """Each is a right node behind a filter with a fault that lines alone do not show."""
     plan = Plan(tmp_path, patience=20.0)
@@ -342,8 +364,18 @@ def test_a_log_is_compared_with_what_the_node_says(
 def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "SILENT", 0.3)
     for number in range(8):
-        steps = [(init(), [{"src": "n1", "dest": "c0", "body": {
-            "type": "init_ok", "in_reply_to": 7, "msg_id": 0}}])]  # fmt: skip
+        steps = [
+            (
+                init(),
+                [
+                    {
+                        "src": "n1",
+                        "dest": "c0",
+                        "body": {"type": "init_ok", "in_reply_to": 7, "msg_id": 0},
+                    }
+                ],
+            )
+        ]
         records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
         logs.write(tmp_path / "golden" / f"{number}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
@@ -377,8 +409,16 @@ def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> Non
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "replay", "--without",
-             "--manual-clock"]  # fmt: skip
+    asked = [
+        "-o",
+        tmp_path,
+        "--stage",
+        "challenge",
+        "--stage",
+        "replay",
+        "--without",
+        "--manual-clock",
+    ]
     done = verb(*asked, "--", *NODE)
     assert done.returncode == 0 and "not graded" in done.stdout
     assert "replay: no golden log was replayed, for that needs --manual-clock" in done.stdout
@@ -398,11 +438,19 @@ def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> Non
     for name, more in (("whole", False), ("part", True)):
         learned = {"type": "learned", "decided": [{"slot": 1, "value": "v"}], "more": more}
         steps = [
-            (init(), [{"src": "n1", "dest": "c0", "body": {
-                "type": "init_ok", "in_reply_to": 7, "msg_id": 0}}]),
+            (
+                init(),
+                [
+                    {
+                        "src": "n1",
+                        "dest": "c0",
+                        "body": {"type": "init_ok", "in_reply_to": 7, "msg_id": 0},
+                    }
+                ],
+            ),
             *((between("decided", slot=slot, value="v"), []) for slot in range(1, 2 + more)),
             (between("learn", known=[]), [{"src": "n1", "dest": "n2", "body": learned}]),
-        ]  # fmt: skip
+        ]
         records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
         logs.write(tmp_path / "golden" / f"{name}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
@@ -431,10 +479,19 @@ def test_names_of_cases_are_told_apart() -> None:
 WANTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
 SAID = [
     {"dest": "c0", "src": "n1", "body": {"in_reply_to": 1, "type": "init_ok", "msg_id": 5}},
-    {"src": "n1", "dest": "c1", "body": {
-        "type": "multi_paxos_propose_ok", "value": True, "chosen": True, "slot": 1,
-        "phase1_skipped": False, "in_reply_to": 2}},
-]  # fmt: skip
+    {
+        "src": "n1",
+        "dest": "c1",
+        "body": {
+            "type": "multi_paxos_propose_ok",
+            "value": True,
+            "chosen": True,
+            "slot": 1,
+            "phase1_skipped": False,
+            "in_reply_to": 2,
+        },
+    },
+]
 
 
 def test_messages_are_compared_as_json() -> None:
@@ -505,8 +562,15 @@ def numbers(record: Any) -> list[int]:
 def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
     node = FencedNode("n1", [*NODE, "--manual-clock"], tmp_path / "n1.stderr", 60)
     try:
-        inputs = [init(), between("decided", slot=1, value="v"), propose(1, 1), propose(2, 1),
-                  "crash", "restart", propose(3, 1)]  # fmt: skip
+        inputs = [
+            init(),
+            between("decided", slot=1, value="v"),
+            propose(1, 1),
+            propose(2, 1),
+            "crash",
+            "restart",
+            propose(3, 1),
+        ]
         records = [node.step(given) for given in inputs]
         assert [numbers(record) for record in records] == [[0], [], [1], [2], [], [], [0]]
         assert node.inputs == inputs

@@ -1,4 +1,5 @@
 """Jobs beside each other: each item gets its own result, and a failure ends the rest."""
+
 from __future__ import annotations
 
 import os

@@ -163,11 +163,11 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     inputs = [taken.input for taken in cluster]
     assert {given for given in inputs if isinstance(given, str)} == {
         *("timeout", "inquire", "expire", "crash", "restart")
-    }  # fmt: skip
+    }
     asked = [given["body"] for given in inputs if is_message(given)]
     assert {frozenset(body) & {"from", "limit"} for body in asked} == {
         *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
-    }  # fmt: skip
+    }
     counts = judge_alterations(cluster, range(1, 4))
     assert counts["rejected"] > 0
 

@@ -2,6 +2,7 @@
 
 That the loads find bugs of time is shown by those of the catalogue that the judge `load` catches.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -73,13 +74,18 @@ class WaitsForQuiet(Node):
             return super().turn(lines, now)
 
 
-@pytest.mark.parametrize(("load", "seed", "parts", "rule"), [
-    ("lossy", 1, Parts(clock=ForgetsOvertaken), "live"),
-    ("lossy", 1, Parts(node=WaitsForQuiet), "answers"),
-    ("takeover", 3, Parts(clock=WaitsForOpenSlots), "peace"),
-], ids=["overtaken", "quiet", "closed"])
+@pytest.mark.parametrize(
+    ("load", "seed", "parts", "rule"),
+    [
+        ("lossy", 1, Parts(clock=ForgetsOvertaken), "live"),
+        ("lossy", 1, Parts(node=WaitsForQuiet), "answers"),
+        ("takeover", 3, Parts(clock=WaitsForOpenSlots), "peace"),
+    ],
+    ids=["overtaken", "quiet", "closed"],
+)
 def test_node_that_never_repeats_under_load_is_noticed(
-        load: str, seed: int, parts: Parts, rule: str) -> None:
+    load: str, seed: int, parts: Parts, rule: str
+) -> None:
     script = loads.draw(load, seed, nodes=3)
     assert trial.run(script).failure is None
     assert trial.run(script, parts).rule == rule

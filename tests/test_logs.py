@@ -1,4 +1,5 @@
 """Logs are read whole and in order, however long they are, and a line that is none is named."""
+
 from __future__ import annotations
 
 import json
@@ -46,10 +47,17 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
     [verdict] = validate([logs.read(path)], 1000)
     assert verdict.rejections == []
     history = tmp_path / "history.ndjson"
-    answer = {"src": "n1", "dest": "c1", "body": {
-        "type": "multi_paxos_log_ok", "in_reply_to": 2, "log": [], "msg_id": 0}}
-    history.write_text("".join(json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
-                               for at, kind, message in ((0, "ask", asked), (1, "answer", answer))))
+    answer = {
+        "src": "n1",
+        "dest": "c1",
+        "body": {"type": "multi_paxos_log_ok", "in_reply_to": 2, "log": [], "msg_id": 0},
+    }
+    history.write_text(
+        "".join(
+            json.dumps({"at": at, "kind": kind, "message": message}) + "\n"
+            for at, kind, message in ((0, "ask", asked), (1, "answer", answer))
+        )
+    )
     assert histories.read(history)[0].message == record.input
 
 
@@ -67,8 +75,10 @@ def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
         logs.clusters([one / "history.ndjson"])
 
 
-ASKED = '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 1, ' \
+ASKED = (
+    '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 1, '
     '"slot": 1, "value": %s}}'
+)
 NOT_COMPARABLE = {
     "NaN": "NaN is not a JSON number",
     "[-Infinity]": "-Infinity is not a JSON number",

@@ -40,9 +40,7 @@ def test_what_holds_in_no_state_shows_nothing() -> None:
     assert not searching.ModelRow(empty, tlc.Outcome()).agrees
 
 
-def test_a_pin_is_written_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pin_is_written_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = manifest.MANIFEST.read_text("utf-8")
     copy = tmp_path / "manifest.toml"
     copy.write_text(before, "utf-8")

@@ -2,6 +2,7 @@
 
 A small part of it runs here, against one log; what all of it comes to is told by `make mutants`.
 """
+
 from __future__ import annotations
 
 import json
@@ -42,8 +43,9 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
         yield found
 
 
-def caught(judges: pool.Pool, mutant: Mutant, judge: str = "replay", seconds: int = 5,
-           **about: object) -> str | None:
+def caught(
+    judges: pool.Pool, mutant: Mutant, judge: str = "replay", seconds: int = 5, **about: object
+) -> str | None:
     return judges.judge(mutant, judge, seconds=seconds, first=1, **about)[0]
 
 
@@ -53,6 +55,7 @@ def changed(module: str, old: str, new: str) -> Mutant:
 
 # By hand.
 
+
 def test_there_are_bugs_of_every_kind() -> None:
     kinds = [bug.breaks for bug in BUGS.values()]
     assert len(kinds) >= 40 and set(kinds) == set(bugs.BREAKS)
@@ -61,8 +64,9 @@ def test_there_are_bugs_of_every_kind() -> None:
 @pytest.mark.parametrize("name", BUGS)
 def test_every_patch_fits_once_and_changes_something(name: str) -> None:
     mutant = BUGS[name].mutant()
-    assert mutant.texts and all(text != sources.read(module)
-                                for module, text in mutant.texts.items())
+    assert mutant.texts and all(
+        text != sources.read(module) for module, text in mutant.texts.items()
+    )
 
 
 def test_no_two_bugs_are_the_same() -> None:
@@ -71,8 +75,9 @@ def test_no_two_bugs_are_the_same() -> None:
 
 def test_twins_are_broken_models() -> None:
     known = manifest.load()
-    assert [bug.name for bug in BUGS.values()
-            if bug.twin and known[bug.twin].expect != "breaks"] == []
+    assert [
+        bug.name for bug in BUGS.values() if bug.twin and known[bug.twin].expect != "breaks"
+    ] == []
 
 
 @pytest.mark.parametrize("old", ["no such text", "self.ballot"])
@@ -91,21 +96,24 @@ def test_a_patch_that_leaves_no_python_is_an_error() -> None:
 NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
 
 
-@pytest.mark.parametrize("judge", ["replay", "simulate", "record",
-                                   pytest.param("processes", marks=NEEDS_STRACE)])
+@pytest.mark.parametrize(
+    "judge", ["replay", "simulate", "record", pytest.param("processes", marks=NEEDS_STRACE)]
+)
 def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str, tmp_path: Path) -> None:
     assert caught(judges, RIGHT, judge, seconds=30, seeds=5, folder=str(tmp_path)) is None
 
 
-@pytest.mark.parametrize("name", ["reports-ignored", "vote-only-above-promise",
-                                  "phase1-skipped-told-at-reply"])
+@pytest.mark.parametrize(
+    "name", ["reports-ignored", "vote-only-above-promise", "phase1-skipped-told-at-reply"]
+)
 def test_a_bug_is_caught_by_a_log_that_shows_it(judges: pool.Pool, name: str) -> None:
     assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
 
 
 @pytest.mark.parametrize("name", ["clients-named-n-are-nodes", "values-rounded-to-doubles"])
 def test_a_bug_is_caught_by_a_renamed_log_alone(
-        judges: pool.Pool, name: str, tmp_path: Path) -> None:
+    judges: pool.Pool, name: str, tmp_path: Path
+) -> None:
     assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
     mutant = BUGS[name].mutant()
     sources.copy(mutant, tmp_path / "impl")
@@ -133,10 +141,15 @@ def test_a_bug_is_caught_in_a_simulated_world(judges: pool.Pool) -> None:
     assert caught(judges, mutant, "simulate", seconds=30, seeds=20).startswith("seed ")
 
 
-@pytest.mark.parametrize("new, how", [
-    ("while True: pass", "stopped by SIG"), ("[0] * 10 ** 12", "MemoryError"),
-    ("raise ValueError('wrong')", "ValueError"), ("__import__('os').abort()", "stopped by SIGABRT"),
-])
+@pytest.mark.parametrize(
+    "new, how",
+    [
+        ("while True: pass", "stopped by SIG"),
+        ("[0] * 10 ** 12", "MemoryError"),
+        ("raise ValueError('wrong')", "ValueError"),
+        ("__import__('os').abort()", "stopped by SIGABRT"),
+    ],
+)
 def test_a_mutant_that_runs_away_is_caught(judges: pool.Pool, new: str, how: str) -> None:
     assert how in caught(judges, changed("acceptor", "self.promised = ballot", new), seconds=1)
 
@@ -178,7 +191,8 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
 
 
 def test_a_judge_that_judges_another_node_gives_no_answer(
-        judges: pool.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    judges: pool.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool, "copy", lambda mutant, folder: folder.mkdir())
     with pytest.raises(pool.JudgeError, match="is not the node in"):
         caught(judges, RIGHT)
@@ -194,14 +208,18 @@ def test_a_run_of_a_mutant_is_recorded_and_rejected(judges: pool.Pool, tmp_path:
     assert told["right"] is None and "output" in told["bad"]
 
 
-@pytest.mark.parametrize("module, old, new, how", [
-    ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
-    ("node", "self.log.flush()", "pass", "a node logged None but said"),
-    ("node", 'said.append("")', "pass", "but said"),
-    ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
-])
+@pytest.mark.parametrize(
+    "module, old, new, how",
+    [
+        ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
+        ("node", "self.log.flush()", "pass", "a node logged None but said"),
+        ("node", 'said.append("")', "pass", "but said"),
+        ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
+    ],
+)
 def test_a_mutant_that_cannot_be_recorded_is_caught(
-        judges: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str) -> None:
+    judges: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str
+) -> None:
     mutant = changed(module, old, new)
     assert how in caught(judges, mutant, "record", seconds=60, folder=str(tmp_path))
 
@@ -232,27 +250,33 @@ class Thing:
 
 def test_mutants_are_known_by_what_they_change() -> None:
     made = [change for change, _ in machine.changes("thing", SOURCE)]
-    assert len(set(made)) == len(made) == len({text for _, text in machine.changes(
-        "thing", SOURCE)})
+    assert (
+        len(set(made)) == len(made) == len({text for _, text in machine.changes("thing", SOURCE)})
+    )
     act = partial(Change, "thing", "Thing.act")
     guard = "if size is None or size >= LIMIT:"
-    for change in (Change("thing", "", "LIMIT = 3", "LIMIT = 4"),
-                   act(guard, "if size is None or size > LIMIT:"),
-                   act(guard, "if (size is None or size >= LIMIT) and False:"),
-                   act("return 0", "pass"),
-                   act("for number in range(size):", "for number in ():"),
-                   act("self.note(size)", "pass"),
-                   Change("thing", "Thing.act (2)", "self.note(size)", "pass")):
+    for change in (
+        Change("thing", "", "LIMIT = 3", "LIMIT = 4"),
+        act(guard, "if size is None or size > LIMIT:"),
+        act(guard, "if (size is None or size >= LIMIT) and False:"),
+        act("return 0", "pass"),
+        act("for number in range(size):", "for number in ():"),
+        act("self.note(size)", "pass"),
+        Change("thing", "Thing.act (2)", "self.note(size)", "pass"),
+    ):
         assert change in made
 
 
 def test_neither_words_for_people_nor_types_are_mutated() -> None:
     texts = [text for _, text in machine.changes("thing", SOURCE)]
-    assert all(kept in text for text in texts
-               for kept in ('"""A module."""', '"""A class."""', '"""Acts."""', "int | None"))
+    assert all(
+        kept in text
+        for text in texts
+        for kept in ('"""A module."""', '"""A class."""', '"""Acts."""', "int | None")
+    )
 
 
-REFUSALS = '''
+REFUSALS = """
 def act(size):
     if size > 3:
         raise Refused(3, f"{size} is too much")
@@ -262,7 +286,7 @@ def act(size):
         raise Dropped("it is odd")
     complain.complain("why", size)
     return size
-'''
+"""
 
 
 def test_refusals_and_complaints_are_left_alone() -> None:
@@ -271,6 +295,7 @@ def test_refusals_and_complaints_are_left_alone() -> None:
 
 
 # Survivors.
+
 
 def explained(folder: Path, text: str) -> dict[Change, Explanation]:
     file = folder / "survivors.toml"
@@ -292,13 +317,21 @@ why = "Nobody looks at it."
 def test_explanations_are_read(tmp_path: Path) -> None:
     found = explained(tmp_path, ENTRY)
     assert found == {
-        Change("thing", "Thing.act", "return 0", mutated):
-            Explanation(EQUIVALENT, "Nobody looks at it.") for mutated in ("return 1", "pass")}
+        Change("thing", "Thing.act", "return 0", mutated): Explanation(
+            EQUIVALENT, "Nobody looks at it."
+        )
+        for mutated in ("return 1", "pass")
+    }
 
 
-@pytest.mark.parametrize("text", [
-    ENTRY.replace("equivalent", "harmless"), ENTRY.replace("Nobody looks at it.", ""),
-    ENTRY + ENTRY])
+@pytest.mark.parametrize(
+    "text",
+    [
+        ENTRY.replace("equivalent", "harmless"),
+        ENTRY.replace("Nobody looks at it.", ""),
+        ENTRY + ENTRY,
+    ],
+)
 def test_an_explanation_that_is_told_wrong_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ExplanationError):
         explained(tmp_path, text)
@@ -308,7 +341,9 @@ def test_stale_explanations_are_found(tmp_path: Path) -> None:
     one, other = found = explained(tmp_path, ENTRY)
     assert survivors.stale(found, [one, other], [], []) == []
     assert survivors.stale(found, [one], [one], []) == [
-        f"not equivalent, for it is caught: {one}", f"no such mutant is made any more: {other}"]
+        f"not equivalent, for it is caught: {one}",
+        f"no such mutant is made any more: {other}",
+    ]
     gaps = explained(tmp_path, ENTRY.replace("equivalent", "gap"))
     assert survivors.stale(gaps, [one, other], [one], []) == []
     assert survivors.stale(gaps, [one, other], [one], [one]) == [f"no gap any more: {one}"]
@@ -316,8 +351,11 @@ def test_stale_explanations_are_found(tmp_path: Path) -> None:
 
 def test_explained_lines_are_lines_of_the_sources() -> None:
     text = {module: " ".join(sources.read(module).split()) for module in machine.MODULES}
-    assert [str(change) for change in survivors.load()
-            if " ".join(change.line.split()) not in text[change.module]] == []
+    assert [
+        str(change)
+        for change in survivors.load()
+        if " ".join(change.line.split()) not in text[change.module]
+    ] == []
 
 
 # The score.
@@ -325,12 +363,29 @@ def test_explained_lines_are_lines_of_the_sources() -> None:
 CHANGE = Change("thing", "Thing.act", "return 0", "pass")
 ROWS = [
     Row("hand", "one", "1", "A bug.", "safety", found={"replay": Found("here", 0.1)}),
-    Row("hand", "two", "2", "Another.", "client", found={
-        "replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)}),
-    Row("machine", "caught", "3", change=replace(CHANGE, mutated="return 1"),
-        found={"replay": Found("here", 0.1)}),
-    Row("machine", str(CHANGE), "4", change=CHANGE, found={"replay": Found(None, 0.1)},
-        explanation=Explanation(EQUIVALENT, "So it is.")),
+    Row(
+        "hand",
+        "two",
+        "2",
+        "Another.",
+        "client",
+        found={"replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)},
+    ),
+    Row(
+        "machine",
+        "caught",
+        "3",
+        change=replace(CHANGE, mutated="return 1"),
+        found={"replay": Found("here", 0.1)},
+    ),
+    Row(
+        "machine",
+        str(CHANGE),
+        "4",
+        change=CHANGE,
+        found={"replay": Found(None, 0.1)},
+        explanation=Explanation(EQUIVALENT, "So it is."),
+    ),
     Row("model", "broken", "5", "A model.", found={"invariants": Found("Agreement", 2.0)}),
 ]
 
@@ -350,16 +405,33 @@ def test_all_targets_reached(tmp_path: Path) -> None:
     assert "So it is." in page
 
 
-@pytest.mark.parametrize("rows", [
-    without(0, found={"replay": Found(None, 0.1)}),
-    without(0, found={"replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)}),
-    without(1, found={"replay": Found(None, 0.1)}),
-    without(3, explanation=None),
-    without(3, explanation=Explanation(GAP, "Nobody asks.")),
-    without(4, found={"invariants": Found(None, 2.0)}),
-    ROWS[:4], ROWS[:2], ROWS[2:], [],
-], ids=["bug", "safety", "client", "unexplained", "gap", "model", "no models", "no machine",
-        "no bugs", "nothing"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        without(0, found={"replay": Found(None, 0.1)}),
+        without(0, found={"replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)}),
+        without(1, found={"replay": Found(None, 0.1)}),
+        without(3, explanation=None),
+        without(3, explanation=Explanation(GAP, "Nobody asks.")),
+        without(4, found={"invariants": Found(None, 2.0)}),
+        ROWS[:4],
+        ROWS[:2],
+        ROWS[2:],
+        [],
+    ],
+    ids=[
+        "bug",
+        "safety",
+        "client",
+        "unexplained",
+        "gap",
+        "model",
+        "no models",
+        "no machine",
+        "no bugs",
+        "nothing",
+    ],
+)
 def test_a_target_that_is_not_reached_fails(tmp_path: Path, rows: list[Row]) -> None:
     assert conclude(rows, tmp_path) == 1
 
@@ -390,7 +462,8 @@ def test_another_node_or_harness_is_judged_anew(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_mutant_has_is_no_score(
-        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(mutate, "golden_logs", lambda folder, seed: None)
     monkeypatch.setattr(machine, "mutants", dict)
     result = CliRunner().invoke(mutate.main, ["--only", "no-such-mutant", "-o", str(tmp_path)])
@@ -400,6 +473,7 @@ def test_a_name_that_no_mutant_has_is_no_score(
 def test_what_could_not_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def stale(*_: object) -> int:
         raise PatchError("it does not fit")
+
     monkeypatch.setattr(mutate, "mutate", stale)
     result = CliRunner().invoke(mutate.main, [])
     assert (result.exit_code, result.output) == (2, "mutate: it does not fit\n")

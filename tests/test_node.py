@@ -1,4 +1,5 @@
 """The process around the replica: its message log, its options and its ends."""
+
 from __future__ import annotations
 
 import json
@@ -19,15 +20,30 @@ def records(log: Path) -> list[dict]:
 
 def test_the_log_tells_every_step(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
-    given = [init(), PROPOSE, request(3, "multi_paxos_propose", slot=-1, value=0), '"timeout"\n',
-             '"crash"\n', '"restart"\n', request(4, "multi_paxos_log")]
+    given = [
+        init(),
+        PROPOSE,
+        request(3, "multi_paxos_propose", slot=-1, value=0),
+        '"timeout"\n',
+        '"crash"\n',
+        '"restart"\n',
+        request(4, "multi_paxos_log"),
+    ]
     done = run("".join(given), "--manual-clock", "--log", str(log))
     found = records(log)
     assert [record["action"] for record in found] == [
-        "Init", "ReceiveMultiPaxosPropose", "Refuse", "Timeout", "Crash", "Restart",
-        "ReceiveMultiPaxosLog"]
-    assert all(list(record) == ["node", "input", "output", "action"] and record["node"] == "n1"
-               for record in found)
+        "Init",
+        "ReceiveMultiPaxosPropose",
+        "Refuse",
+        "Timeout",
+        "Crash",
+        "Restart",
+        "ReceiveMultiPaxosLog",
+    ]
+    assert all(
+        list(record) == ["node", "input", "output", "action"] and record["node"] == "n1"
+        for record in found
+    )
     assert [record["input"] for record in found] == [json.loads(line) for line in given]
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     assert [message for record in found for message in record["output"]] == printed
@@ -65,8 +81,14 @@ def test_the_log_is_written_before_the_output_is_printed(tmp_path: Path) -> None
 
 def test_the_log_may_be_a_file_descriptor() -> None:
     reader, writer = os.pipe()
-    subprocess.run([sys.executable, "impl/main.py", "--log", f"/dev/fd/{writer}"], cwd=ROOT,
-                   input=init().encode(), stdout=subprocess.DEVNULL, pass_fds=[writer], check=True)
+    subprocess.run(
+        [sys.executable, "impl/main.py", "--log", f"/dev/fd/{writer}"],
+        cwd=ROOT,
+        input=init().encode(),
+        stdout=subprocess.DEVNULL,
+        pass_fds=[writer],
+        check=True,
+    )
     os.close(writer)
     with os.fdopen(reader) as log:
         assert json.loads(log.read())["action"] == "Init"
@@ -81,18 +103,28 @@ def test_replies_are_counted_from_the_last_restart() -> None:
 def test_messages_between_nodes_are_not_counted() -> None:
     done = run(init("n1", "n2") + PROPOSE + request(3, "multi_paxos_log"))
     bodies = [json.loads(line)["body"] for line in done.stdout.splitlines()]
-    assert [(body["type"], body.get("msg_id")) for body in bodies] \
-        == [("init_ok", 0), ("prepare", None), ("multi_paxos_log_ok", 1)]
+    assert [(body["type"], body.get("msg_id")) for body in bodies] == [
+        ("init_ok", 0),
+        ("prepare", None),
+        ("multi_paxos_log_ok", 1),
+    ]
 
 
 def test_batch_bounds_what_is_told_at_once() -> None:
-    decided = "".join(json.dumps({"src": "n2", "dest": "n1", "body": {
-        "type": "decided", "slot": slot, "value": slot}}) + "\n" for slot in range(3))
+    decided = "".join(
+        json.dumps(
+            {"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": slot, "value": slot}}
+        )
+        + "\n"
+        for slot in range(3)
+    )
     learn = '{"src": "n2", "dest": "n1", "body": {"type": "learn", "known": []}}\n'
     done = run(init("n1", "n2") + decided + learn, "--batch", "2")
     assert json.loads(done.stdout.splitlines()[1])["body"] == {
-        "type": "learned", "decided": [{"slot": 0, "value": 0}, {"slot": 1, "value": 1}],
-        "more": True}
+        "type": "learned",
+        "decided": [{"slot": 0, "value": 0}, {"slot": 1, "value": 1}],
+        "more": True,
+    }
 
 
 def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
@@ -118,8 +150,14 @@ def test_end_of_input() -> None:
 
 
 def test_each_answer_is_printed_at_once_and_a_broken_pipe_is_quiet() -> None:
-    with subprocess.Popen([sys.executable, "impl/main.py"], cwd=ROOT, stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as node:
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as node:
         node.stdin.write(init().encode())
         assert b"init_ok" in node.stdout.readline()
         node.stdout.close()

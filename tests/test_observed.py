@@ -28,9 +28,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     """What each of three nodes was given and said; messages were lost, and no node crashed."""
     peace = record.Faults(crash=1e9)
     folder = tmp_path_factory.mktemp("run")
-    ran = record.record(
-        folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60
-    )  # fmt: skip
+    ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60)
     records = logs.of(ran.records)
     found = {node: Seen() for node in logs.members(records)}
     # Malformed requests are no messages of the specification.
@@ -124,8 +122,11 @@ def test_a_node_that_was_outbid_may_put_a_request_aside() -> None:
     before = Seen([(propose(1, 1), 0), (PREPARE, 0)], [PROMISE, *later])
     early = Seen([(PREPARE, 3)], [PROMISE])
     found = explain(MEMBERS, [("n1", outbid), ("n1", before), ("n1", early)], 1000)
-    assert found == [Explained(3, found[0].inputs, True), Explained(3, 2, True),
-                     Explained(0, 0, False)]  # fmt: skip
+    assert found == [
+        Explained(3, found[0].inputs, True),
+        Explained(3, 2, True),
+        Explained(0, 0, False),
+    ]
 
 
 def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,20 @@ in_a_browser = pytest.mark.skipif(
 )
 
 MALICE = [
-    "</script><script>document.title = 'broken'</script>", "<!--<script>", "]]>", "\u2028",
-    "<img src=x onerror=\"document.title = 'broken'\">", "@DATA@ @STYLE@ @SCRIPT@", "&lt;b&gt;",
-    "</SCRIPT >", "javascript:alert(1)", "${broken} `", "'\"", "__proto__", "constructor",
-]  # fmt: skip
+    "</script><script>document.title = 'broken'</script>",
+    "<!--<script>",
+    "]]>",
+    "\u2028",
+    "<img src=x onerror=\"document.title = 'broken'\">",
+    "@DATA@ @STYLE@ @SCRIPT@",
+    "&lt;b&gt;",
+    "</SCRIPT >",
+    "javascript:alert(1)",
+    "${broken} `",
+    "'\"",
+    "__proto__",
+    "constructor",
+]
 
 
 def made(records: list[Record], *marks: Mark, states: States | None = None) -> str:
@@ -69,8 +79,10 @@ def openings(text: str) -> list[str]:
 
 def data(text: str) -> Any:
     """What the page gives the browser, read as strictly as a browser reads it."""
+
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON")
+
     [found] = re.findall(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)
     assert "<" not in found
     return json.loads(found, parse_constant=refuse)
@@ -79,8 +91,9 @@ def data(text: str) -> Any:
 def test_every_record_is_in_it() -> None:
     records = logs.read(OK)
     told = data(made(records))
-    assert [(each["node"], each["action"], each["place"]) for each in told["records"]] \
-        == [(record.node, record.action, record.place) for record in records]
+    assert [(each["node"], each["action"], each["place"]) for each in told["records"]] == [
+        (record.node, record.action, record.place) for record in records
+    ]
     for each, record in zip(told["records"], records, strict=True):
         taken = each["input"]
         assert (taken if isinstance(taken, str) else told["messages"][taken]) == record.input
@@ -90,8 +103,9 @@ def test_every_record_is_in_it() -> None:
 
 def test_nothing_in_a_log_becomes_an_element() -> None:
     records = malicious()
-    marks = [Mark(each.place, text, [text], [text])
-             for each, text in zip(records, MALICE, strict=False)]
+    marks = [
+        Mark(each.place, text, [text], [text]) for each, text in zip(records, MALICE, strict=False)
+    ]
     found = openings(made(records, *marks))
     assert found == openings(made(logs.read(OK))) and found.count("<script") == 2
 
@@ -127,10 +141,21 @@ def seen(text: str, folder: Path, *, script: str = "", place: str = "") -> dict[
     path = folder / "run.html"
     path.write_text(text.replace("</html>", f"<script>{script}</script></html>"), "utf-8")
     done = subprocess.run(
-        [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,900",
-         f"--user-data-dir={folder / 'profile'}", "--dump-dom", f"{path.as_uri()}{place}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+        [
+            str(BROWSER),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=1400,900",
+            f"--user-data-dir={folder / 'profile'}",
+            "--dump-dom",
+            f"{path.as_uri()}{place}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     (folder / "dom.html").write_text(done.stdout, "utf-8")
     root = re.search(r"<html[^>]*>", done.stdout)
     assert root, done.stderr
@@ -145,8 +170,9 @@ def test_a_browser_shows_the_run(tmp_path: Path) -> None:
     told = seen(page.html(found.title, found.steps, found.states, found.marks), tmp_path)
     # Three nodes, three clients; each message sent once, but for those that clients sent.
     sent = sum(len(step.record.output) for step in found.steps)
-    asked = sum(is_message(step.record.input) and step.record.input["src"][0] == "c"
-                for step in found.steps)  # fmt: skip
+    asked = sum(
+        is_message(step.record.input) and step.record.input["src"][0] == "c" for step in found.steps
+    )
     assert (told["records"], told["lanes"], told["marked"]) == ("18", "6", "1")
     assert told["arrows"] == str(sent + asked) and told["unsent"] == told["again"] == "0"
     assert told["drawn-rows"] == "18" and told["drawn-arrows"] == told["arrows"]
@@ -159,20 +185,33 @@ def test_a_browser_shows_the_run(tmp_path: Path) -> None:
 @in_a_browser
 def test_lost_late_repeated_and_never_sent_messages(tmp_path: Path) -> None:
     sooner, later, lost = (message("a", "b", "decided", slot=i, value=i) for i in (1, 2, 3))
-    told = seen(made(run(
-        ("a", "timeout", [sooner, later, lost]), ("b", later, []), ("b", sooner, []),
-        ("b", later, []), ("b", PING, []),
-    )), tmp_path)  # fmt: skip
+    told = seen(
+        made(
+            run(
+                ("a", "timeout", [sooner, later, lost]),
+                ("b", later, []),
+                ("b", sooner, []),
+                ("b", later, []),
+                ("b", PING, []),
+            )
+        ),
+        tmp_path,
+    )
     counts = {kind: told[kind] for kind in ("lost", "late", "again", "unsent", "arrows")}
     assert counts == {"lost": "1", "late": "1", "again": "1", "unsent": "1", "arrows": "5"}
 
 
 @in_a_browser
 def test_a_part_of_a_run(tmp_path: Path) -> None:
-    steps = causality.arrange(run(
-        ("a", "timeout", [PING]), ("b", "timeout", [PONG]), ("a", PONG, []), ("b", PING, []),
-        ("a", "timeout", []),
-    ))  # fmt: skip
+    steps = causality.arrange(
+        run(
+            ("a", "timeout", [PING]),
+            ("b", "timeout", [PONG]),
+            ("a", PONG, []),
+            ("b", PING, []),
+            ("a", "timeout", []),
+        )
+    )
     told = seen(page.html("A part", steps, None, [], range(1, 4)), tmp_path)
     assert (told["records"], told["arrows"], told["unsent"], told["lost"]) == ("3", "2", "0", "0")
     assert "5 records" in (dom := (tmp_path / "dom.html").read_text("utf-8"))
@@ -182,7 +221,11 @@ def test_a_part_of_a_run(tmp_path: Path) -> None:
 @in_a_browser
 def test_malice_is_shown_as_text(tmp_path: Path) -> None:
     records = malicious()
-    told = seen(made(records), tmp_path, script=PRESS + """
+    told = seen(
+        made(records),
+        tmp_path,
+        script=PRESS
+        + """
       let most = 0;
       for (let i = 0; i < 60; i++) {
         press("ArrowDown");
@@ -190,7 +233,8 @@ def test_malice_is_shown_as_text(tmp_path: Path) -> None:
       }
       const told = {title: document.title, chosen: location.hash, most};
       Object.assign(document.documentElement.dataset, told);
-    """)
+    """,
+    )
     assert told["title"] == "A run <b>" and told["records"] == str(len(records))
     assert told["chosen"] == f"#{len(records)}", "every record was chosen once"
     assert told["most"] == "3", "the data, the page's own script and this one"
@@ -206,10 +250,13 @@ const write = (text) => {
 };
 """
 
+
 @in_a_browser
 def test_keys_and_filter(tmp_path: Path) -> None:
     records = logs.read(BAD)
-    script = PRESS + """
+    script = (
+        PRESS
+        + """
       const said = [chosen()];
       for (const key of ["Home", "End", "ArrowUp", "s", "r", "ArrowLeft", "d"]) {
         press(key);
@@ -220,6 +267,7 @@ def test_keys_and_filter(tmp_path: Path) -> None:
       said.push(document.getElementById("count").textContent);
       document.documentElement.dataset.said = JSON.stringify(said);
     """
+    )
     mark = Mark(records[10].place, "wrong", None, [])
     said = json.loads(seen(made(records, mark), tmp_path, script=script)["said"])
     places = [text.split(" · ")[0] for text in said[:8]]
@@ -236,7 +284,9 @@ def test_ten_thousand_messages(tmp_path: Path, record_property: Any) -> None:
         there = message("a", "b", "accept", ballot=1, slot=slot, value=slot)
         back = message("b", "a", "accepted", ballot=1, slot=slot)
         log += [("a", "timeout", [there]), ("b", there, [back]), ("a", back, [])]
-    script = PRESS + """
+    script = (
+        PRESS
+        + """
       const times = [];
       for (let i = 0; i < 50; i++) {
         const begun = performance.now();
@@ -248,6 +298,7 @@ def test_ten_thousand_messages(tmp_path: Path, record_property: Any) -> None:
       document.documentElement.dataset.page = times[25].toFixed(1);
       document.documentElement.dataset.said = write("slot:4321");
     """
+    )
     told = seen(made(run(*log)), tmp_path, script=script, place="#7000")
     assert (told["records"], told["arrows"]) == ("15000", "10000")
     assert told["said"] == "3 of 15,000 records" and told["drawn-rows"] == "3"

@@ -113,10 +113,15 @@ def test_a_file_that_is_there_is_durable_and_truncated_only_by_a_sync(tmp_path: 
     assert (tmp_path / "a" / "b").read_text() == "new" and not (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize(("name", "arguments"), [
-    ("mmap", "NULL, 9, PROT_READ|PROT_WRITE, MAP_SHARED, 3<>, 0"), ("io_uring_setup", "8"),
-    ("copy_file_range", "3<>, NULL, 4<>, NULL, 9, 0"), ("write", f'9<>, "{hexed("x")}", 1'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("mmap", "NULL, 9, PROT_READ|PROT_WRITE, MAP_SHARED, 3<>, 0"),
+        ("io_uring_setup", "8"),
+        ("copy_file_range", "3<>, NULL, 4<>, NULL, 9, 0"),
+        ("write", f'9<>, "{hexed("x")}", 1'),
+    ],
+)
 def test_what_cannot_be_followed_is_said(made: Calls, name: str, arguments: str) -> None:
     with pytest.raises(NotFollowed, match=name):
         made.call(name, arguments, 1)
@@ -143,8 +148,8 @@ def test_calls_are_read_from_their_ends(tmp_path: Path) -> None:
         f'7 write(3<{hexed("/f")}>, "{hexed("a")}", 1 <unfinished ...>\n'
         f"8 fsync(3<{hexed('/f')}>) = 0\n"
         "7 <... write resumed>) = 1\n"
-        "7 unlink(\"\\x66\") = -1 ENOENT (No such file or directory)\n"
-        f"7 write(1<pipe:[5]>, \"{hexed('b')}\", 1 <unfinished ...>\n7 +++ killed by SIGKILL +++\n"
+        '7 unlink("\\x66") = -1 ENOENT (No such file or directory)\n'
+        f'7 write(1<pipe:[5]>, "{hexed("b")}", 1 <unfinished ...>\n7 +++ killed by SIGKILL +++\n'
     )
     found = [(call.name, call.result, call.path, call.begun) for call in calls(trace)]
     assert found == [("fsync", 0, "/f", 0), ("write", 1, "/f", 0), ("unlink", -1, "", 2)]
@@ -153,8 +158,11 @@ def test_calls_are_read_from_their_ends(tmp_path: Path) -> None:
 # Real nodes.
 
 
-CAUGHT = {"lines-cut-by-reads": "a value is kept", "short-writes-dropped": "an answer is finished",
-          "log-not-synced": "a power cut"}  # fmt: skip
+CAUGHT = {
+    "lines-cut-by-reads": "a value is kept",
+    "short-writes-dropped": "an answer is finished",
+    "log-not-synced": "a power cut",
+}
 
 
 @needs_strace

@@ -1,4 +1,5 @@
 """How a node's process begins and ends, and that it neither loses nor reorders a line."""
+
 from __future__ import annotations
 
 import ast
@@ -26,9 +27,14 @@ from running import ROOT, init, request, run
 
 @contextmanager
 def started(*options: str) -> Iterator[subprocess.Popen]:
-    with subprocess.Popen([sys.executable, "impl/main.py", *options], cwd=ROOT, bufsize=0,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as node:
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py", *options],
+        cwd=ROOT,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as node:
         try:
             yield node
         finally:
@@ -80,11 +86,19 @@ def test_what_was_taken_is_said_in_spite_of_a_signal(tmp_path: Path) -> None:
 
 def test_a_slow_reader_neither_loses_nor_reorders(tmp_path: Path) -> None:
     count, asked = 5000, tmp_path / "asked"
-    asked.write_text(init() + "".join(
-        request(slot, "multi_paxos_propose", slot=slot, value="v" * 100) for slot in range(count)))
-    with asked.open() as lines, subprocess.Popen(
-            [sys.executable, "impl/main.py"], cwd=ROOT, stdin=lines,
-            stdout=subprocess.PIPE) as node:
+    asked.write_text(
+        init()
+        + "".join(
+            request(slot, "multi_paxos_propose", slot=slot, value="v" * 100)
+            for slot in range(count)
+        )
+    )
+    with (
+        asked.open() as lines,
+        subprocess.Popen(
+            [sys.executable, "impl/main.py"], cwd=ROOT, stdin=lines, stdout=subprocess.PIPE
+        ) as node,
+    ):
         time.sleep(0.5)
         replies = [json.loads(line)["body"] for line in node.stdout]
     assert [reply["msg_id"] for reply in replies] == list(range(count + 1))
@@ -122,16 +136,32 @@ def test_a_seed_repeats_the_waits_of_a_node_and_no_others() -> None:
     assert len({*seeded, wait("n1"), wait("n1")}) == 6
 
 
-@pytest.mark.parametrize("asked, refused", [
-    (["--retry-ms", str(2 ** 63 - 1), "--idle-ms", str(2 ** 63 - 1), "--backoff-ms", "1",
-      "--request-timeout-ms", str(2 ** 63 - 1), "--value-bytes", str(2 ** 63 - 1)], False),
-    (["--batch", str(10 ** 9), "--seed", "-1" + 100 * "0"], False),
-    (["--retry-ms", str(2 ** 63)], True),
-    (["--backoff-ms", "9" * 5000], True),
-    (["--batch", str(2 ** 63)], True),
-    (["--data", ""], True),
-    (["--log", ""], True),
-])
+@pytest.mark.parametrize(
+    "asked, refused",
+    [
+        (
+            [
+                "--retry-ms",
+                str(2**63 - 1),
+                "--idle-ms",
+                str(2**63 - 1),
+                "--backoff-ms",
+                "1",
+                "--request-timeout-ms",
+                str(2**63 - 1),
+                "--value-bytes",
+                str(2**63 - 1),
+            ],
+            False,
+        ),
+        (["--batch", str(10**9), "--seed", "-1" + 100 * "0"], False),
+        (["--retry-ms", str(2**63)], True),
+        (["--backoff-ms", "9" * 5000], True),
+        (["--batch", str(2**63)], True),
+        (["--data", ""], True),
+        (["--log", ""], True),
+    ],
+)
 def test_option_values_are_accepted_or_a_usage_error(asked: list[str], refused: bool) -> None:
     done = run(init("n1", "n2") + request(2, "multi_paxos_log"), *asked)
     assert b"Traceback" not in done.stderr and done.returncode == (2 if refused else 0)
@@ -141,12 +171,15 @@ def test_option_values_are_accepted_or_a_usage_error(asked: list[str], refused: 
 
 def from_shell(redirected: str, *options: str, given: str = "") -> subprocess.CompletedProcess:
     command = " ".join([sys.executable, "impl/main.py", *options, redirected])
-    return subprocess.run(["sh", "-c", command], cwd=ROOT, input=given.encode(),
-                          capture_output=True, timeout=20)
+    return subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, input=given.encode(), capture_output=True, timeout=20
+    )
 
 
-@pytest.mark.parametrize("closed, name", [
-    ("<&-", b"standard input"), (">&-", b"standard output"), ("<&- >&-", b"standard input")])
+@pytest.mark.parametrize(
+    "closed, name",
+    [("<&-", b"standard input"), (">&-", b"standard output"), ("<&- >&-", b"standard input")],
+)
 def test_closed_input_or_output_is_an_error(closed: str, name: bytes) -> None:
     done = from_shell(closed)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -156,14 +189,22 @@ def test_closed_input_or_output_is_an_error(closed: str, name: bytes) -> None:
 def test_closed_standard_error_leaves_output_and_files_alone(tmp_path: Path) -> None:
     """Neither standard output nor a file that took descriptor 2 gets what is complained about."""
     data, log = tmp_path / "n1", tmp_path / "log"
-    given = "no message\n" + init() + "no message\n" + request(2, "multi_paxos_propose", slot=1,
-                                                               value="v")
+    given = (
+        "no message\n"
+        + init()
+        + "no message\n"
+        + request(2, "multi_paxos_propose", slot=1, value="v")
+    )
     done = from_shell("2>&-", "--data", str(data), "--log", str(log), given=given)
     assert done.returncode == 0
-    assert [json.loads(line)["body"]["type"] for line in done.stdout.splitlines()] \
-        == ["init_ok", "multi_paxos_propose_ok"]
-    assert [json.loads(line)["action"] for line in log.read_text().splitlines()] \
-        == ["Init", "ReceiveMultiPaxosPropose"]
+    assert [json.loads(line)["body"]["type"] for line in done.stdout.splitlines()] == [
+        "init_ok",
+        "multi_paxos_propose_ok",
+    ]
+    assert [json.loads(line)["action"] for line in log.read_text().splitlines()] == [
+        "Init",
+        "ReceiveMultiPaxosPropose",
+    ]
     assert from_shell("2>&-", "--data", str(data / "node.db")).stdout == b""
     assert run(init() + request(3, "multi_paxos_log"), "--data", str(data)).stderr == b""
 
@@ -188,13 +229,19 @@ def test_a_signal_ends_a_node_whose_output_nobody_reads(tmp_path: Path) -> None:
 def test_non_blocking_input_and_output_are_waited_for(blocked: str) -> None:
     # What is more than two pipes hold, if nothing of the output is read before it is written.
     count = 401 if blocked == "output" else 51
-    given = init() + "".join(request(slot, "multi_paxos_propose", slot=slot, value="x" * 500)
-                             for slot in range(1, count))
+    given = init() + "".join(
+        request(slot, "multi_paxos_propose", slot=slot, value="x" * 500) for slot in range(1, count)
+    )
     source, to_node = os.pipe()
     from_node, sink = os.pipe()
     os.set_blocking(source if blocked == "input" else sink, False)
-    with subprocess.Popen([sys.executable, "impl/main.py"], cwd=ROOT, stdin=source, stdout=sink,
-                          stderr=subprocess.PIPE) as node:
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py"],
+        cwd=ROOT,
+        stdin=source,
+        stdout=sink,
+        stderr=subprocess.PIPE,
+    ) as node:
         os.close(source)
         os.close(sink)
         time.sleep(0.3)
@@ -211,8 +258,14 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     given = init() + request(2, "multi_paxos_propose", slot=1, value="v")
     for umask in 0o000, 0o277:
         data, log = tmp_path / f"{umask}" / "n1", tmp_path / f"{umask}.ndjson"
-        subprocess.run([sys.executable, "impl/main.py", "--data", data, "--log", log], cwd=ROOT,
-                       input=given.encode(), stdout=subprocess.DEVNULL, check=True, umask=umask)
+        subprocess.run(
+            [sys.executable, "impl/main.py", "--data", data, "--log", log],
+            cwd=ROOT,
+            input=given.encode(),
+            stdout=subprocess.DEVNULL,
+            check=True,
+            umask=umask,
+        )
         modes = {path.name: path.stat().st_mode & 0o777 for path in (data, log, *data.iterdir())}
         assert modes == {"n1": 0o700, log.name: 0o600, "node.db": 0o600, "node.commits": 0o600}
 
@@ -222,8 +275,10 @@ def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
     source = (ROOT / "impl/main.py").read_text()
     compile(source, "main.py", "exec", ast.PyCF_ONLY_AST)
     ast.parse(source, feature_version=(3, 4))
-    old = 'import sys; sys.version_info = (3, 9, 2); sys.argv = ["impl/main.py"]; ' \
-          'import runpy; runpy.run_path("impl/main.py", run_name="__main__")'
+    old = (
+        'import sys; sys.version_info = (3, 9, 2); sys.argv = ["impl/main.py"]; '
+        'import runpy; runpy.run_path("impl/main.py", run_name="__main__")'
+    )
     done = subprocess.run([sys.executable, "-c", old], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1
     assert "needs Python 3.10 or newer, and this is Python 3.9" in done.stderr
@@ -231,12 +286,19 @@ def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
 
 # A turn is bounded.
 
+
 def test_much_to_say_is_said_bit_by_bit() -> None:
     """60 kB of requests for a log of 2 MB: what is held in memory is what one turn says."""
     node = Node(turn_bytes=100_000)
     node.turn([init().encode()])
-    node.turn(iter([request(slot, "multi_paxos_propose", slot=slot, value="v" * 1000).encode()
-                    for slot in range(50)]))
+    node.turn(
+        iter(
+            [
+                request(slot, "multi_paxos_propose", slot=slot, value="v" * 1000).encode()
+                for slot in range(50)
+            ]
+        )
+    )
     left, said = iter([request(2, "multi_paxos_log").encode()] * 600), []
     while output := node.turn(left):
         said.append(output)
@@ -260,11 +322,17 @@ def test_a_process_bounds_its_turns_and_obeys_between_them() -> None:
 
 def test_expiries_are_bounded_like_lines() -> None:
     pace = process.Pace(request_timeout=1.0)
-    node = Node(turn_bytes=10_000, clock=lambda replica, now: process.Clock(
-        replica, pace, Random(1), now))
+    node = Node(
+        turn_bytes=10_000, clock=lambda replica, now: process.Clock(replica, pace, Random(1), now)
+    )
     node.turn([init("n1", "n2").encode()], 0.0)
-    node.turn([request(slot, "multi_paxos_propose", slot=slot, value="v").encode()
-               for slot in range(1000)], 0.0)
+    node.turn(
+        [
+            request(slot, "multi_paxos_propose", slot=slot, value="v").encode()
+            for slot in range(1000)
+        ],
+        0.0,
+    )
     answers = [node.turn([], node.due() + 1).count(b"timed out") for _ in range(200)]
     assert sum(answers) == 1000 and max(answers) < 100
 
@@ -281,6 +349,7 @@ def test_long_names_are_not_kept() -> None:
 
 
 # Lines.
+
 
 def lines_of(*chunks: bytes, **limits: object) -> list[bytes]:
     source, sink = os.pipe()
@@ -308,8 +377,13 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
     assert [type(line) for line in long] == [bytes, Cut, bytes]
     [line] = lines_of(b"a line ", b"too long", longest=4)
     assert (line, type(line)) == (b"a line ", Cut)
-    whole = lines_of(b"a line ", b"of a member", b" is kept\n", longest=4,
-                     is_from_member=lambda beginning: others.append(beginning) or True)
+    whole = lines_of(
+        b"a line ",
+        b"of a member",
+        b" is kept\n",
+        longest=4,
+        is_from_member=lambda beginning: others.append(beginning) or True,
+    )
     assert whole == [b"a line of a member is kept"] and others == [b"a line "]
     assert type(whole[0]) is bytes
 
@@ -319,17 +393,21 @@ LONG = b'"' + b"v" * 3000 + b'"'
 ENVELOPE = b'"dest": "n1", "body": {"type": "decided", "slot": 1, "value": ' + LONG + b"}}\n"
 
 
-@pytest.mark.parametrize("line, decided", [
-    (b'{"src": "n2", ' + ENVELOPE, True),
-    (b' {\t"src" :\r"n2"  , ' + ENVELOPE, True),
-    (b'{"id": 7, "x": null, "y": -1.5e3, "src": "n2", ' + ENVELOPE, True),
-    (b'{"src": "n\\u0032", ' + ENVELOPE, True),
-    (b'{"src": "n9", ' + ENVELOPE, False),
-    (b'{"id": [1], "src": "n2", ' + ENVELOPE, False),
-    (ENVELOPE.replace(b'"dest"', b'{"dest"', 1).replace(b"}}", b'}, "src": "n2"}'), False),
-])
+@pytest.mark.parametrize(
+    "line, decided",
+    [
+        (b'{"src": "n2", ' + ENVELOPE, True),
+        (b' {\t"src" :\r"n2"  , ' + ENVELOPE, True),
+        (b'{"id": 7, "x": null, "y": -1.5e3, "src": "n2", ' + ENVELOPE, True),
+        (b'{"src": "n\\u0032", ' + ENVELOPE, True),
+        (b'{"src": "n9", ' + ENVELOPE, False),
+        (b'{"id": [1], "src": "n2", ' + ENVELOPE, False),
+        (ENVELOPE.replace(b'"dest"', b'{"dest"', 1).replace(b"}}", b'}, "src": "n2"}'), False),
+    ],
+)
 def test_a_long_line_is_kept_if_it_begins_as_a_member_s(
-        line: bytes, decided: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    line: bytes, decided: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, sink = os.pipe()
     node = Node()
     node.turn([MEMBERS])

@@ -75,8 +75,9 @@ def test_there_is_an_example_of_each_message_and_event() -> None:
     kinds = [each["body"]["type"] for each in shown if isinstance(each, dict) and "body" in each]
     assert set(kinds) == BODIES.keys()
     assert [each for each in shown if isinstance(each, str)] == EVENTS
-    assert [each["event"] for each in shown if isinstance(each, dict) and "event" in each] \
-        == ["repeat"]
+    assert [each["event"] for each in shown if isinstance(each, dict) and "event" in each] == [
+        "repeat"
+    ]
 
 
 def test_the_examples_are_what_they_show() -> None:
@@ -102,8 +103,10 @@ def test_every_error_code_is_told() -> None:
 
 def test_the_ranges_of_numbers_are_told() -> None:
     assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
-    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} \
-        == {"integer, 0 to 2^63-1", "integer, 1 to 2^63-1-*N*"}
+    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {
+        "integer, 0 to 2^63-1",
+        "integer, 1 to 2^63-1-*N*",
+    }
     assert DEFINITIONS["ballot"]["maximum"] == 2**63 - 1 - 1
 
 

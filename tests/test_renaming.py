@@ -3,6 +3,7 @@ model varies.
 
 What a renaming does to a node with a bug is told by the catalogue (`tests/mutants/bugs.toml`).
 """
+
 from __future__ import annotations
 
 import json
@@ -46,6 +47,7 @@ def found(logs_: list[list[Record]], field: str) -> list:
 
 # They are valid.
 
+
 def test_the_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
     verdicts = validate(renamed[:20], 1000)
     assert [verdict.rejections for verdict in verdicts] == [[]] * 20
@@ -76,11 +78,13 @@ def test_the_same_seed_is_the_same_renaming() -> None:
 def test_no_two_requests_become_one(renamed: list[list[Record]]) -> None:
     def requests(records: list[Record]) -> int:
         return len({canonical(record.input) for record in filter(is_well_formed, records)})
+
     before = requests(logs.read(TAKEOVER))
     assert before > 1 and {requests(records) for records in renamed} == {before}
 
 
 # They vary everything.
+
 
 def test_members_are_in_no_order_of_spelling(renamed: list[list[Record]]) -> None:
     clusters = found(renamed, "node_ids")
@@ -113,12 +117,21 @@ def log_of(*values: str) -> list[Record]:
     """One node that two clients ask to have values decided in the same slot."""
     init = {"type": "init", "msg_id": 1, "node_id": "n1", "node_ids": ["n1", "n2", "n3"]}
     opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
-    given = [("c0", init), *(
-        (f"c{at}", {"type": "multi_paxos_propose", "msg_id": 1, "slot": 1, "value": value})
-        for at, value in enumerate(values, 1))]
-    return logs.of({"node": "n1", "input": {"src": src, "dest": "n1", "body": body},
-                    "output": [{"src": "n1", "dest": "c0", "body": opened}] if body is init else []}
-                   for src, body in given)
+    given = [
+        ("c0", init),
+        *(
+            (f"c{at}", {"type": "multi_paxos_propose", "msg_id": 1, "slot": 1, "value": value})
+            for at, value in enumerate(values, 1)
+        ),
+    ]
+    return logs.of(
+        {
+            "node": "n1",
+            "input": {"src": src, "dest": "n1", "body": body},
+            "output": [{"src": "n1", "dest": "c0", "body": opened}] if body is init else [],
+        }
+        for src, body in given
+    )
 
 
 def test_requests_differ_in_one_thing_alone() -> None:
@@ -126,8 +139,10 @@ def test_requests_differ_in_one_thing_alone() -> None:
     for seed in SEEDS:
         one, two = filter(is_well_formed, renaming.renamed(log_of("v1", "v2"), seed))
         one, two = one.input, two.input
-        same = tuple(canonical(a) == canonical(b) for a, b in (
-            (one["src"], two["src"]), (one["body"]["value"], two["body"]["value"])))
+        same = tuple(
+            canonical(a) == canonical(b)
+            for a, b in ((one["src"], two["src"]), (one["body"]["value"], two["body"]["value"]))
+        )
         assert one["body"]["msg_id"] == two["body"]["msg_id"]
         ways.add(same)
     assert ways == {(False, False), (True, False), (False, True)}
@@ -143,8 +158,9 @@ def test_values_that_are_almost_equal_are_not_equal() -> None:
     every = [canonical(value) for group in ALMOST_EQUAL for value in group]
     assert len(set(every)) == len(every)
     vocabulary = Vocabulary(1)
-    drawn = [canonical(vocabulary.value(topic, variant)) for topic in range(50)
-             for variant in range(10)]
+    drawn = [
+        canonical(vocabulary.value(topic, variant)) for topic in range(50) for variant in range(10)
+    ]
     assert len(set(drawn)) == len(drawn)
 
 
@@ -178,6 +194,7 @@ def is_well_formed(record: Record) -> bool:
 
 
 # What cannot be renamed.
+
 
 def test_a_log_that_cannot_be_renamed_says_why() -> None:
     high = log_of("v1", "v2")

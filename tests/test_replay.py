@@ -43,11 +43,19 @@ def alone(folder: Path, *values: Any, client: str = "c1", node: str = "n1") -> P
     steps = [({"src": "c0", "dest": node, "body": body}, reply("init_ok", "c0", 1))]
     for slot, value in enumerate(values):
         body = {"type": "multi_paxos_propose", "msg_id": slot + 2, "slot": slot, "value": value}
-        answer = reply("multi_paxos_propose_ok", client, slot + 2, slot=slot,
-                       phase1_skipped=slot > 0, chosen=True, value=value)  # fmt: skip
+        answer = reply(
+            "multi_paxos_propose_ok",
+            client,
+            slot + 2,
+            slot=slot,
+            phase1_skipped=slot > 0,
+            chosen=True,
+            value=value,
+        )
         steps.append(({"src": client, "dest": node, "body": body}, answer))
-    records = [{"node": node, "input": given, "output": [{**said, "src": node}]}
-               for given, said in steps]  # fmt: skip
+    records = [
+        {"node": node, "input": given, "output": [{**said, "src": node}]} for given, said in steps
+    ]
     path = folder / "alone.ndjson"
     logs.write(path, records)
     return path

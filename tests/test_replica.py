@@ -3,6 +3,7 @@
 Properties of many nodes are checked here after every step; single steps are the business of the
 generated logs.
 """
+
 from __future__ import annotations
 
 import pytest
@@ -21,9 +22,9 @@ from hypothesis.stateful import (
 from multipaxos.messages import Envelope, MultiPaxosLogOk, MultiPaxosPropose, MultiPaxosProposeOk
 from multipaxos.replica import Output, Replica
 
-SLOTS = st.sampled_from([0, 2 ** 63 - 1])
+SLOTS = st.sampled_from([0, 2**63 - 1])
 VALUES = st.sampled_from(['"a"', "1", "1.0", "true"])
-ANY = st.integers(0, 2 ** 30)
+ANY = st.integers(0, 2**30)
 
 
 class Faults(RuleBasedStateMachine):
@@ -153,20 +154,37 @@ class Faults(RuleBasedStateMachine):
 
 
 def check(machine: type[Faults], examples: int, **options: object) -> None:
-    run_state_machine_as_test(machine, settings=settings(
-        max_examples=examples, stateful_step_count=50, deadline=None,
-        suppress_health_check=list(HealthCheck), **options))
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            **options,
+        ),
+    )
 
 
 def test_faults() -> None:
     check(Faults, 400)
 
 
-@pytest.mark.parametrize("name", [
-    "own-value-though-votes-reported", "quorum-is-half", "quorum-of-two", "decided-one-vote-early",
-    "reports-merged-in-wrong-slot", "phase1-skipped-told-at-reply", "loser-told-its-own-value",
-    "waiting-dropped-at-preemption", "vote-only-above-promise", "prepare-never-sent-again",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "own-value-though-votes-reported",
+        "quorum-is-half",
+        "quorum-of-two",
+        "decided-one-vote-early",
+        "reports-merged-in-wrong-slot",
+        "phase1-skipped-told-at-reply",
+        "loser-told-its-own-value",
+        "waiting-dropped-at-preemption",
+        "vote-only-above-promise",
+        "prepare-never-sent-again",
+    ],
+)
 def test_faults_are_found(name: str) -> None:
     broken = type("Broken", (Faults,), {"replica": replica_with(BUGS[name])})
     with pytest.raises(AssertionError):

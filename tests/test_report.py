@@ -13,9 +13,7 @@ from conformance.judging import words
 from conformance.judging.verdict import Discrepancy
 
 HOSTILE = "\x1b[31m\r\x07\x9b:smile: [red]x[/red] \ud800 \u202egnp\u2066 \u2028\u200b"
-SAFE = (
-    r"\x1b[31m\r\x07\x9b:smile: [red]x[/red] \ud800 \u202egnp\u2066 \u2028\u200b"
-)
+SAFE = r"\x1b[31m\r\x07\x9b:smile: [red]x[/red] \ud800 \u202egnp\u2066 \u2028\u200b"
 
 
 def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, encoding: str) -> str:
@@ -45,11 +43,17 @@ def test_letters_that_the_encoding_lacks_are_escaped(monkeypatch: pytest.MonkeyP
     assert printed(lambda: report.say("é 漢"), monkeypatch, "utf-8") == "é 漢\n"
 
 
-@pytest.mark.parametrize("text, safe", [
-    ("::error::x", r"\x3a:error::x"), ("  ::add-mask::x", r"  \x3a:add-mask::x"),
-    ("a ##[error]x", r"a \x23#[error]x"), ("##vso[task]x", r"\x23#vso[task]x"),
-    ("a\n::error::x", "a\n\\x3a:error::x"), ("a::b: ## c", "a::b: ## c"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, safe",
+    [
+        ("::error::x", r"\x3a:error::x"),
+        ("  ::add-mask::x", r"  \x3a:add-mask::x"),
+        ("a ##[error]x", r"a \x23#[error]x"),
+        ("##vso[task]x", r"\x23#vso[task]x"),
+        ("a\n::error::x", "a\n\\x3a:error::x"),
+        ("a::b: ## c", "a::b: ## c"),
+    ],
+)
 def test_workflow_commands_are_escaped(text: str, safe: str) -> None:
     assert report.plain(text) == safe
 

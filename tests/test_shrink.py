@@ -58,9 +58,15 @@ def proposals(slots: Iterable[int]) -> list[str]:
 def test_only_what_the_bad_record_needs_is_left(tmp_path: Path) -> None:
     again = request(99, "multi_paxos_propose", slot=3, value="late")
     records = lived(
-        tmp_path / "n1", init(), *proposals(range(6)), '"crash"', '"restart"',
-        *proposals(range(6, 9)), again, *proposals(range(9, 12)),
-    )  # fmt: skip
+        tmp_path / "n1",
+        init(),
+        *proposals(range(6)),
+        '"crash"',
+        '"restart"',
+        *proposals(range(6, 9)),
+        again,
+        *proposals(range(9, 12)),
+    )
     bad = next(at for at, each in enumerate(records) if "late" in str(each["input"]))
     assert records[bad]["output"][0]["body"]["value"] == 3
     records[bad]["output"][0]["body"]["value"] = "late"
@@ -80,13 +86,21 @@ def test_a_wrong_number_stays_wrong(tmp_path: Path) -> None:
 
 def test_what_was_never_sent_needs_its_sender_alone(tmp_path: Path) -> None:
     ours = lived(
-        tmp_path / "n1", init("n1", "n2"), '"timeout"', peer("n2", "n1", "learn", known=[]),
-        *proposals(range(2)), peer("n2", "n1", "learn", known=[[7, 7]]), '"timeout"',
-    )  # fmt: skip
+        tmp_path / "n1",
+        init("n1", "n2"),
+        '"timeout"',
+        peer("n2", "n1", "learn", known=[]),
+        *proposals(range(2)),
+        peer("n2", "n1", "learn", known=[[7, 7]]),
+        '"timeout"',
+    )
     theirs = lived(
-        tmp_path / "n2", init("n1", "n2", node="n2"), '"inquire"', '"timeout"',
+        tmp_path / "n2",
+        init("n1", "n2", node="n2"),
+        '"inquire"',
+        '"timeout"',
         peer("n1", "n2", "prepare", ballot=1, known=[]),
-    )  # fmt: skip
+    )
     left = shrunk(tmp_path / "bad.ndjson", [*theirs, *ours])
     assert [each["node"] for each in left].count("n2") == 1
     assert [each for each in left if each["node"] == "n1"] == [ours[0], ours[5]]
@@ -97,9 +111,15 @@ def test_a_node_that_differs_is_shown_by_its_own_log(tmp_path: Path) -> None:
     accept = peer("n1", "n3", "accept", ballot=1, slot=4, value="x")
     path, smaller = tmp_path / "right.ndjson", tmp_path / "smaller.ndjson"
     lived(
-        path, init("n1", "n2", "n3", node="n3"), *noise, peer("n2", "n3", "decided", slot=1,
-        value=1), peer("n2", "n3", "prepare", ballot=2, known=[]), *noise, accept, *noise,
-    )  # fmt: skip
+        path,
+        init("n1", "n2", "n3", node="n3"),
+        *noise,
+        peer("n2", "n3", "decided", slot=1, value=1),
+        peer("n2", "n3", "prepare", ballot=2, known=[]),
+        *noise,
+        accept,
+        *noise,
+    )
     node = [*BROKEN, "vote-below-promise", "--manual-clock"]
     done = conformance("shrink", path, "-o", smaller, "--", *node)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -124,8 +144,14 @@ def test_a_log_that_is_accepted_is_not_shrunk(tmp_path: Path) -> None:
 
 
 def test_replies_are_numbered_anew_and_back(tmp_path: Path) -> None:
-    records = lived(tmp_path / "n1", init(), *proposals(range(3)), '"crash"', '"restart"',
-                    *proposals(range(3, 5)))  # fmt: skip
+    records = lived(
+        tmp_path / "n1",
+        init(),
+        *proposals(range(3)),
+        '"crash"',
+        '"restart"',
+        *proposals(range(3, 5)),
+    )
     off = shrink._numbered(records, -1)
     assert {m["body"]["msg_id"] for each in off for m in each["output"]} == {0}
     assert shrink._numbered(off, +1) == records

@@ -1,4 +1,5 @@
 """A set of slots is a set, whatever is done to it, and its ranges are maximal."""
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -34,8 +35,9 @@ def test_add_and_discard(steps: list[tuple[bool, int]]) -> None:
 
 @given(SLOTS)
 def test_contains(members: set[int]) -> None:
-    assert [slot in slots_of(members) for slot in range(-1, 26)] \
-        == [slot in members for slot in range(-1, 26)]
+    assert [slot in slots_of(members) for slot in range(-1, 26)] == [
+        slot in members for slot in range(-1, 26)
+    ]
 
 
 @given(SLOTS, SLOTS)

@@ -2,6 +2,7 @@
 
 Real files and real processes; kills at random moments are for the campaigns.
 """
+
 from __future__ import annotations
 
 import io
@@ -22,8 +23,9 @@ from multipaxos.replica import Replica
 from multipaxos.storage import FILE, NO_LOG, Journal, Storage, StorageError
 from running import ROOT, init, request, run
 
-ACCEPT = b'{"src": "n2", "dest": "n1", "body": ' \
-         b'{"type": "accept", "ballot": 5, "slot": 7, "value": "v"}}'
+ACCEPT = (
+    b'{"src": "n2", "dest": "n1", "body": {"type": "accept", "ballot": 5, "slot": 7, "value": "v"}}'
+)
 CLUSTER = ("n1", ("n1", "n2", "n3"))
 
 
@@ -51,7 +53,7 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
     storage.commit()
     journal.vote_for(5, 8, '"x"')
     journal.decide(7, '"v"')
-    journal.decide(2 ** 63 - 1, "null")
+    journal.decide(2**63 - 1, "null")
     journal.vote_for(5, 9, "1")
     journal.decide(9, "1")
     storage.commit(123)
@@ -77,8 +79,12 @@ def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
     node.turn([init("n1").encode()])
     statements: list[str] = []
     storage._db.set_trace_callback(statements.append)
-    node.turn([request(slot, "multi_paxos_propose", slot=slot, value=slot).encode()
-               for slot in range(100)])
+    node.turn(
+        [
+            request(slot, "multi_paxos_propose", slot=slot, value=slot).encode()
+            for slot in range(100)
+        ]
+    )
     assert [one for one in statements if one in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
     assert len([one for one in statements if "INTO decided" in one]) == 100
     node.turn([request(1, "multi_paxos_log").encode()])
@@ -117,8 +123,12 @@ def test_what_cannot_be_saved_is_not_said(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_disk_comes_before_the_output(tmp_path: Path) -> None:
     """What another reader finds in the file when the output is there."""
-    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(tmp_path)], cwd=ROOT,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py", "--data", str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as node:
         node.stdin.write(init(*CLUSTER[1]).encode() + ACCEPT + b"\n")
         node.stdin.flush()
         while b"accepted" not in node.stdout.readline():
@@ -142,6 +152,7 @@ def test_a_restarted_node_goes_on_as_if_it_had_been_slow(tmp_path: Path) -> None
 
 
 # What is refused.
+
 
 def refused(data: Path, given: str = "", *options: str) -> str:
     """What a node says that cannot go on; nothing is printed then."""
@@ -170,11 +181,14 @@ def test_the_directory_of_another(tmp_path: Path, other: str) -> None:
     assert Storage(tmp_path).cluster == CLUSTER
 
 
-@pytest.mark.parametrize("harm, told", [
-    ("PRAGMA user_version = 3", "newer version"),
-    ("PRAGMA application_id = 1", "another program's"),
-    ("DROP TABLE decided", "no such table"),
-])
+@pytest.mark.parametrize(
+    "harm, told",
+    [
+        ("PRAGMA user_version = 3", "newer version"),
+        ("PRAGMA application_id = 1", "another program's"),
+        ("DROP TABLE decided", "no such table"),
+    ],
+)
 def test_a_file_of_another_kind(tmp_path: Path, harm: str, told: str) -> None:
     storage = opened(tmp_path)
     storage.commit()
@@ -192,8 +206,11 @@ def test_a_corrupt_file(tmp_path: Path) -> None:
     storage.commit()
     storage.close()
     content = bytearray(storage.path.read_bytes())
-    for harmed in (b"no database at all" * 500, content[:5000],
-                   content[:8192] + bytes(8192) + content[16384:]):
+    for harmed in (
+        b"no database at all" * 500,
+        content[:5000],
+        content[:8192] + bytes(8192) + content[16384:],
+    ):
         storage.path.write_bytes(harmed)
         assert "leave this node out" in refused(tmp_path)
         assert storage.path.read_bytes() == harmed
@@ -202,8 +219,12 @@ def test_a_corrupt_file(tmp_path: Path) -> None:
 def test_nowhere_to_complain(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "impl/main.py", "--data", str(tmp_path / "file")],
-                              cwd=ROOT, stdin=subprocess.DEVNULL, stderr=full)
+        done = subprocess.run(
+            [sys.executable, "impl/main.py", "--data", str(tmp_path / "file")],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stderr=full,
+        )
     assert done.returncode == 2
 
 
@@ -225,14 +246,25 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
 
 # The message log of many lives.
 
+
 def records(log: Path) -> list[str]:
     return [json.loads(line)["action"] for line in log.read_text().splitlines()]
 
 
 def life(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
-    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(tmp_path / "n1"),
-                           "--log", str(tmp_path / "log")], cwd=ROOT,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "impl/main.py",
+            "--data",
+            str(tmp_path / "n1"),
+            "--log",
+            str(tmp_path / "log"),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as node:
         node.stdin.write(b"\n".join([init(*CLUSTER[1]).encode().rstrip(), *lines, b""]))
         node.stdin.flush()
         for _ in range(1 + len(lines)):
@@ -268,8 +300,10 @@ def test_a_log_that_was_moved_away(tmp_path: Path) -> None:
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
 
 
-@pytest.mark.parametrize("other", ["", "short\n", '{"node": "n2", "input": 1}\n' * 100,
-                                   '{"node": "n1", "input": 1}\n' * 100])
+@pytest.mark.parametrize(
+    "other",
+    ["", "short\n", '{"node": "n2", "input": 1}\n' * 100, '{"node": "n1", "input": 1}\n' * 100],
+)
 def test_the_log_of_another_is_left_alone(tmp_path: Path, other: str) -> None:
     life(tmp_path, ACCEPT)
     (tmp_path / "log").write_text(other)
@@ -309,7 +343,8 @@ def test_a_log_does_not_begin_in_the_middle(tmp_path: Path, first: bool) -> None
 
 
 def test_the_log_is_on_the_disk_before_the_database_tells_its_length(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = Storage(tmp_path / "n1")
     log = storage.open_log(str(tmp_path / "log"))
     node = Node(storage=storage, log=log)
@@ -318,16 +353,18 @@ def test_the_log_is_on_the_disk_before_the_database_tells_its_length(
     storage._db.set_trace_callback(lambda statement: done.append(statement))
     node.turn([init(*CLUSTER[1]).encode()])
     node.turn([ACCEPT])
-    assert [one for one in done if one in ("BEGIN", "COMMIT") or isinstance(one, int)] \
-        == [size for length in (records_end(tmp_path / "log", 1), records_end(tmp_path / "log", 2))
-            for size in (length, "BEGIN", "COMMIT")]
+    assert [one for one in done if one in ("BEGIN", "COMMIT") or isinstance(one, int)] == [
+        size
+        for length in (records_end(tmp_path / "log", 1), records_end(tmp_path / "log", 2))
+        for size in (length, "BEGIN", "COMMIT")
+    ]
 
 
 def records_end(log: Path, number: int) -> int:
     return len(b"".join(log.read_bytes().splitlines(keepends=True)[:number]))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2 ** 16 - 1, 2 ** 16, 200_000])
+@pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 200_000])
 @pytest.mark.parametrize("before", [b"", b"one\n", b"one\n" * 30_000])
 def test_the_last_line_of_a_file(size: int, before: bytes) -> None:
     line = b"x" * size + b"\n"
@@ -338,11 +375,17 @@ def test_the_last_line_of_a_file(size: int, before: bytes) -> None:
 
 # Damage.
 
+
 def killed(tmp_path: Path) -> Path:
     """The directory of a node that has answered for "first" in some slots, and was killed."""
     data = tmp_path / "n1"
-    with subprocess.Popen([sys.executable, "impl/main.py", "--data", str(data)], cwd=ROOT,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as node:
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py", "--data", str(data)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as node:
         node.stdin.write(init().encode())
         node.stdout.readline()
         for slot in range(6):
@@ -361,8 +404,10 @@ def flip(path: Path, at: float) -> None:
 
 WAL = f"{FILE}-wal"
 HARM = {
-    **{f"a bit flipped at {at:.0%} of the WAL": lambda data, at=at: flip(data / WAL, at)
-       for at in (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)},
+    **{
+        f"a bit flipped at {at:.0%} of the WAL": lambda data, at=at: flip(data / WAL, at)
+        for at in (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)
+    },
     "the WAL deleted": lambda data: (data / WAL).unlink(),
     "the WAL emptied": lambda data: (data / WAL).write_bytes(b""),
     "the WAL cut": lambda data: os.truncate(data / WAL, (data / WAL).stat().st_size - 1),
@@ -386,8 +431,9 @@ def test_a_node_that_has_forgotten_what_it_said_does_not_start(tmp_path: Path, k
 
 def test_a_node_that_was_killed_and_not_harmed_starts(tmp_path: Path) -> None:
     data = killed(tmp_path)
-    done = run(init() + request(9, "multi_paxos_propose", slot=5, value="second"),
-               "--data", str(data))
+    done = run(
+        init() + request(9, "multi_paxos_propose", slot=5, value="second"), "--data", str(data)
+    )
     assert json.loads(done.stdout.splitlines()[1])["body"]["value"] == "first"
 
 
@@ -403,13 +449,15 @@ def test_the_counter_is_written_after_the_commit_and_may_be_behind(tmp_path: Pat
 
 
 def test_a_counter_that_cannot_be_written_leaves_the_commit_unsaid(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)
     node.turn([init(*CLUSTER[1]).encode()])
 
     def full(*_: object) -> None:
         raise OSError("No space left on device")
+
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(StorageError, match="No space left"):
         node.turn([ACCEPT])
@@ -449,18 +497,23 @@ def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / FILE)
     database.executescript(FORMAT_1)
     database.close()
-    assert run(init() + request(2, "multi_paxos_propose", slot=1, value="v"),
-               "--data", str(tmp_path)).stdout.count(b"propose_ok") == 1
+    assert (
+        run(
+            init() + request(2, "multi_paxos_propose", slot=1, value="v"), "--data", str(tmp_path)
+        ).stdout.count(b"propose_ok")
+        == 1
+    )
 
 
 def test_ballots_that_are_used_up_are_told(tmp_path: Path) -> None:
     storage = opened(tmp_path)
-    storage.acceptor.promise(2 ** 63)
+    storage.acceptor.promise(2**63)
     with pytest.raises(StorageError, match="used up"):
         storage.commit()
 
 
 # An infinite log.
+
 
 def test_a_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
     storage = opened(tmp_path)
@@ -469,7 +522,7 @@ def test_a_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
     storage.commit()
     node = Node(storage=reopened(storage))
     node.turn([init(*CLUSTER[1]).encode()])
-    asked = request(2, "multi_paxos_propose", slot=10 ** 6, value="v")
+    asked = request(2, "multi_paxos_propose", slot=10**6, value="v")
     prepare = json.loads(node.turn([asked.encode()]).splitlines()[0])
     assert prepare["body"]["known"] == [[0, 99_999]]
     part = request(3, "multi_paxos_log", **{"from": 99_998, "limit": 5})

@@ -1,4 +1,5 @@
 """The strict JSON reader takes what RFC 8259 defines and refuses everything else, with a reason."""
+
 from __future__ import annotations
 
 import json
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from conformance.logbook import strict
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-)  # fmt: skip
+)
 
 REFUSED = {
     "NaN": "NaN is not a JSON number",
@@ -36,8 +40,11 @@ def test_json_is_read_as_python_reads_it(value: object) -> None:
     for ascii_only in True, False:
         text = json.dumps(value, ensure_ascii=ascii_only)
         assert strict.loads(text) == value
-        assert json.dumps(strict.loads(text.encode("utf-8", "surrogatepass"))
-                          if ascii_only else strict.loads(text)) == json.dumps(value)  # fmt: skip
+        assert json.dumps(
+            strict.loads(text.encode("utf-8", "surrogatepass"))
+            if ascii_only
+            else strict.loads(text)
+        ) == json.dumps(value)
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
@@ -55,7 +62,7 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
 
 @pytest.mark.parametrize("opened, closed", [("[", "]"), ('{"a":', "}"), ('[{"]":', "}]")])
 def test_the_depth_is_bounded_whatever_the_stack(opened: str, closed: str) -> None:
-    most = strict.DEEPEST // sum(map(opened.replace("\"]\"", "").count, "[{"))
+    most = strict.DEEPEST // sum(map(opened.replace('"]"', "").count, "[{"))
     taken = f"{opened * most}1{closed * most}"
     assert strict.loads(taken) == json.loads(taken)
     for levels in most + 1, 900, 5_000, 200_000:

@@ -3,6 +3,7 @@
 Each check is a function of texts, so that each is also seen to reject one; what the code does is
 tested elsewhere.
 """
+
 from __future__ import annotations
 
 import ast
@@ -49,6 +50,7 @@ def names(source: str) -> set[str]:
 
 # Layers.
 
+
 def impure(source: str, and_: frozenset[str] | set[str] = frozenset()) -> set[str]:
     """What a module of the core uses and must not."""
     allowed = PURE | and_ | {f".{module}" for module in CORE}
@@ -64,20 +66,39 @@ def test_the_core_is_pure(module: str) -> None:
     assert impure(NODE[module], CHANCE.get(module, set())) == set()
 
 
-@pytest.mark.parametrize("source, found", [
-    ("import json", {"json"}), ("import time", {"time"}), ("from random import random", {"random"}),
-    ("from os import path", {"os"}), ("from . import wire", {".wire"}),
-    ("from .node import Node", {".node"}), ("def f():\n    import sys", {"sys"}),
-    ("open('x')", {"open"}), ("print(1)", {"print"}),
-    ("from conformance import x", {"conformance"}),
-])
+@pytest.mark.parametrize(
+    "source, found",
+    [
+        ("import json", {"json"}),
+        ("import time", {"time"}),
+        ("from random import random", {"random"}),
+        ("from os import path", {"os"}),
+        ("from . import wire", {".wire"}),
+        ("from .node import Node", {".node"}),
+        ("def f():\n    import sys", {"sys"}),
+        ("open('x')", {"open"}),
+        ("print(1)", {"print"}),
+        ("from conformance import x", {"conformance"}),
+    ],
+)
 def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
     assert impure(source) == found
 
 
 # Each room of the harness knows those before it alone.
-ROOMS = ["logbook", "tlaplus", "models", "golden", "judging", "running", "coverage", "altering",
-         "exporting", "measuring", "grading"]
+ROOMS = [
+    "logbook",
+    "tlaplus",
+    "models",
+    "golden",
+    "judging",
+    "running",
+    "coverage",
+    "altering",
+    "exporting",
+    "measuring",
+    "grading",
+]
 # What stands in no room: the first three serve all of them and know none, the others are served.
 SHARED, VERBS = {"guard", "jobs", "report"}, {"checking", "shrink", "__main__"}
 
@@ -100,7 +121,7 @@ def test_every_room_is_known() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_knows_those_before_it_alone(room: str) -> None:
-    allowed = SHARED | set(ROOMS[:ROOMS.index(room)])
+    allowed = SHARED | set(ROOMS[: ROOMS.index(room)])
     if room == ROOMS[-1]:
         # A grade is made of parts of the whole check.
         allowed |= {"checking"}
@@ -114,13 +135,16 @@ def test_what_serves_all_rooms_knows_none(module: str) -> None:
 
 
 def test_a_way_back_is_found() -> None:
-    assert rooms("from .. import report\nfrom ..grading.plan import Plan\nfrom . import x") \
-        == {"report", "grading"}
+    assert rooms("from .. import report\nfrom ..grading.plan import Plan\nfrom . import x") == {
+        "report",
+        "grading",
+    }
 
 
 def users(modules: dict[str, str], *used: str) -> set[str]:
-    return {name for name, source in modules.items()
-            if (imports(source) | names(source)) & set(used)}
+    return {
+        name for name, source in modules.items() if (imports(source) | names(source)) & set(used)
+    }
 
 
 def test_only_the_wire_speaks_json() -> None:
@@ -135,8 +159,9 @@ def test_only_the_process_and_the_storage_touch_the_world() -> None:
 
 def test_the_node_needs_nothing_installed() -> None:
     used = set().union(*map(imports, NODE.values()))
-    assert {name for name in used if name[0] != "."} \
-        <= set(sys.stdlib_module_names) | {"__future__"}
+    assert {name for name in used if name[0] != "."} <= set(sys.stdlib_module_names) | {
+        "__future__"
+    }
 
 
 def test_node_and_harness_never_import_each_other() -> None:
@@ -145,8 +170,10 @@ def test_node_and_harness_never_import_each_other() -> None:
     assert users({"bad": "from multipaxos.node import Node"}, "multipaxos") == {"bad"}
 
 
-@pytest.mark.parametrize("module", ["judge", "delivery", "handshake", "network", "clients",
-                                    "causality", "shiviz", "challenge"])
+@pytest.mark.parametrize(
+    "module",
+    ["judge", "delivery", "handshake", "network", "clients", "causality", "shiviz", "challenge"],
+)
 def test_judges_and_chance_are_pure(module: str) -> None:
     assert not imports(HARNESS[module]) & {"os", "select", "signal", "subprocess", "sys", "time"}
     assert not names(HARNESS[module]) & OUTSIDE
@@ -170,8 +197,12 @@ def printers(modules: dict[str, str]) -> set[str]:
         attributes = {node.attr for node in tree if isinstance(node, ast.Attribute)}
         called = names(source) | attributes
         if called & {"print", "echo", "secho", "Console"} or any(
-                isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr")
-                and isinstance(node.value, ast.Name) and node.value.id == "sys" for node in tree):
+            isinstance(node, ast.Attribute)
+            and node.attr in ("stdout", "stderr")
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "sys"
+            for node in tree
+        ):
             found.add(name)
     return found
 
@@ -179,12 +210,17 @@ def printers(modules: dict[str, str]) -> set[str]:
 def test_only_the_report_prints() -> None:
     # Peers are programs of their own, which are measured: they print as nodes do.
     assert printers(HARNESS) - {"peers"} == {"report"}
-    for source in ("print(1)", "import click\nclick.echo(1)", "import sys\nsys.stderr.write('')",
-                   "from rich.console import Console\nConsole().print(1)"):
+    for source in (
+        "print(1)",
+        "import click\nclick.echo(1)",
+        "import sys\nsys.stderr.write('')",
+        "from rich.console import Console\nConsole().print(1)",
+    ):
         assert printers({"bad": source}) == {"bad"}
 
 
 # Vocabulary.
+
 
 def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name).lower()
@@ -199,8 +235,10 @@ def definition(spec: str, name: str) -> str:
 
 def actions(spec: str) -> set[str]:
     """The actions of Next, with Receive taken apart."""
+
     def called(name: str) -> set[str]:
         return set(re.findall(r"\b([A-Z]\w+)\(", definition(spec, name)))
+
     return called("Next") - {"Receive"} | called("Receive")
 
 
@@ -211,13 +249,18 @@ def fields(spec: str) -> set[str]:
 def message_types(spec: str) -> dict[str, tuple[str, ...]]:
     """The record of each message that the spec makes: its type and then its other fields."""
     records = re.findall(r'\[type\s*\|->\s*"(\w+)",([^]]*\|->.*?)\]\)*\s*\n', spec, re.DOTALL)
-    return {kind: tuple(re.findall(r"(\w+)\s*\|->", re.sub(r"\[[^]]*\]", "", rest)))
-            for kind, rest in records}
+    return {
+        kind: tuple(re.findall(r"(\w+)\s*\|->", re.sub(r"\[[^]]*\]", "", rest)))
+        for kind, rest in records
+    }
 
 
 def methods(replica: type) -> set[str]:
-    return {name for name in vars(replica)
-            if name.startswith("receive_") or name in map(str.lower, (*EVENTS.values(), "Repeat"))}
+    return {
+        name
+        for name in vars(replica)
+        if name.startswith("receive_") or name in map(str.lower, (*EVENTS.values(), "Repeat"))
+    }
 
 
 def test_actions_are_methods() -> None:
@@ -287,13 +330,16 @@ def test_the_spec_is_read_right() -> None:
 
 def test_a_missing_word_is_found() -> None:
     renamed = SPEC.replace("ReceiveLearned(n, m)", "ReceiveTaught(n, m)")
-    assert {snake(action) for action in actions(renamed)} ^ methods(Replica) \
-        == {"receive_taught", "receive_learned"}
+    assert {snake(action) for action in actions(renamed)} ^ methods(Replica) == {
+        "receive_taught",
+        "receive_learned",
+    }
     assert "known" not in message_types(re.sub(r"known( *)\|->", r"heard\1|->", SPEC))["prepare"]
     assert "vow" in fields(SPEC.replace("promised |-> 0", "vow |-> 0"))
 
 
 # The ladder.
+
 
 def known(module: str) -> set[str]:
     """The modules that a module of the specification knows: it extends or instantiates them."""
@@ -305,14 +351,25 @@ def known(module: str) -> set[str]:
 STANDARD = {"Naturals", "Sequences", "FiniteSets"}
 
 
-@pytest.mark.parametrize("module, below", [
-    ("Consensus", set()), ("Voting", {"Consensus"}), ("MultiPaxos", {"Voting"}),
-    ("Liveness", {"MultiPaxos"}), ("Invariant", {"MultiPaxos"}),
-])
+@pytest.mark.parametrize(
+    "module, below",
+    [
+        ("Consensus", set()),
+        ("Voting", {"Consensus"}),
+        ("MultiPaxos", {"Voting"}),
+        ("Liveness", {"MultiPaxos"}),
+        ("Invariant", {"MultiPaxos"}),
+    ],
+)
 def test_a_rung_knows_the_one_above_it_alone(module: str, below: set[str]) -> None:
     assert known(module) - STANDARD == below
 
 
 def test_every_module_of_the_specification_has_its_place() -> None:
-    assert {path.stem for path in (ROOT / "spec").glob("*.tla")} \
-        == {"Consensus", "Voting", "MultiPaxos", "Liveness", "Invariant"}
+    assert {path.stem for path in (ROOT / "spec").glob("*.tla")} == {
+        "Consensus",
+        "Voting",
+        "MultiPaxos",
+        "Liveness",
+        "Invariant",
+    }

@@ -23,9 +23,7 @@ Next == x < Limit /\\ x' = x + 1
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_folders_of_any_name(
-    locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_of_any_name(locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = tmp_path / "ä b:c;d"
     odd.mkdir()
     (odd / "Wanted.tla").write_text(LIBRARY)

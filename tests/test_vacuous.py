@@ -99,9 +99,10 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> manifest.Model:
     monkeypatch.setattr(manifest.Model, "sources", lambda self: (self.module.stem, idle, config))
     run = tlc.run
     monkeypatch.setattr(
-        tlc, "run", lambda name, module, text, **options: run(
-            model.module.stem, idle, config, **options)
-    )  # fmt: skip
+        tlc,
+        "run",
+        lambda name, module, text, **options: run(model.module.stem, idle, config, **options),
+    )
     return model
 
 

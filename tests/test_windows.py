@@ -1,6 +1,7 @@
 """A log is judged the same, however it is cut into windows; and a window that starts wrong is no
 verdict.
 """
+
 from __future__ import annotations
 
 import json
@@ -66,6 +67,7 @@ def message(src: str, kind: str, **fields: object) -> str:
 
 # Cuts.
 
+
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """The log of a node that crashed in a short run of three real processes."""
@@ -112,12 +114,15 @@ def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
     assert len(list(protocol._next(course, 100))) == 5
 
 
-@pytest.mark.parametrize("wrong", [
-    lambda state: replace(state, promised=state.promised + 5),
-    lambda state: replace(state, up=not state.up),
-    lambda state: replace(state, known=[[0, 0]], decided={**state.decided, 0: "another"}),
-    lambda state: replace(state, waiting=[]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda state: replace(state, promised=state.promised + 5),
+        lambda state: replace(state, up=not state.up),
+        lambda state: replace(state, known=[[0, 0]], decided={**state.decided, 0: "another"}),
+        lambda state: replace(state, waiting=[]),
+    ],
+)
 def test_a_window_that_starts_from_another_state_is_no_verdict(
     wrong: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,11 +143,14 @@ def test_a_window_that_starts_from_another_state_is_no_verdict(
 
 # Counts: what is told of slots that stand together.
 
+
 def decided(count: int) -> list[str]:
     """The lines by which n1 of three nodes hears of decisions, with a gap behind every seventh."""
     slots = [slot for slot in range(count) if slot % 8 != 7]
-    return [init("n1", "n2", "n3"),
-            *(message("n2", "decided", slot=slot, value=f"v{slot}") for slot in slots)]
+    return [
+        init("n1", "n2", "n3"),
+        *(message("n2", "decided", slot=slot, value=f"v{slot}") for slot in slots),
+    ]
 
 
 def all_rejected(
@@ -164,8 +172,16 @@ def without_number(said: Json) -> Json:
     return {**said, "body": {k: v for k, v in said["body"].items() if k != "msg_id"}}
 
 
-ASKED = ({}, {"from": 9}, {"limit": 5}, {"from": 3, "limit": 20}, {"from": 100}, {"limit": 0},
-         {"from": 6, "limit": 1000}, {"from": 26, "limit": 4})
+ASKED = (
+    {},
+    {"from": 9},
+    {"limit": 5},
+    {"from": 3, "limit": 20},
+    {"from": 100},
+    {"limit": 0},
+    {"from": 6, "limit": 1000},
+    {"from": 26, "limit": 4},
+)
 
 
 def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> None:
@@ -177,8 +193,10 @@ def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> Non
         told = said["body"]["log"]
         wrong = [[*told, {"slot": 90, "value": "more", "status": "chosen"}]]
         for at in {0, len(told) // 2, len(told) - 1} if told else ():
-            wrong += [told[:at] + told[at + 1 :],
-                      [*told[:at], {**told[at], "value": "other"}, *told[at + 1 :]]]
+            wrong += [
+                told[:at] + told[at + 1 :],
+                [*told[:at], {**told[at], "value": "other"}, *told[at + 1 :]],
+            ]
         cases += [(log, [{**said, "body": {**said["body"], "log": log_}}]) for log_ in wrong]
     # The last window begins behind the decisions: it tells none of them alone.
     found = all_rejected(cases, len(log) - 2)
@@ -188,8 +206,11 @@ def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> Non
 
 def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
     """Not every language keeps it; but true, 1 and 1.0 are three values."""
-    lines = [init("n1"), request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": 2}),
-             request(2, "multi_paxos_propose", slot=0, value={"a": 1, "b": 3})]
+    lines = [
+        init("n1"),
+        request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": 2}),
+        request(2, "multi_paxos_propose", slot=0, value={"a": 1, "b": 3}),
+    ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     [said] = log[-1].output
 
@@ -203,11 +224,13 @@ def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
 
 
 def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> None:
-    lines = [init("n1", "n2", "n3"),
-             request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
-             request(1, "multi_paxos_propose", slot=0, value={"b": {"d": 3, "c": 2}, "a": 1}),
-             message("n2", "promise", ballot=1, accepted=[], known=[]),
-             message("n2", "accepted", ballot=1, slot=0)]
+    lines = [
+        init("n1", "n2", "n3"),
+        request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
+        request(1, "multi_paxos_propose", slot=0, value={"b": {"d": 3, "c": 2}, "a": 1}),
+        message("n2", "promise", ballot=1, accepted=[], known=[]),
+        message("n2", "accepted", ballot=1, slot=0),
+    ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     assert [said["body"]["type"] for said in log[-1].output].count("multi_paxos_propose_ok") == 1
     assert bad_lines(judged([log], None, 1)[0]) == []
@@ -236,10 +259,14 @@ def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
         told, more = said["body"]["decided"], said["body"]["more"]
         few, fewer = told[:-1], told[:1]
         for good, entries, ends in [
-            (True, told, more), (True, few, True), (True, fewer, True),
-            (False, told[1:], True), (False, told, not more), (False, few, False),
+            (True, told, more),
+            (True, few, True),
+            (True, fewer, True),
+            (False, told[1:], True),
+            (False, told, not more),
+            (False, few, False),
             (False, [], True),
-        ]:  # fmt: skip
+        ]:
             body = {**said["body"], "decided": entries, "more": ends}
             cases.append([*log[:-1], replace(log[-1], output=[{**said, "body": body}])])
             bad.append([] if good else [log[-1].line])
@@ -253,6 +280,7 @@ def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
 
 # Ballots of any size, and the order of messages to different destinations.
 
+
 def owned(large: int, place: int) -> int:
     """The first ballot from a number on that belongs to the member in a place, of three."""
     return next(ballot for ballot in range(large, large + 3) if (ballot - 1) % 3 == place)
@@ -264,15 +292,22 @@ def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> N
     first = owned(large, 1)
     mine, other = owned(first + 1, 0), owned(2 * large, 1)
     old = [{"slot": 5, "ballot": first, "value": "b"}]
-    lines = [init("n1", "n2", "n3"),
-             message("n2", "accept", ballot=first, slot=5, value="a"),
-             request(1, "multi_paxos_propose", slot=7, value="v"),
-             message("n2", "prepare", ballot=first, known=[]),
-             message("n3", "promise", ballot=mine, accepted=old, known=[]),
-             message("n2", "rejected", promised=other), '"timeout"']
+    lines = [
+        init("n1", "n2", "n3"),
+        message("n2", "accept", ballot=first, slot=5, value="a"),
+        request(1, "multi_paxos_propose", slot=7, value="v"),
+        message("n2", "prepare", ballot=first, known=[]),
+        message("n3", "promise", ballot=mine, accepted=old, known=[]),
+        message("n2", "rejected", promised=other),
+        '"timeout"',
+    ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
-    prepares = [said["body"]["ballot"] for taken in log for said in taken.output
-                if said["body"]["type"] == "prepare"]  # fmt: skip
+    prepares = [
+        said["body"]["ballot"]
+        for taken in log
+        for said in taken.output
+        if said["body"]["type"] == "prepare"
+    ]
     assert prepares == [mine] * 2 + [owned(other + 1, 0)] * 2
 
     def bidding(ballot: int) -> list[Json]:
@@ -280,8 +315,9 @@ def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> N
 
     wrong = [prepares[-1] + by for by in (3, -3, 1)]
     found = all_rejected([(log, bidding(ballot)) for ballot in wrong], 1)
-    assert [(each.differing[0].expected, each.differing[0].found) for each in found] \
-        == [(prepares[-1], ballot) for ballot in wrong]
+    assert [(each.differing[0].expected, each.differing[0].found) for each in found] == [
+        (prepares[-1], ballot) for ballot in wrong
+    ]
 
 
 def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
@@ -298,25 +334,32 @@ def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
 
 
 def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path) -> None:
-    lines = [init("n1", "n2", "n3"),
-             *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
-             message("n2", "promise", ballot=1, accepted=[], known=[])]
+    lines = [
+        init("n1", "n2", "n3"),
+        *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
+        message("n2", "promise", ballot=1, accepted=[], known=[]),
+    ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     one, two = ([said for said in log[-1].output if said["dest"] == dest] for dest in ("n2", "n3"))
     good = [[*one, *two], [*two, *one], [one[0], *two, one[1]]]
     verdicts = judged([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
     assert [bad_lines(verdict) for verdict in verdicts] == [[]] * len(good)
     assert len(one) == len(two) == 2
-    bad = {(0, 1): [*reversed(one), *two], (2, 3): [*two, *reversed(one)], (1,): [one[0], one[0],
-           *two]}  # fmt: skip
+    bad = {
+        (0, 1): [*reversed(one), *two],
+        (2, 3): [*two, *reversed(one)],
+        (1,): [one[0], one[0], *two],
+    }
     verdicts = judged([[*log[:-1], replace(log[-1], output=said)] for said in bad.values()], None)
     for places, verdict in zip(bad, verdicts, strict=True):
         [found] = verdict.rejections
-        assert {each.path.split(".")[0] for each in found.differing} \
-            == {f"output[{place}]" for place in places}
+        assert {each.path.split(".")[0] for each in found.differing} == {
+            f"output[{place}]" for place in places
+        }
 
 
 # What is told of a bad record.
+
 
 def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
     lines = [*decided(6), message("n2", "learn", known=[])]
@@ -346,13 +389,17 @@ def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: 
 def test_what_an_input_lacks_is_told() -> None:
     log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n1"][:1]
     astray = {"src": "n2", "dest": "n3", "body": {"type": "rejected", "promised": 1}}
-    bad = [[*log, logs.Record("n1", given, [], log[0].path, 999)]
-           for given in ("restart", "expire", astray)]
+    bad = [
+        [*log, logs.Record("n1", given, [], log[0].path, 999)]
+        for given in ("restart", "expire", astray)
+    ]
     verdicts = judged(bad, 5, None)
     unmet = [found.unmet for verdict in verdicts for found in verdict.rejections]
     assert [(need.path, need.expected, need.found) for need in unmet] == [
-        ("the node is up", False, True), ("a request waits", True, False), ("dest", "n1", "n3"),
-    ]  # fmt: skip
+        ("the node is up", False, True),
+        ("a request waits", True, False),
+        ("dest", "n1", "n3"),
+    ]
 
 
 def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:

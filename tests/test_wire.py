@@ -2,6 +2,7 @@
 
 What is refused is told in `test_bad_input`.
 """
+
 from __future__ import annotations
 
 import json
@@ -26,13 +27,18 @@ from multipaxos.messages import (
 from multipaxos.slots import Slots
 
 MEMBERS = Members(["n1", "n2", "n3"])
-SLOT = st.integers(0, 2 ** 63 - 1)
-VALUE = (st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-         | st.lists(st.integers())).map(json.dumps)
+SLOT = st.integers(0, 2**63 - 1)
+VALUE = (
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.lists(st.integers())
+).map(json.dumps)
 
 
 def ballots(owner: int) -> st.SearchStrategy[int]:
-    return st.integers(0, 2 ** 60).map(lambda turn: 3 * turn + owner)
+    return st.integers(0, 2**60).map(lambda turn: 3 * turn + owner)
 
 
 def by_slot(values: st.SearchStrategy) -> st.SearchStrategy[dict]:
@@ -72,20 +78,29 @@ def test_lines_are_written_as_json_dumps_would(body: tuple) -> None:
     assert line == json.dumps(json.loads(line))
 
 
-@pytest.mark.parametrize("body, text", [
-    (Prepare(2, ((0, 3), (5, 5))), '"prepare", "ballot": 2, "known": [[0, 3], [5, 5]]'),
-    (Promise(1, {4: Vote(3, '"v"'), 6: Vote(1, "null")}, ()),
-     '"promise", "ballot": 1, "accepted": [{"slot": 4, "ballot": 3, "value": "v"}, '
-     '{"slot": 6, "ballot": 1, "value": null}], "known": []'),
-    (Accept(2, 7, "[1, 2]"), '"accept", "ballot": 2, "slot": 7, "value": [1, 2]'),
-    (Accepted(1, 7), '"accepted", "ballot": 1, "slot": 7'),
-    (Rejected(9), '"rejected", "promised": 9'),
-    (Decided(7, "1.0"), '"decided", "slot": 7, "value": 1.0'),
-    (Learn(()), '"learn", "known": []'),
-    (Learned({1: '"a"', 2: "true"}, True),
-     '"learned", "decided": [{"slot": 1, "value": "a"}, {"slot": 2, "value": true}], '
-     '"more": true'),
-])
+@pytest.mark.parametrize(
+    "body, text",
+    [
+        (Prepare(2, ((0, 3), (5, 5))), '"prepare", "ballot": 2, "known": [[0, 3], [5, 5]]'),
+        (
+            Promise(1, {4: Vote(3, '"v"'), 6: Vote(1, "null")}, ()),
+            '"promise", "ballot": 1, "accepted": [{"slot": 4, "ballot": 3, "value": "v"}, '
+            '{"slot": 6, "ballot": 1, "value": null}], "known": []',
+        ),
+        (Accept(2, 7, "[1, 2]"), '"accept", "ballot": 2, "slot": 7, "value": [1, 2]'),
+        (Accepted(1, 7), '"accepted", "ballot": 1, "slot": 7'),
+        (Rejected(9), '"rejected", "promised": 9'),
+        (Decided(7, "1.0"), '"decided", "slot": 7, "value": 1.0'),
+        (Learn(()), '"learn", "known": []'),
+        (
+            Learned({1: '"a"', 2: "true"}, True),
+            '"learned", "decided": [{"slot": 1, "value": "a"}, {"slot": 2, "value": true}], '
+            '"more": true',
+        ),
+    ],
+)
 def test_a_message_of_each_type(body: tuple, text: str) -> None:
-    assert wire.line("n2", "n1", wire.TEXT[type(body)](body)) \
+    assert (
+        wire.line("n2", "n1", wire.TEXT[type(body)](body))
         == f'{{"src": "n2", "dest": "n1", "body": {{"type": {text}}}}}'
+    )

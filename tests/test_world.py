@@ -2,6 +2,7 @@
 
 What a world is and what must be true in it is told in `world`; how a bug shows is not told here.
 """
+
 from __future__ import annotations
 
 import os
@@ -66,8 +67,13 @@ def digests(hash_seed: str) -> list[str]:
     """Those of some seeds, as a process of its own finds them."""
     path = os.pathsep.join(str(ROOT / folder) for folder in ("tests", "impl", "."))
     done = subprocess.run(
-        [sys.executable, "-c", DIGESTS, *map(str, SOME)], check=True, text=True, timeout=60,
-        env={"PYTHONPATH": path, "PYTHONHASHSEED": hash_seed}, stdout=subprocess.PIPE)
+        [sys.executable, "-c", DIGESTS, *map(str, SOME)],
+        check=True,
+        text=True,
+        timeout=60,
+        env={"PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
+        stdout=subprocess.PIPE,
+    )
     return done.stdout.split()
 
 
@@ -113,9 +119,18 @@ def crowded(seed: int) -> Script:
     script = Script(seed, 3, seconds, loss=0.1, repeat=0.0, base=0.01, spread=0.5, events=())
     members = script.members()
     events = list(faults.happening(chance, members, seconds, gap, faults.restart))
-    events += ({"at": turn * gap, "kind": "propose", "client": faults.client(chance), "node": node,
-                "slot": turn // 2, "tries": 0}
-               for turn in range(int(seconds / gap)) for node in members[:2])
+    events += (
+        {
+            "at": turn * gap,
+            "kind": "propose",
+            "client": faults.client(chance),
+            "node": node,
+            "slot": turn // 2,
+            "tries": 0,
+        }
+        for turn in range(int(seconds / gap))
+        for node in members[:2]
+    )
     events.sort(key=lambda event: event["at"])
     return replace(script, events=tuple(events))
 
@@ -125,15 +140,36 @@ def test_all_is_well_in_crowded_worlds() -> None:
     assert [(each.script.seed, each.failure) for each in found if each.failure] == []
 
 
-@pytest.mark.parametrize("name", [
-    "output-leaves-before-commit", "replies-leave-before-commit", "nothing-saved",
-    "promise-not-saved", "own-promise-not-saved", "vote-not-saved", "commit-forgets-decided",
-    "votes-forgotten-at-decision", "no-backoff", "never-repeats", "never-inquires", "never-expires",
-    "held-for-ever", "error-claims-nothing-happened", "prepare-never-sent-again",
-    "accept-never-sent-again", "waiting-dropped-at-preemption", "waiting-forgotten-by-time",
-    "own-value-though-votes-reported", "vote-below-promise", "decided-one-vote-early",
-    "quorum-is-half", "quorum-of-two", "learned-page-is-the-last", "loser-told-its-own-value",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "output-leaves-before-commit",
+        "replies-leave-before-commit",
+        "nothing-saved",
+        "promise-not-saved",
+        "own-promise-not-saved",
+        "vote-not-saved",
+        "commit-forgets-decided",
+        "votes-forgotten-at-decision",
+        "no-backoff",
+        "never-repeats",
+        "never-inquires",
+        "never-expires",
+        "held-for-ever",
+        "error-claims-nothing-happened",
+        "prepare-never-sent-again",
+        "accept-never-sent-again",
+        "waiting-dropped-at-preemption",
+        "waiting-forgotten-by-time",
+        "own-value-though-votes-reported",
+        "vote-below-promise",
+        "decided-one-vote-early",
+        "quorum-is-half",
+        "quorum-of-two",
+        "learned-page-is-the-last",
+        "loser-told-its-own-value",
+    ],
+)
 def test_a_broken_node_is_noticed(name: str) -> None:
     scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in range(1, 101))
     assert any(trial.run(script, parts_with(BUGS[name])).failure for script in scripts)
@@ -143,10 +179,12 @@ def test_a_node_that_stops_is_noticed() -> None:
     class Stops(Disk):
         def save(self, journal: object) -> None:
             raise ZeroDivisionError
+
     assert trial.run(draw(1, None, 20), parts_with(Stops)).rule == "stopped"
 
 
 # A failure is made smaller and left.
+
 
 def test_a_failing_script_is_made_smaller() -> None:
     script = draw(1, 3, 60)
@@ -158,8 +196,13 @@ def test_a_failing_script_is_made_smaller() -> None:
 
 
 def simulated(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "tests/simulate.py", *options], cwd=ROOT, text=True,
-                          capture_output=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "tests/simulate.py", *options],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
 
 
 def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
@@ -167,7 +210,7 @@ def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
     done = simulated("--seeds", "1..5", *bug)
     assert done.returncode == 1
     command = next(line for line in done.stdout.splitlines() if "--seeds" in line).split()
-    again = simulated(*command[command.index("--seeds"):], "-o", str(tmp_path / "again"))
+    again = simulated(*command[command.index("--seeds") :], "-o", str(tmp_path / "again"))
     reason = next(line for line in done.stdout.splitlines() if " failed: votes" in line)
     assert again.returncode == 1 and reason in again.stdout
     [script] = (tmp_path / "scripts").iterdir()
@@ -184,6 +227,7 @@ def test_what_is_asked_for_must_make_sense() -> None:
 
 
 # The disk that is made up.
+
 
 def test_the_disk_in_memory_is_as_the_real_one(tmp_path: Path) -> None:
     disk, chance = Disk("n1"), Random(1)
@@ -215,5 +259,11 @@ def work(storage: object, chance: Random) -> None:
 
 def held(storage: object) -> tuple:
     journal = storage.acceptor
-    return (storage.cluster, storage.logged, journal.promised, journal.accepted, journal.decided,
-            journal.known.ranges())
+    return (
+        storage.cluster,
+        storage.logged,
+        journal.promised,
+        journal.accepted,
+        journal.decided,
+        journal.known.ranges(),
+    )

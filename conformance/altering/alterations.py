@@ -287,8 +287,11 @@ def _with(item: Json, path: Path, new: Json) -> Json:
     """A copy with something else in one place."""
     step, *rest = path
     if isinstance(item, list):
-        return [*item[:step], _with(item[step], tuple(rest), new) if rest else new,
-                *item[step + 1 :]]  # fmt: skip
+        return [
+            *item[:step],
+            _with(item[step], tuple(rest), new) if rest else new,
+            *item[step + 1 :],
+        ]
     changed = {**item, step: _with(item[step], tuple(rest), new) if rest else new}
     return {name: inner for name, inner in changed.items() if inner is not _NOTHING}
 
@@ -333,9 +336,11 @@ def lost(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | N
     """A message between nodes is no more among what was sent, whether it was received or not."""
     logged = claims.nodes(source.records)
     sent = [
-        (at, place) for at, record in enumerate(source.records)
-        for place, message in enumerate(record["output"]) if message["dest"] in logged
-    ]  # fmt: skip
+        (at, place)
+        for at, record in enumerate(source.records)
+        for place, message in enumerate(record["output"])
+        if message["dest"] in logged
+    ]
     if not sent:
         return None
     at, place = chance.choice(sent)
@@ -402,9 +407,12 @@ KINDS = tuple(_SHARES)
 
 
 def alterations(
-    sources: Sequence[Source], long: Sequence[Source], seed: int, first: int = 1,
+    sources: Sequence[Source],
+    long: Sequence[Source],
+    seed: int,
+    first: int = 1,
     only: str | None = None,
-) -> Iterator[Altered]:  # fmt: skip
+) -> Iterator[Altered]:
     """Altered logs without end, from one of them on, or those of one kind only; each field is
     edited in its turn.
 
@@ -413,10 +421,13 @@ def alterations(
     kinds = cycle([only] if only else [kind for kind, n in _SHARES.items() for _ in range(n)])
     everything = [*sources, *long]
     every, every_long = places(sources), places(long)
-    sides = {f"edit {side}": cycle([place for place in every if place[0] == side])
-             for side in ("input", "output", "record")}  # fmt: skip
-    planned = ((n, kind, next(sides[kind]) if kind in sides else None)
-               for n, kind in enumerate(kinds, 1))  # fmt: skip
+    sides = {
+        f"edit {side}": cycle([place for place in every if place[0] == side])
+        for side in ("input", "output", "record")
+    }
+    planned = (
+        (n, kind, next(sides[kind]) if kind in sides else None) for n, kind in enumerate(kinds, 1)
+    )
     for n, kind, place in islice(planned, first - 1, None):
         chance = random.Random(f"{seed} {n}")
         if long and n % LONG_EVERY == 0 and (place is None or place in every_long):
@@ -426,9 +437,12 @@ def alterations(
 
 
 def _one(
-    chance: random.Random, kind: str, sources: Sequence[Source], everything: Sequence[Source],
+    chance: random.Random,
+    kind: str,
+    sources: Sequence[Source],
+    everything: Sequence[Source],
     where: Sequence[tuple[Source, int, Path]],
-) -> Altered:  # fmt: skip
+) -> Altered:
     for _ in range(TRIES):
         if where:
             source, at, path = chance.choice(where)

@@ -73,10 +73,11 @@ def innocent(before: Sequence[Json], after: Sequence[Json]) -> frozenset[str]:
             touched |= {key(message) for message in part["output"]}
     strangers = nodes(after) - nodes(before)
     reached = {
-        record["node"] for record in after
+        record["node"]
+        for record in after
         if is_message(given := record["input"])
         and (key(given) in touched or given.get("src") in strangers)
-    }  # fmt: skip
+    }
     return frozenset(nodes(after) - altered - reached)
 
 

@@ -38,10 +38,18 @@ EVERY, WALKS, STEPS = 12, 5, 50
 
 
 def corrupt(
-    output: Path, command: Sequence[str], *, number: int, seed: int, only: int | None = None,
-    paths: Sequence[Path] = (), batch: int = 1000, seconds: float = 30, kind: str | None = None,
+    output: Path,
+    command: Sequence[str],
+    *,
+    number: int,
+    seed: int,
+    only: int | None = None,
+    paths: Sequence[Path] = (),
+    batch: int = 1000,
+    seconds: float = 30,
+    kind: str | None = None,
     judge: Judge = validate,
-) -> bool:  # fmt: skip
+) -> bool:
     """Alters accepted logs, those given or others, and shows what the judge says of each.
 
     With a `kind` they are all altered in that way.
@@ -56,8 +64,10 @@ def corrupt(
         sources = [trials.source(path, batch) for path in paths]
         if not paths:
             sources, long = _made(output / "sources", command, seed, line.tell)
-        oracles = {n: Oracle([*command, "--batch", str(n)], seconds)
-                   for n in {each.batch for each in sources}}  # fmt: skip
+        oracles = {
+            n: Oracle([*command, "--batch", str(n)], seconds)
+            for n in {each.batch for each in sources}
+        }
         trials.check([*sources, *long], oracles, judge)
     numbers = range(1, number + 1) if only is None else range(only, only + 1)
     made = zip(numbers, alterations(sources, long, seed, numbers.start, kind), strict=False)
@@ -122,10 +132,11 @@ def _badly_used() -> list[Json]:
         {"type": "multi_paxos_log"},
     ]
     return [
-        body if isinstance(body, str)
+        body
+        if isinstance(body, str)
         else {"src": "c1", "dest": "n1", "body": {**body, "msg_id": number}}
         for number, body in enumerate(asked)
-    ]  # fmt: skip
+    ]
 
 
 def _show(found: Sequence[Trial], seed: int) -> None:
@@ -133,16 +144,27 @@ def _show(found: Sequence[Trial], seed: int) -> None:
     rows: list[Any] = []
     for kind in sorted({trial.altered.kind for trial in found}):
         rows.append((kind, *_counted([each for each in found if each.altered.kind == kind])))
-    columns = ("what was done", "#made", "#known before", "#illegal", "#rejected there", "#legal",
-               "#accepted", "agrees")  # fmt: skip
+    columns = (
+        "what was done",
+        "#made",
+        "#known before",
+        "#illegal",
+        "#rejected there",
+        "#legal",
+        "#accepted",
+        "agrees",
+    )
     report.table(f"Altered logs, seed {seed}", columns, [*rows, ("all", *_counted(found))])
     claims = [(trial.altered.kind, trial.altered.claim, trial.legal) for trial in found]
     legal = Counter((claim.reason, "") for _, claim, _ in claims if claim.legal)
     same = [kind for kind, claim, is_legal in claims if claim.legal is None and is_legal]
     legal += Counter((f"a node does the same after: {kind}", "its state") for kind in same)
     report.table("Legal all the same", ("why", "depends on", "#logs"), _listed(legal))
-    left = Counter((kind, "yes" if is_legal else "no")
-                   for kind, claim, is_legal in claims if claim.legal is None)  # fmt: skip
+    left = Counter(
+        (kind, "yes" if is_legal else "no")
+        for kind, claim, is_legal in claims
+        if claim.legal is None
+    )
     columns = ("what was done", "legal", "#logs")
     report.table("Not known before: told by a node, in its state", columns, _listed(left))
 
@@ -161,9 +183,13 @@ def _listed(counts: Counter[tuple[str, str]]) -> list[tuple[str, str, int]]:
 
 
 def _again(
-    output: Path, command: Sequence[str], seed: int, paths: Sequence[Path], batch: int,
+    output: Path,
+    command: Sequence[str],
+    seed: int,
+    paths: Sequence[Path],
+    batch: int,
     kind: str | None,
-) -> str:  # fmt: skip
+) -> str:
     """The command that makes one altered log again, but for its number at the end."""
     given = [*map(str, paths), "--batch", str(batch)] if paths else []
     given += ["--kind", kind] if kind else []

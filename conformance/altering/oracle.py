@@ -98,9 +98,12 @@ class Oracle:
             path = Path(scratch) / "log.ndjson"
             try:
                 done = subprocess.run(
-                    [*self._command, "--manual-clock", "--log", path], input=given.encode(),
-                    capture_output=True, timeout=self._seconds, check=False,
-                )  # fmt: skip
+                    [*self._command, "--manual-clock", "--log", path],
+                    input=given.encode(),
+                    capture_output=True,
+                    timeout=self._seconds,
+                    check=False,
+                )
             except subprocess.TimeoutExpired:
                 raise NodeError(f"the node did not end within {self._seconds:g} s") from None
             told = done.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
@@ -158,6 +161,5 @@ def _given_others(records: Sequence[Json]) -> Found:
             opened.setdefault(record["node"], (line, named))
     every = [named for _, named in opened.values()]
     return {
-        node: line for node, (line, named) in opened.items()
-        if 2 * every.count(named) < len(every)
-    }  # fmt: skip
+        node: line for node, (line, named) in opened.items() if 2 * every.count(named) < len(every)
+    }

@@ -133,8 +133,9 @@ def disagreements(altered: Altered, found: Found, opinion: Opinion) -> Iterator[
     """Where what the checker found is not what is known by construction, or what the node says."""
     claim = altered.claim
     for who, lines, legal in (
-        ("the judge", found, not found), ("the node", opinion.bad, opinion.legal)
-    ):  # fmt: skip
+        ("the judge", found, not found),
+        ("the node", opinion.bad, opinion.legal),
+    ):
         if claim.legal is not None and claim.legal != legal:
             yield f"{'legal' if claim.legal else 'illegal'}, for {claim.reason}; {who} disagrees"
         early = [line for line in lines.values() if line < altered.first]

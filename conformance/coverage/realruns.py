@@ -61,10 +61,15 @@ def explore(
         def run(each: tuple[Model, Generated]) -> Explored:
             model, generated = each
             return exploring.explore(
-                folder / model.name, [*command, "--batch", "1"], generated.members,
-                generated.automata, runs=runs, seed=seed, seconds=seconds,
+                folder / model.name,
+                [*command, "--batch", "1"],
+                generated.members,
+                generated.automata,
+                runs=runs,
+                seed=seed,
+                seconds=seconds,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
-            )  # fmt: skip
+            )
 
         return {model.name: found for (model, _), found in at_once(run, chosen)}
 
@@ -80,10 +85,32 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
     for name, figures in {**_told(explored), "all": _sums(explored)}.items():
         there, visited, moves, moved, *rest = figures.values()
         same = agrees(explored if name == "all" else {name: explored[name]})
-        rows.append((name, there, visited, _share(visited, there), moves, moved,
-                     _share(moved, moves), *rest, same))  # fmt: skip
-    columns = ("model", "#local", "#visited", "#%", "#moves", "#visited", "#%", "#runs", "#inside",
-               "#outside", "agrees")  # fmt: skip
+        rows.append(
+            (
+                name,
+                there,
+                visited,
+                _share(visited, there),
+                moves,
+                moved,
+                _share(moved, moves),
+                *rest,
+                same,
+            )
+        )
+    columns = (
+        "model",
+        "#local",
+        "#visited",
+        "#%",
+        "#moves",
+        "#visited",
+        "#%",
+        "#runs",
+        "#inside",
+        "#outside",
+        "agrees",
+    )
     report.table("Local transitions in real runs", columns, rows)
     for name, found in explored.items():
         for difference in found.differences:
@@ -91,7 +118,7 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
             report.warn(
                 f"To see it again: python -m conformance explore {name} -o again "
                 f"--runs {found.runs} --seed {seed} -- {shlex.join(command)}",
-            )  # fmt: skip
+            )
 
 
 def told(visited: Visited, explored: dict[str, Explored], seed: int) -> dict[str, Any]:

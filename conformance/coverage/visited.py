@@ -85,9 +85,10 @@ def validate(
             clusters, batch, window=window, on_progress=on_progress, run=run
         )
     accepted = [
-        cluster for cluster, verdict in zip(clusters, verdicts, strict=True)
+        cluster
+        for cluster, verdict in zip(clusters, verdicts, strict=True)
         if not verdict.rejections
-    ]  # fmt: skip
+    ]
     if 0 < len(accepted) < len(clusters):
         # What a rejected log made TLC come by is among the marks, and must not be.
         return verdicts, validate(accepted, batch, window=window, on_progress=on_progress)[1]

@@ -47,9 +47,11 @@ def of_run(steps: Iterable[Step], states: States | None = None) -> Json:
     for index, step in enumerate(steps):
         record = step.record
         told = {
-            "node": record.node, "action": record.action, "input": record.input,
+            "node": record.node,
+            "action": record.action,
+            "input": record.input,
             "output": record.output,
-        }  # fmt: skip
+        }
         state = {name: value(item) for name, item in told.items()}
         if states:
             if record.place in states.changes:
@@ -107,10 +109,16 @@ def _shape(keys: tuple[str, ...]) -> Any:
 @cache
 def _are_names(keys: tuple[Any, ...]) -> bool:
     """Whether a record may have these fields, and is not taken for a variant by who reads it."""
-    return bool(keys) and set(keys) != {"tag", "value"} and all(
-        isinstance(key, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key) and not iskeyword(key)
-        for key in keys
-    )  # fmt: skip
+    return (
+        bool(keys)
+        and set(keys) != {"tag", "value"}
+        and all(
+            isinstance(key, str)
+            and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key)
+            and not iskeyword(key)
+            for key in keys
+        )
+    )
 
 
 def _trace(names: list[str], states: list[State], about: Json, loop: int | None) -> Json:

@@ -92,10 +92,14 @@ def _follow(
 
     last = max(window.names.last for window in windows)
     tlc.run(
-        "Follow", module("Follow", "States", windows),
+        "Follow",
+        module("Follow", "States", windows),
         CONFIG.format(batch=batch, last=last) + "ACTION_CONSTRAINT PrintChange\n",
-        libraries=LIBRARIES, workers=1, on_progress=on_progress, on_print=take,
-    )  # fmt: skip
+        libraries=LIBRARIES,
+        workers=1,
+        on_progress=on_progress,
+        on_print=take,
+    )
 
 
 def _fields(change: Any) -> Any:

@@ -101,9 +101,12 @@ def local_transitions(
         "Generate",
         f"---- MODULE Generate ----\nEXTENDS {model.module.stem}, LocalTransitions\n====\n",
         f"{config}\nACTION_CONSTRAINT PrintNew\n",
-        libraries=LIBRARIES, workers=model.workers, brief=model.brief,
-        on_progress=on_progress, on_print=printed.add,
-    )  # fmt: skip
+        libraries=LIBRARIES,
+        workers=model.workers,
+        brief=model.brief,
+        on_progress=on_progress,
+        on_print=printed.add,
+    )
     return outcome, printed
 
 
@@ -125,8 +128,10 @@ def _add_every_input(model: Model, automata: list[Automaton]) -> None:
         f"---- MODULE Every ----\nEXTENDS {model.module.stem}, EveryInput\n"
         f"TheStates == [{listed}]\nTheInputs == {values.text(asked)}\n====\n",
         constants(model.text()) + _EVERY,
-        libraries=LIBRARIES, brief=True, on_print=printed.append,
-    )  # fmt: skip
+        libraries=LIBRARIES,
+        brief=True,
+        on_print=printed.append,
+    )
     if outcome.distinct != sum(map(len, states.values())):
         raise tlc.ToolError(f"TLC did not look at every local state of {model.name}")
     for line in printed:
@@ -174,10 +179,14 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     with guard.scratch("simulate-") as scratch:
         outcome = tlc.run(
             # A view has no meaning in a random run, and TLC says so at length.
-            model.module.stem, model.module.read_text("utf-8"), without(model.text(), "VIEW"),
-            libraries=LIBRARIES, workers=1, seed=seed,
+            model.module.stem,
+            model.module.read_text("utf-8"),
+            without(model.text(), "VIEW"),
+            libraries=LIBRARIES,
+            workers=1,
+            seed=seed,
             options=["-simulate", f"file={scratch}/run,num={runs}", "-depth", str(depth)],
-        )  # fmt: skip
+        )
         found = sorted(scratch.glob("run*"))
         texts = [path.read_text() for path in found]
     made = Generated(outcome)

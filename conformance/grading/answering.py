@@ -70,9 +70,13 @@ def failure_of(
     differs = "" if place is None else f"message {place + 1} is not the one that is expected"
     shown = slice(place, place + 1) if place is not None else slice(0, 0)
     return Failure(
-        case.name, "; ".join(filter(None, (differs, remark))), command, case.given,
-        arranged(case, found)[shown], found[shown],
-    )  # fmt: skip
+        case.name,
+        "; ".join(filter(None, (differs, remark))),
+        command,
+        case.given,
+        arranged(case, found)[shown],
+        found[shown],
+    )
 
 
 def printed(process: Process, case: Case, seconds: float) -> tuple[list[Json], str]:

@@ -100,8 +100,15 @@ def reply(kind: str, msg_id: int, dest: str = "c1", **fields: Json) -> Json:
 
 
 def decided(msg_id: int, slot: int, value: Json, skipped: bool = True, dest: str = "c1") -> Json:
-    return reply("multi_paxos_propose_ok", msg_id, dest, slot=slot, phase1_skipped=skipped,
-                 chosen=True, value=value)  # fmt: skip
+    return reply(
+        "multi_paxos_propose_ok",
+        msg_id,
+        dest,
+        slot=slot,
+        phase1_skipped=skipped,
+        chosen=True,
+        value=value,
+    )
 
 
 def told(msg_id: int, *entries: tuple[int, Json]) -> Json:
@@ -133,33 +140,64 @@ TEXTS = ("", "set x=1", 'a "quoted" one\\', "line\nbreak", "dépôt 数 😀", "
 MANY = 100
 
 _REQUIRED = (
-    Case("init is answered, by the first reply", REQUIRED,
-         (BEGIN,), ({**BEGUN, "body": {**BEGUN["body"], "msg_id": 0}},)),
+    Case(
+        "init is answered, by the first reply",
+        REQUIRED,
+        (BEGIN,),
+        ({**BEGUN, "body": {**BEGUN["body"], "msg_id": 0}},),
+    ),
     _case("the first slot needs Phase 1", REQUIRED, FIRST),
     _case("a later slot skips Phase 1", REQUIRED, FIRST, SECOND),
-    _case("the log tells what is chosen", REQUIRED, FIRST, SECOND,
-          (log(4), told(4, (1, "cmd1"), (2, "cmd2")))),
+    _case(
+        "the log tells what is chosen",
+        REQUIRED,
+        FIRST,
+        SECOND,
+        (log(4), told(4, (1, "cmd1"), (2, "cmd2"))),
+    ),
     _case("the log of nothing is empty", REQUIRED, (log(2), told(2))),
-    _case("slots in any order and with gaps", REQUIRED,
-          *((propose(2 + at, slot, f"v{slot}"), decided(2 + at, slot, f"v{slot}", at > 0))
-            for at, slot in enumerate(SHUFFLED)),
-          (log(9), told(9, *((slot, f"v{slot}") for slot in sorted(SHUFFLED))))),
-    _case("Phase 1 runs once for many slots", REQUIRED,
-          *((propose(2 + slot, slot, slot), decided(2 + slot, slot, slot, slot > 0))
-            for slot in range(MANY))),
-    _case("a slot keeps the first value that was chosen", REQUIRED,
-          (propose(2, 5, "first"), decided(2, 5, "first", skipped=False)),
-          (propose(3, 5, "second"), decided(3, 5, "first")),
-          (log(4), told(4, (5, "first")))),
-    _case("a repeated request is answered again", REQUIRED, FIRST,
-          (FIRST[0], decided(2, 1, "cmd1"))),
-    _case("the reply goes to the client that asked", REQUIRED,
-          (propose(2, 1, "a", src="c1"), decided(2, 1, "a", skipped=False, dest="c1")),
-          (propose(2, 2, "b", src="c2"), decided(2, 2, "b", dest="c2"))),
-    _case("any text is a value", REQUIRED,
-          *((propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
-            for slot, value in enumerate(TEXTS))),
-)  # fmt: skip
+    _case(
+        "slots in any order and with gaps",
+        REQUIRED,
+        *(
+            (propose(2 + at, slot, f"v{slot}"), decided(2 + at, slot, f"v{slot}", at > 0))
+            for at, slot in enumerate(SHUFFLED)
+        ),
+        (log(9), told(9, *((slot, f"v{slot}") for slot in sorted(SHUFFLED)))),
+    ),
+    _case(
+        "Phase 1 runs once for many slots",
+        REQUIRED,
+        *(
+            (propose(2 + slot, slot, slot), decided(2 + slot, slot, slot, slot > 0))
+            for slot in range(MANY)
+        ),
+    ),
+    _case(
+        "a slot keeps the first value that was chosen",
+        REQUIRED,
+        (propose(2, 5, "first"), decided(2, 5, "first", skipped=False)),
+        (propose(3, 5, "second"), decided(3, 5, "first")),
+        (log(4), told(4, (5, "first"))),
+    ),
+    _case(
+        "a repeated request is answered again", REQUIRED, FIRST, (FIRST[0], decided(2, 1, "cmd1"))
+    ),
+    _case(
+        "the reply goes to the client that asked",
+        REQUIRED,
+        (propose(2, 1, "a", src="c1"), decided(2, 1, "a", skipped=False, dest="c1")),
+        (propose(2, 2, "b", src="c2"), decided(2, 2, "b", dest="c2")),
+    ),
+    _case(
+        "any text is a value",
+        REQUIRED,
+        *(
+            (propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
+            for slot, value in enumerate(TEXTS)
+        ),
+    ),
+)
 
 # Maelstrom's rules and the specification's.
 
@@ -168,41 +206,110 @@ FURTHEST = 2**63 - 1
 ENVELOPE = '{"id": 4, "body": {"extra": 1, "value": "v", "slot": 1, "msg_id": 2, "type": '
 
 _RECOMMENDED = (
-    _case("any JSON is a value", RECOMMENDED,
-          *((propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
-            for slot, value in enumerate(VALUES))),
-    _case("slots go up to 2^63-1", RECOMMENDED,
-          (propose(2, FURTHEST, "v"), decided(2, FURTHEST, "v", skipped=False)),
-          (log(3), told(3, (FURTHEST, "v")))),
-    _case("keys in any order, and some more of them", RECOMMENDED,
-          (ENVELOPE + '"multi_paxos_propose"}, "dest": "n1", "src": "c1"}',
-           decided(2, 1, "v", skipped=False))),
-    Case("replies are numbered 0, 1, 2", RECOMMENDED, (BEGIN, FIRST[0], log(3)), tuple(
-        {**message, "body": {**message["body"], "msg_id": number}}
-        for number, message in enumerate((BEGUN, FIRST[1], told(3, (1, "cmd1")))))),
-    _case("an equal init is answered again", RECOMMENDED, FIRST,
-          (init(src="c9"), reply("init_ok", 1, "c9")), SECOND),
-    _case("a different init is refused with 12", RECOMMENDED, FIRST,
-          (init("n1", "n2", msg_id=4), {**error(4, 12), "dest": "c0"}), SECOND),
-    _case("an unknown type is refused with 10", RECOMMENDED,
-          (request("no_such_request", 4), error(4, 10)), FIRST),
-    _case("a request without a slot is refused with 12", RECOMMENDED,
-          (request("multi_paxos_propose", 4, value="v"), error(4, 12)), FIRST),
-    _case("a slot that is none is refused with 12", RECOMMENDED,
-          *((propose(5 + at, slot, "v"), error(5 + at, 12))
-            for at, slot in enumerate((-1, 1.5, "1", True, None, [1]))), FIRST),
-    _case("a request without a value is refused with 12", RECOMMENDED,
-          (request("multi_paxos_propose", 4, slot=1), error(4, 12)), FIRST),
-    Case("a request before init is refused with 11", RECOMMENDED,
-         (propose(7, 1, "early"), BEGIN, FIRST[0]), (error(7, 11), BEGUN, FIRST[1])),
-    _case("a line that is no message is dropped", RECOMMENDED,
-          ("no JSON", None), ("", None), ("[1, 2]", None), ('{"src": "c1"}', None), FIRST),
-    _case("a part of the log: from a slot on, at most so many", RECOMMENDED, FIRST, SECOND,
-          (log(4, **{"from": 2}), told(4, (2, "cmd2"))), (log(5, limit=1), told(5, (1, "cmd1"))),
-          (log(6, limit=0), told(6))),
-    _case("null stands for a field that is not there", RECOMMENDED, FIRST, SECOND,
-          (log(4, **{"from": None, "limit": 1, "in_reply_to": None}), told(4, (1, "cmd1"))),
-          (log(5, **{"from": 2, "limit": None}), told(5, (2, "cmd2")))),
-)  # fmt: skip
+    _case(
+        "any JSON is a value",
+        RECOMMENDED,
+        *(
+            (propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
+            for slot, value in enumerate(VALUES)
+        ),
+    ),
+    _case(
+        "slots go up to 2^63-1",
+        RECOMMENDED,
+        (propose(2, FURTHEST, "v"), decided(2, FURTHEST, "v", skipped=False)),
+        (log(3), told(3, (FURTHEST, "v"))),
+    ),
+    _case(
+        "keys in any order, and some more of them",
+        RECOMMENDED,
+        (
+            ENVELOPE + '"multi_paxos_propose"}, "dest": "n1", "src": "c1"}',
+            decided(2, 1, "v", skipped=False),
+        ),
+    ),
+    Case(
+        "replies are numbered 0, 1, 2",
+        RECOMMENDED,
+        (BEGIN, FIRST[0], log(3)),
+        tuple(
+            {**message, "body": {**message["body"], "msg_id": number}}
+            for number, message in enumerate((BEGUN, FIRST[1], told(3, (1, "cmd1"))))
+        ),
+    ),
+    _case(
+        "an equal init is answered again",
+        RECOMMENDED,
+        FIRST,
+        (init(src="c9"), reply("init_ok", 1, "c9")),
+        SECOND,
+    ),
+    _case(
+        "a different init is refused with 12",
+        RECOMMENDED,
+        FIRST,
+        (init("n1", "n2", msg_id=4), {**error(4, 12), "dest": "c0"}),
+        SECOND,
+    ),
+    _case(
+        "an unknown type is refused with 10",
+        RECOMMENDED,
+        (request("no_such_request", 4), error(4, 10)),
+        FIRST,
+    ),
+    _case(
+        "a request without a slot is refused with 12",
+        RECOMMENDED,
+        (request("multi_paxos_propose", 4, value="v"), error(4, 12)),
+        FIRST,
+    ),
+    _case(
+        "a slot that is none is refused with 12",
+        RECOMMENDED,
+        *(
+            (propose(5 + at, slot, "v"), error(5 + at, 12))
+            for at, slot in enumerate((-1, 1.5, "1", True, None, [1]))
+        ),
+        FIRST,
+    ),
+    _case(
+        "a request without a value is refused with 12",
+        RECOMMENDED,
+        (request("multi_paxos_propose", 4, slot=1), error(4, 12)),
+        FIRST,
+    ),
+    Case(
+        "a request before init is refused with 11",
+        RECOMMENDED,
+        (propose(7, 1, "early"), BEGIN, FIRST[0]),
+        (error(7, 11), BEGUN, FIRST[1]),
+    ),
+    _case(
+        "a line that is no message is dropped",
+        RECOMMENDED,
+        ("no JSON", None),
+        ("", None),
+        ("[1, 2]", None),
+        ('{"src": "c1"}', None),
+        FIRST,
+    ),
+    _case(
+        "a part of the log: from a slot on, at most so many",
+        RECOMMENDED,
+        FIRST,
+        SECOND,
+        (log(4, **{"from": 2}), told(4, (2, "cmd2"))),
+        (log(5, limit=1), told(5, (1, "cmd1"))),
+        (log(6, limit=0), told(6)),
+    ),
+    _case(
+        "null stands for a field that is not there",
+        RECOMMENDED,
+        FIRST,
+        SECOND,
+        (log(4, **{"from": None, "limit": 1, "in_reply_to": None}), told(4, (1, "cmd1"))),
+        (log(5, **{"from": 2, "limit": None}), told(5, (2, "cmd2"))),
+    ),
+)
 
 CASES = _REQUIRED + _RECOMMENDED

@@ -43,8 +43,12 @@ def _inside(*places: bytes) -> Cut:
     """Pieces that end behind each of these bytes, wherever they stand."""
 
     def cut(text: bytes) -> Iterator[int]:
-        ends = {at + len(place) for place in places
-                for at in range(len(text)) if text.startswith(place, at)}  # fmt: skip
+        ends = {
+            at + len(place)
+            for place in places
+            for at in range(len(text))
+            if text.startswith(place, at)
+        }
         last = 0
         for end in sorted(ends):
             yield end - last
@@ -88,19 +92,30 @@ FEEDINGS = (
     Fed("a byte at a time, not ASCII", (SPELLED,), _by(1), spelled=True),
     Fed("pieces of 3 and 7 bytes", SHORT * 8, _by(3, 7)),
     Fed("pieces that end inside escapes", (ESCAPED,) * 3, _inside(b"\\", b"\\u20", b"\\ud83d")),
-    Fed("pieces that end inside characters", (SPELLED,) * 3, _inside(b"\xc3", b"\xe6\x95", b"\xf0"),
-        spelled=True),
+    Fed(
+        "pieces that end inside characters",
+        (SPELLED,) * 3,
+        _inside(b"\xc3", b"\xe6\x95", b"\xf0"),
+        spelled=True,
+    ),
     Fed("pieces that end before and behind the end of a line", SHORT * 4, _inside(b"}", b"\n")),
     Fed("many lines at once", tuple(map(str, range(2000))), _at_once),
-    Fed("a line of just the size of a read", ("x" * (READ - len(propose(2, 0, "")) - 1), "next"),
-        _by(READ)),
-    Fed("lines longer than a read, and short ones between", ("x" * 70_000, "y", "z" * 200_000, ""),
-        _by(READ)),
+    Fed(
+        "a line of just the size of a read",
+        ("x" * (READ - len(propose(2, 0, "")) - 1), "next"),
+        _by(READ),
+    ),
+    Fed(
+        "lines longer than a read, and short ones between",
+        ("x" * 70_000, "y", "z" * 200_000, ""),
+        _by(READ),
+    ),
     Fed("a long line that is not ASCII", (SPELLED * 8_000, "next"), _by(READ + 1), spelled=True),
     Fed("a long line of escapes", (ESCAPED * 4_000, "next"), _by(READ - 1)),
-    Fed("a value of 1 MiB, as long as any may be", ("x" * (LONGEST_VALUE - 2), "next"),
-        _by(READ, 1)),
-)  # fmt: skip
+    Fed(
+        "a value of 1 MiB, as long as any may be", ("x" * (LONGEST_VALUE - 2), "next"), _by(READ, 1)
+    ),
+)
 
 
 class Fussy(Process):

@@ -37,10 +37,13 @@ class Failure:
 
     def summary(self) -> Json:
         return {
-            "case": self.case, "reason": self.reason, "command": list(self.command),
-            "inputs": list(self.inputs), "expected": list(self.expected),
+            "case": self.case,
+            "reason": self.reason,
+            "command": list(self.command),
+            "inputs": list(self.inputs),
+            "expected": list(self.expected),
             "found": list(self.found),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,27 @@ class Stage:
 
     def summary(self) -> Json:
         return {
-            "name": self.name, "recommended": self.recommended, "passed": self.passed,
-            "cases": self.cases, "lost": self.lost, "seconds": round(self.seconds, 1),
+            "name": self.name,
+            "recommended": self.recommended,
+            "passed": self.passed,
+            "cases": self.cases,
+            "lost": self.lost,
+            "seconds": round(self.seconds, 1),
             "failure": self.failure.summary() if self.failure else None,
-        }  # fmt: skip
+        }
 
 
 def stage(name: str, cases: Sequence[Failure | None], begun: float, *lost: str) -> Stage:
     """A stage of these cases, each with how it failed, or None."""
     failures = [failure for failure in cases if failure is not None]
     return Stage(
-        name, len(cases) - len(failures), len(cases), time.monotonic() - begun,
-        failures[0] if failures else None, "; ".join(filter(None, lost)),
-    )  # fmt: skip
+        name,
+        len(cases) - len(failures),
+        len(cases),
+        time.monotonic() - begun,
+        failures[0] if failures else None,
+        "; ".join(filter(None, lost)),
+    )
 
 
 @dataclass
@@ -103,7 +114,9 @@ class Grade:
     def summary(self) -> Json:
         """What `grade.json` holds."""
         return {
-            "command": list(self.command), "agrees": self.agrees, "complete": self.complete,
+            "command": list(self.command),
+            "agrees": self.agrees,
+            "complete": self.complete,
             "options": {name: reason or "taken" for name, reason in self.options.items()},
             "stages": [stage.summary() for stage in self.stages],
-        }  # fmt: skip
+        }

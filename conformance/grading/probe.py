@@ -95,20 +95,28 @@ def _answers(said: list[Json], place: Path) -> bool:
 
 SIGNS = {
     "--manual-clock": Sign(
-        (), (AMONG_THREE, "timeout", "inquire"), _says_more_than_init_ok,
+        (),
+        (AMONG_THREE, "timeout", "inquire"),
+        _says_more_than_init_ok,
         'the lines "timeout" and "inquire" make it say nothing',
     ),
     "--batch": Sign(
-        ("1",), (AMONG_THREE, *TWO_DECISIONS, _between("learn", known=[])), _tells_one_at_a_time,
+        ("1",),
+        (AMONG_THREE, *TWO_DECISIONS, _between("learn", known=[])),
+        _tells_one_at_a_time,
         "with --batch 1 it does not tell one decision at a time",
     ),
     "--data": Sign(
-        (IT,), (ALONE, REQUEST), _has_written,
+        (IT,),
+        (ALONE, REQUEST),
+        _has_written,
         "with --data DIR it answers and leaves nothing in DIR",
     ),
     "--log": Sign(
-        (IT,), (ALONE, REQUEST), _has_written,
+        (IT,),
+        (ALONE, REQUEST),
+        _has_written,
         "with --log FILE it answers and leaves nothing in FILE",
     ),
     "--seed": Sign(("1",), (AMONG_THREE,), _answers, ""),
-}  # fmt: skip
+}

@@ -44,9 +44,16 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
     try:
         with report.Line(f"{NODES} nodes in real time, seed {plan.seed}") as line:
             endured = enduring.endure(
-                folder, given, nodes=NODES, kills=kills, seconds=plan.seconds, seed=plan.seed,
-                options=taken, large=False, on_progress=line.tell,
-            )  # fmt: skip
+                folder,
+                given,
+                nodes=NODES,
+                kills=kills,
+                seconds=plan.seconds,
+                seed=plan.seed,
+                options=taken,
+                large=False,
+                on_progress=line.tell,
+            )
         cases = _history_failures(folder, endured)
         if "--data" in taken:
             cases.append(_second_process_failure(endured))
@@ -54,8 +61,10 @@ def endure(plan: Plan, command: Sequence[str], options: Options) -> Stage:
             cases += _log_failures(endured)
         else:
             if kills:
-                lost.append("after its first kill only what clients saw of a node was judged, for "
-                            "it takes no --log")  # fmt: skip
+                lost.append(
+                    "after its first kill only what clients saw of a node was judged, for "
+                    "it takes no --log"
+                )
             cases += _unexplained(folder, endured.evidence, lost)
     except (NodeError, logs.LogError) as error:
         return stage("endure", [Failure("a cluster in real time", str(error))], begun, *lost)
@@ -75,10 +84,13 @@ def _log_failures(endured: enduring.Endured) -> list[Failure | None]:
     """A case for each node's log against what the router saw, and one against the specification."""
     [cluster] = logs.read_clusters([endured.logs])
     records = logs.by_node(cluster)
-    against = [contradiction(node, records.get(node, []), lives)
-               for node, lives in endured.evidence.items()]  # fmt: skip
-    cases = [each and Failure(f"the log of {each.node} and what it said", str(each))
-             for each in against]  # fmt: skip
+    against = [
+        contradiction(node, records.get(node, []), lives)
+        for node, lives in endured.evidence.items()
+    ]
+    cases = [
+        each and Failure(f"the log of {each.node} and what it said", str(each)) for each in against
+    ]
     return cases + protocol_failures([cluster])
 
 

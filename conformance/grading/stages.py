@@ -54,9 +54,7 @@ def replay(plan: Plan, command: Sequence[str], options: Options) -> Stage:
     else:
         given += ["--batch", "1"]
     results = checking.replay(chosen, given, SILENT)
-    results += checking.replay(
-        checking.some_renamed(chosen, plan.seed), given, SILENT, plan.seed
-    )
+    results += checking.replay(checking.some_renamed(chosen, plan.seed), given, SILENT, plan.seed)
     untried = sum(not result.tried for result in results)
     lost.append(f"the node hangs: {untried:,} golden logs were not tried" if untried else "")
     # The log with the fewest lines is the easiest to understand.
@@ -108,8 +106,9 @@ def _replay_failure(result: Replayed, command: Sequence[str]) -> Failure:
         reason = f"{found.record.place}: {found.remark}"
     if found.renamed is not None:
         reason += f" (under a renaming, seed {found.renamed})"
-    return Failure(result.path.name, reason, command, _given(result), found.record.output,
-                   found.found)  # fmt: skip
+    return Failure(
+        result.path.name, reason, command, _given(result), found.record.output, found.found
+    )
 
 
 # Record: does the specification allow what a cluster of such nodes does?
@@ -154,10 +153,15 @@ def _recorded(
     with report.Line(case) as line:
         try:
             recorded = recording.record(
-                folder, timed, nodes=nodes, requests=plan.requests, seed=plan.seed,
-                seconds=plan.patience, launch=launch,
+                folder,
+                timed,
+                nodes=nodes,
+                requests=plan.requests,
+                seed=plan.seed,
+                seconds=plan.patience,
+                launch=launch,
                 on_progress=lambda steps: line.tell(f"{steps:,} steps"),
-            )  # fmt: skip
+            )
         except NodeError as error:
             given = [json.dumps(line) for node in launched if node.troubled for line in node.inputs]
             return path, Failure(case, str(error), timed, given)
@@ -173,9 +177,14 @@ def _log_failure(plan: Plan, command: Sequence[str], path: Path, nodes: int) -> 
     try:
         with report.Line(case):
             recorded = recording.record(
-                folder, command, nodes=nodes, requests=plan.requests, seed=plan.seed,
-                seconds=plan.patience, launch=NodeProcess,
-            )  # fmt: skip
+                folder,
+                command,
+                nodes=nodes,
+                requests=plan.requests,
+                seed=plan.seed,
+                seconds=plan.patience,
+                launch=NodeProcess,
+            )
     except NodeError as error:
         return Failure(case, str(error))
     return difference(case, logs.read(path), logs.read(recorded.path))
@@ -188,8 +197,12 @@ def difference(
     for one, other in zip(seen, own, strict=False):
         same = one.node == other.node and canonical(one.input) == canonical(other.input)
         if not same or not same_output(one.output, other.output):
-            return Failure(case, f"{other.place} differs from {one.place}", expected=one.output,
-                           found=other.output)  # fmt: skip
+            return Failure(
+                case,
+                f"{other.place} differs from {one.place}",
+                expected=one.output,
+                found=other.output,
+            )
     if len(seen) == len(own):
         return None
     return Failure(case, f"{own[0].path} has {len(own):,} records, not {len(seen):,}")
@@ -216,9 +229,16 @@ def _protocol_failure(
     found: Rejection, cluster: Sequence[logs.Record], command: Sequence[str]
 ) -> Failure:
     bad = found.record
-    given = [json.dumps(record.input) for record in cluster
-             if record.node == bad.node and record.line <= bad.line]  # fmt: skip
+    given = [
+        json.dumps(record.input)
+        for record in cluster
+        if record.node == bad.node and record.line <= bad.line
+    ]
     return Failure(
-        f"the log of {bad.node}", f"{bad.place}: {found.reason} ({found.judge})", command,
-        given if command else (), found.allowed or (), bad.output,
-    )  # fmt: skip
+        f"the log of {bad.node}",
+        f"{bad.place}: {found.reason} ({found.judge})",
+        command,
+        given if command else (),
+        found.allowed or (),
+        bad.output,
+    )

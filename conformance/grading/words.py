@@ -18,9 +18,10 @@ def show(found: Grade, scripts: dict[str, Path]) -> None:
     """
     rows = [
         (stage.name, f"{stage.passed:,} of {stage.cases:,}", stage.seconds, stage.agrees)
-        if stage.cases else (stage.name, "not graded", "", "")
+        if stage.cases
+        else (stage.name, "not graded", "", "")
         for stage in found.stages
-    ]  # fmt: skip
+    ]
     table("Grade", ("stage", "#passed", "#time", "agrees"), rows)
     for stage in found.stages:
         if stage.failure is not None:

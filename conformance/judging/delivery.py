@@ -23,9 +23,7 @@ def delivery(logs: Logs) -> list[Rejection]:
 
     What a node without a log sent is not checked.
     """
-    return [
-        Rejection(record, "delivery", reason) for record, reason in in_order(logs) if reason
-    ]
+    return [Rejection(record, "delivery", reason) for record, reason in in_order(logs) if reason]
 
 
 def in_order(logs: Logs) -> Iterator[tuple[Record, str | None]]:

@@ -64,8 +64,9 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     if members not in (None, body["node_ids"]):
         return "a different second init was accepted"
     expected = {"type": "init_ok", "in_reply_to": body["msg_id"]}
-    sent = [{**m, "body": {k: v for k, v in m["body"].items() if k != "msg_id"}}
-            for m in record.output]  # fmt: skip
+    sent = [
+        {**m, "body": {k: v for k, v in m["body"].items() if k != "msg_id"}} for m in record.output
+    ]
     if sent != [{"src": record.node, "dest": given["src"], "body": expected}]:
         return "init is not answered by init_ok alone"
     return None

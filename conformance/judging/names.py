@@ -244,8 +244,11 @@ class Names:
     def meant(self, message: Any) -> Json:
         """A message that TLC printed, as an envelope; a reply's own number is not part of it."""
         body = message["body"]
-        found = {field: self._meaning(field, body[field]) for field in fields(body["type"])
-                 if field in body}  # fmt: skip
+        found = {
+            field: self._meaning(field, body[field])
+            for field in fields(body["type"])
+            if field in body
+        }
         return {
             "src": self._meant[message["src"]],
             "dest": self._meant[message["dest"]],
@@ -363,4 +366,3 @@ def _union(sets: Sequence[str]) -> str:
 def _function(items: dict[int, str]) -> str:
     pairs = " @@ ".join(f"{rank} :> {item}" for rank, item in items.items())
     return f"({pairs})" if pairs else "<<>>"
-

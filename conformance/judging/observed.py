@@ -68,9 +68,11 @@ class Explained:
 
 
 def explain(
-    members: Sequence[str], seen: Sequence[tuple[str, Seen]], batch: int,
+    members: Sequence[str],
+    seen: Sequence[tuple[str, Seen]],
+    batch: int,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> list[Explained]:  # fmt: skip
+) -> list[Explained]:
     """Looks for an explanation of what each node said, each for itself.
 
     `batch` is the spec's constant Batch that the nodes ran with.
@@ -83,12 +85,15 @@ def explain(
     names = Names(members, bodies)
     printed: list[Any] = []
     tlc.run(
-        "Explain", _module(seen, names),
+        "Explain",
+        _module(seen, names),
         _CONFIG.format(batch=batch, last=names.last, most=MOST_STATES),
         # One worker, for each keeps for itself how far it has come.
-        libraries=LIBRARIES, workers=1, on_progress=on_progress,
+        libraries=LIBRARIES,
+        workers=1,
+        on_progress=on_progress,
         on_print=lambda line: printed.append(values.parse(json.loads(line))),
-    )  # fmt: skip
+    )
     found = [Explained(0, 0, not each.outputs) for _, each in seen]
     for kind, run, *figures in printed:
         before = found[run - 1]

@@ -185,9 +185,11 @@ def _explain(courses: Sequence[Course], batch: int) -> list[Rejection]:
 
 def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejection:
     found = Rejection(
-        course.steps[course.done], "protocol", "the specification takes no such input here",
+        course.steps[course.done],
+        "protocol",
+        "the specification takes no such input here",
         state=course.state.shown(),
-    )  # fmt: skip
+    )
     if said.what == "refused":
         return replace(found, unmet=Discrepancy(*map(names.plain, said.found[1])))
     allowed = [] if said.what == "ends" else [names.meant(message) for message in said.found[1]]
@@ -230,8 +232,9 @@ def _beside(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
     left: dict[str, deque[Json]] = defaultdict(deque)
     for message in allowed:
         left[message["dest"]].append(message)
-    placed = [left[message["dest"]].popleft() if left[message["dest"]] else MISSING
-              for message in found]  # fmt: skip
+    placed = [
+        left[message["dest"]].popleft() if left[message["dest"]] else MISSING for message in found
+    ]
     rest = iter([message for messages in left.values() for message in messages])
     return [*(next(rest, MISSING) if each is MISSING else each for each in placed), *rest]
 
@@ -284,9 +287,14 @@ def _run(windows: Sequence[Window], batch: int, run: Run | None = None) -> list[
 
     last = max(window.names.last for window in windows)
     (run or tlc.run)(
-        "Judge", module("Judge", "Trace", windows), CONFIG.format(batch=batch, last=last),
-        libraries=LIBRARIES, workers=1, brief=True, on_print=listen,
-    )  # fmt: skip
+        "Judge",
+        module("Judge", "Trace", windows),
+        CONFIG.format(batch=batch, last=last),
+        libraries=LIBRARIES,
+        workers=1,
+        brief=True,
+        on_print=listen,
+    )
     found = [said[number] for number in range(1, len(windows) + 1)]
     for window, each in zip(windows, found, strict=True):
         if not each.what or (each.what == "ends" and each.at != len(window.records)):

@@ -67,11 +67,7 @@ def is_message(taken: Any) -> bool:
 def is_refusal(record: dict[str, Any]) -> bool:
     """Whether a well-formed record tells of a request that was refused, and so of no step."""
     output = record["output"]
-    return (
-        is_message(record["input"])
-        and len(output) == 1
-        and output[0]["body"]["type"] == "error"
-    )
+    return is_message(record["input"]) and len(output) == 1 and output[0]["body"]["type"] == "error"
 
 
 def action(taken: Any) -> str | None:

@@ -129,11 +129,13 @@ def bursts(command: Sequence[str], largest: int) -> list[Contest]:
         if outstanding <= largest:
             contest = once if outstanding > OFTEN else often
             contest.runs[f"{outstanding:,} outstanding"] = partial(
-                _burst, Node(command), requests, outstanding, contest.waits)
+                _burst, Node(command), requests, outstanding, contest.waits
+            )
     found = [contest for contest in (often, once) if contest.runs]
     for contest in found:
         contest.runs.setdefault(
-            few, partial(_burst, Node(command), BURSTS[MANY], MANY, contest.waits))
+            few, partial(_burst, Node(command), BURSTS[MANY], MANY, contest.waits)
+        )
         contest.what = f"three processes, values of {BURST_SIZE:,} characters"
         contest.rows = [Row(name, few) for name in contest.runs if name != few]
     return found
@@ -169,16 +171,33 @@ def contests(command: Sequence[str], requests: int, peer: bool) -> list[Contest]
         JOURNAL: partial(_pysyncobj, peer, "ahead", few["many ahead"], MANY, journal=True),
     }
     return [
-        Contest("single node, streamed", streamed, (
-            Row(NODE, LOOP, 1.2), Row(NODE, BATCHES), Row(DURABLE, LOOP, 0.6),
-            Row(DURABLE, COMMITS[32]), Row(DURABLE, COMMITS[256]))),
-        Contest("single node, one request at a time", in_turn, (
-            Row(NODE, LOOP, 0.95), Row(DURABLE, LOOP), Row(DURABLE, COMMITS[1]))),
-        Contest("three processes, 1 outstanding", one_ahead, (
-            Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ))),
-        Contest(f"three processes, {MANY} outstanding", many_ahead, (
-            Row(NODE, PYSYNCOBJ, 2), Row(NODE, INSIDE), Row(DURABLE, JOURNAL, 1, above=True))),
-    ]  # fmt: skip
+        Contest(
+            "single node, streamed",
+            streamed,
+            (
+                Row(NODE, LOOP, 1.2),
+                Row(NODE, BATCHES),
+                Row(DURABLE, LOOP, 0.6),
+                Row(DURABLE, COMMITS[32]),
+                Row(DURABLE, COMMITS[256]),
+            ),
+        ),
+        Contest(
+            "single node, one request at a time",
+            in_turn,
+            (Row(NODE, LOOP, 0.95), Row(DURABLE, LOOP), Row(DURABLE, COMMITS[1])),
+        ),
+        Contest(
+            "three processes, 1 outstanding",
+            one_ahead,
+            (Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ)),
+        ),
+        Contest(
+            f"three processes, {MANY} outstanding",
+            many_ahead,
+            (Row(NODE, PYSYNCOBJ, 2), Row(NODE, INSIDE), Row(DURABLE, JOURNAL, 1, above=True)),
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -239,9 +258,13 @@ def _burst(
 
 
 def _cluster(
-    node: Node, requests: int, window: int, folder: Path, size: int = 0,
+    node: Node,
+    requests: int,
+    window: int,
+    folder: Path,
+    size: int = 0,
     waits: list[float] | None = None,
-) -> float:  # fmt: skip
+) -> float:
     """One run; `size` is of each value, in characters, and the longest wait is added to `waits`."""
     times = load.Times()
     with ExitStack() as stack:
@@ -276,11 +299,25 @@ def _pysyncobj(
     with ExitStack() as stack:
         # The first one leads, so it is started when it finds the others there.
         *_, leader = [
-            stack.enter_context(closing(Process(
-                [*PEERS, "pysyncobj", str(index), ports, client, str(window), str(requests), *kept],
-                LONGEST)))
+            stack.enter_context(
+                closing(
+                    Process(
+                        [
+                            *PEERS,
+                            "pysyncobj",
+                            str(index),
+                            ports,
+                            client,
+                            str(window),
+                            str(requests),
+                            *kept,
+                        ],
+                        LONGEST,
+                    )
+                )
+            )
             for index in (2, 1, 0)
-        ]  # fmt: skip
+        ]
         return requests / _told(leader)
 
 
@@ -318,8 +355,17 @@ def bench(
 
 def show(measured: Sequence[Contest], repetitions: int) -> None:
     """A table for each contest, and at the end what is missing and why."""
-    columns = ("what", "#a second", "against", "#a second", "#ratio", "#least", "#most",
-               "target", "reached")  # fmt: skip
+    columns = (
+        "what",
+        "#a second",
+        "against",
+        "#a second",
+        "#ratio",
+        "#least",
+        "#most",
+        "target",
+        "reached",
+    )
     for contest in measured:
         title = f"{contest.what}: the median of {contest.repetitions(repetitions)}"
         report.table(title, columns, [_shown(contest, row) for row in contest.rows])

@@ -257,11 +257,20 @@ def proposals(node: str, numbers: Iterable[int], size: int = 0) -> list[bytes]:
     A value has at least `size` characters.
     """
     return [
-        json.dumps({"src": "c1", "dest": node, "body": {
-            "type": "multi_paxos_propose", "msg_id": number, "slot": number,
-            "value": f"set x={number}".ljust(size, "x")}}).encode()
+        json.dumps(
+            {
+                "src": "c1",
+                "dest": node,
+                "body": {
+                    "type": "multi_paxos_propose",
+                    "msg_id": number,
+                    "slot": number,
+                    "value": f"set x={number}".ljust(size, "x"),
+                },
+            }
+        ).encode()
         for number in numbers
-    ]  # fmt: skip
+    ]
 
 
 def check_started(reply: bytes) -> None:

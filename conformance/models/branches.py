@@ -152,9 +152,11 @@ def measure(
                 return set()
             on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
             outcome = tlc.run(
-                *model.sources(), libraries=[scratch, *LIBRARIES], workers=model.workers,
+                *model.sources(),
+                libraries=[scratch, *LIBRARIES],
+                workers=model.workers,
                 brief=model.brief,
-            )  # fmt: skip
+            )
             return {int(json.loads(line)) for line in outcome.printed}
 
         for model, found in at_once(marks, models):

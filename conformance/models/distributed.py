@@ -83,9 +83,14 @@ def run(
     with Workers(hosts, address, port, jar) as workers:
         try:
             return tlc.serve(
-                *model.sources(), address, port, libraries=LIBRARIES, on_ready=workers.start,
-                on_worker=workers.came, on_progress=on_progress,
-            )  # fmt: skip
+                *model.sources(),
+                address,
+                port,
+                libraries=LIBRARIES,
+                on_ready=workers.start,
+                on_worker=workers.came,
+                on_progress=on_progress,
+            )
         except tlc.ToolError as error:
             raise tlc.ToolError(workers.lost or str(error)) from None
 
@@ -98,9 +103,13 @@ def welcome(host: str, jar: str) -> str:
     command = ssh(host, tlc.welcome_script(jar))
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=ANSWER_SECONDS, check=False,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise tlc.ToolError(f"host {host}: no answer within {ANSWER_SECONDS} s") from None
     if done.returncode != 0 or not done.stdout.strip():

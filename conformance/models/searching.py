@@ -66,10 +66,13 @@ def models(
         def run(model: Model) -> ModelRow:
             nonlocal done
             outcome = tlc.run(
-                *model.sources(), libraries=LIBRARIES, workers=model.workers, brief=model.brief,
+                *model.sources(),
+                libraries=LIBRARIES,
+                workers=model.workers,
+                brief=model.brief,
                 checkpoints=checkpoints and checkpoints / model.name,
                 on_progress=lambda text: line.tell(f"{model.name}, {text}"),
-            )  # fmt: skip
+            )
             if model.depth != 1:
                 # One of depth 1 is about states alone, and its manifest says so.
                 outcome.demand_steps(model.name)
@@ -248,4 +251,4 @@ def show_distributed(rows: Sequence[DistributedRow]) -> None:
                 f"{name}: the invariants were checked. Not decided here, for TLC's distributed "
                 f"mode looks only at steps to new states: {', '.join(left)}. "
                 f"These need: models {name}",
-            )  # fmt: skip
+            )

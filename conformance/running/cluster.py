@@ -156,9 +156,7 @@ class NodeProcess:
         self._pipe.unlink(missing_ok=True)
 
 
-def left(
-    process: Process, seconds: float, trouble: Callable[[str], NodeError]
-) -> list[bytes]:  # fmt: skip
+def left(process: Process, seconds: float, trouble: Callable[[str], NodeError]) -> list[bytes]:
     """Ends the input of a node; what it says after that, though not much more than a line.
 
     Raises what `trouble` makes of a reason unless it leaves with status 0.

@@ -152,9 +152,14 @@ class World:
     """The nodes, the network between them, the clients and the bad luck."""
 
     def __init__(
-        self, nodes: Nodes, seed: int, faults: Faults, writer: histories.Writer,
-        least: dict[str, int], large: bool,
-    ) -> None:  # fmt: skip
+        self,
+        nodes: Nodes,
+        seed: int,
+        faults: Faults,
+        writer: histories.Writer,
+        least: dict[str, int],
+        large: bool,
+    ) -> None:
         self.nodes = nodes
         self.members = nodes.members
         self.lives = nodes.lives
@@ -188,9 +193,16 @@ class World:
     def endured(self) -> Endured:
         paths = [self.nodes.log(node) for node in self.members]
         return Endured(
-            self.history, paths, self._all_that_happened(), self._now(), self.settled,
-            self.statuses, self.nodes.evidence, self.unrefused, self._missing(),
-        )  # fmt: skip
+            self.history,
+            paths,
+            self._all_that_happened(),
+            self._now(),
+            self.settled,
+            self.statuses,
+            self.nodes.evidence,
+            self.unrefused,
+            self._missing(),
+        )
 
     def _all_that_happened(self) -> Counter[str]:
         happened = self.happened + self.network.happened
@@ -200,8 +212,11 @@ class World:
 
     def _missing(self) -> list[str]:
         happened = self._all_that_happened()
-        return [f"{happened[what]:,} of at least {least:,} {what}"
-                for what, least in self.least.items() if happened[what] < least]  # fmt: skip
+        return [
+            f"{happened[what]:,} of at least {least:,} {what}"
+            for what, least in self.least.items()
+            if happened[what] < least
+        ]
 
     # From the beginning to the end.
 

@@ -15,9 +15,12 @@ class Life(Process):
     """
 
     def __init__(
-        self, command: Sequence[str], errors: Path, pieces: Callable[[], int] = lambda: CHUNK,
+        self,
+        command: Sequence[str],
+        errors: Path,
+        pieces: Callable[[], int] = lambda: CHUNK,
         kept: Sequence[int] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.paused = False
         self._pieces = pieces
         super().__init__(command, errors, kept=kept)

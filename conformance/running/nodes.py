@@ -46,10 +46,14 @@ class Nodes:
     """
 
     def __init__(
-        self, folder: Path, command: Sequence[str], members: Sequence[str],
-        options: Collection[str] = OPTIONS, power: Random | None = None,
+        self,
+        folder: Path,
+        command: Sequence[str],
+        members: Sequence[str],
+        options: Collection[str] = OPTIONS,
+        power: Random | None = None,
         pieces: Callable[[], int] = lambda: CHUNK,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.members = list(members)
         self.lives: dict[str, Life] = {}
         self._folder = folder
@@ -88,8 +92,9 @@ class Nodes:
 
     def _command_of(self, node: str, seed: int) -> list[str]:
         given = {**self._files(node), "--seed": seed}
-        options = [text for each in OPTIONS if each in self._options
-                   for text in (each, str(given[each]))]  # fmt: skip
+        options = [
+            text for each in OPTIONS if each in self._options for text in (each, str(given[each]))
+        ]
         return [*self._command, *options]
 
     def start_second(self, node: str, seed: int) -> Life:

@@ -109,9 +109,13 @@ class Process:
     """
 
     def __init__(
-        self, command: Sequence[str], errors: Path | None = None, *,
-        kept: Sequence[int] = (), longest: int = LONGEST,
-    ) -> None:  # fmt: skip
+        self,
+        command: Sequence[str],
+        errors: Path | None = None,
+        *,
+        kept: Sequence[int] = (),
+        longest: int = LONGEST,
+    ) -> None:
         self._process = _start(command, errors, kept)
         self._output = Lines(self._process.stdout.fileno(), longest)  # type: ignore[union-attr]
         self._errors = errors
@@ -274,9 +278,13 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     with errors.open("ab") if errors else contextlib.nullcontext(subprocess.PIPE) as stderr:
         return guard.start(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-            pass_fds=kept, bufsize=0,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            pass_fds=kept,
+            bufsize=0,
+        )
 
 
 def _has_members(group: int) -> bool:

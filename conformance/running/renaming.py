@@ -238,9 +238,7 @@ def _more(record: logs.Record, client: str, chance: Random) -> logs.Record:
     return replace(record, input=given, output=output)
 
 
-def _numbered(
-    record: logs.Record, members: Sequence[str], replies: Counter[str]
-) -> logs.Record:
+def _numbered(record: logs.Record, members: Sequence[str], replies: Counter[str]) -> logs.Record:
     """A record with the numbers that replies have after those before it."""
     output = []
     for message in record.output:

@@ -156,10 +156,19 @@ def run(
     """
     with guard.scratch("tlc-") as scratch:
         command = [
-            *_program(scratch, *(_BRIEF if brief else ())), "tlc2.TLC",
-            "-deadlock", "-lncheck", "final", "-workers", str(workers), "-seed", str(seed),
-            *_kept_in(checkpoints, scratch), *options, name,
-        ]  # fmt: skip
+            *_program(scratch, *(_BRIEF if brief else ())),
+            "tlc2.TLC",
+            "-deadlock",
+            "-lncheck",
+            "final",
+            "-workers",
+            str(workers),
+            "-seed",
+            str(seed),
+            *_kept_in(checkpoints, scratch),
+            *options,
+            name,
+        ]
         _write(scratch, name, module, config, libraries)
         status, outcome, tail = _execute(command, scratch, on_progress, on_print)
     if outcome.violated == UNNAMED:
@@ -196,10 +205,15 @@ def serve(
     with guard.scratch("tlc-") as scratch:
         command = [
             *_program(
-                scratch, f"-Djava.rmi.server.hostname={address}",
-                f"-D{SERVER}.port={port}", f"-D{SERVER}.report={_REPORT_MILLISECONDS}",
-            ), SERVER, "-deadlock", name,
-        ]  # fmt: skip
+                scratch,
+                f"-Djava.rmi.server.hostname={address}",
+                f"-D{SERVER}.port={port}",
+                f"-D{SERVER}.report={_REPORT_MILLISECONDS}",
+            ),
+            SERVER,
+            "-deadlock",
+            name,
+        ]
         _write(scratch, name, module, config, libraries)
         status, outcome, tail = _execute(
             command, scratch, on_progress, None, on_ready=on_ready, on_worker=on_worker
@@ -219,8 +233,9 @@ def worker(scratch: Path, address: str, port: int) -> list[str]:
     own = f"-Djava.rmi.server.hostname={address}"
     return [
         *_program(scratch, own, f"-D{WORKER}.threadCount=1", f"-D{SERVER}.port={port}"),
-        WORKER, address,
-    ]  # fmt: skip
+        WORKER,
+        address,
+    ]
 
 
 def worker_script(tools: str, address: str, port: int) -> str:
@@ -256,10 +271,16 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     # What Java makes of names and prints is UTF-8 then, whatever the locale.
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return guard.start(
-        command, cwd=folder, env=environment, text=True, encoding="utf-8",
-        errors="backslashreplace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    )
 
 
 def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
@@ -292,9 +313,15 @@ def _program(scratch: Path, *options: str) -> list[str]:
     tools = scratch / "tla2tools.jar"
     tools.symlink_to(jar())
     return [
-        java(), "-XX:+UseParallelGC", _YOUNG, _STACK, f"-Djava.io.tmpdir={scratch}", *options,
-        "-cp", str(tools),
-    ]  # fmt: skip
+        java(),
+        "-XX:+UseParallelGC",
+        _YOUNG,
+        _STACK,
+        f"-Djava.io.tmpdir={scratch}",
+        *options,
+        "-cp",
+        str(tools),
+    ]
 
 
 def _execute(

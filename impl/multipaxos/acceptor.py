@@ -3,6 +3,7 @@
 Nothing here is known to the node alone for a while; what may be forgotten is in `leader`, and how
 this comes to be on a disk is told in `storage`.
 """
+
 from __future__ import annotations
 
 from .messages import Value, Vote

@@ -5,6 +5,7 @@ Only when.  What happens then is defined in `replica`, which open slots are over
 the time (in seconds) and the random generator are given from outside, so a simulated clock does as
 well as a real one.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -87,7 +88,7 @@ class Clock:
             decided = len(self.replica.acceptor.decided)
             if ballot == 0:
                 self.outbid = 0 if decided > self.decided else self.outbid + 1
-                most = self.pace.backoff * min(2 ** self.outbid, LONGEST_BACKOFF)
+                most = self.pace.backoff * min(2**self.outbid, LONGEST_BACKOFF)
                 self.held_until = now + self.chance.uniform(0, most)
             self.ballot, self.decided = ballot, decided
             self.prepared, self.prepares = now, 0
@@ -150,7 +151,7 @@ class Clock:
         this node would report, and each prepare that is sent again brings them again."""
         votes = self.replica.acceptor.accepted.values()
         transfer = sum(len(vote.value) for vote in votes) / BYTES_A_SECOND
-        return self.pace.retry * min(2 ** self.prepares, LONGEST_BACKOFF) + transfer
+        return self.pace.retry * min(2**self.prepares, LONGEST_BACKOFF) + transfer
 
     def closed(self, now: float) -> Iterator[str]:
         """Yield what a leader does about closed slots that its peers have not told it of."""

@@ -2,6 +2,7 @@
 
 What is written into them, and when, is decided elsewhere; nothing here knows a message or SQLite.
 """
+
 from __future__ import annotations
 
 import os
@@ -47,13 +48,13 @@ def last_line(file: BinaryIO, end: int) -> bytes:
     """The line whose end is the byte before `end`, with its end; b"" if no line ends there."""
     line = b""
     while end > 0 and b"\n" not in line[:-1]:
-        piece = min(end, 2 ** 16)
+        piece = min(end, 2**16)
         file.seek(end - piece)
         line = file.read(piece) + line
         end -= piece
         if line[-1:] != b"\n":
             return b""
-    return line[line.rfind(b"\n", 0, -1) + 1:]
+    return line[line.rfind(b"\n", 0, -1) + 1 :]
 
 
 class Damaged(Exception):

@@ -3,6 +3,7 @@
 A crash puts a new one in the place of the old one; a field whose loss could break a promise, a vote
 or a decision must not be here.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

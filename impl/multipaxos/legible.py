@@ -4,6 +4,7 @@ the rest can be read, on every Python alike.
 It takes time in proportion to the text, and little more memory.  Nothing here knows what a message
 is; whether the result is JSON is found out by whoever reads it.
 """
+
 from __future__ import annotations
 
 import re
@@ -29,8 +30,9 @@ TOKEN = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*["\\]?|[\[{{]|[\]}}]|{NUMBER}', re.
 """What may have to be replaced, and strings, in which nothing is; a string may lack its end."""
 
 OPENING = re.compile(rf"{BLANK}\{{")
-MEMBER = re.compile(rf"{BLANK}({STRING}){BLANK}:{BLANK}({STRING}|{NUMBER}|true|false|null){BLANK},",
-                    re.DOTALL)
+MEMBER = re.compile(
+    rf"{BLANK}({STRING}){BLANK}:{BLANK}({STRING}|{NUMBER}|true|false|null){BLANK},", re.DOTALL
+)
 BODY = re.compile(rf'{BLANK}"body"{BLANK}:{BLANK}\{{')
 
 
@@ -44,14 +46,14 @@ def legible(text: str) -> str:
         if found in "[{":
             depth += 1
             if depth == FLOOR + 1:
-                pieces.append(text[copied:token.start()])
+                pieces.append(text[copied : token.start()])
         elif found in "]}":
             if depth == FLOOR + 1:
                 pieces.append("null")
                 copied = token.end()
             depth -= 1
         elif found[0] != '"' and depth <= FLOOR and not is_readable(found):
-            pieces += [text[copied:token.start()], REPLACEMENT]
+            pieces += [text[copied : token.start()], REPLACEMENT]
             copied = token.end()
     if depth <= FLOOR:
         pieces.append(text[copied:])

@@ -3,6 +3,7 @@
 Everything here follows from `node_ids` alone and never changes; nothing here knows what a node
 remembers or says.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ class Members(frozenset[str]):
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = tuple(nodes)
         self.quorum = len(self.nodes) // 2 + 1
-        self.last_ballot = 2 ** 63 - 1 - len(self.nodes)
+        self.last_ballot = 2**63 - 1 - len(self.nodes)
         self._index = {node: index for index, node in enumerate(self.nodes)}
 
     def peers(self, node: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 A class here is a message type of the wire in camel case and its fields are the wire's, in the
 wire's order; how they are written as JSON and what is done about them belongs elsewhere.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping

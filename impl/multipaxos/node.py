@@ -4,6 +4,7 @@ A turn takes all the lines that have come and whatever is due, saves what has ch
 lets out what was said.  What a line means is told in `wire`, what is done about it in `replica`,
 when time has its say in `clock`; where lines come from and go to is told in `process`.
 """
+
 from __future__ import annotations
 
 import math
@@ -24,8 +25,13 @@ from .storage import NO_LOG, Storage, StorageError
 from .wire import Dropped, Parts, Refused, Unreadable
 
 BLANK = " \t\r\n"
-EVENTS = {"timeout": "Timeout", "inquire": "Inquire", "expire": "Expire", "crash": "Crash",
-          "restart": "Restart"}
+EVENTS = {
+    "timeout": "Timeout",
+    "inquire": "Inquire",
+    "expire": "Expire",
+    "crash": "Crash",
+    "restart": "Restart",
+}
 
 MOST_WAITING = 1_000_000
 """How many requests may wait for a decision; others are as if they had been lost."""
@@ -39,8 +45,13 @@ Steps = dict[str, tuple[str, Callable[[Envelope], Output]]]
 
 def steps_of(replica: Replica) -> Steps:
     kinds = wire.REQUESTS.keys() - {"init"} | wire.BETWEEN_NODES.keys()
-    return {kind: ("Receive" + "".join(word.capitalize() for word in kind.split("_")),
-                   getattr(replica, f"receive_{kind}")) for kind in kinds}
+    return {
+        kind: (
+            "Receive" + "".join(word.capitalize() for word in kind.split("_")),
+            getattr(replica, f"receive_{kind}"),
+        )
+        for kind in kinds
+    }
 
 
 class Held(Exception):
@@ -56,11 +67,17 @@ class Node:
     takes nothing more once it has `turn_bytes` to print (as characters; without it, it takes all).
     """
 
-    def __init__(self, *, batch: int = 1000, value_bytes: int = wire.VALUE_BYTES,
-                 turn_bytes: float = math.inf, log: BinaryIO | None = None,
-                 storage: Storage | None = None,
-                 clock: Callable[[Replica, float], Clock] | None = None,
-                 complain: Callable[[str, bytes], None] = lambda reason, line: None) -> None:
+    def __init__(
+        self,
+        *,
+        batch: int = 1000,
+        value_bytes: int = wire.VALUE_BYTES,
+        turn_bytes: float = math.inf,
+        log: BinaryIO | None = None,
+        storage: Storage | None = None,
+        clock: Callable[[Replica, float], Clock] | None = None,
+        complain: Callable[[str, bytes], None] = lambda reason, line: None,
+    ) -> None:
         self.batch = batch
         self.value_bytes = value_bytes
         self.turn_bytes = turn_bytes
@@ -257,8 +274,10 @@ class Node:
         # Within JSON a carriage return is white space, but some readers end a line there.
         given = (legible(text) if is_deep(text) else text).replace("\r", " ")
         output = ", ".join(lines)
-        self.log.write(f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
-                       f'"action": "{action}"}}\n'.encode())
+        self.log.write(
+            f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
+            f'"action": "{action}"}}\n'.encode()
+        )
 
     def resume_log(self) -> None:
         """Go on with the log of an earlier life: what was not saved has not happened, and what
@@ -268,9 +287,11 @@ class Node:
             node = self.storage.cluster[0]
             begun = f'{{"node": {wire.encode(node)}, '.encode()
             if not last_line(self.log, logged).startswith(begun):
-                raise StorageError(f"{self.log.name} is not the log that goes with "
-                                   f"{self.storage.path}: no record of {node} ends at byte "
-                                   f"{logged}; bring that one back, or leave out --log from now on")
+                raise StorageError(
+                    f"{self.log.name} is not the log that goes with "
+                    f"{self.storage.path}: no record of {node} ends at byte "
+                    f"{logged}; bring that one back, or leave out --log from now on"
+                )
         self.log.truncate(logged)
         self.log.seek(logged)
         if logged:

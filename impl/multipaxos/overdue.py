@@ -13,6 +13,7 @@ Repetitions leave in bursts, the oldest slots first.  A burst is bounded in slot
 half as long if the one before it was in vain, down to one slot, and may be twice as long if it was
 not: peers that do not answer get little, and all that is open soon after they are back.
 """
+
 from __future__ import annotations
 
 from collections import OrderedDict

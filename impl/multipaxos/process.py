@@ -2,6 +2,7 @@
 
 It reads what there is, has the node take it in one turn, and prints what the node said.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -23,17 +24,17 @@ from .replica import Replica
 from .storage import Storage, StorageError
 from .wire import VALUE_BYTES, Cut
 
-LONGEST = 2 ** 26
+LONGEST = 2**26
 """Bytes of the longest line that is kept in memory to be read, unless it comes from a member."""
 
 EXPANDED = 8
 """How many times longer than the longest value a client's line may be, if that is more: each
 character of the value may be written as an escape of six."""
 
-AT_ONCE = 2 ** 16
+AT_ONCE = 2**16
 """Bytes that are read at once: what a pipe holds.  Much more would be allocated anew each time."""
 
-SAID_AT_ONCE = 2 ** 20
+SAID_AT_ONCE = 2**20
 """Characters of what is printed after which a turn takes no more lines."""
 
 PATIENCE = 2.0
@@ -92,8 +93,12 @@ class Lines:
     `given` are those that were read and not taken yet, and `more` is whether others may come.
     """
 
-    def __init__(self, source: int, longest: int = LONGEST,
-                 is_from_member: Callable[[bytes], bool] = lambda beginning: False) -> None:
+    def __init__(
+        self,
+        source: int,
+        longest: int = LONGEST,
+        is_from_member: Callable[[bytes], bool] = lambda beginning: False,
+    ) -> None:
         self.source = source
         self.longest = longest
         self.is_from_member = is_from_member
@@ -202,7 +207,7 @@ def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
         if signals.came:
             signals.be_patient()
         try:
-            rest = rest[os.write(sink, rest[:4096 if signals.came else AT_ONCE]):]
+            rest = rest[os.write(sink, rest[: 4096 if signals.came else AT_ONCE]) :]
         except BlockingIOError:
             lines.wait_for(sink)
     signals.writing = False
@@ -210,38 +215,80 @@ def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="main.py", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="main.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="One Multi-Paxos node: Maelstrom messages in, one a line, and messages out.\n"
-                    "Without --data it keeps its state in memory: then it must not come back\n"
-                    "to its cluster after a crash, for it would break what it has promised.",
+        "Without --data it keeps its state in memory: then it must not come back\n"
+        "to its cluster after a crash, for it would break what it has promised.",
         epilog="""example:
   echo '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", \
 "node_ids": ["n1"]}}' | python3 impl/main.py
-  {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""")
+  {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""",
+    )
     option = parser.add_argument
-    option("--data", metavar="DIR", type=named,
-           help="keep what must survive a crash in DIR, which is made if it is not there")
-    option("--log", metavar="FILE", type=named,
-           help="write the message log to FILE; with --data the log goes on after a restart")
-    option("--batch", metavar="N", type=batch, default=1000,
-           help="tell a node that catches up N decisions at a time (default: %(default)s)")
-    option("--value-bytes", metavar="N", type=positive, default=VALUE_BYTES,
-           help="refuse a client's value that is longer than N bytes as JSON (default: "
-                "%(default)s)")
-    option("--retry-ms", metavar="MS", type=positive, default=round(1000 * PACE.retry),
-           help="repeat what is not answered after this time (default: %(default)s)")
-    option("--idle-ms", metavar="MS", type=positive, default=round(1000 * PACE.idle),
-           help="ask what is decided after so long with nothing to do (default: %(default)s)")
-    option("--backoff-ms", metavar="MS", type=positive, default=round(1000 * PACE.backoff),
-           help="wait up to this time, and longer each time, when outbid (default: %(default)s)")
-    option("--request-timeout-ms", metavar="MS", type=natural,
-           default=round(1000 * PACE.request_timeout),
-           help="give a request up after this time, 0 for never (default: %(default)s)")
-    option("--seed", metavar="N", type=int,
-           help="of the random waits (default: another one each time)")
-    option("--manual-clock", action="store_true",
-           help='no time passes, but the lines "timeout", "inquire", "expire", "crash" and '
-                '"restart" are events')
+    option(
+        "--data",
+        metavar="DIR",
+        type=named,
+        help="keep what must survive a crash in DIR, which is made if it is not there",
+    )
+    option(
+        "--log",
+        metavar="FILE",
+        type=named,
+        help="write the message log to FILE; with --data the log goes on after a restart",
+    )
+    option(
+        "--batch",
+        metavar="N",
+        type=batch,
+        default=1000,
+        help="tell a node that catches up N decisions at a time (default: %(default)s)",
+    )
+    option(
+        "--value-bytes",
+        metavar="N",
+        type=positive,
+        default=VALUE_BYTES,
+        help="refuse a client's value that is longer than N bytes as JSON (default: %(default)s)",
+    )
+    option(
+        "--retry-ms",
+        metavar="MS",
+        type=positive,
+        default=round(1000 * PACE.retry),
+        help="repeat what is not answered after this time (default: %(default)s)",
+    )
+    option(
+        "--idle-ms",
+        metavar="MS",
+        type=positive,
+        default=round(1000 * PACE.idle),
+        help="ask what is decided after so long with nothing to do (default: %(default)s)",
+    )
+    option(
+        "--backoff-ms",
+        metavar="MS",
+        type=positive,
+        default=round(1000 * PACE.backoff),
+        help="wait up to this time, and longer each time, when outbid (default: %(default)s)",
+    )
+    option(
+        "--request-timeout-ms",
+        metavar="MS",
+        type=natural,
+        default=round(1000 * PACE.request_timeout),
+        help="give a request up after this time, 0 for never (default: %(default)s)",
+    )
+    option(
+        "--seed", metavar="N", type=int, help="of the random waits (default: another one each time)"
+    )
+    option(
+        "--manual-clock",
+        action="store_true",
+        help='no time passes, but the lines "timeout", "inquire", "expire", "crash" and '
+        '"restart" are events',
+    )
     return parser
 
 
@@ -256,15 +303,15 @@ def integer(text: str, least: int, most: int) -> int:
 
 
 def natural(text: str) -> int:
-    return integer(text, 0, 2 ** 63 - 1)
+    return integer(text, 0, 2**63 - 1)
 
 
 def positive(text: str) -> int:
-    return integer(text, 1, 2 ** 63 - 1)
+    return integer(text, 1, 2**63 - 1)
 
 
 def batch(text: str) -> int:
-    return integer(text, 1, 10 ** 9)
+    return integer(text, 1, 10**9)
 
 
 def named(text: str) -> str:
@@ -274,14 +321,18 @@ def named(text: str) -> str:
 
 
 def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock]:
-    pace = Pace(retry=options.retry_ms / 1000, idle=options.idle_ms / 1000,
-                backoff=options.backoff_ms / 1000,
-                request_timeout=options.request_timeout_ms / 1000)
+    pace = Pace(
+        retry=options.retry_ms / 1000,
+        idle=options.idle_ms / 1000,
+        backoff=options.backoff_ms / 1000,
+        request_timeout=options.request_timeout_ms / 1000,
+    )
 
     def make(replica: Replica, now: float) -> Clock:
         # Nodes that wait equally long outbid each other for ever, so a seed is not the same to all.
         seed = None if options.seed is None else f"{options.seed} {replica.node}"
         return Clock(replica, pace, Random(seed), now)
+
     return make
 
 
@@ -322,14 +373,25 @@ def main(arguments: list[str] | None = None) -> int:
                 storage = stack.enter_context(closing(Storage(Path(options.data))))
             if options.log:
                 log = stack.enter_context(
-                    storage.open_log(options.log) if storage else open_log(options.log))
-            node = Node(batch=options.batch, value_bytes=options.value_bytes,
-                        turn_bytes=SAID_AT_ONCE, log=log, storage=storage, complain=complain,
-                        clock=None if options.manual_clock else clock_maker(options))
+                    storage.open_log(options.log) if storage else open_log(options.log)
+                )
+            node = Node(
+                batch=options.batch,
+                value_bytes=options.value_bytes,
+                turn_bytes=SAID_AT_ONCE,
+                log=log,
+                storage=storage,
+                complain=complain,
+                clock=None if options.manual_clock else clock_maker(options),
+            )
             if storage is not None and log is not None:
                 node.resume_log()
-            run(node, sys.stdin.fileno(), sys.stdout.fileno(),
-                max(LONGEST, EXPANDED * options.value_bytes))
+            run(
+                node,
+                sys.stdin.fileno(),
+                sys.stdout.fileno(),
+                max(LONGEST, EXPANDED * options.value_bytes),
+            )
     except (OSError, StorageError) as error:
         tell(f"the node cannot go on: {error}")
         return 2

@@ -3,6 +3,7 @@
 A step takes one message or event, changes the state and returns what to send, in the spec's order;
 nothing here knows time, disk, JSON or chance, and why a step is safe is told in the spec.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -35,19 +36,22 @@ from .slots import Slots
 
 Output = list[Envelope]
 
-ROOM = 2 ** 20
+ROOM = 2**20
 """Bytes of values that one message to a peer, or one burst of repetitions, carries; a single value
 may be longer."""
 
-REASONS = {INDEFINITE: "timed out: the value may still be decided",
-           UNAVAILABLE: "timed out: the value was not proposed"}
+REASONS = {
+    INDEFINITE: "timed out: the value may still be decided",
+    UNAVAILABLE: "timed out: the value was not proposed",
+}
 
 
 class Replica:
     """One node's state, `replica[n]` in the spec, and its steps."""
 
-    def __init__(self, node: str, members: Members, batch: int,
-                 acceptor: Acceptor | None = None) -> None:
+    def __init__(
+        self, node: str, members: Members, batch: int, acceptor: Acceptor | None = None
+    ) -> None:
         self.node = node
         self.members = members
         self.peers = members.peers(node)
@@ -89,8 +93,9 @@ class Replica:
         if m.body.ballot < acceptor.promised:
             return [self.answer(m, Rejected(acceptor.promised))]
         known = Slots(m.body.known)
-        votes = {slot: acceptor.accepted[slot]
-                 for slot in sorted(acceptor.accepted) if slot not in known}
+        votes = {
+            slot: acceptor.accepted[slot] for slot in sorted(acceptor.accepted) if slot not in known
+        }
         closed = (acceptor.known - known).ranges()
         return [self.answer(m, Promise(m.body.ballot, votes, closed))]
 
@@ -262,8 +267,12 @@ class Replica:
         waiting = self.leader.waiting
         waiting.be_late()
         self.acceptor.promise(ballot)
-        self.leader = Leader(ballot=ballot, promises={self.node},
-                             reported=dict(self.acceptor.accepted), waiting=waiting)
+        self.leader = Leader(
+            ballot=ballot,
+            promises={self.node},
+            reported=dict(self.acceptor.accepted),
+            waiting=waiting,
+        )
         self.send(out, self.peers, Prepare(ballot, self.acceptor.known.ranges()))
         if self.leading():
             self.lead(out)
@@ -284,8 +293,9 @@ class Replica:
             self.send(out, self.silent(self.leader.votes[slot]), accept)
 
     def stuck(self) -> bool:
-        return any(self.leader.ballot == 0 or slot in self.leader.closed
-                   for slot in self.leader.waiting.of)
+        return any(
+            self.leader.ballot == 0 or slot in self.leader.closed for slot in self.leader.waiting.of
+        )
 
     def silent(self, heard: set[str]) -> Iterable[str]:
         return [peer for peer in self.peers if peer not in heard]

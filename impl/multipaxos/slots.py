@@ -2,6 +2,7 @@
 
 Only the set itself belongs here; what a slot holds, and why a slot is in a set, is told elsewhere.
 """
+
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
@@ -69,8 +70,8 @@ class Slots:
         if at < len(self._lows) and self._lows[at] <= slot:
             beside = (self._lows[at], slot - 1), (slot + 1, self._highs[at])
             left = [(low, high) for low, high in beside if low <= high]
-            self._lows[at:at + 1] = [low for low, _ in left]
-            self._highs[at:at + 1] = [high for _, high in left]
+            self._lows[at : at + 1] = [low for low, _ in left]
+            self._highs[at : at + 1] = [high for _, high in left]
 
     def count(self) -> int:
         return sum(self._highs) - sum(self._lows) + len(self._lows)

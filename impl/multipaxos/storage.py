@@ -7,6 +7,7 @@ SQLite recovers from a damaged write-ahead log by forgetting its last commits, a
 said of them would be forgotten with them.  So commits are numbered, and the number of the last one
 is also kept in a file beside the database, written when the commit is on the disk.
 """
+
 from __future__ import annotations
 
 import os
@@ -106,8 +107,10 @@ class Storage:
             self.cluster, self._saved = (node_id, node_ids), None
         elif self.cluster != (node_id, node_ids):
             owner, members = self.cluster
-            raise StorageError(f"{self.path} is the data of {owner} in {', '.join(members)}, not "
-                               f"of {node_id} in {', '.join(node_ids)}; give each its own --data")
+            raise StorageError(
+                f"{self.path} is the data of {owner} in {', '.join(members)}, not "
+                f"of {node_id} in {', '.join(node_ids)}; give each its own --data"
+            )
 
     def commit(self, logged: int = NO_LOG) -> None:
         """Put all changes on the disk, at once or not at all; `logged` as above."""
@@ -124,11 +127,13 @@ class Storage:
                 node_id, node_ids = self.cluster
                 self._db.execute("UPDATE node SET node_id = ?", (node_id,))
                 self._db.executemany("INSERT INTO node_ids VALUES (?, ?)", enumerate(node_ids))
-            self._db.execute("UPDATE node SET promised = ?, logged = ?, commits = ?",
-                             (*now, self._commits + 1))
-            self._db.executemany("INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
-                                 ((slot, vote.ballot, vote.value)
-                                  for slot, vote in journal.votes.items()))
+            self._db.execute(
+                "UPDATE node SET promised = ?, logged = ?, commits = ?", (*now, self._commits + 1)
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
+                ((slot, vote.ballot, vote.value) for slot, vote in journal.votes.items()),
+            )
             self._db.executemany("INSERT INTO decided VALUES (?, ?)", journal.decisions.items())
             done = self._voted & journal.decisions.keys()
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))
@@ -144,11 +149,17 @@ class Storage:
         """The file of the message log that goes on with what the directory holds, or begins with
         it; raises StorageError if it cannot."""
         if self.logged == NO_LOG and self.cluster is not None:
-            raise StorageError(f"{self.path} holds what {name} does not tell of, and a log cannot "
-                               "begin in the middle; leave out --log")
+            raise StorageError(
+                f"{self.path} holds what {name} does not tell of, and a log cannot "
+                "begin in the middle; leave out --log"
+            )
         begun = self.logged > 0
-        with explained(f"the log of {self.path}", "bring it back, or leave out --log from now on"
-                       if begun else "with --data, --log needs a file that can be written"):
+        with explained(
+            f"the log of {self.path}",
+            "bring it back, or leave out --log from now on"
+            if begun
+            else "with --data, --log needs a file that can be written",
+        ):
             opener = None if begun else lambda *_: files.create(name)
             log = open(name, "r+b", opener=opener)  # noqa: SIM115
             end = log.seek(0, os.SEEK_END)
@@ -157,13 +168,17 @@ class Storage:
             self.logged = 0
         if self.logged == NO_LOG:
             log.close()
-            raise StorageError(f"{name} is not empty, and {self.path} is new: the log of another "
-                               "life is not overwritten; name a file that is not there")
+            raise StorageError(
+                f"{name} is not empty, and {self.path} is new: the log of another "
+                "life is not overwritten; name a file that is not there"
+            )
         if end < self.logged:
             log.close()
-            raise StorageError(f"{name} is not the log that goes with {self.path}: it has {end} "
-                               f"bytes, not {self.logged}; bring that one back, or leave out --log "
-                               "from now on")
+            raise StorageError(
+                f"{name} is not the log that goes with {self.path}: it has {end} "
+                f"bytes, not {self.logged}; bring that one back, or leave out --log "
+                "from now on"
+            )
         self._log = log
         return log
 
@@ -175,18 +190,28 @@ class Storage:
     def _see_that_nothing_is_gone(self) -> None:
         """Before SQLite sees the file: beside an empty one it deletes the write-ahead log."""
         if self._counter.read() and not (self.path.exists() and self.path.stat().st_size):
-            raise StorageError(f"{self.path} is gone, or empty, but this node has said what stood "
-                               f"there: {BRING_BACK}")
+            raise StorageError(
+                f"{self.path} is gone, or empty, but this node has said what stood "
+                f"there: {BRING_BACK}"
+            )
 
     def _open(self) -> None:
         """See whose file it is, keep everybody else out of it, and bring it to this format."""
-        mark, version, tables = (self._db.execute(query).fetchone()[0] for query in (
-            "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master"))
+        mark, version, tables = (
+            self._db.execute(query).fetchone()[0]
+            for query in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
         if mark != MARK and (mark or version or tables):
             raise StorageError(f"{self.path} is another program's; name another directory")
         if version > VERSION:
-            raise StorageError(f"{self.path} was written by a newer version of this program "
-                               f"(format {version}, this one knows {VERSION}); use that one")
+            raise StorageError(
+                f"{self.path} was written by a newer version of this program "
+                f"(format {version}, this one knows {VERSION}); use that one"
+            )
         for pragma in "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL":
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN IMMEDIATE")
@@ -205,12 +230,16 @@ class Storage:
         if version == VERSION:
             [self._commits] = self._db.execute("SELECT max(commits) FROM node").fetchone()
             if said is None or self._commits is None:
-                raise StorageError(f"{self._counter.path if said is None else self.path} does not "
-                                   f"hold what was written into it: {BRING_BACK}")
+                raise StorageError(
+                    f"{self._counter.path if said is None else self.path} does not "
+                    f"hold what was written into it: {BRING_BACK}"
+                )
         if said is not None and said > self._commits:
-            raise StorageError(f"{self.path} ends with commit {self._commits}, but this node has "
-                               f"told of commit {said}: its write-ahead log is damaged or gone, or "
-                               f"it is an old copy; {BRING_BACK}")
+            raise StorageError(
+                f"{self.path} ends with commit {self._commits}, but this node has "
+                f"told of commit {said}: its write-ahead log is damaged or gone, or "
+                f"it is an old copy; {BRING_BACK}"
+            )
 
     def _load(self) -> None:
         journal = self.acceptor
@@ -219,7 +248,7 @@ class Storage:
         members = self._db.execute("SELECT node_id FROM node_ids ORDER BY place").fetchall()
         if not members:
             return
-        self.cluster = (node_id, tuple(member for member, in members))
+        self.cluster = (node_id, tuple(member for (member,) in members))
         for slot, ballot, value in self._db.execute("SELECT * FROM accepted ORDER BY slot"):
             journal.accepted[slot] = Vote(ballot, value)
         journal.decided = dict(self._db.execute("SELECT * FROM decided ORDER BY slot"))
@@ -236,8 +265,10 @@ class Storage:
         except sqlite3.Error as error:
             raise StorageError(f"{self.path}: {error}; {advice(error)}") from None
         except OverflowError:
-            raise StorageError(f"{self.path}: the ballots of the cluster are used up, which only "
-                               "a faulty member can do; nothing was lost") from None
+            raise StorageError(
+                f"{self.path}: the ballots of the cluster are used up, which only "
+                "a faulty member can do; nothing was lost"
+            ) from None
         except files.Damaged as error:
             raise StorageError(f"{error}: {BRING_BACK}") from None
 

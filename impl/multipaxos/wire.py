@@ -3,6 +3,7 @@
 What passes is a well-formed message from somebody who may send it; what the node does about it,
 and whom it tells about what does not pass, belongs elsewhere.
 """
+
 from __future__ import annotations
 
 import json
@@ -40,13 +41,13 @@ from .messages import (
 )
 from .slots import Ranges
 
-END = 2 ** 63
+END = 2**63
 """The least number that is too large for a slot or a ballot."""
 
-MOST_SLOWLY = 2 ** 23
+MOST_SLOWLY = 2**23
 """Characters of the longest line that is looked through when it cannot be read at once."""
 
-VALUE_BYTES = 2 ** 20
+VALUE_BYTES = 2**20
 """Bytes of the longest value that a client may propose, as it is written here, unless told."""
 
 SHORT = 100
@@ -102,8 +103,9 @@ def has_limit() -> bool:
 encode = json.JSONEncoder(allow_nan=False).encode
 encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 quote = json.encoder.encode_basestring_ascii
-scan = json.JSONDecoder(parse_int=int if has_limit() else whole, parse_float=fraction,
-                        parse_constant=no_constant).scan_once
+scan = json.JSONDecoder(
+    parse_int=int if has_limit() else whole, parse_float=fraction, parse_constant=no_constant
+).scan_once
 
 
 # Reading.
@@ -185,7 +187,8 @@ def known(text: str) -> tuple[Json, Json, dict[str, Json]]:
     """The src, dest and body that a line begins with, as far as they stand in front of what is
     long."""
     envelope, body = (
-        {read_alone(name): read_alone(value) for name, value in found} for found in beginning(text))
+        {read_alone(name): read_alone(value) for name, value in found} for found in beginning(text)
+    )
     return envelope.get("src"), envelope.get("dest"), body
 
 
@@ -202,8 +205,9 @@ def source(line: bytes) -> Json:
     return known(str(line, "utf-8", "ignore"))[0]
 
 
-def message(src: str, dest: str, body: dict[str, Json], members: Members,
-            value_bytes: int = VALUE_BYTES) -> Envelope:
+def message(
+    src: str, dest: str, body: dict[str, Json], members: Members, value_bytes: int = VALUE_BYTES
+) -> Envelope:
     """The message of an envelope to this node, or Refused.
 
     `value_bytes` limits the values of clients only: what a member has taken must get through.
@@ -271,8 +275,9 @@ def multi_paxos_propose(body: dict[str, Json]) -> MultiPaxosPropose:
 
 
 def multi_paxos_log(body: dict[str, Json]) -> MultiPaxosLog:
-    least, limit = (natural(body, key) if body.get(key) is not None else None
-                    for key in ("from", "limit"))
+    least, limit = (
+        natural(body, key) if body.get(key) is not None else None for key in ("from", "limit")
+    )
     return MultiPaxosLog(body["msg_id"], least or 0, limit)
 
 
@@ -281,8 +286,10 @@ def prepare(body: dict[str, Json]) -> Prepare:
 
 
 def promise(body: dict[str, Json]) -> Promise:
-    accepted = {natural(vote, "slot"): Vote(natural(vote, "ballot", 1), value_of(vote))
-                for vote in entries(body, "accepted", {"slot", "ballot", "value"})}
+    accepted = {
+        natural(vote, "slot"): Vote(natural(vote, "ballot", 1), value_of(vote))
+        for vote in entries(body, "accepted", {"slot", "ballot", "value"})
+    }
     return Promise(natural(body, "ballot", 1), ascending(accepted, body["accepted"]), ranges(body))
 
 
@@ -307,15 +314,19 @@ def learn(body: dict[str, Json]) -> Learn:
 
 
 def learned(body: dict[str, Json]) -> Learned:
-    told = {natural(entry, "slot"): value_of(entry)
-            for entry in entries(body, "decided", {"slot", "value"})}
+    told = {
+        natural(entry, "slot"): value_of(entry)
+        for entry in entries(body, "decided", {"slot", "value"})
+    }
     if not isinstance(body["more"], bool):
         raise Refused(MALFORMED, "more is not true or false")
     return Learned(ascending(told, body["decided"]), body["more"])
 
 
 REQUESTS: dict[str, Callable[[dict[str, Json]], Body]] = {
-    "init": init, "multi_paxos_propose": multi_paxos_propose, "multi_paxos_log": multi_paxos_log,
+    "init": init,
+    "multi_paxos_propose": multi_paxos_propose,
+    "multi_paxos_log": multi_paxos_log,
 }
 
 Parser = tuple[Callable[[dict[str, Json]], Body], set[str], str]
@@ -335,6 +346,7 @@ BETWEEN_NODES: dict[str, Parser] = {
 
 # The parts of a body.
 
+
 def natural(body: dict[str, Json], key: str, least: int = 0) -> int:
     number = body.get(key)
     # A boolean is an int to isinstance, but not on the wire.
@@ -348,8 +360,11 @@ def value_of(body: dict[str, Json]) -> Value:
     if type(value) is str:
         return quote(value)
     if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
-        raise Refused(MALFORMED, f"value is nested deeper than {DEEPEST}, or holds a number that "
-                                 f"is too large or has more than {MOST_DIGITS} digits")
+        raise Refused(
+            MALFORMED,
+            f"value is nested deeper than {DEEPEST}, or holds a number that "
+            f"is too large or has more than {MOST_DIGITS} digits",
+        )
     text, ordered = encode(value), encode_ordered(value)
     return text if text == ordered else Unsorted(text, ordered)
 
@@ -390,8 +405,12 @@ def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
         raise Refused(MALFORMED, f"{key} is not a list")
     least = 0
     for pair in pairs:
-        if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is type(pair[1]) is int
-                and least <= pair[0] <= pair[1] < END):
+        if not (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and type(pair[0]) is type(pair[1]) is int
+            and least <= pair[0] <= pair[1] < END
+        ):
             raise Refused(MALFORMED, f"{key} is not made of ascending, maximal ranges of slots")
         # Between two ranges at least one slot is left out, or they would be one range.
         least = pair[1] + 2
@@ -401,7 +420,8 @@ def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
 def entries(body: dict[str, Json], key: str, fields: Collection[str]) -> list[dict[str, Json]]:
     found = body[key]
     if not isinstance(found, list) or not all(
-            isinstance(entry, dict) and entry.keys() == fields for entry in found):
+        isinstance(entry, dict) and entry.keys() == fields for entry in found
+    ):
         raise Refused(MALFORMED, f"{key} is not a list of {{{', '.join(sorted(fields))}}}")
     return found
 
@@ -415,10 +435,11 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 
 # Writing.  A value's text is spliced in as it is, so it is encoded once and never misread.
 
+
 def line(src: str, dest: str, fields: str) -> str:
     """The line of a message with these fields in its body, without its end."""
     kept = head if len(dest) <= SHORT else new_head
-    return f'{kept(src, dest)}{fields}}}}}'
+    return f"{kept(src, dest)}{fields}}}}}"
 
 
 def new_head(src: str, dest: str) -> str:
@@ -437,13 +458,16 @@ def text_of_repeat(event: Repeat) -> str:
 
 
 def text_of_log(log: Mapping[int, Value]) -> str:
-    return ", ".join(f'{{"slot": {slot}, "value": {value}, "status": "chosen"}}'
-                     for slot, value in log.items())
+    return ", ".join(
+        f'{{"slot": {slot}, "value": {value}, "status": "chosen"}}' for slot, value in log.items()
+    )
 
 
 def text_of_votes(votes: Mapping[int, Vote]) -> str:
-    return ", ".join(f'{{"slot": {slot}, "ballot": {vote.ballot}, "value": {vote.value}}}'
-                     for slot, vote in votes.items())
+    return ", ".join(
+        f'{{"slot": {slot}, "ballot": {vote.ballot}, "value": {vote.value}}}'
+        for slot, vote in votes.items()
+    )
 
 
 def text_of_decisions(decisions: Mapping[int, Value]) -> str:
@@ -454,29 +478,34 @@ TEXT_OF = {True: "true", False: "false"}
 
 
 def text_of_decision(ok: MultiPaxosProposeOk) -> str:
-    return (f'"multi_paxos_propose_ok", "in_reply_to": {ok.in_reply_to}, "slot": {ok.slot}, '
-            f'"phase1_skipped": {TEXT_OF[ok.phase1_skipped]}, "chosen": {TEXT_OF[ok.chosen]}, '
-            f'"value": {ok.value}')
+    return (
+        f'"multi_paxos_propose_ok", "in_reply_to": {ok.in_reply_to}, "slot": {ok.slot}, '
+        f'"phase1_skipped": {TEXT_OF[ok.phase1_skipped]}, "chosen": {TEXT_OF[ok.chosen]}, '
+        f'"value": {ok.value}'
+    )
 
 
 TEXT: dict[type, Callable[[Any], str]] = {
     InitOk: lambda m: f'"init_ok", "in_reply_to": {m.in_reply_to}',
     MultiPaxosProposeOk: text_of_decision,
     MultiPaxosLogOk: lambda m: (
-        f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'),
+        f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'
+    ),
     Error: lambda m: (
-        f'"error", "in_reply_to": {m.in_reply_to}, "code": {m.code}, "text": {encode(m.text)}'),
+        f'"error", "in_reply_to": {m.in_reply_to}, "code": {m.code}, "text": {encode(m.text)}'
+    ),
     Prepare: lambda m: f'"prepare", "ballot": {m.ballot}, "known": {text_of_ranges(m.known)}',
     Promise: lambda m: (
         f'"promise", "ballot": {m.ballot}, "accepted": [{text_of_votes(m.accepted)}], '
-        f'"known": {text_of_ranges(m.known)}'),
-    Accept: lambda m: (
-        f'"accept", "ballot": {m.ballot}, "slot": {m.slot}, "value": {m.value}'),
+        f'"known": {text_of_ranges(m.known)}'
+    ),
+    Accept: lambda m: f'"accept", "ballot": {m.ballot}, "slot": {m.slot}, "value": {m.value}',
     Accepted: lambda m: f'"accepted", "ballot": {m.ballot}, "slot": {m.slot}',
     Rejected: lambda m: f'"rejected", "promised": {m.promised}',
     Decided: lambda m: f'"decided", "slot": {m.slot}, "value": {m.value}',
     Learn: lambda m: f'"learn", "known": {text_of_ranges(m.known)}',
     Learned: lambda m: (
-        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}'),
+        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}'
+    ),
 }
 """Message class -> the text of its fields, from `type` on."""

@@ -3,6 +3,7 @@
 A patch names text that must stand in a module exactly once.  One that no longer fits is an error,
 for a bug that is not there would be a node that survives, or worse, one that is not missed.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -45,8 +46,10 @@ class Bug:
         for edit in self.edits:
             text = texts.get(edit.module) or read(edit.module)
             if text.count(edit.old) != 1:
-                raise PatchError(f"{self.name}: in {edit.module}.py {text.count(edit.old)} places "
-                                 f"have this text, and one should:\n{edit.old}")
+                raise PatchError(
+                    f"{self.name}: in {edit.module}.py {text.count(edit.old)} places "
+                    f"have this text, and one should:\n{edit.old}"
+                )
             texts[edit.module] = text.replace(edit.old, edit.new)
         check_compiles(self.name, texts)
         return Mutant(self.name, texts)

@@ -3,6 +3,7 @@
 A judge says how it has caught the node, or None.  The node's modules are imported when a judge
 begins, so that whoever calls decides whose modules they are; what a judge has read is not changed.
 """
+
 from __future__ import annotations
 
 import json
@@ -18,8 +19,7 @@ from conformance.running.cluster import NodeError
 from conformance.running.record import Faults
 from conformance.running.replay import Case, Difference, cases, differs
 
-CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3),
-            (7, 50, 0.1))
+CLUSTERS = ((2, 50, 0.3), (3, 50, 0.1), (3, 50, 0.5), (4, 50, 0.3), (5, 50, 0.3), (7, 50, 0.1))
 """Nodes, requests and lost messages of each recorded run.  A run begins in a way that it never
 comes back to, so there are more runs instead of longer ones."""
 
@@ -48,6 +48,7 @@ def read_logs(folders: Iterable[Sequence[Path]]) -> list[Case]:
 
 
 # Golden logs.
+
 
 def replay(given: Iterable[Case]) -> str | None:
     """Give nodes in memory what the logs say they were given."""
@@ -87,6 +88,7 @@ def told(found: Difference) -> str:
 
 # Recorded runs.
 
+
 def record(folder: Path, first: int) -> str | None:
     """Record clusters of the node, and leave their logs; they are yet to be judged themselves."""
     from .within import Logged, OnDisk, Recorded, scratch
@@ -106,15 +108,23 @@ def record(folder: Path, first: int) -> str | None:
             launch, faults = (on_disk, ON_DISK) if seed % 2 else (in_memory, IN_MEMORY)
             place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
-                recording.record(place, (), nodes=nodes, requests=requests, seed=seed,
-                                 faults=replace(faults, loss=loss), launch=launch,
-                                 on_progress=count)
+                recording.record(
+                    place,
+                    (),
+                    nodes=nodes,
+                    requests=requests,
+                    seed=seed,
+                    faults=replace(faults, loss=loss),
+                    launch=launch,
+                    on_progress=count,
+                )
             except NodeError as error:
                 return f"{place.name}/seed-{seed}.ndjson: {error}"
     return None
 
 
 # Simulated worlds.
+
 
 def simulate(first: int, seeds: int) -> str | None:
     """Run so many simulated worlds, and stop at the first that fails, or whose log is none."""

@@ -3,6 +3,7 @@
 Which modules and functions are mutated is decided here; a mutant is known by its function, the
 source line and the mutated line, never by a line number.
 """
+
 from __future__ import annotations
 
 import ast
@@ -23,11 +24,35 @@ CORE = ("acceptor", "leader", "members", "replica", "slots")
 """Mutated from top to bottom: the protocol."""
 
 PARTS = {
-    "wire": {"message", "multi_paxos_propose", "multi_paxos_log", "prepare", "promise", "accept",
-             "accepted", "rejected", "decided", "learn", "learned", "line", "text_of_ranges",
-             "text_of_log", "text_of_votes", "text_of_decisions", "text_of_decision"},
-    "node": {"steps_of", "Node.turn", "Node.take", "Node.say", "Node.step", "Node.event",
-             "Node.initialize", "Node.begin"},
+    "wire": {
+        "message",
+        "multi_paxos_propose",
+        "multi_paxos_log",
+        "prepare",
+        "promise",
+        "accept",
+        "accepted",
+        "rejected",
+        "decided",
+        "learn",
+        "learned",
+        "line",
+        "text_of_ranges",
+        "text_of_log",
+        "text_of_votes",
+        "text_of_decisions",
+        "text_of_decision",
+    },
+    "node": {
+        "steps_of",
+        "Node.turn",
+        "Node.take",
+        "Node.say",
+        "Node.step",
+        "Node.event",
+        "Node.initialize",
+        "Node.begin",
+    },
 }
 """The functions around it that every message goes through.  What is left out: whatever refuses a
 line that is not well formed, which is no step; the disk, the clock and the process."""
@@ -54,12 +79,18 @@ class Change:
 
 # Operators that mutmut lacks, as mutmut has them: a node gives the nodes that may replace it.
 
+
 def left_out(node: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
     """A statement that is not there; but a name that is not there is no subtle bug."""
     [*rest] = node.body
     docstring = m.Expr(m.SimpleString() | m.ConcatenatedString())
-    effect = (m.Expr() | m.AugAssign() | m.Return() | m.Raise()
-              | m.Assign(targets=[m.AssignTarget(m.Attribute() | m.Subscript())]))
+    effect = (
+        m.Expr()
+        | m.AugAssign()
+        | m.Return()
+        | m.Raise()
+        | m.Assign(targets=[m.AssignTarget(m.Attribute() | m.Subscript())])
+    )
     if len(rest) == 1 and m.matches(rest[0], effect) and not m.matches(rest[0], docstring):
         yield node.with_changes(body=[cst.Pass()])
 
@@ -75,8 +106,13 @@ def no_iteration(node: cst.For) -> Iterator[cst.CSTNode]:
     yield node.with_changes(iter=cst.Tuple([]))
 
 
-OPERATORS = [*mutation_operators, (cst.SimpleStatementLine, left_out),
-             (cst.If, never_or_always), (cst.CompIf, never_or_always), (cst.For, no_iteration)]
+OPERATORS = [
+    *mutation_operators,
+    (cst.SimpleStatementLine, left_out),
+    (cst.If, never_or_always),
+    (cst.CompIf, never_or_always),
+    (cst.For, no_iteration),
+]
 
 
 def mutants() -> dict[Change, Mutant]:
@@ -116,8 +152,11 @@ def left_alone(tree: cst.Module) -> set[cst.CSTNode]:
     complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("complain"))))])
     refuses = m.If(body=m.IndentedBlock([refusal]))
     answers = m.ExceptHandler(type=m.Name("Refused"))
-    return {node for found in m.findall(tree, refusal | complaint | refuses | answers)
-            for node in within(found)}
+    return {
+        node
+        for found in m.findall(tree, refusal | complaint | refuses | answers)
+        for node in within(found)
+    }
 
 
 def within(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -159,7 +198,8 @@ def described(module: str, source: str, text: str, places: dict[int, str]) -> Ch
     last = alike(old[first:][::-1], new[first:][::-1])
 
     def lines(every: list[str]) -> str:
-        return " ".join(line.strip() for line in every[first:len(every) - last])
+        return " ".join(line.strip() for line in every[first : len(every) - last])
+
     return Change(module, places.get(first + 1, ""), lines(old), lines(new))
 
 
@@ -180,5 +220,6 @@ def functions(source: str) -> dict[int, str]:
                 name = f"{above}.{child.name}".lstrip(".")
                 found.update(dict.fromkeys(range(child.lineno, child.end_lineno + 1), name))
             look(child, name)
+
     look(ast.parse(source), "")
     return found

@@ -2,6 +2,7 @@
 
 What a zygote does with a mutant is told in `zygote`.
 """
+
 from __future__ import annotations
 
 import json
@@ -28,8 +29,12 @@ class Zygote:
     def __init__(self, golden: Path) -> None:
         path = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mutants.zygote", golden], text=True,
-            env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [sys.executable, "-m", "mutants.zygote", golden],
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def ask(self, **task: Any) -> dict[str, Any]:
         print(json.dumps(task), file=self._process.stdin, flush=True)

@@ -4,6 +4,7 @@ What a node must hold to here is no matter of the protocol: that it reads whole 
 come, prints whole lines however they are taken, keeps a value as it is, has its directory for
 itself, and has said nothing that it loses when the power is cut.
 """
+
 from __future__ import annotations
 
 import json
@@ -32,8 +33,22 @@ HANG = 8.0
 """Seconds after which a node that should say something never will."""
 
 VALUES: tuple[Json, ...] = (
-    "1e3", 1000.0, 1000, "007", 1, 1.0, True, None, "", "x" * (CHUNK - 100), "y" * (CHUNK + 1),
-    "z" * (2 ** 20 - 2), ["1", 1], {"b": 1, "a": 2.5e300}, "\u00e9\u2028\u0000")
+    "1e3",
+    1000.0,
+    1000,
+    "007",
+    1,
+    1.0,
+    True,
+    None,
+    "",
+    "x" * (CHUNK - 100),
+    "y" * (CHUNK + 1),
+    "z" * (2**20 - 2),
+    ["1", 1],
+    {"b": 1, "a": 2.5e300},
+    "\u00e9\u2028\u0000",
+)
 """Values that are nearly others, and lines that are longer than a pipe."""
 
 
@@ -44,8 +59,14 @@ class Caught(Exception):
 class Node:
     """One life of the node in a folder of its own."""
 
-    def __init__(self, impl: Path, folder: Path, *options: str, trace: Path | None = None,
-                 pieces: Callable[[], int] = lambda: CHUNK) -> None:
+    def __init__(
+        self,
+        impl: Path,
+        folder: Path,
+        *options: str,
+        trace: Path | None = None,
+        pieces: Callable[[], int] = lambda: CHUNK,
+    ) -> None:
         command = [sys.executable, "-S", str(impl / "main.py"), "--manual-clock", *options]
         recording = syscalls.recording(trace) if trace else []
         self.evidence = Evidence()
@@ -62,8 +83,10 @@ class Node:
         while len(said) < answers:
             if self.life.over or time.monotonic() > until:
                 told = self.errors.read_text("utf-8", "replace").strip().splitlines()
-                raise Caught(f"{len(said)} of {answers} answers to {messages[-1]['body']['type']}: "
-                             f"{told[-1][:200] if told else 'it says nothing'}")
+                raise Caught(
+                    f"{len(said)} of {answers} answers to {messages[-1]['body']['type']}: "
+                    f"{told[-1][:200] if told else 'it says nothing'}"
+                )
             said += map(json.loads, self.hear())
         for message in said:
             self.evidence.add(False, message)
@@ -102,14 +125,18 @@ def judge(impl: Path) -> str | None:
 
 # Lines and values.
 
+
 def a_value_is_kept_as_it_is(impl: Path, folder: Path) -> None:
     """Lines come in pieces, and the node is killed."""
     chance = Random(1)
     options = "--data", str(folder / "data")
-    requests = [message("c1", "multi_paxos_propose", msg_id=slot, slot=slot, value=value)
-                for slot, value in enumerate(VALUES)]
-    with closing(Node(impl, folder, *options,
-                      pieces=lambda: chance.choice((1, 50, 5_000, CHUNK)))) as node:
+    requests = [
+        message("c1", "multi_paxos_propose", msg_id=slot, slot=slot, value=value)
+        for slot, value in enumerate(VALUES)
+    ]
+    with closing(
+        Node(impl, folder, *options, pieces=lambda: chance.choice((1, 50, 5_000, CHUNK)))
+    ) as node:
         node.ask([init("n1")], 1)
         for request in requests:
             [told] = node.ask([request], 1)
@@ -161,6 +188,7 @@ def an_answer_is_finished(impl: Path, folder: Path) -> None:
 
 # The directory.
 
+
 def a_second_process_is_refused(impl: Path, folder: Path) -> None:
     """The first one goes on, and loses nothing."""
     options = "--data", str(folder / "data")
@@ -179,6 +207,7 @@ def a_second_process_is_refused(impl: Path, folder: Path) -> None:
 
 
 # The power.
+
 
 @dataclass
 class Told:
@@ -211,14 +240,20 @@ STEPS: tuple[tuple[Json, ...], ...] = (
     (message("n2", "decided", slot=1, value="v"), message("c1", "multi_paxos_log", msg_id=1)),
     (message("n3", "prepare", ballot=OTHER, known=[]),),
     (message("n3", "accept", ballot=OTHER, slot=5, value=["w"]),),
-    (message("n3", "decided", slot=2, value=2.0), message("n3", "decided", slot=7, value="1e3"),
-     message("n3", "learn", known=[])),
+    (
+        message("n3", "decided", slot=2, value=2.0),
+        message("n3", "decided", slot=7, value="1e3"),
+        message("n3", "learn", known=[]),
+    ),
     (message("n3", "accept", ballot=OTHER, slot=8, value="x" * 5_000),),
 )
 """Each makes a node say one thing."""
 
-VOTED = {step[0]["body"]["slot"]: step[0]["body"]["value"] for step in STEPS
-         if step[0]["body"]["type"] == "accept"}
+VOTED = {
+    step[0]["body"]["slot"]: step[0]["body"]["value"]
+    for step in STEPS
+    if step[0]["body"]["type"] == "accept"
+}
 
 
 def a_power_cut_loses_nothing_that_was_said(impl: Path, folder: Path) -> None:
@@ -303,11 +338,18 @@ def see_log(logged: Path, evidence: Evidence, number: int) -> None:
         if given or seen.outputs < number:
             seen.add(given, each)
     records = logs.read(logged)
-    until = next(at for at, record in enumerate([*records, None])
-                 if record is None or record.input == "crash")
+    until = next(
+        at
+        for at, record in enumerate([*records, None])
+        if record is None or record.input == "crash"
+    )
     if found := contradiction("n1", records[:until], [seen]):
         raise Caught(str(found))
 
 
-SCENARIOS = (a_value_is_kept_as_it_is, an_answer_is_finished, a_second_process_is_refused,
-             a_power_cut_loses_nothing_that_was_said)
+SCENARIOS = (
+    a_value_is_kept_as_it_is,
+    an_answer_is_finished,
+    a_second_process_is_refused,
+    a_power_cut_loses_nothing_that_was_said,
+)

@@ -3,6 +3,7 @@
 A run with the same seed is the same run, so a log that is the right node's to the byte needs no
 judge: the right node's was accepted.  How runs are recorded is told in `judges`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +21,16 @@ Key = TypeVar("Key")
 
 def different(folder: Path, right: Path) -> list[Path]:
     """The logs in a folder that are not, to the byte, those of the right node."""
-    return [path for path in logs.find([folder])
-            if path.read_bytes() != (right / path.relative_to(folder)).read_bytes()]
+    return [
+        path
+        for path in logs.find([folder])
+        if path.read_bytes() != (right / path.relative_to(folder)).read_bytes()
+    ]
 
 
-def rejected(wanted: Mapping[Key, Sequence[Path]],
-             on_progress: Callable[[str], None] = lambda text: None) -> dict[Key, str | None]:
+def rejected(
+    wanted: Mapping[Key, Sequence[Path]], on_progress: Callable[[str], None] = lambda text: None
+) -> dict[Key, str | None]:
     """What the specification says against somebody's logs, if anything.
 
     One log of each is judged at first, for one that is bad is enough.
@@ -35,8 +40,9 @@ def rejected(wanted: Mapping[Key, Sequence[Path]],
     return told | judged(left, on_progress)
 
 
-def judged(wanted: Mapping[Key, Sequence[Path]],
-           on_progress: Callable[[str], None]) -> dict[Key, str | None]:
+def judged(
+    wanted: Mapping[Key, Sequence[Path]], on_progress: Callable[[str], None]
+) -> dict[Key, str | None]:
     owners = [(key, path) for key, paths in wanted.items() for path in paths]
     verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
     told: dict[Key, str | None] = {}

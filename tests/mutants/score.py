@@ -2,6 +2,7 @@
 
 Nothing here runs anything.
 """
+
 from __future__ import annotations
 
 import json
@@ -79,16 +80,25 @@ class Score(NamedTuple):
 
 def scores(rows: Sequence[Row]) -> list[Score]:
     """The scores that are aimed at; a group without rows reaches nothing."""
-    hand, machine, models = ([row for row in rows if row.group == group]
-                             for group in (HAND, MACHINE, MODEL))
+    hand, machine, models = (
+        [row for row in rows if row.group == group] for group in (HAND, MACHINE, MODEL)
+    )
     safety = [row for row in hand if row.breaks == "safety"]
     different = [row for row in machine if not row.equivalent]
     return [
         Score("bugs by hand", count(hand), len(hand), TARGETS["hand"]),
-        Score("bugs of safety, by replay alone", sum(row.caught_by("replay") for row in safety),
-              len(safety), TARGETS["safety by replay"]),
-        Score("mutants by machine that are not equivalent", count(different), len(different),
-              TARGETS["machine"]),
+        Score(
+            "bugs of safety, by replay alone",
+            sum(row.caught_by("replay") for row in safety),
+            len(safety),
+            TARGETS["safety by replay"],
+        ),
+        Score(
+            "mutants by machine that are not equivalent",
+            count(different),
+            len(different),
+            TARGETS["machine"],
+        ),
         Score("broken models", count(models), len(models), TARGETS["models"]),
     ]
 
@@ -98,19 +108,28 @@ def count(rows: Iterable[Row]) -> int:
 
 
 def unexplained(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows
-            if row.group == MACHINE and not row.caught and row.explanation is None]
+    return [
+        row for row in rows if row.group == MACHINE and not row.caught and row.explanation is None
+    ]
 
 
 # Tables, for people on a screen and in Markdown.
+
 
 def by_hand(rows: Iterable[Row]) -> list[list[Any]]:
     """A line for each kind of bug: how many there are, and how many each judge catches."""
     chosen = [row for row in rows if row.group == HAND]
     kinds = dict.fromkeys(row.breaks for row in chosen)
-    return [[kind, len(alike), *(sum(row.caught_by(judge) for row in alike) for judge in JUDGES),
-             count(alike)]
-            for kind in kinds for alike in [[row for row in chosen if row.breaks == kind]]]
+    return [
+        [
+            kind,
+            len(alike),
+            *(sum(row.caught_by(judge) for row in alike) for judge in JUDGES),
+            count(alike),
+        ]
+        for kind in kinds
+        for alike in [[row for row in chosen if row.breaks == kind]]
+    ]
 
 
 def by_module(rows: Iterable[Row]) -> list[list[Any]]:
@@ -121,10 +140,16 @@ def by_module(rows: Iterable[Row]) -> list[list[Any]]:
         alike = [row for row in chosen if row.change.module == module]
         alive = [row for row in alike if not row.caught]
         verdicts = [row.explanation.verdict for row in alive if row.explanation]
-        lines.append([module, len(alike), *(sum(row.caught_by(judge) for row in alike)
-                                            for judge in JUDGES[:3]),
-                      verdicts.count(EQUIVALENT), verdicts.count(GAP),
-                      len(alive) - len(verdicts)])
+        lines.append(
+            [
+                module,
+                len(alike),
+                *(sum(row.caught_by(judge) for row in alike) for judge in JUDGES[:3]),
+                verdicts.count(EQUIVALENT),
+                verdicts.count(GAP),
+                len(alive) - len(verdicts),
+            ]
+        )
     return lines
 
 
@@ -134,26 +159,69 @@ MACHINE_COLUMNS = ("module", "mutants", *JUDGES[:3], "equivalent", "gaps", "unex
 
 def markdown(rows: Sequence[Row], seed: int) -> str:
     """The whole matrix as a page."""
-    parts = [f"# Kill matrix\n\nSeed {seed}. A cell has the seconds in which the mutant was caught;"
-             " `-` is not caught, and nothing is not tried.",
-             "## Scores", *lines(("what", "caught", "of", "score", "target", "reached"), (
-                 (each.what, each.caught, each.of, f"{each.percent:.1f} %", f"{each.target:g} %",
-                  "yes" if each.reached else "NO") for each in scores(rows))),
-             "## By hand", *lines(HAND_COLUMNS, by_hand(rows)),
-             *lines(("bug", "breaks", *JUDGES, "what it is"), (
-                 (f"`{row.name}`", row.breaks, *cells(row), row.what)
-                 for row in rows if row.group == HAND)),
-             "## By machine", *lines(MACHINE_COLUMNS, by_module(rows)),
-             "### Survivors", *lines(("mutant", "verdict", "why"), (
-                 (f"`{row.name}`", row.explanation.verdict if row.explanation else "unexplained",
-                  row.explanation.why if row.explanation else "")
-                 for row in rows if row.group == MACHINE and not row.caught)),
-             "### All", *lines(("mutant", *JUDGES[:3]), (
-                 (f"`{row.name}`", *cells(row)[:3]) for row in rows if row.group == MACHINE)),
-             "## Broken models", *lines(("model", "caught by", "seconds", "what it is"), (
-                 (f"`{row.name}`", row.found["invariants"].how or "-",
-                  f"{row.found['invariants'].seconds:.1f}", row.what)
-                 for row in rows if row.group == MODEL))]
+    parts = [
+        f"# Kill matrix\n\nSeed {seed}. A cell has the seconds in which the mutant was caught;"
+        " `-` is not caught, and nothing is not tried.",
+        "## Scores",
+        *lines(
+            ("what", "caught", "of", "score", "target", "reached"),
+            (
+                (
+                    each.what,
+                    each.caught,
+                    each.of,
+                    f"{each.percent:.1f} %",
+                    f"{each.target:g} %",
+                    "yes" if each.reached else "NO",
+                )
+                for each in scores(rows)
+            ),
+        ),
+        "## By hand",
+        *lines(HAND_COLUMNS, by_hand(rows)),
+        *lines(
+            ("bug", "breaks", *JUDGES, "what it is"),
+            (
+                (f"`{row.name}`", row.breaks, *cells(row), row.what)
+                for row in rows
+                if row.group == HAND
+            ),
+        ),
+        "## By machine",
+        *lines(MACHINE_COLUMNS, by_module(rows)),
+        "### Survivors",
+        *lines(
+            ("mutant", "verdict", "why"),
+            (
+                (
+                    f"`{row.name}`",
+                    row.explanation.verdict if row.explanation else "unexplained",
+                    row.explanation.why if row.explanation else "",
+                )
+                for row in rows
+                if row.group == MACHINE and not row.caught
+            ),
+        ),
+        "### All",
+        *lines(
+            ("mutant", *JUDGES[:3]),
+            ((f"`{row.name}`", *cells(row)[:3]) for row in rows if row.group == MACHINE),
+        ),
+        "## Broken models",
+        *lines(
+            ("model", "caught by", "seconds", "what it is"),
+            (
+                (
+                    f"`{row.name}`",
+                    row.found["invariants"].how or "-",
+                    f"{row.found['invariants'].seconds:.1f}",
+                    row.what,
+                )
+                for row in rows
+                if row.group == MODEL
+            ),
+        ),
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -170,11 +238,17 @@ def lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 # Files.
 
+
 def save(file: Path, rows: Iterable[Row], seed: int) -> None:
     """Write all rows as JSON, at once or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    told = {"seed": seed, "rows": [asdict(row) | {
-        "found": {judge: found._asdict() for judge, found in row.found.items()}} for row in rows]}
+    told = {
+        "seed": seed,
+        "rows": [
+            asdict(row) | {"found": {judge: found._asdict() for judge, found in row.found.items()}}
+            for row in rows
+        ],
+    }
     new = file.with_suffix(".new")
     new.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     new.replace(file)
@@ -198,7 +272,15 @@ def stubs(rows: Iterable[Row]) -> str:
     for row in rows:
         change = row.change
         table = tomlkit.table()
-        table.update({"module": change.module, "place": change.place, "line": change.line,
-                      "mutated": [change.mutated], "verdict": "", "why": ""})
+        table.update(
+            {
+                "module": change.module,
+                "place": change.place,
+                "line": change.line,
+                "mutated": [change.mutated],
+                "verdict": "",
+                "why": "",
+            }
+        )
         tables.append(table)
     return tomlkit.dumps({"survivor": tables})

@@ -2,6 +2,7 @@
 
 Nothing here knows why a text is changed, or what is done with a copy.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -53,6 +54,8 @@ def digest(paths: Iterable[Path]) -> str:
     """Of the contents and names of files, in any order."""
     found = hashlib.sha256()
     for path in sorted(paths):
-        found.update(f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}\0"
-                     .encode() + hashlib.sha256(path.read_bytes()).digest())
+        found.update(
+            f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}\0".encode()
+            + hashlib.sha256(path.read_bytes()).digest()
+        )
     return found.hexdigest()[:16]

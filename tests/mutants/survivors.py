@@ -3,6 +3,7 @@
 An explanation names its mutants as `machine` describes them.  One that is no longer true is an
 error, for it would hide what comes next.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
@@ -43,8 +44,12 @@ def load(file: Path = FILE) -> dict[Change, Explanation]:
     return found
 
 
-def stale(explained: Mapping[Change, Explanation], made: Collection[Change],
-          caught: Collection[Change], by_logs: Collection[Change]) -> list[str]:
+def stale(
+    explained: Mapping[Change, Explanation],
+    made: Collection[Change],
+    caught: Collection[Change],
+    by_logs: Collection[Change],
+) -> list[str]:
     """What is wrong with explanations, given which mutants are caught, and which by golden logs.
 
     A gap may be hit by chance, by recorded runs and simulated worlds of another seed.

@@ -3,6 +3,7 @@
 A crash is a line to a node in memory, as it is to a process; to a node with a disk it is a real
 one.  This is imported where the node is already known.
 """
+
 from __future__ import annotations
 
 import io
@@ -64,8 +65,7 @@ class OnDisk:
         """A life begins, and has logged nothing."""
         self.logged = io.BytesIO()
         self.storage = Storage(self.folder)
-        self.node = Node(batch=self.batch, storage=self.storage,
-                         log=io.BufferedWriter(self.logged))
+        self.node = Node(batch=self.batch, storage=self.storage, log=io.BufferedWriter(self.logged))
 
     def turn(self, lines: Sequence[bytes]) -> bytes:
         self.init = self.init or lines

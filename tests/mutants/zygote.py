@@ -6,6 +6,7 @@ It reads a task a line and prints what came of it, as JSON.  It has imported not
 a fork imports the node that it was told, is judged, and is gone, or is stopped when it takes more
 processor or memory than a right node ever would.
 """
+
 from __future__ import annotations
 
 import json
@@ -33,7 +34,7 @@ Task = dict[str, Any]
 """`impl` is the folder of the node, `judge` one of JUDGES, `seconds` of a processor its limit;
 `first` is the first seed, `seeds` how many worlds are simulated, `folder` where runs are left."""
 
-MEMORY = 2 ** 30
+MEMORY = 2**30
 """Bytes that a fork may have."""
 
 WAITING = 100

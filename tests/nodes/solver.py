@@ -2,6 +2,7 @@
 
 It takes no option, has no clock and says nothing to other members: each decides alone.
 """
+
 from __future__ import annotations
 
 import json
@@ -25,9 +26,18 @@ for line in sys.stdin:
         case {"type": "multi_paxos_propose", "slot": slot, "value": value}:
             skipped = bool(decided)
             value = decided.setdefault(slot, value)
-            reply(message, "multi_paxos_propose_ok", slot=slot, phase1_skipped=skipped,
-                  chosen=True, value=value)
+            reply(
+                message,
+                "multi_paxos_propose_ok",
+                slot=slot,
+                phase1_skipped=skipped,
+                chosen=True,
+                value=value,
+            )
         case {"type": "multi_paxos_log", **asked}:
-            log = [{"slot": slot, "value": value, "status": "chosen"}
-                   for slot, value in sorted(decided.items()) if slot >= asked.get("from", 0)]
-            reply(message, "multi_paxos_log_ok", log=log[:asked.get("limit")])
+            log = [
+                {"slot": slot, "value": value, "status": "chosen"}
+                for slot, value in sorted(decided.items())
+                if slot >= asked.get("from", 0)
+            ]
+            reply(message, "multi_paxos_log_ok", log=log[: asked.get("limit")])

@@ -4,6 +4,7 @@ They are put into a simulated world to show that it catches them; the bugs of th
 are in `broken_node`.  Every class here is the right one with one method wrong, and is named by its
 bug.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -140,6 +141,11 @@ def parts_with(bug: type) -> Parts:
     return Parts(replica=replica_with(bug))
 
 
-BUGS = {**broken_node.BUGS,
-        **{name_of(bug): bug for bug in list(globals().values())
-           if isinstance(bug, type) and bug.__module__ == __name__}}
+BUGS = {
+    **broken_node.BUGS,
+    **{
+        name_of(bug): bug
+        for bug in list(globals().values())
+        if isinstance(bug, type) and bug.__module__ == __name__
+    },
+}

@@ -3,6 +3,7 @@
 They ask what they are told to and repeat it until it is answered, for messages are lost.  What they
 ask for is told in `faults`, and whether they were answered rightly is for the judge of histories.
 """
+
 from __future__ import annotations
 
 import json
@@ -57,8 +58,11 @@ class Clients:
         # Under a load, of which there may be much, all is as plain as can be.
         self.plain = bool(world.script.load)
         self.slots = int if self.plain else self.vocabulary.slots(PLACES)
-        names = [f"c{number}" for number in range(1, 10)] if self.plain \
+        names = (
+            [f"c{number}" for number in range(1, 10)]
+            if self.plain
             else self.vocabulary.clients(4, [*world.hosts, OPERATOR])
+        )
         self.called = {name: f"c{number}" for number, name in enumerate(names, 1)}
         self.names = {client: name for name, client in self.called.items()}
         self.history: list[tuple[float, str, Json]] = []
@@ -95,8 +99,14 @@ class Clients:
         if request.msg_id in self.open:
             world, message = self.world, request.envelope()
             self.history.append((world.now, "ask", message))
-            world.carry(request.client, request.node, world.arrive, world.hosts[request.node],
-                        json.dumps(message).encode(), request.msg_id)
+            world.carry(
+                request.client,
+                request.node,
+                world.arrive,
+                world.hosts[request.node],
+                json.dumps(message).encode(),
+                request.msg_id,
+            )
             world.at(world.now + PATIENCE, self.say, request)
 
     def hear(self, message: Json) -> None:

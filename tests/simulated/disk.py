@@ -3,6 +3,7 @@
 It can be full, and the power can fail before or after something is saved.  When it is or does is
 told in `faults`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -79,8 +80,12 @@ class Mounted:
 
     def commit(self, logged: int = 0) -> None:
         disk, journal = self.disk, self.acceptor
-        changed = (journal.cast or journal.decisions or journal.promised != disk.promised
-                   or self.cluster != disk.cluster)
+        changed = (
+            journal.cast
+            or journal.decisions
+            or journal.promised != disk.promised
+            or self.cluster != disk.cluster
+        )
         # The log takes no room here, so that a world is the same whether there is one or not.
         if changed and disk.power_fails:
             raise PowerCut

@@ -5,6 +5,7 @@ of the log, and its clients c1 to c4; the world has names and slots of the seed'
 Every seed draws its own mixture of faults, since a fault is found most easily where others do not
 hide it.  What the things do to a node is told in `world`.
 """
+
 from __future__ import annotations
 
 import json
@@ -68,10 +69,15 @@ def draw(seed: int, nodes: int | None, seconds: float) -> Script:
     chance = Random(f"{seed} script")
     size = chance.choice(SIZES)
     script = Script(
-        seed, nodes or size, seconds,
-        loss=chance.choice((0.0, 0.02, 0.1, 0.3)), repeat=chance.choice((0.0, 0.02, 0.2)),
-        base=chance.choice((0.001, 0.01, 0.05)), spread=chance.choice((0.0, 0.02, 0.5, 3.0)),
-        events=())
+        seed,
+        nodes or size,
+        seconds,
+        loss=chance.choice((0.0, 0.02, 0.1, 0.3)),
+        repeat=chance.choice((0.0, 0.02, 0.2)),
+        base=chance.choice((0.001, 0.01, 0.05)),
+        spread=chance.choice((0.0, 0.02, 0.5, 3.0)),
+        events=(),
+    )
     members = script.members()
     events = list(requests(chance, members, seconds))
     for fault in crash, restart, cut, full, pause, slow:
@@ -84,6 +90,7 @@ def draw(seed: int, nodes: int | None, seconds: float) -> Script:
 
 
 # What clients do.
+
 
 def requests(chance: Random, members: list[str], seconds: float) -> Iterator[Event]:
     """Clients mostly stay with one node and fill new slots; at times several want the same one."""
@@ -100,14 +107,26 @@ def requests(chance: Random, members: list[str], seconds: float) -> Iterator[Eve
         slot = max(0, newest - chance.choice((0, 0, 0, 0, 1, 3)))
         for _ in range(chance.choice((1, 1, 1, 1, 2, 3))):
             node = chance.choice(members) if chance.random() < strays else favourite
-            yield {"at": at, "kind": "propose", "client": client(chance), "node": node,
-                   "slot": slot, "tries": chance.choice((0, 1))}
+            yield {
+                "at": at,
+                "kind": "propose",
+                "client": client(chance),
+                "node": node,
+                "slot": slot,
+                "tries": chance.choice((0, 1)),
+            }
 
 
 def log(chance: Random, members: list[str], newest: int, at: float) -> Event:
     least = chance.choice((0, max(0, newest - 5)))
-    return {"at": at, "kind": "log", "client": client(chance), "node": chance.choice(members),
-            "from": least, "limit": chance.choice((3, 1000))}
+    return {
+        "at": at,
+        "kind": "log",
+        "client": client(chance),
+        "node": chance.choice(members),
+        "from": least,
+        "limit": chance.choice((3, 1000)),
+    }
 
 
 def client(chance: Random) -> str:
@@ -119,8 +138,9 @@ def client(chance: Random) -> str:
 Fault = Callable[[Random, list[str]], Event]
 
 
-def happening(chance: Random, members: list[str], seconds: float, mean: float,
-              fault: Fault) -> Iterator[Event]:
+def happening(
+    chance: Random, members: list[str], seconds: float, mean: float, fault: Fault
+) -> Iterator[Event]:
     at = 0.0
     while (at := at + chance.uniform(0, 2 * mean)) < seconds:
         yield {"at": at, **fault(chance, members)}
@@ -129,9 +149,13 @@ def happening(chance: Random, members: list[str], seconds: float, mean: float,
 def crash(chance: Random, members: list[str]) -> Event:
     """At once; in the next turn that is to be saved, before it is; or when it is, but only the
     first `left` of its lines have left."""
-    return {"kind": "crash", "node": chance.choice(members),
-            "point": chance.choice(("now", "before", "after")),
-            "left": chance.choice((0, 0, 1, 2)), "seconds": chance.uniform(0, 4)}
+    return {
+        "kind": "crash",
+        "node": chance.choice(members),
+        "point": chance.choice(("now", "before", "after")),
+        "left": chance.choice((0, 0, 1, 2)),
+        "seconds": chance.uniform(0, 4),
+    }
 
 
 def restart(chance: Random, members: list[str]) -> Event:
@@ -145,13 +169,15 @@ def cut(chance: Random, members: list[str]) -> Event:
     chance.shuffle(part)
     one, *others = part
     half = len(part) // 2
-    links = chance.choice((
-        [(one, other) for other in others[:1]],
-        [(one, other) for other in others],
-        [(other, one) for other in others],
-        both_ways([one], others),
-        both_ways(part[:half], part[half:]),
-    ))
+    links = chance.choice(
+        (
+            [(one, other) for other in others[:1]],
+            [(one, other) for other in others],
+            [(other, one) for other in others],
+            both_ways([one], others),
+            both_ways(part[:half], part[half:]),
+        )
+    )
     return {"kind": "cut", "links": links, "seconds": chance.uniform(0.5, 8)}
 
 
@@ -159,8 +185,12 @@ def straggle(chance: Random, members: list[str], seconds: float) -> Event:
     """In the end, one node is alone for so long that it misses much."""
     one, *others = chance.sample(members, len(members))
     alone = chance.uniform(seconds / 4, seconds / 2)
-    return {"at": seconds - alone, "kind": "cut", "links": both_ways([one], others),
-            "seconds": alone}
+    return {
+        "at": seconds - alone,
+        "kind": "cut",
+        "links": both_ways([one], others),
+        "seconds": alone,
+    }
 
 
 def both_ways(one: list[str], other: list[str]) -> list[tuple[str, str]]:
@@ -180,5 +210,9 @@ def pause(chance: Random, members: list[str]) -> Event:
 
 def slow(chance: Random, members: list[str]) -> Event:
     """Every turn of a node takes long."""
-    return {"kind": "slow", "node": chance.choice(members), "turn": chance.choice((0.05, 0.5)),
-            "seconds": chance.uniform(1, 10)}
+    return {
+        "kind": "slow",
+        "node": chance.choice(members),
+        "turn": chance.choice((0.05, 0.5)),
+        "seconds": chance.uniform(1, 10),
+    }

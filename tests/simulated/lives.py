@@ -3,6 +3,7 @@
 What a process does for a node is done here, at a time that is made up: it gives it lines, prints
 what it says, and resumes its log.  What happens to a node, and when, is told elsewhere.
 """
+
 from __future__ import annotations
 
 import io
@@ -59,8 +60,9 @@ RIGHT = Parts()
 class Host:
     """One node's name, disk, log, clock and inbox, whether it lives or not."""
 
-    def __init__(self, name: str, members: list[str], parts: Parts, disk: Disk, seed: int,
-                 logs: bool) -> None:
+    def __init__(
+        self, name: str, members: list[str], parts: Parts, disk: Disk, seed: int, logs: bool
+    ) -> None:
         self.name = name
         self.parts = parts
         self.disk = disk
@@ -92,8 +94,12 @@ class Host:
         self.lives += 1
         chance = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
-            batch=self.batch, log=self.log, storage=self.disk.mount(), complain=self.complain,
-            clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now))
+            batch=self.batch,
+            log=self.log,
+            storage=self.disk.mount(),
+            complain=self.complain,
+            clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now),
+        )
         if self.log is not None:
             self.node.resume_log()
         self.inbox = deque([(self.init, None)])

@@ -4,6 +4,7 @@
 whole from then on.  The bounds are the constants below, in simulated seconds; the loads are drawn
 in `loads`.
 """
+
 from __future__ import annotations
 
 import json
@@ -130,7 +131,7 @@ class Loaded(World):
         """The nodes that are sent requests now."""
         members = self.script.members()
         stay = 0 if self.duel else int(min(self.now, self.script.seconds) / STAYS) % len(members)
-        return members[stay:stay + self.load["proposers"]]
+        return members[stay : stay + self.load["proposers"]]
 
     def flood(self, tries: float) -> None:
         """Have the first node sent many requests at once."""
@@ -169,8 +170,11 @@ class Loaded(World):
     def examine_takeover(self) -> None:
         """The leader comes to know what was decided without it, though requests go on."""
         before, leader = set(self.clients.acknowledged), self.hosts["n2"]
-        self.expect(TAKES_OVER, "the leader knows what was decided before",
-                    lambda: before <= leader.disk.decided.keys())
+        self.expect(
+            TAKES_OVER,
+            "the leader knows what was decided before",
+            lambda: before <= leader.disk.decided.keys(),
+        )
         self.examine_steady()
 
     def examine_duel(self) -> None:
@@ -180,12 +184,15 @@ class Loaded(World):
         self.observe(AFTERWARDS)
         median = statistics.median(self.clients.waits)
         if median > DUEL_MEDIAN:
-            raise Failed(f"duel: half of the requests wait for {median:.2f} s or longer, not "
-                         f"{DUEL_MEDIAN} s")
+            raise Failed(
+                f"duel: half of the requests wait for {median:.2f} s or longer, not {DUEL_MEDIAN} s"
+            )
         gaps = [round((later - begun) / 0.002) for begun, later in pairwise(self.ballots.values())]
         if len(set(gaps)) < DISTINCT * len(gaps):
-            raise Failed(f"duel: {len(set(gaps))} distinct times between {len(gaps)} ballots, so "
-                         f"back-off is not random")
+            raise Failed(
+                f"duel: {len(set(gaps))} distinct times between {len(gaps)} ballots, so "
+                f"back-off is not random"
+            )
 
     def observe(self, seconds: float) -> None:
         """Let time pass, and hold every rule of a whole network with traffic against it."""
@@ -200,8 +207,10 @@ class Loaded(World):
     def check_waits(self) -> None:
         slot, since = next(iter(self.clients.since.items()), (None, self.now))
         if self.now - since > (DUEL_BOUND if self.duel else BOUND):
-            raise Failed(f"live: slot {slot} is not decided {self.now - since:.2f} s after the "
-                         f"first request for it, and {self.calm()}")
+            raise Failed(
+                f"live: slot {slot} is not decided {self.now - since:.2f} s after the "
+                f"first request for it, and {self.calm()}"
+            )
 
     def calm(self) -> str:
         state = "loses messages, and nothing else is wrong," if self.loss else "is whole"
@@ -211,8 +220,10 @@ class Loaded(World):
         """What was first sent since the network is whole is never given up."""
         for since, slot in self.clients.refused:
             if since > self.whole_at and not self.duel:
-                raise Failed(f"live: a request for slot {slot} was answered by an error, though "
-                             f"{self.calm()}")
+                raise Failed(
+                    f"live: a request for slot {slot} was answered by an error, though "
+                    f"{self.calm()}"
+                )
         self.clients.refused.clear()
 
     def check_knowledge(self) -> None:
@@ -221,15 +232,18 @@ class Loaded(World):
             _, slot = decided.popleft()
             for name, host in self.hosts.items():
                 if slot not in host.disk.decided:
-                    raise Failed(f"live: {name} does not know slot {slot} {bound:g} s after it was "
-                                 f"decided")
+                    raise Failed(
+                        f"live: {name} does not know slot {slot} {bound:g} s after it was decided"
+                    )
 
     def check_lines(self, lines: int, decided: int, seconds: float) -> None:
         others, cost = len(self.hosts) - 1, DUEL_COST if self.duel else COST
         most = cost * 3 * others * decided + IDLE * len(self.hosts) * others * seconds
         if lines > most:
-            raise Failed(f"lines: {lines:,} lines between nodes for {decided:,} decisions in "
-                         f"{seconds:.1f} s, not {most:,.0f} at most")
+            raise Failed(
+                f"lines: {lines:,} lines between nodes for {decided:,} decisions in "
+                f"{seconds:.1f} s, not {most:,.0f} at most"
+            )
 
     # A storm.
 
@@ -241,10 +255,13 @@ class Loaded(World):
         """The links are whole again now."""
         rate = (self.lines.total() - self.before) / (self.now - self.begun)
         if rate > STORM_RATE:
-            raise Failed(f"storm: nodes without majority send {rate:,.0f} lines a second, not "
-                         f"{STORM_RATE:,.0f} at most")
-        self.expect(COMES_BACK, "what was open is decided",
-                    lambda: len(self.chosen) == self.clients.newest)
+            raise Failed(
+                f"storm: nodes without majority send {rate:,.0f} lines a second, not "
+                f"{STORM_RATE:,.0f} at most"
+            )
+        self.expect(
+            COMES_BACK, "what was open is decided", lambda: len(self.chosen) == self.clients.newest
+        )
 
     # A burst.
 
@@ -254,7 +271,10 @@ class Loaded(World):
         seconds = (2 + 3 * others) * LINE + (2 + 2 * others) * self.load["size"] * BYTE
         begun, before = self.now, self.lines.total()
         self.flood(float("inf"))
-        self.expect(1 + BURST * outstanding * seconds, f"all {outstanding:,} are decided",
-                    lambda: not self.clients.since)
+        self.expect(
+            1 + BURST * outstanding * seconds,
+            f"all {outstanding:,} are decided",
+            lambda: not self.clients.since,
+        )
         self.check_errors()
         self.check_lines(self.lines.total() - before, outstanding, self.now - begun)

@@ -15,6 +15,7 @@ A script's `load` has the `kind`, the number of `proposers` (nodes that are sent
 `outstanding` at once, each with a value of `size` characters (0 for small values of several types).
 What must hold under a load is told in `loaded`.
 """
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -42,8 +43,15 @@ def draw(kind: str, seed: int, nodes: int | None = None, outstanding: int = 32) 
     """Return the script of a seed for a kind of load; `outstanding` is for a burst."""
     chance = Random(f"{seed} {kind}")
     script = Script(
-        seed, nodes or chance.choice((3, 3, 4, 5)), seconds=1.0, loss=0.0, repeat=0.0,
-        base=chance.choice((0.001, 0.01)), spread=chance.choice((0.0, 0.02)), events=())
+        seed,
+        nodes or chance.choice((3, 3, 4, 5)),
+        seconds=1.0,
+        loss=0.0,
+        repeat=0.0,
+        base=chance.choice((0.001, 0.01)),
+        spread=chance.choice((0.0, 0.02)),
+        events=(),
+    )
     return KINDS[kind](chance, script, outstanding)
 
 
@@ -69,8 +77,12 @@ def lossy(chance: Random, script: Script, _: int) -> Script:
 
 def takeover(_: Random, script: Script, __: int) -> Script:
     script = with_load(replace(script, nodes=3), "takeover", rate=100.0, turn=0.02)
-    cut = {"at": 0.1, "kind": "cut", "links": faults.both_ways(["n2"], ["n1", "n3"]),
-           "seconds": STAYS + LAST_ANSWERS - 0.1}
+    cut = {
+        "at": 0.1,
+        "kind": "cut",
+        "links": faults.both_ways(["n2"], ["n1", "n3"]),
+        "seconds": STAYS + LAST_ANSWERS - 0.1,
+    }
     lose = {"at": STAYS + LAST_ANSWERS, "kind": "lose", "loss": 0.5}
     return replace(script, seconds=2 * STAYS - 0.1, events=(cut, lose))
 

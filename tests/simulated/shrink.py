@@ -2,6 +2,7 @@
 
 What failing is, is told from outside; nothing is known here of what the events mean.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def with_fewer_events(script: Script, fails: Fails) -> Script:
     size = len(script.events)
     while size:
         for end in range(len(script.events), 0, -size):
-            rest = script.events[:max(0, end - size)] + script.events[end:]
+            rest = script.events[: max(0, end - size)] + script.events[end:]
             without = replace(script, events=rest)
             if fails(without):
                 script = without

@@ -2,6 +2,7 @@
 
 Whether it was right is said by the world itself while it runs, and then by the judge of histories.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -45,8 +46,11 @@ class Trial:
 
     def write(self, folder: Path) -> None:
         """Leave the script, the log of all nodes and the history."""
-        for kind, text in (("scripts", self.script.text().encode()), ("logs", self.log),
-                           ("histories", self.history)):
+        for kind, text in (
+            ("scripts", self.script.text().encode()),
+            ("logs", self.log),
+            ("histories", self.history),
+        ):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / f"seed-{self.script.seed}.ndjson").write_bytes(text)
 
@@ -60,8 +64,10 @@ def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
         world.run()
     except Failed as error:
         failure = str(error)
-    history = [{"at": round(at, 6), "kind": kind, "message": message}
-               for at, kind, message in world.clients.history]
+    history = [
+        {"at": round(at, 6), "kind": kind, "message": message}
+        for at, kind, message in world.clients.history
+    ]
     failure = failure or judged(history, settled=script.load is None)
     happened = world.happened + Counter(acknowledged=len(world.clients.acknowledged))
     lines = [json.dumps(entry) + "\n" for entry in history] if logs else []
@@ -72,7 +78,9 @@ def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
 
 def judged(history: list[dict], settled: bool) -> str | None:
     """The first thing that is wrong with a history that ends in peace, or under load."""
-    entries = [Entry(entry["at"], entry["kind"], entry["message"], Path("history"), line)
-               for line, entry in enumerate(history, 1)]
+    entries = [
+        Entry(entry["at"], entry["kind"], entry["message"], Path("history"), line)
+        for line, entry in enumerate(history, 1)
+    ]
     found = judge(entries, settled)
     return f"{found[0].rule}: {found[0].entry.place}: {found[0].reason}" if found else None

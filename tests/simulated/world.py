@@ -5,6 +5,7 @@ simulated time, so a run is the same to the byte whenever and wherever it is rep
 wrong is told in `faults`, a single node's life in `lives`, what clients do in `clients`; this is
 what lies between them, and what must be true while they run.
 """
+
 from __future__ import annotations
 
 import heapq
@@ -50,7 +51,8 @@ class World:
         self.majority = len(members) // 2 + 1
         self.hosts = {
             name: Host(name, members, parts, parts.disk(name, self.saved), script.seed, logs)
-            for name in members}
+            for name in members
+        }
         self.dests = {json.dumps(name).encode(): name for name in members}
         self.clients = Clients(self)
         self.links: dict[tuple[str, str], Link] = {}
@@ -106,8 +108,10 @@ class World:
         link = self.links.get((src, dest))
         if link is None:
             # Whatever they are called, the way is the same.
-            ends = " ".join(self.hosts[end].place if end in self.hosts else self.clients.called[end]
-                            for end in (src, dest))
+            ends = " ".join(
+                self.hosts[end].place if end in self.hosts else self.clients.called[end]
+                for end in (src, dest)
+            )
             chance = Random(f"{self.script.seed} link {ends}")
             link = self.links[src, dest] = Link(chance)
         return link
@@ -158,7 +162,7 @@ class World:
             return
         falls = host.left is not None and host.disk.saves > saves
         host.free_at = self.now + host.turn_seconds + host.work_seconds
-        for line in said[:host.left] if falls else said:
+        for line in said[: host.left] if falls else said:
             self.at(host.free_at, self.leave, host, *self.addressed(host, line))
         if falls:
             self.fall(host)
@@ -171,7 +175,7 @@ class World:
         """Whom a line is for, and what is for them: another node's is never read here."""
         # It begins with {"src": "n1", "dest": "n2", "body": and within a name no quotation mark
         # stands behind a space.
-        dest = self.dests.get(line[len(host.prefix):line.find(b', "body": ')])
+        dest = self.dests.get(line[len(host.prefix) : line.find(b', "body": ')])
         if dest is not None:
             return dest, line
         message = json.loads(line)
