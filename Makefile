@@ -23,8 +23,8 @@ LINES ?= 1000000
 NODE ?= python3 impl/main.py
 GOLDEN ?=
 
-# How many logs corrupt alters.
-ALTERED ?= 2000
+# How many traces mutate-traces mutates.
+MUTATED ?= 2000
 
 # How often bench takes each figure.
 REPETITIONS ?= 7
@@ -52,9 +52,9 @@ check: $(venv) ## Check the models, and hold the node and the specification to e
 check-large: $(venv) ## Search the large models, for two to three hours; goes on where it was stopped.
 	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
 
-.PHONY: corrupt
-corrupt: $(venv) ## Put the judge of logs on trial with ALTERED logs, from SEED on.
-	@$(python) -m conformance corrupt --number $(ALTERED) --seed $(SEED)
+.PHONY: mutate-traces
+mutate-traces: $(venv) ## Put the judge of logs on trial with MUTATED traces, from SEED on.
+	@$(python) -m conformance mutate-traces --number $(MUTATED) --seed $(SEED)
 
 .PHONY: simulate
 simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED on.
@@ -75,8 +75,8 @@ campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by
 	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
 	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
 	    --outstanding $$outstanding -o out/simulated || exit; done
-	@rm -rf out/endured
-	@$(python) -m conformance endure -o out/endured --nodes 5 --kills $(KILLS) --seconds 3600 \
+	@rm -rf out/faults
+	@$(python) -m conformance inject -o out/faults --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
 	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
 

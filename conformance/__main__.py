@@ -22,37 +22,36 @@ import click
 
 from . import checking, guard, jobs, report
 from . import shrink as shrinking
-from .altering import corrupt as corrupting
-from .altering.alterations import KINDS
-from .coverage import certificate as certifying
-from .coverage import realruns
+from .benchmark import bench as measuring
+from .benchmark import load
+from .coverage import pinned as pinned
+from .coverage import real_runs
 from .exporting import counterexample
 from .exporting import export as exporting
 from .exporting.shiviz import PARSER
+from .formats import history as histories
+from .formats import logs
 from .golden import generate as generating
 from .golden.automaton import CoverError
 from .grading import grade as grading
 from .grading import plan as planning
 from .grading import probe as probing
-from .grading.words import show as show_grade
-from .judging import judge as judging
-from .judging import words
-from .judging.protocol import WINDOW
-from .logbook import history as histories
-from .logbook import logs
-from .measuring import bench as measuring
-from .measuring import load
+from .grading.summary import show as show_grade
 from .models import distributed as distributing
 from .models import manifest, searching
 from .models.isolation import isolate
+from .mutation import trace_mutation
+from .mutation.mutations import KINDS
 from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeError, NodeWrong
 from .tlaplus import tlc
+from .validation import explanation, history_checker
+from .validation.step_checker import WINDOW
 
 COULD_NOT_RUN = (
     OSError,
-    certifying.CertificateError,
+    pinned.PinnedError,
     CoverError,
     NodeError,
     counterexample.NoCounterexample,
@@ -219,7 +218,7 @@ def coverage() -> None:
     """See which branches of the specification the small models never take."""
     found = searching.coverage()
     searching.show_coverage(found)
-    sys.exit(1 if found.untouched else 0)
+    sys.exit(1 if found.uncovered else 0)
 
 
 @example("simulate --minutes 30 --seed 7")
@@ -445,7 +444,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
     checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
-    for text in words.unchecked(verdicts):
+    for text in explanation.unchecked(verdicts):
         report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
@@ -497,12 +496,12 @@ def shrink(
             shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.say(words.rejection(rejection))
+    report.say(explanation.rejection(rejection))
     rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
     report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
 
-@example("visited out/run")
+@example("trace-coverage out/run")
 @places
 @batches
 @click.option(
@@ -511,18 +510,18 @@ def shrink(
     metavar="PERCENT",
     help="Fail if fewer of the branches are covered.",
 )
-def visited(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
+def trace_coverage(log: tuple[Path, ...], batch: int, at_least: int | None) -> None:
     """See which actions and branches of the specification the LOGs of real runs cover.
 
     They are judged as by `validate`, and what is rejected does not count. LOG is a file or a folder
     of *.ndjson files, as `validate` takes them. How much is covered is a figure: only logs that are
     rejected, or less than --at-least, end with status 1.
     """
-    verdicts, found = realruns.validate(logs.read_clusters(logs.clusters(log)), batch)
+    verdicts, found = real_runs.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.say(words.rejection(each))
-    realruns.show_visited(found)
+        report.say(explanation.rejection(each))
+    real_runs.show_trace_coverage(found)
     low = at_least is not None and found.percent < at_least
     if low:
         report.warn(f"{found.percent} % of the branches are covered, and not {at_least} %")
@@ -562,12 +561,12 @@ def explore(
     node = command or checking.NODE
     with guard.scratch("explore-") as scratch:
         made = checking.generated(chosen, scratch, seed)
-    found = realruns.explore(output, node, made, runs, seed, timeout_seconds)
-    realruns.show_explored(found, node, seed)
-    sys.exit(0 if realruns.agrees(found) else 1)
+    found = real_runs.explore(output, node, made, runs, seed, timeout_seconds)
+    real_runs.show_explored(found, node, seed)
+    sys.exit(0 if real_runs.agrees(found) else 1)
 
 
-@example("judge --settled out/endure/history.ndjson")
+@example("check-history --settled out/faults/history.ndjson")
 @click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--settled",
@@ -575,16 +574,16 @@ def explore(
     help="The history ends in peace: each node's last whole log must tell everything "
     "that was ever told to be decided.",
 )
-def judge(history: tuple[Path, ...], settled: bool) -> None:
+def check_history(history: tuple[Path, ...], settled: bool) -> None:
     """Judge what clients saw: agreement, validity, durability, and that errors told the truth.
 
     HISTORY is a file, or a folder of *.ndjson files: questions and answers in the order in which
     one observer saw them.
     """
     read = [histories.read(path) for path in logs.find(history, logs.HISTORIES)]
-    found = [finding for each in read for finding in judging.judge(each, settled)]
+    found = [finding for each in read for finding in history_checker.judge(each, settled)]
     for finding in found[:5]:
-        report.say(words.finding(finding))
+        report.say(explanation.finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.say(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
@@ -661,7 +660,7 @@ def export(
         report.say(f"{path} is written")
 
 
-@example("endure -o out/endure --nodes 5 --kills 500 --seconds 900 --seed 7")
+@example("inject -o out/faults --nodes 5 --kills 500 --seconds 900 --seed 7")
 @folder
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -693,7 +692,7 @@ def export(
 )
 @batches
 @click.pass_obj
-def endure(
+def inject(
     command: tuple[str, ...],
     output: Path,
     nodes: int,
@@ -711,7 +710,7 @@ def endure(
     saw is left in history.ndjson, what each node logged beside it.
     """
     try:
-        agrees = checking.endure(
+        agrees = checking.inject_faults(
             output,
             command or checking.IMPATIENT,
             nodes=nodes,
@@ -739,7 +738,7 @@ def endure(
 )
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
 @click.option(
-    "--corrupt",
+    "--mutate-traces",
     "number",
     is_flag=False,
     flag_value=2000,
@@ -763,19 +762,19 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int | None,
         raise click.UsageError("--pin is for this project's own node")
     agrees = checking.check(output, seed, command, pin)
     if number:
-        agrees &= corrupting.corrupt(
-            output / "corrupted", command or checking.NODE, number=number, seed=seed
+        agrees &= trace_mutation.mutate_traces(
+            output / "mutated", command or checking.NODE, number=number, seed=seed
         )
     sys.exit(0 if agrees else 1)
 
 
-@example("corrupt --seed 7")
+@example("mutate-traces --seed 7")
 @click.argument("log", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("out/corrupted"),
+    default=Path("out/mutated"),
     show_default=True,
     help="Folder for the logs, in sources/ and wrong/.",
 )
@@ -794,7 +793,7 @@ def check(command: tuple[str, ...], output: Path, seed: int, number: int | None,
 @batches
 @seconds
 @click.pass_obj
-def corrupt(
+def mutate_traces(
     command: tuple[str, ...],
     log: tuple[Path, ...],
     output: Path,
@@ -811,7 +810,7 @@ def corrupt(
     legal is known from how it was altered or told by a node; its COMMAND may follow after --,
     without --manual-clock and --log.
     """
-    agrees = corrupting.corrupt(
+    agrees = trace_mutation.mutate_traces(
         output,
         command or checking.NODE,
         number=number,

@@ -13,31 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from . import report
-from .coverage import certificate as certifying
-from .coverage import realruns
-from .coverage.visited import Visited
+from .coverage import pinned as pinned
+from .coverage import real_runs
+from .coverage.traces import TraceCoverage
 from .exporting import export as exporting
 from .exporting import page
+from .formats import logs
+from .formats.folders import fresh
+from .formats.logs import Record
 from .golden import generate as generating
 from .golden.generate import Generated
 from .jobs import at_once
-from .judging import judge as judging
-from .judging import validate as validating
-from .judging import words
-from .judging.evidence import Contradiction, contradiction
-from .judging.protocol import WINDOW
-from .judging.verdict import Verdict
-from .logbook import logs
-from .logbook.folders import fresh
-from .logbook.logs import Record
 from .models import manifest, searching
 from .models.manifest import Model
-from .running import endure as enduring
+from .running import inject
 from .running import record as recording
 from .running import replay as replaying
-from .running.endure import Endured
 from .running.explore import Explored
+from .running.inject import Endured
 from .running.replay import Difference, Replayed, Turn
+from .validation import explanation, history_checker
+from .validation import trace_validation as validating
+from .validation.evidence import Contradiction, contradiction
+from .validation.step_checker import WINDOW
+from .validation.verdict import Verdict
 
 # The node needs nothing installed, and starts in two thirds of the time without looking for it.
 NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))
@@ -63,16 +62,22 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
     """What was generated from models; of random runs nothing is counted but what they wrote."""
     shown = []
     for model, made in rows:
-        counts = (made.outcome.generated, made.transitions, made.refused, made.covered, made.told)
+        counts = (
+            made.outcome.generated,
+            made.transitions,
+            made.no_ops,
+            made.covered,
+            made.verified,
+        )
         figures = counts if made.transitions else ("",) * len(counts)
         shown.append((model.name, *figures, len(made.logs), made.steps, made.outcome.seconds))
     columns = (
         "model",
         "#transitions",
         "#local",
-        "#refused",
+        "#no-ops",
         "#covered",
-        "#told",
+        "#verified",
         "#logs",
         "#records",
         "#time",
@@ -138,7 +143,7 @@ def show_rejections(
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.say(words.rejection(found))
+            report.say(explanation.rejection(found))
         shown += len(verdict.rejections)
         marks = list(map(page.of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
@@ -158,7 +163,7 @@ def show_page(
         report.say(f"  to look at: {place}")
 
 
-def endure(
+def inject_faults(
     output: Path,
     command: Sequence[str],
     *,
@@ -175,14 +180,14 @@ def endure(
     True if all agrees, False if something is wrong, None if too little was seen to tell.
     """
     again = (
-        f"python -m conformance endure -o {shlex.quote(str(output))}-again --nodes {nodes} "
+        f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
         f"--kills {kills} --seconds {seconds:g} --seed {seed}{' --power-cuts' * power_cuts} "
         f"-- {shlex.join(command)}"
     )
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
-            endured = enduring.endure(
+            endured = inject.inject(
                 output,
                 command,
                 nodes=nodes,
@@ -237,9 +242,9 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     Adds to `missing` what could not be judged.
     """
     # Where no peace came, what a node has not heard of is late and not lost.
-    found = judging.judge(endured.history, settled=endured.settled is not None)
+    found = history_checker.judge(endured.history, settled=endured.settled is not None)
     for finding in found[:5]:
-        report.say(words.finding(finding))
+        report.say(explanation.finding(finding))
     lost = sum(finding.rule in ("durability", "peace") for finding in found)
     logged = logs_of(endured)
     against = contradictions(endured, logged)
@@ -292,23 +297,23 @@ def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) ->
     rows += [searching.ModelRow(model, found.outcome) for model, found in made if model.golden]
     branches = searching.coverage()
     golden = [path for _, found in made for path in found.logs]
-    loop, replayed, visited = _loop(output, seed, node, golden)
+    loop, replayed, covered = _loop(output, seed, node, golden)
     explored, row = _explored(output / "explored", seed, node, made)
     loop.append(row)
     searching.show_models(rows)
     searching.show_coverage(branches)
     show_generated(made)
     report.table("The loop", ("what", "figure", "#time", "agrees"), loop)
-    realruns.show_visited(visited)
-    realruns.show_explored(explored, node, seed)
-    real = realruns.told(visited, explored, seed)
-    whole = certified(output, made, replayed, real, ours=not command, pin=pin)
+    real_runs.show_trace_coverage(covered)
+    real_runs.show_explored(explored, node, seed)
+    real = real_runs.as_json(covered, explored, seed)
+    whole = hold_to_pinned(output, made, replayed, real, ours=not command, pin=pin)
     return (
         all(row.agrees for row in rows)
-        and not branches.untouched
+        and not branches.uncovered
         and all(found.complete for _, found in made)
         and all(row[-1] for row in loop)
-        and visited.whole
+        and covered.whole
         and whole
     )
 
@@ -331,9 +336,9 @@ def generated(chosen: Sequence[Model], folder: Path, seed: int) -> list[tuple[Mo
 
 def _loop(
     output: Path, seed: int, node: Sequence[str], golden: list[Path]
-) -> tuple[list[Any], list[Replayed], Visited]:
+) -> tuple[list[Any], list[Replayed], TraceCoverage]:
     """Replays, records and validates, a row of the table for each; and what came of each replay,
-    and what the recorded runs visited.
+    and what the recorded runs covered.
     """
     rows: list[Any] = []
     started = time.monotonic()
@@ -344,8 +349,8 @@ def _loop(
     renamed = replay(some_renamed(golden, seed), replayed, renamed=seed)
     rows.append(_replayed(f"{{:,}} of them renamed, seed {seed}", renamed, replayed, started))
     places, recorded, clusters = _recorded(output / "run", seed, node)
-    validated, visited = _validated(places, clusters)
-    return [*rows, *recorded, *validated], results, visited
+    validated, covered = _validated(places, clusters)
+    return [*rows, *recorded, *validated], results, covered
 
 
 def some_renamed(golden: Sequence[Path], seed: int) -> list[Path]:
@@ -398,10 +403,10 @@ def _recorded(
 
 def _validated(
     places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]]
-) -> tuple[list[Any], Visited]:
+) -> tuple[list[Any], TraceCoverage]:
     """Judges logs window by window, and sees what they visit; and, as a cross-check, as wholes."""
     started = time.monotonic()
-    verdicts, visited = realruns.validate(clusters, BATCH, SMALL_WINDOW)
+    verdicts, covered = real_runs.validate(clusters, BATCH, SMALL_WINDOW)
     between = time.monotonic()
     wholes = validate(clusters, BATCH, None)
     show_rejections(places, clusters, verdicts, BATCH)
@@ -410,7 +415,7 @@ def _validated(
     return [
         (f"{what} in windows of {SMALL_WINDOW}", figure, between - started, accepted),
         (f"{what} as wholes", figure, time.monotonic() - between, wholes == verdicts),
-    ], visited
+    ], covered
 
 
 def _explored(
@@ -418,15 +423,15 @@ def _explored(
 ) -> tuple[dict[str, Explored], Any]:
     """What runs in the worlds of the models visit, and a row of the table for all of them."""
     started = time.monotonic()
-    explored = realruns.explore(folder, node, made, RUNS, seed)
+    explored = real_runs.explore(folder, node, made, RUNS, seed)
     runs = sum(found.runs for found in explored.values())
     steps = sum(found.inside + found.outside for found in explored.values())
     what = f"explore {len(explored)} models, {runs} runs, seed {seed}"
-    agrees = realruns.agrees(explored)
+    agrees = real_runs.agrees(explored)
     return explored, (what, f"{steps:,} records", time.monotonic() - started, agrees)
 
 
-def certified(
+def hold_to_pinned(
     output: Path,
     made: Sequence[tuple[Model, Generated]],
     replayed: Sequence[Replayed],
@@ -435,31 +440,28 @@ def certified(
     ours: bool,
     pin: bool,
 ) -> bool:
-    """Writes the certificate; True if it is whole and the committed one, but for another's node."""
+    """Write the results; return whether they are complete and equal to the pinned ones."""
     by_log = {each.path: each for each in replayed}
     entries = {
-        model.name: certifying.entry(model, found, [by_log[path] for path in found.logs])
+        model.name: pinned.entry(model, found, [by_log[path] for path in found.logs])
         for model, found in made
         if model.golden
     }
-    node = certifying.checksum(certifying.node()) if ours else None
-    found = certifying.make(entries, real, node)
-    certifying.write(output / "certificate.json", found)
-    wrong = certifying.gaps(found)
+    found = pinned.make(entries, real)
+    pinned.write(output / "results.json", found)
+    wrong = pinned.gaps(found)
     advice = "the node and the specification are not held against each other wholly"
     if not wrong and pin and ours:
-        certifying.write(certifying.COMMITTED, found)
+        pinned.write(pinned.COMMITTED, found)
     if not wrong:
-        committed = certifying.read(certifying.COMMITTED)
-        if not ours:
-            committed["node"] = None
+        committed = pinned.read(pinned.COMMITTED)
         if real["seed"] != committed["real_runs"]["seed"]:
-            # Other runs have visited something else.
+            # Other runs cover something else.
             committed["real_runs"] = real
-        wrong = list(certifying.drift(found, committed))
+        wrong = list(pinned.drift(found, committed))
         advice = "if that is what a change means, commit what is found: check --pin"
     for line in wrong[:20]:
-        report.warn(f"certificate: {line}")
+        report.warn(f"pinned results: {line}")
     if wrong:
-        report.warn(f"certificate: {advice}", style="red")
+        report.warn(f"pinned results: {advice}", style="red")
     return not wrong

@@ -17,12 +17,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from .formats import logs
+from .formats.schema import action, is_message
 from .jobs import at_once
-from .judging.validate import validate
-from .judging.verdict import Rejection, Verdict
-from .logbook import logs
-from .logbook.schema import action, is_message
 from .running.replay import log_of, replay
+from .validation.trace_validation import validate
+from .validation.verdict import Rejection, Verdict
 
 Json = Any
 Log = list[Json]

@@ -38,7 +38,7 @@ from simulated.lives import PACE
 from test_bad_input import FIELDS, JSON, TYPES, line, state
 
 from conformance import report
-from conformance.logbook.schema import check_record, check_sent
+from conformance.formats.schema import check_record, check_sent
 
 WORLDS = 8
 """How many simulated worlds the real lines are taken from."""

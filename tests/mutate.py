@@ -26,8 +26,8 @@ from mutants.score import HAND, MACHINE, MODEL, Found, Row
 from mutants.sources import RIGHT, ROOT, Mutant
 
 from conformance import checking, report
+from conformance.formats import logs
 from conformance.jobs import CORES
-from conformance.logbook import logs
 from conformance.models import manifest, searching
 from conformance.models.manifest import Model
 from conformance.running import syscalls

@@ -30,9 +30,9 @@ from simulated.shrink import shrink
 from simulated.trial import Trial
 
 from conformance import report
-from conformance.judging import words
-from conformance.judging.validate import validate
-from conformance.logbook import logs
+from conformance.formats import logs
+from conformance.validation import explanation
+from conformance.validation.trace_validation import validate
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
         verdicts = validate(clusters, BATCH, on_progress=line.tell)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.say(words.rejection(found))
+        report.say(explanation.rejection(found))
     report.say(
         f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
         f"specification, {len(bad):,} rejected"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_cli import NODE, conformance
 
-from conformance.measuring import bench, load
-from conformance.measuring.bench import Contest, Row, Unmeasurable
-from conformance.measuring.load import Link, LoadError, Process, Router
+from conformance.benchmark import bench, load
+from conformance.benchmark.bench import Contest, Row, Unmeasurable
+from conformance.benchmark.load import Link, LoadError, Process, Router
 
 
 class Pipes:

@@ -25,8 +25,18 @@ NODE = [sys.executable, str(ROOT / "impl" / "main.py")]
 REPLAYED = [*NODE, "--manual-clock"]
 VERBS = [
     *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
-    *("validate", "visited", "explore", "judge", "export", "endure", "check", "grade", "bench"),
-    *("shrink", "corrupt"),
+    *(
+        "validate",
+        "trace-coverage",
+        "explore",
+        "check-history",
+        "export",
+        "inject",
+        "check",
+        "grade",
+        "bench",
+    ),
+    *("shrink", "mutate-traces"),
 ]
 
 
@@ -105,7 +115,7 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
 
 
 def test_visited_names_what_is_left() -> None:
-    done = conformance("visited", OK)
+    done = conformance("trace-coverage", OK)
     assert done.returncode == 0, "coverage is a figure and not a verdict"
     assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
     assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
@@ -113,7 +123,7 @@ def test_visited_names_what_is_left() -> None:
 
 @pytest.mark.parametrize("percent, status", [(10, 0), (100, 1)])
 def test_visited_holds_coverage_against_a_threshold(percent: int, status: int) -> None:
-    done = conformance("visited", OK, "--at-least", percent)
+    done = conformance("trace-coverage", OK, "--at-least", percent)
     assert done.returncode == status
     assert ("of the branches are covered, and not 100 %" in done.stderr) == bool(status)
 
@@ -133,13 +143,13 @@ def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Pa
 
 
 def test_judge_agrees() -> None:
-    done = conformance("judge", "--settled", HISTORIES / "duel-ok.ndjson")
+    done = conformance("check-history", "--settled", HISTORIES / "duel-ok.ndjson")
     assert done.returncode == 0 and "0 findings" in done.stdout
 
 
 def test_judge_shows_the_entry_and_what_it_contradicts() -> None:
     bad = HISTORIES / "duel-bad.ndjson"
-    done = conformance("judge", bad)
+    done = conformance("check-history", bad)
     assert done.returncode == 1 and "1 findings" in done.stdout
     assert f"{bad}:4: slot 1 holds" in done.stdout
     assert "line 3, answer: " in done.stdout and "line 4, answer: " in done.stdout
@@ -159,19 +169,19 @@ def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
 
 
 def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
-    done = conformance("endure", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
+    done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills" in done.stdout and "records not judged" in done.stdout
-    assert conformance("judge", "--settled", tmp_path / "history.ndjson").returncode == 0
+    assert conformance("check-history", "--settled", tmp_path / "history.ndjson").returncode == 0
     # Its logs are those of one cluster, and its history is none of them.
     judged = conformance("validate", tmp_path)
     assert judged.returncode == 0 and "1 logs, " in judged.stdout
     not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
-    not_run(conformance("endure", "-o", tmp_path), "there are logs in it already")
+    not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
 
 
 def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
-    done = conformance("endure", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
+    done = conformance("inject", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
     not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
     recorded = record.Recorded(tmp_path)
     assert recorded.missing(200) == "0 of at least 20 requests answered"
@@ -209,7 +219,7 @@ def not_run(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 def test_no_such_command() -> None:
     not_run(conformance("replay", OK, "--", "no-such-node"), "no-such-node", "no such command")
-    for verb in ("record", "endure"):
+    for verb in ("record", "inject"):
         not_run(conformance(verb, "-o", "out/none", "--", "no-such-node"), "no such command")
 
 
@@ -249,7 +259,7 @@ def test_a_missing_log() -> None:
 
 
 def test_a_log_is_no_history() -> None:
-    not_run(conformance("judge", OK), f"{OK}:1: not a history entry")
+    not_run(conformance("check-history", OK), f"{OK}:1: not a history entry")
 
 
 def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
@@ -257,7 +267,7 @@ def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
     empty.touch()
     not_run(conformance("validate", empty), "the log is empty")
     not_run(conformance("replay", empty, "--", *REPLAYED), "the log is empty")
-    not_run(conformance("judge", empty), "the history is empty")
+    not_run(conformance("check-history", empty), "the history is empty")
 
 
 def test_an_empty_folder_shows_nothing(tmp_path: Path) -> None:
@@ -405,7 +415,13 @@ def test_too_many_descriptors(tmp_path: Path) -> None:
 def test_nobody_reads_what_is_printed() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "conformance", "judge", str(HISTORIES / "duel-ok.ndjson")]
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "check-history",
+        str(HISTORIES / "duel-ok.ndjson"),
+    ]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(writing)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
@@ -417,7 +433,7 @@ def test_a_verdict_can_be_printed_whatever_names_are(encoding: str, tmp_path: Pa
     text = (HISTORIES / "duel-bad.ndjson").read_text().replace('"n1"', r'"n\ud800\u001b[2J"')
     history = tmp_path / "h\u202eé.ndjson"
     history.write_text(text)
-    done = conformance("judge", history, PYTHONIOENCODING=encoding)
+    done = conformance("check-history", history, PYTHONIOENCODING=encoding)
     assert done.returncode == 1 and "1 findings" in done.stdout
     assert not {"\x1b", "\u202e", "\ud800"} & set(done.stdout) and "\\u202e" in done.stdout
 

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from test_cli import conformance
 
-from conformance.judging import words
-from conformance.judging.agreement import absent, agreement, membership
-from conformance.judging.delivery import content, delivery, in_order
-from conformance.judging.handshake import handshake
-from conformance.logbook import logs
-from conformance.logbook.schema import is_message
+from conformance.formats import logs
+from conformance.formats.schema import is_message
 from conformance.running import record
+from conformance.validation import explanation
+from conformance.validation.agreement import absent, agreement, membership
+from conformance.validation.delivery import content, delivery, in_order
+from conformance.validation.handshake import handshake
 
 ROOT = Path(__file__).parent.parent
 NODE = (sys.executable, str(ROOT / "impl" / "main.py"))
@@ -201,8 +201,12 @@ def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> Non
 def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
     done = conformance("validate", written(tmp_path, "n1", *DUEL[:3]))
     assert done.returncode == 0 and "there is no log of n2, n3" in " ".join(done.stderr.split())
-    [line] = words.unchecked(
-        [words.Verdict(1, [], ["n1"]), words.Verdict(1, [], []), words.Verdict(1, [], ["n2"])]
+    [line] = explanation.unchecked(
+        [
+            explanation.Verdict(1, [], ["n1"]),
+            explanation.Verdict(1, [], []),
+            explanation.Verdict(1, [], ["n2"]),
+        ]
     )
     assert "no log of some members of 2 clusters" in line
 

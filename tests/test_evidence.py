@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conformance.judging.evidence import Evidence, contradiction
-from conformance.logbook import logs
+from conformance.formats import logs
+from conformance.validation.evidence import Evidence, contradiction
 
 Json = Any
 

@@ -14,8 +14,8 @@ from test_cli import BAD, NODE, OK, conformance, not_run
 
 from conformance import checking
 from conformance.exporting import causality, counterexample, export, page, shiviz, states
-from conformance.logbook import logs
-from conformance.logbook.logs import Record
+from conformance.formats import logs
+from conformance.formats.logs import Record
 from conformance.models import manifest
 
 
@@ -432,7 +432,7 @@ def test_what_fault_injection_leaves_is_told_apart(tmp_path: Path) -> None:
     ok = Path(__file__).parent / "fixtures/histories/duel-ok.ndjson"
     (tmp_path / "history.ndjson").write_bytes(ok.read_bytes())
     os.mkfifo(tmp_path / "fifo.ndjson")
-    judged = conformance("judge", tmp_path)
+    judged = conformance("check-history", tmp_path)
     assert judged.returncode == 0 and "1 histories" in judged.stdout
     shown = conformance("export", tmp_path, "--states", 0, "--html", tmp_path / "run.html")
     assert shown.returncode == 0, shown.stderr

@@ -33,7 +33,7 @@ CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {
     "__init__",
     *("node", "process", "storage", "files"),
-    *("wire", "legible"),
+    *("wire", "readable"),
     *("clock", "overdue"),
 }
 """What is no part of the state machine, so that no golden log can show all of it: processes and

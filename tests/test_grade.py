@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from conformance.formats import folders, logs
+from conformance.formats.canonical import canonical
 from conformance.golden import generate
-from conformance.grading import feeding, grade, realtime, stages
+from conformance.grading import faults, feeding, grade, stages
 from conformance.grading.challenge import (
     BEGUN,
     CASES,
@@ -31,13 +33,11 @@ from conformance.grading.challenge import (
     error,
     told,
 )
-from conformance.grading.marks import Grade, Stage
 from conformance.grading.plan import Plan
 from conformance.grading.probe import SIGNS, probe
-from conformance.logbook import folders, logs
-from conformance.logbook.canonical import canonical
+from conformance.grading.results import Grade, Stage
 from conformance.models import manifest
-from conformance.running import endure
+from conformance.running import inject
 from conformance.running.cluster import NodeError
 from conformance.running.fenced import FencedNode
 
@@ -96,7 +96,7 @@ def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
         "feeding",
         "replay",
         "record",
-        "endure",
+        "faults",
     ]
     assert all(each.cases > 0 for each in found.stages)
     assert set(found.options.values()) == {""}
@@ -114,11 +114,11 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
-    found = stage(graded(NODE, tmp_path / "ours", "endure", without=without, seconds=3.0), "endure")
+    found = stage(graded(NODE, tmp_path / "ours", "faults", without=without, seconds=3.0), "faults")
     assert found.agrees and found.cases == 8 + 3, found.summary()
-    monkeypatch.setattr(endure, "PEACE", 1.0)
+    monkeypatch.setattr(inject, "PEACE", 1.0)
     node = [sys.executable, str(ROOT / "tests" / "broken_node.py"), "phase1-skipped-told-at-reply"]
-    found = stage(graded(node, tmp_path, "endure", without=without, seconds=3.0), "endure")
+    found = stage(graded(node, tmp_path, "faults", without=without, seconds=3.0), "faults")
     assert found.failure is not None and found.failure.case.startswith("what n")
     seen = [
         json.loads(line)
@@ -228,13 +228,13 @@ def test_a_node_that_ends_by_itself_is_shown_with_its_lines(tmp_path: Path) -> N
 def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endure, "PEACE", 1.0)
+    monkeypatch.setattr(inject, "PEACE", 1.0)
     found = graded(SOLVER, tmp_path, seconds=3.0)
     assert stage(found, "challenge, required").agrees
     assert stage(found, "challenge, recommended").agrees is False
     for name in ("replay", "record"):
         assert stage(found, name).agrees is None and "--manual-clock" in stage(found, name).lost
-    last = stage(found, "endure")
+    last = stage(found, "faults")
     assert last.failure is not None and last.failure.case == "agreement"
     assert "slot" in last.failure.reason and not found.agrees
 
@@ -329,7 +329,7 @@ sys.exit(status)
 
 
 def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
-    asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "endure"]
+    asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "faults"]
     command = [sys.executable, "-m", "conformance", "grade", *map(str, asked), "--"]
     command += [sys.executable, "-S", "-c", LOOP]
     measured = [sys.executable, "-c", MEASURE, *command]
@@ -354,8 +354,8 @@ def test_a_log_is_compared_with_what_the_node_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that logs rightly and says something else passes the specification by its log."""
-    monkeypatch.setattr(realtime, "protocol_failures", lambda clusters: [])
-    found = stage(graded([*ALTERED, "liar"], tmp_path, "endure", kills=1), "endure")
+    monkeypatch.setattr(faults, "protocol_failures", lambda clusters: [])
+    found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
     assert found.failure is not None and found.passed == found.cases - 3
     assert found.failure.case == "the log of n1 and what it said"
     assert "phase1_skipped" in found.failure.reason and "(router)" in found.failure.reason
@@ -404,7 +404,7 @@ def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> 
 
 
 def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> None:
-    found = stage(graded(NODE, tmp_path, "endure", seconds=0.1, without=("--log",)), "endure")
+    found = stage(graded(NODE, tmp_path, "faults", seconds=0.1, without=("--log",)), "faults")
     assert found.agrees is None and "too little happened to tell: 0 of at least" in found.lost
 
 

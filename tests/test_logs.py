@@ -9,9 +9,9 @@ import pytest
 from multipaxos.node import Node
 from running import init
 
-from conformance.judging.validate import validate
-from conformance.logbook import history as histories
-from conformance.logbook import logs
+from conformance.formats import history as histories
+from conformance.formats import logs
+from conformance.validation.trace_validation import validate
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100

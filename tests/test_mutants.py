@@ -23,8 +23,8 @@ from mutants.score import Found, Row
 from mutants.sources import RIGHT, Mutant
 from mutants.survivors import EQUIVALENT, GAP, Explanation, ExplanationError
 
-from conformance.logbook import logs
-from conformance.logbook.schema import action
+from conformance.formats import logs
+from conformance.formats.schema import action
 from conformance.models import manifest
 from conformance.running import replay as replaying
 from conformance.running import syscalls

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from conformance.judging import observed
-from conformance.judging.observed import Explained, Seen, explain
-from conformance.logbook import logs
-from conformance.logbook.schema import is_message
+from conformance.formats import logs
+from conformance.formats.schema import is_message
 from conformance.running import record
+from conformance.validation import observed
+from conformance.validation.observed import Explained, Seen, explain
 
 ROOT = Path(__file__).parent.parent
 NODE = [sys.executable, str(ROOT / "impl" / "main.py"), "--batch", "1000"]

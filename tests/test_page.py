@@ -22,9 +22,9 @@ from test_export import PING, PONG, STRANGE, message, run
 from conformance.exporting import causality, export, page
 from conformance.exporting.page import Mark
 from conformance.exporting.states import States
-from conformance.logbook import logs
-from conformance.logbook.logs import Record
-from conformance.logbook.schema import is_message
+from conformance.formats import logs
+from conformance.formats.logs import Record
+from conformance.formats.schema import is_message
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OK, BAD = FIXTURES / "takeover-ok.ndjson", FIXTURES / "takeover-bad.ndjson"

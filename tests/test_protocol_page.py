@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from conformance.formats.schema import SchemaError, check, check_record, load
 from conformance.grading.plan import STAGES
 from conformance.grading.probe import SIGNS
-from conformance.logbook.schema import SchemaError, check, check_record, load
 
 FOLDER = Path(__file__).parent.parent / "conformance"
 PAGE = (FOLDER / "README.md").read_text("utf-8")

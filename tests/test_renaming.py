@@ -14,14 +14,14 @@ from random import Random
 import pytest
 from in_process import node
 
-from conformance.judging.validate import validate
-from conformance.logbook import logs
-from conformance.logbook.canonical import canonical
-from conformance.logbook.logs import LogError, Record
-from conformance.logbook.schema import check_record, is_message
+from conformance.formats import logs
+from conformance.formats.canonical import canonical
+from conformance.formats.logs import LogError, Record
+from conformance.formats.schema import check_record, is_message
 from conformance.running import renaming
 from conformance.running.replay import cases, differs, read
 from conformance.running.vocabulary import ALMOST_EQUAL, HIGHEST, Vocabulary, reordered
+from conformance.validation.trace_validation import validate
 
 TAKEOVER = Path(__file__).parent / "fixtures" / "takeover-ok.ndjson"
 SEEDS = range(60)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from processes import exists, wait_until
 
-from conformance.logbook import logs
-from conformance.logbook.canonical import same_output
-from conformance.logbook.logs import LogError
+from conformance.formats import logs
+from conformance.formats.canonical import same_output
+from conformance.formats.logs import LogError
 from conformance.running import fences
 from conformance.running.replay import HANGS, Replayed, replay, replay_all
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from conformance import report
-from conformance.judging import words
-from conformance.judging.verdict import Discrepancy
+from conformance.validation import explanation
+from conformance.validation.verdict import Discrepancy
 
 HOSTILE = "\x1b[31m\r\x07\x9b:smile: [red]x[/red] \ud800 \u202egnp\u2066 \u2028\u200b"
 SAFE = r"\x1b[31m\r\x07\x9b:smile: [red]x[/red] \ud800 \u202egnp\u2066 \u2028\u200b"
@@ -69,7 +69,7 @@ def test_long_values_are_shown_where_they_differ() -> None:
     lines = report.beside([{"value": one}], [{"value": other}])
     assert all(len(line) < 2 * report.LONGEST_MESSAGE for line in lines)
     assert "xyz" in lines[0] and "xnz" in lines[1]
-    told = words.discrepancy(Discrepancy("value", one, other))
+    told = explanation.discrepancy(Discrepancy("value", one, other))
     assert len(told) < 1_000 and "xyz" in told and "xnz" in told
 
 

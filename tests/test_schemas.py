@@ -17,7 +17,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from conformance.logbook.schema import (
+from conformance.formats.schema import (
     FORMATS,
     NAMES,
     SchemaError,

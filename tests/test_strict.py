@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.logbook import strict
+from conformance.formats import strict
 
 JSON = st.recursive(
     st.none()

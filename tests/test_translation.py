@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.judging import validate
-from conformance.judging.names import Names
-from conformance.logbook import logs
+from conformance.formats import logs
 from conformance.tlaplus import translate, values
+from conformance.validation import trace_validation
+from conformance.validation.names import Names
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126))
 SCALARS = st.booleans() | st.integers() | TEXTS
@@ -110,6 +110,6 @@ def test_who_claims_slots_that_nobody_spoke_of_is_found_out(tmp_path: Path) -> N
         promise = {"type": "promise", "ballot": 5, "accepted": [], "known": known}
         answer = {"src": "n1", "dest": "n2", "body": promise}
         asked = logs.Record("n1", request, [answer], path, 99)
-        [verdict] = validate.validate([[*log, asked]], 1000)
+        [verdict] = trace_validation.validate([[*log, asked]], 1000)
         bad = [found.record.line for found in verdict.rejections]
         assert (bad == []) if agreed else (bad == [99])

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from test_cli import HISTORIES, OK, REPLAYED, conformance, copied, not_run
 
+from conformance.formats import logs
 from conformance.golden import generate
-from conformance.logbook import logs
 from conformance.models import branches, manifest, searching
 from conformance.tlaplus import tlc
 
@@ -144,7 +144,7 @@ def test_blank_lines_are_no_records(lines: tuple[str, ...], tmp_path: Path) -> N
     path = written(tmp_path, *lines)
     not_run(conformance("validate", path), f"{path}:1: not a log record")
     not_run(conformance("replay", path, "--", *REPLAYED), f"{path}:1: not a log record")
-    not_run(conformance("judge", path), f"{path}:1: not a history entry")
+    not_run(conformance("check-history", path), f"{path}:1: not a history entry")
 
 
 def test_a_log_of_nothing_but_init(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_log_that_any_node_agrees_with(tmp_path: Path) -> None:
 def test_a_history_without_answers(tmp_path: Path) -> None:
     asks = (HISTORIES / "duel-ok.ndjson").read_text().splitlines()
     path = written(tmp_path, *(line for line in asks if '"ask"' in line))
-    not_run(conformance("judge", path), f"{path}: nothing is answered in it")
+    not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
 
 
 def test_a_folder_whose_logs_have_another_name(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ import pytest
 from multipaxos.node import Node
 from running import init, request
 
-from conformance.judging import protocol, words
-from conformance.judging.ballots import Ballots
-from conformance.judging.names import Names
-from conformance.judging.state import State
-from conformance.judging.validate import validate
-from conformance.judging.verdict import MISSING, Rejection, Verdict
-from conformance.logbook import logs
-from conformance.logbook.schema import is_message
+from conformance.formats import logs
+from conformance.formats.schema import is_message
 from conformance.running import record
 from conformance.tlaplus import tlc
+from conformance.validation import explanation, step_checker
+from conformance.validation.ballots import Ballots
+from conformance.validation.names import Names
+from conformance.validation.state import State
+from conformance.validation.trace_validation import validate
+from conformance.validation.verdict import MISSING, Rejection, Verdict
 
 ROOT = Path(__file__).parent.parent
 NODE = ("python3", str(ROOT / "impl" / "main.py"))
@@ -83,9 +83,7 @@ def test_a_window_for_each_record_is_the_same_as_the_whole() -> None:
     assert verdict.rejections == []
 
 
-def test_a_bad_record_is_found_wherever_it_is_and_however_the_log_is_cut(
-    crashed: Log,
-) -> None:
+def test_a_bad_record_is_found_wherever_it_is_and_however_the_log_is_cut(crashed: Log) -> None:
     log = crashed
     steps = [at for at, taken in enumerate(log) if not taken.starts]
     verdicts = judged([log, *(altered(log, at) for at in steps)], 25, None)
@@ -94,24 +92,24 @@ def test_a_bad_record_is_found_wherever_it_is_and_however_the_log_is_cut(
 
 def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = protocol._run
+    original = step_checker._run
 
-    def counted(windows: Sequence[protocol.Window], *rest: Any) -> list[protocol.Said]:
+    def counted(windows: Sequence[step_checker.Window], *rest: Any) -> list[step_checker.Said]:
         sizes.extend(len(window.records) for window in windows)
         return original(windows, *rest)
 
-    monkeypatch.setattr(protocol, "_run", counted)
+    monkeypatch.setattr(step_checker, "_run", counted)
     validate([crashed], 1000, window=20)
     assert max(sizes) <= 20 and sum(sizes) == len(crashed) - 1
 
 
 def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
-    course = protocol.course_of(crashed)
+    course = step_checker.course_of(crashed)
     told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
     learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
     course.steps = [replace(course.steps[0], input=learned, output=[])] * 5
-    assert len(list(protocol._next(course, 5))) == 1
-    assert len(list(protocol._next(course, 100))) == 5
+    assert len(list(step_checker._next(course, 5))) == 1
+    assert len(list(step_checker._next(course, 100))) == 5
 
 
 @pytest.mark.parametrize(
@@ -381,7 +379,7 @@ def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: 
     assert (need.path, need.expected, need.found) == ("the node is up", True, False)
     assert found.state["up"] is False
     assert found.before == log[max(0, at - 4) : at + 1]
-    text = words.rejection(found)
+    text = explanation.rejection(found)
     assert "the node is up must be true and is false" in text
     assert all(f"line {taken.line}, before: " in text for taken in found.before)
 
@@ -414,4 +412,4 @@ def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
         ("output[0].body.value", "v1", "w"),
         ("output[1]", MISSING, more),
     ]
-    assert 'output[0].body.value must be "v1" and is "w"' in words.rejection(found)
+    assert 'output[0].body.value must be "v1" and is "w"' in explanation.rejection(found)

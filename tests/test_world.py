@@ -24,8 +24,8 @@ from simulated.faults import Script, draw
 from simulated.lives import BATCH
 from simulated.shrink import shrink
 
-from conformance.judging.validate import validate
-from conformance.logbook import history, logs
+from conformance.formats import history, logs
+from conformance.validation.trace_validation import validate
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 100

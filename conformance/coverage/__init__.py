@@ -1,1 +1,1 @@
-"""How much was shown: what real runs have visited, and the certificate of what was compared."""
+"""How much was shown: what real runs cover, and the certificate of what was compared."""

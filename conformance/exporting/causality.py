@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..judging.delivery import content, in_order
-from ..logbook.logs import Record, by_node
-from ..logbook.schema import is_message
+from ..formats.logs import Record, by_node
+from ..formats.schema import is_message
+from ..validation.delivery import content, in_order
 
 Json = Any
 

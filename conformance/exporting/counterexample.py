@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..formats.logs import Record
 from ..golden.automaton import Step
 from ..golden.generate import log_of
-from ..logbook.logs import Record
 from ..models.manifest import LIBRARIES, Model
 from ..tlaplus import tlc, values
 

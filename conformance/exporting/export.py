@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..logbook import logs
-from ..logbook.logs import Record
+from ..formats import logs
+from ..formats.logs import Record
 from ..models.manifest import Model
 from ..tlaplus import tlc
-from . import counterexample, page, shiviz, written
+from . import counterexample, outputs, page, shiviz
 from . import states as following
 from .causality import Step, arrange
+from .outputs import ExportError
 from .page import Mark
 from .states import States
-from .written import ExportError
 
 Tell = Callable[[str], None]
 
@@ -122,13 +122,13 @@ def failed(
 def write_page(path: Path, found: Run, force: bool = False) -> None:
     """One HTML file with everything in it; raises `ExportError` as `written.write`."""
     text = page.html(found.title, found.steps, found.states, found.marks, found.part)
-    written.write(path, text, {step.record.path for step in found.steps}, force)
+    outputs.write(path, text, {step.record.path for step in found.steps}, force)
 
 
 def export_logs(paths: Sequence[Path], asked: Asked, batch: int, on_progress: Tell) -> Run:
     """Writes the run that is in these logs as asked, and returns it."""
     for path in asked.files():
-        written.check(path, paths, asked.force)
+        outputs.check(path, paths, asked.force)
     records = read(paths)
     followed = asked.states if asked.html or asked.replica else 0
     title = paths[0].name if len(paths) == 1 else str(paths[0].parent)
@@ -136,7 +136,7 @@ def export_logs(paths: Sequence[Path], asked: Asked, batch: int, on_progress: Te
     _export(found, asked)
     if asked.itf:
         trace = _itf(lambda itf: itf.of_run(found.steps, asked.replica and found.states))
-        written.write(asked.itf, trace, paths, asked.force)
+        outputs.write(asked.itf, trace, paths, asked.force)
     return found
 
 
@@ -146,11 +146,11 @@ def export_model(model: Model, asked: Asked, on_progress: Tell) -> Run | None:
     What is marked in the run of a broken model is where it leaves the specification.
     """
     for path in asked.files():
-        written.check(path, (), asked.force)
+        outputs.check(path, (), asked.force)
     found = counterexample.find(model, on_progress)
     if asked.itf:
         trace = _itf(lambda itf: itf.of_counterexample(found))
-        written.write(asked.itf, trace, (), asked.force)
+        outputs.write(asked.itf, trace, (), asked.force)
     if not (asked.html or asked.shiviz):
         return None
     title = f"{model.name}: {found.violated} is violated"
@@ -164,7 +164,7 @@ def _export(found: Run, asked: Asked) -> None:
         write_page(asked.html, found, asked.force)
     if asked.shiviz:
         sources = {step.record.path for step in found.steps}
-        written.write(asked.shiviz, shiviz.text(found.steps), sources, asked.force)
+        outputs.write(asked.shiviz, shiviz.text(found.steps), sources, asked.force)
 
 
 def _itf(trace: Callable[[Any], Any]) -> str:

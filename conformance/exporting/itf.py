@@ -19,8 +19,8 @@ from itf_py import State, Trace, itf_variant, trace_to_json
 from ..tlaplus.values import Function, Sequence
 from .causality import Step
 from .counterexample import Counterexample
+from .outputs import MADE_BY
 from .states import States, after
-from .written import MADE_BY
 
 Json = Any
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from ..judging.verdict import Rejection
-from ..logbook import logs
-from ..logbook.schema import is_message
+from ..formats import logs
+from ..formats.schema import is_message
 from ..running.replay import Difference
+from ..validation.verdict import Rejection
 from .causality import Step
 from .states import BY_SLOT, States
 
 Json = Any
 
 # In the order in which the browser runs them.
-SCRIPTS = ("run.js", "states.js", "words.js", "chart.js", "panel.js", "filter.js", "main.js")
+SCRIPTS = ("run.js", "states.js", "labels.js", "chart.js", "panel.js", "filter.js", "main.js")
 
 # A browser's numbers are whole up to here.
 _EXACT = 2**53

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..logbook.schema import is_message
+from ..formats.schema import is_message
 from .causality import Step, clocks
 
 Json = Any

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..judging.names import Names
-from ..judging.protocol import CONFIG, Window, alike, course_of, module
-from ..logbook.logs import Record, by_node
+from ..formats.logs import Record, by_node
 from ..models.manifest import LIBRARIES
 from ..tlaplus import tlc, values
+from ..validation.names import Names
+from ..validation.step_checker import CONFIG, Window, alike, course_of, module
 
 Json = Any
 
@@ -40,10 +40,7 @@ class States:
 
 
 def follow(
-    records: Sequence[Record],
-    batch: int,
-    *,
-    on_progress: Callable[[str], None] = lambda text: None,
+    records: Sequence[Record], batch: int, *, on_progress: Callable[[str], None] = lambda text: None
 ) -> States:
     """The states of the nodes of one run, as far as the specification allows what they did.
 

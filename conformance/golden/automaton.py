@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..logbook.schema import is_message
+from ..formats.schema import is_message
 from ..tlaplus.translate import input_to_json, message_to_json
 
 Json = dict[str, Any]

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import guard
-from ..logbook import logs
-from ..logbook.schema import action
+from ..formats import logs
+from ..formats.schema import action
 from ..models.manifest import LIBRARIES, Model
 from ..tlaplus import tlc, values
 from ..tlaplus.config import constants, without
 from ..tlaplus.translate import message_to_json, message_to_tla
-from .apart import Machine, Taken, told
 from .automaton import Automaton, CoverError, Step, Transition
-from .cover import cover
+from .distinguishing import Machine, Taken, verified
+from .paths import cover
 
 Json = dict[str, Any]
 
@@ -46,18 +46,18 @@ class Generated:
     steps: int = 0
     states: int = 0
     pairs: int = 0
-    alike: int = 0
+    equivalent: int = 0
     transitions: int = 0
-    refused: int = 0
+    no_ops: int = 0
     covered: int = 0
-    told: int = 0
+    verified: int = 0
     members: list[str] = field(default_factory=list)
     automata: list[Automaton] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether the model holds, there are logs, and they leave nothing out."""
-        whole = self.covered == self.told == self.transitions
+        whole = self.covered == self.verified == self.transitions
         return not self.outcome.violated and bool(self.logs) and whole
 
 
@@ -163,11 +163,11 @@ def _measure(made: Generated, automaton: Automaton, machine: Machine, found: lis
     made.logs += found
     made.states += len(machine.does)
     made.pairs += len(machine.pairs) // 2
-    made.alike += (len(machine.pairs) - len(machine.apart)) // 2
+    made.equivalent += (len(machine.pairs) - len(machine.apart)) // 2
     made.transitions += len(automaton)
-    made.refused += sum(transition.stays for transition in automaton.transitions())
+    made.no_ops += sum(transition.stays for transition in automaton.transitions())
     made.covered += len({taken for path in paths for taken in path})
-    made.told += len(told(machine, paths))
+    made.verified += len(verified(machine, paths))
 
 
 def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Generated:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from .. import report
+from ..formats.strict import NotJson, loads
 from ..jobs import at_once
-from ..logbook.strict import NotJson, loads
 from ..running.process import Flood, Process, Silence, ready
 from .challenge import BEGIN, CASES, RECOMMENDED, REQUIRED, Case, arranged, difference
-from .marks import Failure, Stage, stage
 from .plan import Plan
+from .results import Failure, Stage, stage
 
 Json = Any
 

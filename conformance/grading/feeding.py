@@ -21,8 +21,8 @@ from ..jobs import at_once
 from ..running.process import Process
 from .answering import MOST, failure_of, printed
 from .challenge import BEGIN, BEGUN, RECOMMENDED, Case, decided, log, propose, told
-from .marks import Failure, Stage, stage
 from .plan import Plan
+from .results import Failure, Stage, stage
 
 LONGEST_VALUE = 1 << 20
 """Bytes: how long a value may be as JSON that any node has to take."""

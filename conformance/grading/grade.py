@@ -13,13 +13,13 @@ from pathlib import Path
 
 from .. import report
 from ..running.replay import check_command
-from . import answering, feeding, realtime, stages
+from . import answering, faults, feeding, stages
 from .challenge import CASES
-from .marks import Grade, Stage, stage
 from .plan import STAGES, Plan
 from .probe import probe
+from .results import Grade, Stage, stage
 
-DEEPER = {"replay": stages.replay, "record": stages.record, "endure": realtime.endure}
+DEEPER = {"replay": stages.replay, "record": stages.record, "faults": faults.faults}
 
 
 def grade(plan: Plan, command: Sequence[str]) -> Grade:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..logbook.folders import fresh
+from ..formats.folders import fresh
 
-STAGES = ("challenge", "feeding", "replay", "record", "endure")
+STAGES = ("challenge", "feeding", "replay", "record", "faults")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..logbook.folders import fresh
+from ..formats.folders import fresh
 from ..running.cluster import NodeError
 from ..running.fenced import FencedNode
 from .challenge import BEGIN, FIRST, init

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import checking, report
-from ..judging.verdict import Rejection
-from ..logbook import logs
-from ..logbook.canonical import canonical, same_output
+from ..formats import logs
+from ..formats.canonical import canonical, same_output
 from ..models import manifest
 from ..running import record as recording
 from ..running.cluster import NodeError, NodeProcess
@@ -23,8 +22,9 @@ from ..running.fenced import FencedNode
 from ..running.replay import Replayed
 from ..running.replay import read as reading
 from ..tlaplus import tlc
-from .marks import Failure, Stage, stage
+from ..validation.verdict import Rejection
 from .plan import Plan
+from .results import Failure, Stage, stage
 
 Json = Any
 Options = dict[str, str]

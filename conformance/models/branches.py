@@ -46,7 +46,7 @@ class Branch:
     def place(self) -> str:
         return f"spec/{self.module}.tla:{self.line}"
 
-    def untouched(self) -> str:
+    def uncovered(self) -> str:
         """What to say if it was never taken."""
         return f"{self.place}: {self.operator} never takes: {self.text}"
 
@@ -128,7 +128,7 @@ class Coverage:
     """All branches, and those that no model took, after so many models."""
 
     branches: list[Branch]
-    untouched: list[Branch]
+    uncovered: list[Branch]
     models: list[str]
 
 

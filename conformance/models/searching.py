@@ -146,13 +146,13 @@ def show_coverage(found: Coverage) -> None:
     rows = []
     for module in branching.ROOTS:
         every = [branch for branch in found.branches if branch.module == module]
-        left = sum(branch.module == module for branch in found.untouched)
+        left = sum(branch.module == module for branch in found.uncovered)
         operators = len({branch.operator for branch in every})
         rows.append((module, operators, len(every), left, not left))
-    columns = ("module", "#operators", "#branches", "#untouched", "agrees")
+    columns = ("module", "#operators", "#branches", "#uncovered", "agrees")
     report.table(f"Coverage by {', '.join(found.models)}", columns, rows)
-    for branch in found.untouched:
-        report.warn(branch.untouched())
+    for branch in found.uncovered:
+        report.warn(branch.uncovered())
 
 
 def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
@@ -250,5 +250,5 @@ def show_distributed(rows: Sequence[DistributedRow]) -> None:
             report.say(
                 f"{name}: the invariants were checked. Not decided here, for TLC's distributed "
                 f"mode looks only at steps to new states: {', '.join(left)}. "
-                f"These need: models {name}",
+                f"These need: models {name}"
             )

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..logbook.canonical import canonical, same_output
-from ..logbook.schema import SchemaError, check_record, is_message
-from ..logbook.strict import NotJson, loads
+from ..formats.canonical import canonical, same_output
+from ..formats.schema import SchemaError, check_record, is_message
+from ..formats.strict import NotJson, loads
 from .fences import MOST_MESSAGES
 from .process import Flood, Lines, Process, Silence, end_of, last_lines, ready
 from .replay import check_command

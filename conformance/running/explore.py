@@ -3,10 +3,10 @@
 A cluster with the model's members is asked what the model's clients ask, and nothing else.  What
 the nodes send is delivered at any time, again, or never; they are crashed and restarted, and events
 happen to them.  Each node is followed through the automaton that TLC has found for it: a step that
-is in it is a visited transition, and must say what the automaton says; a node that takes a step
+is in it is a covered transition, and must say what the automaton says; a node that takes a step
 which is not in it has left the model, and its further steps are only counted.
 
-All chance comes from one seed, and prefers what no run has visited yet.
+All chance comes from one seed, and prefers what no run has covered yet.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..formats import logs
+from ..formats.canonical import canonical
 from ..golden.automaton import Automaton, Transition
-from ..judging.names import UNTOLD
-from ..logbook import logs
-from ..logbook.canonical import canonical
+from ..validation.names import UNTOLD
 from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
 
@@ -37,12 +37,12 @@ LONGEST, IDLE = 200, 30
 
 EVENTS = ("timeout", "inquire", "expire", "crash")
 
-FIGURES = ("transitions", "visited", "moves", "moved", "runs", "inside", "outside")
+FIGURES = ("transitions", "covered", "moves", "moved", "runs", "inside", "outside")
 
 
 @dataclass
 class Explored:
-    """What runs in the world of one model have visited.
+    """What runs in the world of one model cover.
 
     `moves` are the transitions that change the state of a node: each of them happens in some run.
     Of the others some never do, for the automaton has every message in every state.  `inside` and
@@ -51,14 +51,14 @@ class Explored:
 
     transitions: int
     moves: int
-    visited: int = 0
+    covered: int = 0
     moved: int = 0
     runs: int = 0
     inside: int = 0
     outside: int = 0
     differences: list[Difference] = field(default_factory=list)
 
-    def told(self) -> dict[str, int]:
+    def as_json(self) -> dict[str, int]:
         """The same as JSON has it."""
         return {name: getattr(self, name) for name in FIGURES}
 
@@ -83,7 +83,7 @@ def explore(
     everything = [t for automaton in automata for t in automaton.transitions()]
     moves = {id(t) for t in everything if not t.stays}
     found = Explored(len(everything), len(moves))
-    visited: set[int] = set()
+    covered: set[int] = set()
     for number in range(1, runs + 1):
         with ExitStack() as stack:
             processes = {
@@ -93,15 +93,15 @@ def explore(
                 for node in members
             }
             chance = random.Random(f"{seed} {number}")
-            world = _World(processes, model, visited, chance)
+            world = _World(processes, model, covered, chance)
             difference = world.run(folder / f"run-{number:04}.ndjson")
             for process in () if difference else processes.values():
                 process.end()
         found.runs += 1
         found.inside += world.inside
         found.outside += world.outside
-        found.visited, found.moved = len(visited), len(visited & moves)
-        on_progress(f"{number} of {runs} runs, {len(visited):,} of {len(everything):,} visited")
+        found.covered, found.moved = len(covered), len(covered & moves)
+        on_progress(f"{number} of {runs} runs, {len(covered):,} of {len(everything):,} covered")
         if difference:
             found.differences.append(difference)
             break
@@ -140,13 +140,13 @@ class _World:
         self,
         processes: dict[str, NodeProcess],
         model: _Model,
-        visited: set[int],
+        covered: set[int],
         chance: random.Random,
     ) -> None:
         self.inside = self.outside = 0
         self._processes = processes
         self._model = model
-        self._visited = visited
+        self._covered = covered
         self._chance = chance
         # None is outside.
         self._at: dict[str, str | None] = dict.fromkeys(processes)
@@ -165,7 +165,7 @@ class _World:
             self._records.append(process.step({"src": "c0", "dest": node, "body": body}))
         idle = 0
         while idle < IDLE and self.inside + self.outside < LONGEST:
-            known, choice = len(self._visited), self._choose()
+            known, choice = len(self._covered), self._choose()
             said, remark = self._give(choice)
             transition = choice.transition
             if transition is None:
@@ -180,15 +180,15 @@ class _World:
                 return Difference(expected, said, remark)
             else:
                 self._at[choice.node] = transition.after
-                self._visited.add(id(transition))
+                self._covered.add(id(transition))
                 self.inside += 1
-            idle = 0 if len(self._visited) > known else idle + 1
+            idle = 0 if len(self._covered) > known else idle + 1
         return None
 
     def _choose(self) -> _Choice:
         every = list(self._choices())
         inside = [c for c in every if c.transition]
-        new = [c for c in inside if id(c.transition) not in self._visited]
+        new = [c for c in inside if id(c.transition) not in self._covered]
         # What leaves the state as it is goes first, for it costs no way back.
         stays = [c for c in new if c.transition.stays]
         first = [c for c in inside if not self._arrived.get((c.node, c.given), True)]

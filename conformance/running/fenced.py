@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..logbook.schema import SchemaError, check_record
-from ..logbook.strict import NotJson, loads
+from ..formats.schema import SchemaError, check_record
+from ..formats.strict import NotJson, loads
 from .cluster import NodeError, NodeWrong, left
 from .fences import MOST_MESSAGES, Fence, fence, names, renumbered
 from .process import Flood, Process, ready

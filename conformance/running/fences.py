@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..logbook.logs import Record
-from ..logbook.schema import is_message
+from ..formats.logs import Record
+from ..formats.schema import is_message
 
 Json = Any
 

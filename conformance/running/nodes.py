@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ..judging.evidence import Evidence
-from ..logbook.schema import check_sent
-from ..logbook.strict import loads
+from ..formats.schema import check_sent
+from ..formats.strict import loads
+from ..validation.evidence import Evidence
 from .cluster import NodeError, NodeWrong
 from .life import Life
 from .power import NotFollowed

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..logbook import logs
+from ..formats import logs
 from ..tlaplus.translate import ranges
 from .cluster import NodeProcess, Waiting
 from .requests import Requests

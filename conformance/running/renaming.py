@@ -19,9 +19,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ..logbook import logs
-from ..logbook.canonical import canonical
-from ..logbook.schema import is_message
+from ..formats import logs
+from ..formats.canonical import canonical
+from ..formats.schema import is_message
 from .vocabulary import HIGHEST, NO_SLOTS, Slots, Vocabulary, reordered
 
 Json = Any

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import report
+from ..formats import logs
+from ..formats.canonical import same_output
+from ..formats.logs import LogError
+from ..formats.schema import SchemaError, check_record
+from ..formats.strict import NotJson, loads, split_lines
 from ..jobs import at_once
-from ..logbook import logs
-from ..logbook.canonical import same_output
-from ..logbook.logs import LogError
-from ..logbook.schema import SchemaError, check_record
-from ..logbook.strict import NotJson, loads, split_lines
 from . import renaming
 from .fences import MOST_MESSAGES, Fence, Group, groups
 from .process import Flood, Process, Silence

@@ -357,9 +357,7 @@ def _execute(
 
 
 def _read(
-    lines: Iterable[str],
-    on_progress: Callable[[str], None],
-    on_print: Callable[[str], None] | None,
+    lines: Iterable[str], on_progress: Callable[[str], None], on_print: Callable[[str], None] | None
 ) -> tuple[Outcome, list[str]]:
     outcome, tail, tracing = Outcome(), [], False
     for raw in lines:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..logbook.schema import fields
+from ..formats.schema import fields
 
 Json = Any
 Tla = Any

@@ -16,9 +16,9 @@ from typing import BinaryIO
 from . import wire
 from .clock import Clock
 from .files import last_line
-from .legible import is_deep, legible
 from .members import Members
 from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
+from .readable import is_deep, legible
 from .replica import Output, Replica
 from .slots import Slots
 from .storage import NO_LOG, Storage, StorageError

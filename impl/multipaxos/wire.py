@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from .legible import DEEPEST, MOST_DIGITS, beginning, legible
 from .members import Members
 from .messages import (
     MALFORMED,
@@ -39,6 +38,7 @@ from .messages import (
     Value,
     Vote,
 )
+from .readable import DEEPEST, MOST_DIGITS, beginning, legible
 from .slots import Ranges
 
 END = 2**63

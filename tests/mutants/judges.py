@@ -13,7 +13,7 @@ from itertools import product, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-from conformance.logbook.schema import check_record
+from conformance.formats.schema import check_record
 from conformance.running import record as recording
 from conformance.running.cluster import NodeError
 from conformance.running.record import Faults

@@ -19,13 +19,13 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from conformance.judging.evidence import Evidence, contradiction
-from conformance.logbook import logs
-from conformance.logbook.canonical import canonical
+from conformance.formats import logs
+from conformance.formats.canonical import canonical
 from conformance.running import syscalls
 from conformance.running.life import Life
 from conformance.running.power import SYNCS, Disk
 from conformance.running.process import CHUNK, ready
+from conformance.validation.evidence import Evidence, contradiction
 
 Json = Any
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from conformance.judging.validate import validate
-from conformance.judging.verdict import Verdict
-from conformance.logbook import logs
+from conformance.formats import logs
+from conformance.validation.trace_validation import validate
+from conformance.validation.verdict import Verdict
 
 from .judges import BATCH
 

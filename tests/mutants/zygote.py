@@ -22,11 +22,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from conformance.logbook import logs
+from conformance.formats import logs
 
 from . import judges, processes
 
-for shared in "conformance.judging.judge", "sqlite3":
+for shared in "conformance.validation.judge", "sqlite3":
     # They are the same in each fork, so they are imported once.
     import_module(shared)
 

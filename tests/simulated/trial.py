@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.judging.judge import judge
-from conformance.logbook.history import Entry
+from conformance.formats.history import Entry
+from conformance.validation.history_checker import judge
 
 from .faults import Script
 from .lives import RIGHT, Failed, Parts

@@ -1,0 +1,133 @@
+"""Pinned results: the counts of `check` that must stay as they are committed.
+
+They hold what `generate` counted, what `replay` compared and what real runs covered, with a
+checksum of the specification for each model.  They hold no time and no path, so every machine finds
+the same: a difference is a change of the specification, the node or the harness, and shows in
+review.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..formats.schema import SchemaError, check_pinned
+from ..golden.generate import Generated
+from ..models.manifest import LIBRARIES, ROOT, Model
+from ..running.replay import Replayed
+
+Json = Any
+
+COMMITTED = ROOT / "conformance" / "pinned.json"
+
+# What makes every model print its transitions.
+_PRINTERS = ("LocalTransitions", "EveryInput")
+
+_USED = re.compile(r"^EXTENDS (.*)$|\bINSTANCE (\w+)", re.MULTILINE)
+
+
+class PinnedError(Exception):
+    """Pinned results that cannot be read."""
+
+
+def entry(model: Model, made: Generated, replayed: Iterable[Replayed]) -> Json:
+    """Return the pinned results of one model; the schema defines each count."""
+    return {
+        "spec": checksum(spec_of(model)),
+        "states": made.states,
+        "pairs": made.pairs,
+        "equivalent": made.equivalent,
+        "explored": made.outcome.generated,
+        "transitions": made.transitions,
+        "no_ops": made.no_ops,
+        "covered": made.covered,
+        "verified": made.verified,
+        "traces": len(made.logs),
+        "records": made.steps,
+        "agreed": sum(each.steps for each in replayed),
+    }
+
+
+def make(entries: Mapping[str, Json], real_runs: Json) -> Json:
+    """Return the results of these models and real runs, as they are pinned."""
+    return {"models": dict(entries), "real_runs": real_runs}
+
+
+def gaps(results: Json) -> list[str]:
+    """Return what is missing in results, a line each."""
+    found = [] if results["models"] else ["no model was held against the node"]
+    for name, counts in results["models"].items():
+        if not counts["transitions"] or not counts["records"]:
+            found.append(f"{name}: nothing was generated")
+        for part, whole in (
+            ("covered", "transitions"),
+            ("verified", "transitions"),
+            ("agreed", "records"),
+        ):
+            if counts[part] != counts[whole]:
+                found.append(f"{name}: {counts[part]:,} {part} of {counts[whole]:,} {whole}")
+    return found
+
+
+def drift(found: Json, committed: Json, place: str = "") -> Iterator[str]:
+    """Yield where the results that were found differ from the pinned ones, a line each."""
+    if isinstance(found, dict) and isinstance(committed, dict):
+        for key in {**committed, **found}:
+            below = f"{place}.{key}" if place else key
+            yield from drift(found.get(key), committed.get(key), below)
+    elif found != committed:
+        yield f"{place}: {_shown(committed)} is pinned, {_shown(found)} was found"
+
+
+def _shown(value: Json) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case int():
+            return f"{value:,}"
+        case str():
+            return value[:16]
+    return "something"
+
+
+def read(path: Path) -> Json:
+    """Read pinned results; raises `PinnedError` where there are none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        check_pinned(found)
+    except (OSError, ValueError, SchemaError) as error:
+        again = "`check --pin` of the harness writes them"
+        raise PinnedError(f"{path}: no pinned results: {error}; {again}") from None
+    return found
+
+
+def write(path: Path, results: Json) -> None:
+    """Write results, held to their schema."""
+    check_pinned(results)
+    path.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+
+
+def checksum(paths: Iterable[Path]) -> str:
+    """SHA-256 of files with their names, in the order of these."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def spec_of(model: Model) -> set[Path]:
+    """All that TLC reads of a model, and of what makes it print, but its own standard modules."""
+    places = {path.stem: path for library in LIBRARIES for path in library.glob("*.tla")}
+    found, new = {model.config}, {model.module, *(places[name] for name in _PRINTERS)}
+    while new:
+        found |= new
+        used = [" ".join(found) for path in new for found in _USED.findall(path.read_text("utf-8"))]
+        words = set(re.findall(r"\w+", " ".join(used)))
+        new = {places[word] for word in words & places.keys()} - found
+    return found

@@ -1,0 +1,126 @@
+"""What of the specification real runs cover: its actions and its branches.
+
+Logs are judged with the marked copy of the specification in the place of the original (see
+`branches`), so that TLC tells which branches it came by; the verdict is the same.  Only what it
+accepts counts.  How much of a model real runs visit is told in `explore`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import guard
+from ..formats.logs import Record
+from ..formats.schema import action
+from ..models.branches import Branch, bodies, branches, marked, plain, words
+from ..models.manifest import ROOT
+from ..tlaplus import tlc
+from ..validation import step_checker
+from ..validation import trace_validation as validating
+from ..validation.verdict import Verdict
+
+SPEC = ROOT / "spec" / "MultiPaxos.tla"
+JUDGE = ROOT / "conformance" / "tla" / "Trace.tla"
+
+
+@dataclass(frozen=True)
+class TraceCoverage:
+    """What accepted logs visit: how many records each action has, and the branches that TLC can
+    come by when it judges a log, with those that it did not.
+    """
+
+    actions: dict[str, int]
+    branches: list[Branch]
+    uncovered: list[Branch]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every action and every branch was covered."""
+        return all(self.actions.values()) and not self.uncovered
+
+    @property
+    def percent(self) -> int:
+        """How many of a hundred branches were covered, rounded down."""
+        return 100 * (len(self.branches) - len(self.uncovered)) // len(self.branches)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON has it."""
+        return {
+            "actions": self.actions,
+            "branches": len(self.branches),
+            "covered": len(self.branches) - len(self.uncovered),
+            "uncovered": [f"{branch.place} {branch.operator}" for branch in self.uncovered],
+        }
+
+
+def validate(
+    clusters: Sequence[Sequence[Record]],
+    batch: int,
+    *,
+    window: int | None = step_checker.WINDOW,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> tuple[list[Verdict], TraceCoverage]:
+    """Judges logs as `validate.validate` does, and tells what those visit that are accepted.
+
+    Raises `ToolError` if TLC did not read the marked copy.
+    """
+    found, marks = reachable(), set()
+    with guard.scratch("covered-") as scratch:
+        copy = marked(SPEC.read_text("utf-8"), found, 1)
+        (scratch / SPEC.name).write_text(copy, "utf-8")
+
+        def run(*sources: str, **options: Any) -> tlc.Outcome:
+            listen = options.pop("on_print")
+            return tlc.run(
+                *sources,
+                **options | {"libraries": [scratch, *options["libraries"]]},
+                on_print=lambda line: _is_mark(line, marks) or listen(line),
+            )
+
+        verdicts = validating.validate(
+            clusters, batch, window=window, on_progress=on_progress, run=run
+        )
+    accepted = [
+        cluster
+        for cluster, verdict in zip(clusters, verdicts, strict=True)
+        if not verdict.rejections
+    ]
+    if 0 < len(accepted) < len(clusters):
+        # What a rejected log made TLC come by is among the marks, and must not be.
+        return verdicts, validate(accepted, batch, window=window, on_progress=on_progress)[1]
+    steps = [record for cluster in accepted for record in cluster if not record.refused]
+    taken = Counter(action(record.input) for record in steps)
+    counts = {name: taken[name] for name in actions()}
+    if not accepted:
+        marks.clear()
+    elif any(counts.values()) and not marks:
+        raise tlc.ToolError(f"TLC came by no mark, so it read another {SPEC.name} than the copy")
+    left = [branch for number, branch in enumerate(found, 1) if number not in marks]
+    return verdicts, TraceCoverage(counts, found, left)
+
+
+def _is_mark(line: str, marks: set[int]) -> bool:
+    """Keeps the number of a branch that TLC prints; a judge prints none."""
+    said = json.loads(line)
+    if said.isdigit():
+        marks.add(int(said))
+    return said.isdigit()
+
+
+def reachable() -> list[Branch]:
+    """The branches that TLC can come by when it judges a log: those of what the judge uses, except
+    where it puts something of its own in the place of an operator.
+    """
+    text = SPEC.read_text("utf-8")
+    used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
+    return branches(SPEC.stem, text, used, step_checker.REPLACED)
+
+
+def actions() -> list[str]:
+    """The actions of the specification, in its order: the operators that end in a step."""
+    text = plain(SPEC.read_text("utf-8"))
+    return [name for name, body in bodies(text).items() if "Step" in words(text[slice(*body)])]

@@ -1,0 +1,230 @@
+"""Holds messages, records of logs, entries of histories and certificates against the schemas.
+
+What is well formed is told here and in schemas/.  Whether it was right to send it is not: that is
+for the specification to say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match, relevance
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+NAMES = ("messages", "record", "history", "pinned")
+
+LONGEST_REASON = 200
+LONGEST_REMEMBERED = 2_000
+
+
+class SchemaError(ValueError):
+    """A message or a record is not what its schema describes."""
+
+
+def check_record(record: Any) -> None:
+    """Raises SchemaError unless this is a well-formed record of a message log."""
+    check(record, "urn:multipaxos:schema:record")
+    if is_refusal(record):
+        _check_refusal(record)
+
+
+def check_entry(entry: Any) -> None:
+    """Raises SchemaError unless this is a well-formed entry of a history."""
+    check(entry, "urn:multipaxos:schema:history")
+
+
+def check_pinned(certificate: Any) -> None:
+    """Raises SchemaError unless this is a well-formed certificate."""
+    check(certificate, "urn:multipaxos:schema:pinned")
+
+
+def check_sent(message: Any) -> None:
+    """Raises SchemaError unless this is a well-formed message that a node may send."""
+    check(message, "urn:multipaxos:schema:messages#/$defs/sent_message")
+
+
+def check(instance: Any, reference: str) -> None:
+    """Raises SchemaError unless the schema or definition at this address describes the instance."""
+    text = json.dumps(instance)
+    remembered = len(text) <= LONGEST_REMEMBERED
+    (_check_once if remembered else _check_text)(text, reference)
+
+
+def is_message(taken: Any) -> bool:
+    """Whether a node took a message; what else it takes is an event."""
+    return isinstance(taken, dict) and "body" in taken
+
+
+def is_refusal(record: dict[str, Any]) -> bool:
+    """Whether a well-formed record tells of a request that was refused, and so of no step."""
+    output = record["output"]
+    return is_message(record["input"]) and len(output) == 1 and output[0]["body"]["type"] == "error"
+
+
+def action(taken: Any) -> str | None:
+    """The action that takes this message or event, by its name alone; None if it has none."""
+    match taken:
+        case str(event) | {"event": str(event)}:
+            return event.capitalize()
+        case {"body": {"type": "init"}}:
+            return "Init"
+        case {"body": {"type": str(name)}}:
+            return "Receive" + "".join(word.capitalize() for word in name.split("_"))
+    return None
+
+
+@cache
+def fields(kind: str) -> tuple[str, ...]:
+    """The fields of a message of this type, in the documented order."""
+    return tuple(load("messages")["$defs"][kind]["properties"])
+
+
+def load(name: str) -> dict[str, Any]:
+    """The text of a schema: of "messages", "record", "history" or "pinned"."""
+    path = files("conformance").joinpath("schemas", f"{name}.schema.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _check_text(text: str, reference: str) -> None:
+    error = best_match(_validator_of(reference).iter_errors(json.loads(text)), key=_weight)
+    if error is not None:
+        raise SchemaError(f"{error.json_path}: {_shortened(error.message)}")
+
+
+# Generated logs are paths through one graph and so say the same over and over: to remember what was
+# found well formed makes reading them a hundred times as fast.
+_check_once = lru_cache(maxsize=20_000)(_check_text)
+
+
+def _weight(error: ValidationError) -> tuple[Any, ...]:
+    """Something of the wrong shape is often in the wrong order, too, and then the shape is why."""
+    return error.validator != "format", relevance(error)
+
+
+def _check_refusal(record: dict[str, Any]) -> None:
+    """JSON Schema cannot compare two places of a document, and the specification, which compares
+    all others, knows no refusals.
+    """
+    node, request, [error] = record["node"], record["input"], record["output"]
+    for place, found, expected in (
+        ("input.dest", request["dest"], node),
+        ("output[0].src", error["src"], node),
+        ("output[0].dest", error["dest"], request["src"]),
+        ("output[0].body.in_reply_to", error["body"]["in_reply_to"], request["body"]["msg_id"]),
+    ):
+        if found != expected:
+            raise SchemaError(_shortened(f"$.{place}: {found!r} where {expected!r} was expected"))
+
+
+def _shortened(reason: str) -> str:
+    """Both ends of a reason, for either may name what is wrong, and a value has no longest size."""
+    if len(reason) <= LONGEST_REASON:
+        return reason
+    half = LONGEST_REASON // 2
+    return f"{reason[:half]} ... {reason[-half:]}"
+
+
+# The schemas mean to any other validator what they mean to this one, but for four things that it
+# does better: an integer is not written 1.0, a format is an assertion, an alternative that cannot
+# hold is not tried, and what a reference refers to is looked up once.
+
+
+def _is_integer(_checker: Any, instance: Any) -> bool:
+    return isinstance(instance, int) and not isinstance(instance, bool)
+
+
+def _are_ranges(ranges: list[list[int]]) -> bool:
+    return all(low <= high for low, high in ranges) and all(
+        high + 1 < low for (_, high), (low, _) in pairwise(ranges)
+    )
+
+
+def _are_by_slot(entries: list[dict[str, Any]]) -> bool:
+    return all(one["slot"] < next_["slot"] for one, next_ in pairwise(entries))
+
+
+FORMATS: dict[str, Callable[[Any], bool]] = {"ranges": _are_ranges, "by-slot": _are_by_slot}
+
+
+def _format(
+    _validator: Validator, name: str, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    try:
+        holds = FORMATS[name](instance)
+    except (LookupError, TypeError, ValueError):
+        # An instance of the wrong shape has no order; the other keywords tell what is wrong.
+        return
+    if not holds:
+        yield ValidationError(f"{instance!r} is not in the order of the format {name!r}")
+
+
+def _one_of(
+    validator: Validator, alternatives: list[dict[str, str]], instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    """Each alternative is a definition named after the only instances that it can describe: a body
+    by its type, a record by its action.  So one name tells which to try, and what is wrong with it.
+    """
+    match instance:
+        case {"type": str(name)}:
+            path, subject = ["type"], name
+        case {"input": subject}:
+            path, name = ["input"], action(subject)
+        case subject:
+            path, name = [], None
+    named = {alternative["$ref"].rpartition("/")[2]: alternative for alternative in alternatives}
+    if name in named:
+        yield from validator.descend(instance, named[name])
+    else:
+        yield ValidationError(f"{subject!r} fits none of the definitions", path=path)
+
+
+def _referred(
+    _validator: Validator, reference: str, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    """Messages come again and again, for each goes to many and is told by all of them; so of what
+    is in them, what was found well formed is remembered.
+    """
+    again = reference.startswith(_MESSAGES) and isinstance(instance, (dict, list))
+    if not (again and _is_well_formed(json.dumps(instance), reference)):
+        yield from _validator_of(reference).iter_errors(instance)
+
+
+_MESSAGES = "urn:multipaxos:schema:messages#"
+
+
+@lru_cache(maxsize=100_000)
+def _is_well_formed(text: str, reference: str) -> bool:
+    return _validator_of(reference).is_valid(json.loads(text))
+
+
+_Checker = extend(
+    Draft202012Validator,
+    validators={"format": _format, "oneOf": _one_of, "$ref": _referred},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
+@cache
+def _validator_of(reference: str) -> Validator:
+    return _Checker(_registry().resolver().lookup(reference).contents)
+
+
+@cache
+def _registry() -> Registry:
+    return Registry().with_resources(map(_resource, NAMES)).crawl()
+
+
+def _resource(name: str) -> tuple[str, Resource]:
+    """With references that mean the same wherever they are followed."""
+    schema = load(name)
+    text = json.dumps(schema).replace('"$ref": "#', f'"$ref": "{schema["$id"]}#')
+    return schema["$id"], DRAFT202012.create_resource(json.loads(text))

@@ -1,0 +1,137 @@
+"""The cover of an automaton: it takes every transition, and shows where each of them leads."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from conformance.golden.automaton import Automaton, CoverError, Step, Transition
+from conformance.golden.distinguishing import Machine, Taken, verified
+from conformance.golden.paths import cover
+
+
+def step(given: str, output: str = "") -> Step:
+    message = {"src": "n1", "dest": "n2", "body": {"type": output}}
+    return Step("n1", given, [message] if output else [])
+
+
+def transition(before: str, given: str, output: str, after: str | None) -> Transition:
+    return Transition(before, step(given, output), after)
+
+
+def machine(*transitions: Transition) -> Machine:
+    return Machine(Automaton("n1", "a", transitions))
+
+
+def test_a_cover_takes_every_transition_of_a_graph() -> None:
+    found = [
+        transition("a", "timeout", "", "b"),
+        transition("b", "timeout", "learn", "b"),
+        transition("b", "crash", "", "c"),
+        transition("c", "restart", "", "a"),
+        transition("a", "crash", "", "d"),
+    ]
+    automaton = Automaton("n1", "a", found)
+    made = Machine(automaton)
+    paths = [[made.transitions[taken] for taken in path] for path in cover(made)]
+    assert {t.key for path in paths for t in path} == {t.key for t in found}
+    for path in paths:
+        assert automaton.walk(t.step.input for t in path) == path
+
+
+def test_what_cannot_be_reached_is_not_passed_over() -> None:
+    with pytest.raises(CoverError, match="1 transitions cannot be reached"):
+        list(cover(machine(transition("b", "timeout", "", "c"))))
+
+
+def test_two_outcomes_of_one_input_are_no_automaton() -> None:
+    with pytest.raises(CoverError, match="two things"):
+        machine(transition("a", "timeout", "", "b"), transition("a", "timeout", "learn", "b"))
+
+
+# Three states that go round in silence, of which only one speaks, and an input that all ignore.
+RING = [
+    *(transition(*each) for each in (("a", "go", "", "b"), ("b", "go", "", "c"))),
+    transition("c", "go", "end", "a"),
+    *(transition(state, "idle", "", state) for state in "abc"),
+]
+
+
+def paths_without_telling(made: Machine) -> list[list[Taken]]:
+    """Each transition taken somewhere, and nothing after it."""
+    ring = {state: given for (state, given), t in made.transitions.items() if not t.stays}
+    idle = {state: given for (state, given), t in made.transitions.items() if t.stays}
+    around = [(state, ring[state]) for state in (0, 1, 2)]
+    return [[*around[:n], (n, idle[n])] for n in range(3)] + [around]
+
+
+def test_a_transition_that_is_taken_is_not_yet_told() -> None:
+    made = machine(*RING)
+    paths = paths_without_telling(made)
+    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    missed = made.transitions.keys() - verified(made, paths)
+    assert {made.transitions[taken].key for taken in missed} == {
+        *((state, '"idle"') for state in "abc"),
+        ("c", '"go"'),
+    }
+    assert verified(made, cover(made)) == made.transitions.keys()
+
+
+def test_what_is_not_in_the_model_tells_nothing() -> None:
+    """Both states say the same, and then one of them leaves the model."""
+    made = machine(
+        transition("a", "go", "", "b"),
+        transition("b", "go", "", None),
+        transition("b", "idle", "", "b"),
+        transition("a", "idle", "", "a"),
+    )
+    assert made.apart == {} and len(made.pairs) == 2
+    made = machine(transition("a", "go", "", "b"), transition("b", "go", "end", None))
+    assert {pair for pair in made.pairs if pair in made.apart} == {(0, 1)}
+
+
+def seen(made: Machine, paths: Iterable[list[Taken]], fault: Taken, astray: int) -> bool:
+    """Whether a node that goes astray with one transition, each time, says anything wrong."""
+    for path in paths:
+        at: int | None = made.start
+        for state, given in path:
+            if at is None or given not in made.does[at]:
+                break
+            said, after = made.does[at][given]
+            if said != made.does[state][given][0]:
+                return True
+            at = astray if (at, given) == fault else after
+    return False
+
+
+def invented(seed: int) -> Machine:
+    """Some states with some inputs, not all of which are known in each, that say a little."""
+    chance = random.Random(seed)
+    states = [f"s{number}" for number in range(chance.randint(2, 8))]
+    found = []
+    for state in states:
+        for given in ("timeout", "expire", "inquire", "learn"):
+            after = chance.choice((state, state, *states, None))
+            if chance.random() < 0.8:
+                found.append(transition(state, given, chance.choice(("", "", "learn")), after))
+    reached, new = set(), {"s0"}
+    while new:
+        reached |= new
+        new = {t.after for t in found if t.before in reached and t.after} - reached
+    return Machine(Automaton("n1", "s0", [t for t in found if t.before in reached]))
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_is_told_is_seen_and_nothing_else(seed: int) -> None:
+    """Tries every fault that there is: a transition that leads to another state that differs."""
+    made = invented(seed)
+    paths = list(cover(made))
+    shown = {
+        taken
+        for taken, t in made.transitions.items()
+        if all(seen(made, paths, taken, astray) for astray in made.owed()[taken])
+    }
+    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    assert verified(made, paths) == shown
