@@ -1,0 +1,142 @@
+"""What the proofs take for granted, and what of the language is given here and not by a definition.
+
+Quorums are a sort of their own: it holds every quorum that there is, so a set is a quorum if it has
+one as a subset.  Two axioms: two quorums share a member, and (in that sentence) a set that has a
+quorum in it is one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import z3
+
+from .evaluate import Native, Translation
+from .logic import Term, conj, exists, fresh, known
+from .values import (
+    AnySet,
+    Image,
+    Listed,
+    Plain,
+    Record,
+    SequenceValue,
+    SetValue,
+    Test,
+    Untranslatable,
+    Value,
+    equal,
+    sequence,
+)
+
+
+class Quorums:
+    """The quorums among the members of a sort, as a sort."""
+
+    def __init__(self, members: Any) -> None:
+        self.members = members
+        self.sort = z3.DeclareSort("Quorum")
+        self.has = z3.Function("has", self.sort, members, z3.BoolSort())
+
+    def meet(self) -> Term:
+        """The axiom: any two share a member."""
+        first, second = z3.Consts("q1 q2", self.sort)
+        member = z3.Const("a", self.members)
+        shared = z3.And(self.has(first, member), self.has(second, member))
+        return z3.ForAll([first, second], z3.Exists([member], shared))
+
+    def set_of(self, quorum: Term) -> AQuorum:
+        """The members of a quorum."""
+        return AQuorum(Plain(self.members, "a"), lambda item: self.has(quorum, item))
+
+    def is_quorum(self, translation: Translation, values: list[Any]) -> Term:
+        """IsQuorum(S)"""
+        if isinstance(values[0], AQuorum):
+            return True
+        quorum = fresh(self.sort, "q")
+        return exists([quorum], self.set_of(quorum).subset(values[0]))
+
+    def within(self, found: SetValue) -> SetValue:
+        """The quorums that are subsets of a set."""
+        return _Within(self, found)
+
+    def all_of(self, found: SetValue) -> Term:
+        """That this set, if it is a quorum, is among the quorums: an instance of the axiom."""
+        quorum = fresh(self.sort, "q")
+        exact = exists([quorum], equal(self.set_of(quorum), found))
+        return z3.Implies(self.is_quorum(None, [found]), exact)  # type: ignore[arg-type]
+
+
+class AQuorum(AnySet):
+    """A set that is a quorum."""
+
+
+class _Within(SetValue):
+    def __init__(self, quorums: Quorums, found: SetValue) -> None:
+        self.quorums, self.found = quorums, found
+
+    def some(self, test: Test) -> Term:
+        quorum = fresh(self.quorums.sort, "Q")
+        members = self.quorums.set_of(quorum)
+        return exists([quorum], conj(members.subset(self.found), test(members)))
+
+
+# Operators of the standard modules, and those of the specification that are recursive.
+
+
+def cardinality(translation: Translation, values: list[Any]) -> Value:
+    """Cardinality(S), of a set whose members are known."""
+    return len(values[0].listed())
+
+
+def length(translation: Translation, values: list[Any]) -> Value:
+    """Len(s)"""
+    return _ordered(values[0]).length
+
+
+def append(translation: Translation, values: list[Any]) -> Value:
+    """Append(s, e)"""
+    base, item = _ordered(values[0]), values[1]
+    if known(base.length):
+        return sequence([*[base.apply(index) for index in range(1, base.length + 1)], item])
+    from .values import either
+
+    last = base.length + 1
+    return SequenceValue(last, lambda index: either(equal(index, last), item, base.apply(index)))
+
+
+def head(translation: Translation, values: list[Any]) -> Value:
+    """Head(s)"""
+    return _ordered(values[0]).apply(1)
+
+
+def tail(translation: Translation, values: list[Any]) -> Value:
+    """Tail(s)"""
+    base = _ordered(values[0])
+    if known(base.length):
+        return sequence([base.apply(index) for index in range(2, base.length + 1)])
+    return SequenceValue(base.length - 1, lambda index: base.apply(index + 1))
+
+
+def items(translation: Translation, values: list[Any]) -> Value:
+    """Range(f), the set of what a function is anywhere."""
+    if isinstance(values[0], SequenceValue):
+        return values[0].span
+    return Image(values[0].domain, values[0].apply)
+
+
+def _ordered(value: Value) -> SequenceValue:
+    if not isinstance(value, SequenceValue):
+        raise Untranslatable(f"{value} is not a sequence")
+    return value
+
+
+STANDARD_NATIVES: dict[str, Native] = {
+    "Cardinality": cardinality,
+    "Len": length,
+    "Append": append,
+    "Head": head,
+    "Tail": tail,
+    "Range": items,
+}
+
+__all__ = ["STANDARD_NATIVES", "Listed", "Quorums", "Record"]

@@ -1,0 +1,113 @@
+"""Formulas and terms: z3's, or Python's own where all that they are made of is known.
+
+A truth value is a `bool` or a z3 term, a number an `int` or a z3 term, a name of a node, slot or
+value a `str`, an `int` or a z3 term.  The same translation so makes a theorem of a definition, and
+evaluates it in a state that TLC printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+import z3
+
+Term = Any
+
+_numbers = count()
+
+
+def fresh(sort: Any, hint: str) -> Term:
+    """A constant that occurs nowhere else."""
+    return z3.Const(f"{hint}!{next(_numbers)}", sort)
+
+
+def fresh_function(hint: str, *sorts: Any) -> Any:
+    """A function, or a relation, that occurs nowhere else."""
+    return z3.Function(f"{hint}!{next(_numbers)}", *sorts)
+
+
+def restart_numbers() -> None:
+    """Number fresh constants from 0, so that the same obligation is the same text."""
+    global _numbers
+    _numbers = count()
+
+
+def known(value: Term) -> bool:
+    """Whether a value is one of Python, and no term."""
+    return not isinstance(value, z3.AstRef)
+
+
+def conj(*items: Term) -> Term:
+    """All of them."""
+    if any(item is False for item in items):
+        return False
+    rest = [item for item in items if item is not True]
+    return True if not rest else rest[0] if len(rest) == 1 else z3.And(*rest)
+
+
+def disj(*items: Term) -> Term:
+    """One of them."""
+    if any(item is True for item in items):
+        return True
+    rest = [item for item in items if item is not False]
+    return False if not rest else rest[0] if len(rest) == 1 else z3.Or(*rest)
+
+
+def neg(item: Term) -> Term:
+    """Not that."""
+    return not item if isinstance(item, bool) else z3.Not(item)
+
+
+def implies(first: Term, second: Callable[[], Term]) -> Term:
+    """The first implies the second, which is not looked at where the first is known to be false."""
+    return True if first is False else disj(neg(first), second())
+
+
+def choice(test: Term, first: Term, second: Term) -> Term:
+    """An if-then-else of two truth values, numbers or names."""
+    if isinstance(test, bool):
+        return first if test else second
+    if known(first) and known(second) and first == second:
+        return first
+    return z3.If(test, first, second)
+
+
+def same(first: Term, second: Term) -> Term:
+    """Equality of two truth values, numbers or names."""
+    if known(first) and known(second):
+        return bool(first == second)
+    if first is second:
+        return True
+    if known(first) != known(second):
+        first, second = _named(first, second), _named(second, first)
+    if not known(first) and not known(second) and first.eq(second):
+        return True
+    return first == second
+
+
+def _named(value: Term, beside: Term) -> Term:
+    """A value of Python as one of the sort of a term: a name, where the sort has no numbers."""
+    if not known(value) or beside.sort().kind() != z3.Z3_UNINTERPRETED_SORT:
+        return value
+    return z3.Const(f"'{value}'", beside.sort())
+
+
+def forall(constants: Iterable[Term], body: Term) -> Term:
+    """For all values of these constants."""
+    found = list(constants)
+    return body if isinstance(body, bool) or not found else z3.ForAll(found, body)
+
+
+def exists(constants: Iterable[Term], body: Term) -> Term:
+    """For some value of each of these constants."""
+    found = list(constants)
+    return body if isinstance(body, bool) or not found else z3.Exists(found, body)
+
+
+def lift(value: Term) -> Term:
+    """A truth value or number of Python as a term."""
+    if isinstance(value, bool):
+        return z3.BoolVal(value)
+    return z3.IntVal(value) if isinstance(value, int) else value
