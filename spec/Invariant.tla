@@ -92,6 +92,7 @@ RunsInv(n, s) ==
     ELSE /\ s.ballot = s.promised /\ Owner(s.ballot) = n
          /\ n \in s.promises /\ s.promises \subseteq Promised(s.ballot)
          /\ s.closed \subseteq ChosenSlots \ Known(s)
+         /\ IsQuorum({n}) => s.closed = {}
 
 (* Phase 1.  Nobody has voted in the ballot, for its owner has not.  The   *)
 (* reports are the highest votes of those who promised, except in closed   *)
@@ -138,11 +139,14 @@ LeadInv(n, s) ==
 (* Requests wait at the node that they were sent to, once, and for slots   *)
 (* that it does not know to be decided: at a leader for open and closed    *)
 (* ones only.  phase1_skipped tells whether they were seen in a Phase 1.   *)
+(* In a cluster of one nothing waits: it decides within the request.       *)
 
 WaitingInv(n, s) ==
     LET requests == {w.request : w \in Range(s.waiting)}
     IN  /\ requests \subseteq {m \in Proposals : m.dest = n}
-        /\ Cardinality(requests) = Len(s.waiting)
+        /\ \A i, j \in DOMAIN s.waiting :
+               s.waiting[i].request = s.waiting[j].request => i = j
+        /\ IsQuorum({n}) => s.waiting = <<>>
         /\ \A w \in Range(s.waiting) :
                /\ w.request.body.slot \notin Known(s)
                /\ Leading(s) => w.request.body.slot \in Open(s) \cup s.closed
@@ -210,6 +214,7 @@ BodyInv(src, dest, b) ==
       [] b.type = "learned"  -> /\ b.decided # <<>>
                                 /\ \A slot \in DOMAIN b.decided :
                                        Chosen(slot, b.decided[slot])
+      [] OTHER               -> FALSE
 
 MessageInv(m) ==
     \/ m \in Requests

@@ -656,7 +656,7 @@ SkipIsTrue ==
                mine(r) == r.src = m.dest /\ r.body.msg_id = m.body.in_reply_to
                           /\ r.body.slot = m.body.slot
                waited == {w.request : w \in Range(s.waiting)}
-           IN  \E r \in Requests :
+           IN  \E r \in Proposals :
                    /\ mine(r)
                    /\ m.body.phase1_skipped =
                           IF r \in waited THEN r \notin delayed[n]

@@ -17,10 +17,11 @@ from typing import Any
 import z3
 
 from . import syntax
-from .logic import Term, choice, conj, disj, implies, known, neg
+from .logic import Term, conj, disj, fresh, implies, known, neg
 from .syntax import Definition, Expr, Module
 from .values import (
     AnySet,
+    Either,
     Filtered,
     Function,
     Functions,
@@ -83,7 +84,15 @@ class Operator:
 
     def __init__(self, definition: Definition, env: Env) -> None:
         self.definition, self.env = definition, env
-        self.found: dict[bool, Value] = {}
+        # What it was found to be: primed or not, and under which facts.
+        self.found: list[tuple[bool, tuple[Any, ...], Value]] = []
+
+    def value(self, primed: bool, path: Sequence[Any]) -> Value:
+        """What it was found to be under these facts or fewer; None if it was not looked at."""
+        for each, facts, value in self.found:
+            if each == primed and tuple(path[: len(facts)]) == facts:
+                return value
+        return None
 
 
 @dataclass
@@ -120,6 +129,11 @@ class Translation:
         self.natives = dict(natives)
         self.now: dict[str, Value] = {}
         self.after: dict[str, Value] = {}
+        # The constants that `members` made since this was emptied.
+        self.taken: list[Term] = []
+        # What is known where the translation is at the moment: see `splits`.
+        self.path: list[tuple[str, Term]] = []
+        # What is known of values that the translation had to introduce.
         self.facts: list[Term] = []
         self.translated: set[str] = set()
         self.variables: set[str] = set()
@@ -199,17 +213,24 @@ class Translation:
     def _operate(self, operator: Operator, values: list[Any], env: Env) -> Value:
         definition = operator.definition
         inner = replace(operator.env, primed=env.primed or operator.env.primed)
-        if not definition.parameters and env.primed in operator.found:
-            return operator.found[env.primed]
+        path = [
+            (where, fact if known(fact) else fact.get_id()) for where, fact in self.path
+        ]
+        if not definition.parameters:
+            found = operator.value(env.primed, path)
+            if found is not None:
+                return found
+        found = self.evaluate(definition.body, self._bound(definition, values, inner))
+        if not definition.parameters:
+            operator.found.append((env.primed, tuple(path), found))
+        return found
+
+    def _bound(self, definition: Definition, values: list[Any], env: Env) -> Env:
         if len(values) != len(definition.parameters):
             raise Untranslatable(
                 f"{definition.name} takes {len(definition.parameters)} arguments, not {len(values)}"
             )
-        bound = inner.bind(**dict(zip(definition.parameters, values, strict=True)))
-        found = self.evaluate(definition.body, bound)
-        if not definition.parameters:
-            operator.found[env.primed] = found
-        return found
+        return env.bind(**dict(zip(definition.parameters, values, strict=True)))
 
     def _argument(self, expr: Expr, env: Env) -> Any:
         """The value of an argument, or the operator that it names."""
@@ -492,7 +513,8 @@ class Translation:
             if value is True:
                 break
         if not found:
-            raise Untranslatable("no case applies")
+            # What it is then TLA+ does not say.
+            return fresh(z3.BoolSort(), "unspecified")
         result = self.evaluate(found[-1][1], env)
         for value, body in reversed(found[:-1]):
             result = either(value, self.evaluate(body, env), result)
@@ -560,10 +582,11 @@ class Translation:
             name, arguments = expr.parts
             definition = env.scope.definitions[name]
             self.translated.add(f"{env.scope.module}!{name}")
-            values = [self._argument(each, env) for each in arguments]
-            inner = replace(env, names=dict(zip(definition.parameters, values, strict=True)))
-            yield from self.cases(definition.body, inner, case)
+            for facts, values in self._all_splits(arguments, env, case.facts):
+                inner = self._bound(definition, values, replace(env, names={}))
+                yield from self.cases(definition.body, inner, Case(facts, dict(case.after)))
         elif (target := self._assigned(expr, env, case)) is not None:
+            self.path = case.facts
             after = {**case.after, target: self.evaluate(expr.parts[2], env)}
             yield Case(case.facts, after)
         elif kind == "prefix" and expr.parts[0] == "UNCHANGED":
@@ -576,7 +599,61 @@ class Translation:
             yield Case(case.facts, {**case.after, **{name: self.now[name] for name in names}})
         else:
             self.after = case.after
+            self.path = case.facts
             yield case.given([(expr.where, self.evaluate(expr, env))])
+
+    def splits(
+        self, expr: Expr, env: Env, path: list[tuple[str, Term]]
+    ) -> Iterator[tuple[list[tuple[str, Term]], Value]]:
+        """The values that an expression may have, one for each way through its IFs, with the facts.
+
+        `path` are the facts that are known before.
+        """
+        self.path = path
+        if expr.kind == "if":
+            test = self.evaluate(expr.parts[0], env)
+            ways = (("THEN", test, expr.parts[1]), ("ELSE", neg(test), expr.parts[2]))
+            for way, value, branch in ways:
+                if value is not False:
+                    more = [] if value is True else [(f"{expr.where} {way}", value)]
+                    yield from self.splits(branch, env, [*path, *more])
+        elif expr.kind == "let":
+            yield from self.splits(expr.parts[1], self.let(expr, env), path)
+        elif expr.kind == "name" and (operator := self._operator(expr, env)) is not None:
+            for facts, values in self._all_splits(expr.parts[1], env, path):
+                inner = replace(operator.env, primed=env.primed or operator.env.primed)
+                bound = self._bound(operator.definition, values, inner)
+                yield from self.splits(operator.definition.body, bound, facts)
+        else:
+            yield path, self.evaluate(expr, env)
+
+    def _operator(self, expr: Expr, env: Env) -> Operator | None:
+        """The operator with parameters that an expression applies."""
+        name, arguments = expr.parts
+        if not arguments:
+            return None
+        if name in env.names:
+            return env.names[name] if isinstance(env.names[name], Operator) else None
+        if not self._is_defined(expr, env):
+            return None
+        self.translated.add(f"{env.scope.module}!{name}")
+        return Operator(env.scope.definitions[name], replace(env, names={}))
+
+    def _all_splits(
+        self, arguments: Sequence[Expr], env: Env, path: list[tuple[str, Term]]
+    ) -> Iterator[tuple[list[tuple[str, Term]], list[Any]]]:
+        if not arguments:
+            yield path, []
+            return
+        first, *rest = arguments
+        if first.kind == "lambda" or (first.kind == "name" and not first.parts[1]):
+            self.path = path
+            found: Any = [(path, self._argument(first, env))]
+        else:
+            found = self.splits(first, env, path)
+        for facts, value in found:
+            for more, values in self._all_splits(rest, env, facts):
+                yield more, [value, *values]
 
     def _is_defined(self, expr: Expr, env: Env) -> bool:
         name = expr.parts[0]
@@ -606,8 +683,13 @@ class Translation:
 
     def members(self, found: SetValue, name: str) -> list[tuple[Value, list[Term]]]:
         """Any member of a set: one for each way to be one, with what is known of it."""
+        ways = self._members(found, name)
+        return [(item, facts) for item, facts in ways if not any(fact is False for fact in facts)]
+
+    def _members(self, found: SetValue, name: str) -> list[tuple[Value, list[Term]]]:
         if isinstance(found, AnySet):
-            item, _ = _new(found.shape, name)
+            item, terms = _new(found.shape, name)
+            self.taken += terms
             inside = found.contains(item)
             return [(item, [] if inside is True else [inside])]
         if isinstance(found, Filtered):
@@ -635,9 +717,19 @@ class Translation:
             return [(item, []) for item in found.items]
         if isinstance(found, Union):
             return self.members(found.first, name) + self.members(found.second, name)
+        if isinstance(found, Interval) and known(found.low) and known(found.high):
+            if found.high is not None:
+                return [(item, []) for item in found.listed()]
         if isinstance(found, Interval):
-            item, _ = _new(Plain(z3.IntSort()), name)
+            item, terms = _new(Plain(z3.IntSort()), name)
+            self.taken += terms
             return [(item, [found.contains(item)])]
+        if isinstance(found, Either):
+            return [
+                (item, [test, *facts])
+                for test, base in ((found.test, found.first), (neg(found.test), found.second))
+                for item, facts in self.members(base, name)
+            ]
         raise Untranslatable(f"no member of {type(found).__name__} can be taken")
 
     def parts(self, expr: Expr, env: Env, label: str = "") -> Iterator[Goal]:
@@ -688,10 +780,14 @@ class Translation:
             yield from self.parts(body, env, label)
             return
         name, domain = bounds[0]
-        for item, facts in self.members(self.evaluate(domain, env), name):
+        found = self.evaluate(domain, env)
+        self.taken = []
+        ways = self.members(found, name)
+        bound = tuple(self.taken)
+        for item, facts in ways:
             more = [(domain.where, fact) for fact in facts]
             for goal in self._every(bounds[1:], body, env.bind(**{name: item}), label):
-                yield replace(goal, facts=[*more, *goal.facts])
+                yield replace(goal, facts=[*more, *goal.facts], bound=(*bound, *goal.bound))
 
 
 @dataclass(frozen=True)
@@ -702,6 +798,8 @@ class Goal:
     where: str
     facts: list[tuple[str, Term]]
     formula: Term
+    # The constants that stand for any members of sets that it quantifies over.
+    bound: tuple[Term, ...] = ()
 
 
 def _name(hint: str) -> str:

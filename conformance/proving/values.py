@@ -457,6 +457,10 @@ class Function:
         self.domain, self.apply = domain, apply
 
 
+class Nowhere:
+    """What an empty sequence is at a place: nothing asks for it but with a false condition."""
+
+
 class SequenceValue(Function):
     """A sequence; of one made of several, only what is in it may be known (`span` then)."""
 
@@ -471,6 +475,8 @@ class SequenceValue(Function):
         self._span = span
 
         def nowhere(key: Value) -> Value:
+            if known(length) and length == 0:
+                return Nowhere()
             raise Untranslatable("the order of this sequence is not known")
 
         super().__init__(Interval(1, length), apply or nowhere)
@@ -579,6 +585,9 @@ def equal(first: Value, second: Value) -> Term:
     if isinstance(first, SetValue) and isinstance(second, SetValue):
         return conj(first.subset(second), second.subset(first))
     if isinstance(first, Function) and isinstance(second, Function):
+        for one, other in ((first, second), (second, first)):
+            if is_empty(one):
+                return other.domain.every(lambda key: False)
         return conj(
             equal(first.domain, second.domain),
             first.domain.every(lambda key: equal(first.apply(key), second.apply(key))),
