@@ -141,12 +141,14 @@ LeadInv(n, s) ==
 (* ones only.  phase1_skipped tells whether they were seen in a Phase 1.   *)
 (* In a cluster of one nothing waits: it decides within the request.       *)
 
+NothingWaits(n, s) == IsQuorum({n}) => s.waiting = <<>>
+
 WaitingInv(n, s) ==
     LET requests == {w.request : w \in Range(s.waiting)}
     IN  /\ requests \subseteq {m \in Proposals : m.dest = n}
         /\ \A i, j \in DOMAIN s.waiting :
                s.waiting[i].request = s.waiting[j].request => i = j
-        /\ IsQuorum({n}) => s.waiting = <<>>
+        /\ NothingWaits(n, s)
         /\ \A w \in Range(s.waiting) :
                /\ w.request.body.slot \notin Known(s)
                /\ Leading(s) => w.request.body.slot \in Open(s) \cup s.closed

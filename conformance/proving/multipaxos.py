@@ -120,7 +120,7 @@ ACTIONS: dict[str, list[RecordShape]] = {
     "Restart": [],
 }
 
-TRUTHS = ("ReplyIsTrue", "LogIsTrue", "RefusalIsTrue", "SkipIsTrue")
+TRUTHS = ("ReplyIsTrue", "LogIsTrue", "SkipIsTrue")
 
 
 class Network(SetValue):
@@ -155,6 +155,8 @@ class Cluster:
         self.is_proposed = z3.Function("Proposed", z3.IntSort(), VALUE, z3.BoolSort())
         self.obligations: list[Obligation] = []
         self.theorem = ""
+        # What is asserted of the node: between two iterations most of it is asserted anew.
+        self.of_node: list[Hypothesis] = []
         # Whether what is asserted of a fold is taken as known at the moment, or is to be shown.
         self.assuming = False
         self.base: list[Hypothesis] = []
@@ -367,6 +369,10 @@ class Cluster:
         current = self._progress(start, name)
         path, facts = list(translation.path), list(translation.facts)
         self.assuming = True
+        base = [
+            Hypothesis(f"before: {each.name}", each.term) if each in self.of_node else each
+            for each in self.base
+        ]
         entry: list[tuple[str, Term]] = [
             ("an item of the fold", line.span.contains(item)),
             ("done once", z3.Not(lift(done.contains(item)))),
@@ -378,7 +384,7 @@ class Cluster:
         definition = operator.definition
         bound = operator.env.bind(**dict(zip(definition.parameters, (current, item), strict=True)))
         for more, result in translation.splits(definition.body, bound, [*path, *entry]):
-            hypotheses = [*self.base, *_given(more), *self.known()]
+            hypotheses = [*base, *_given(more), *self.known()]
             plain = Record({**result.fields, "output": SequenceValue(0, None, Listed([]))})
             for label, goal in asserted(both, plain):
                 self._oblige(f"fold of {name}: {label}", hypotheses, goal)
@@ -605,15 +611,15 @@ def own(
         claim = Expr("name", ("MessageInv", [named("m")]))
         assumed.append(("MessageInv(m)", translation.evaluate(claim, translation.env.bind(m=received))))
     env = translation.env.bind(**names)
-    holds = list(cluster.holds(named("VotesInv"))) + list(
-        cluster.holds(Expr("name", ("NodeInv", [named("n")])), env)
-    )
+    votes = list(cluster.holds(named("VotesInv")))
+    cluster.of_node = _given(list(cluster.holds(Expr("name", ("NodeInv", [named("n")])), env)))
     state = translation.now["replica"].apply(node)
     cluster.base = [
         *cluster.axioms,
         *_given(assumed),
         Hypothesis("a set with a quorum in it is one", cluster.quorums.all_of(state.fields["promises"])),
-        *_given(holds),
+        *_given(votes),
+        *cluster.of_node,
         Hypothesis("a line has a length", state.fields["waiting"].length >= 0),
     ]
     arguments = [named(name) for name in names]

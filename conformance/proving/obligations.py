@@ -19,6 +19,7 @@ from .logic import Term, lift
 # below, that have quorums; and each two quorums share a node.  Most goals need none of them.
 BACKED, MEET = "MayVote (Voting.tla:87)", "two quorums share"
 TYPES = "TypeOK (Voting.tla:41)"
+BEFORE = "before: "
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Attempt:
     def uses(self, name: str, goal: str) -> bool:
         """Whether a hypothesis takes part."""
         if self.alone:
-            return name in goal or "(" not in name
-        return name in goal or not any(each in name for each in self.without)
+            return name.split(": ")[-1] in goal or "(" not in name
+        if BEFORE in name and BEFORE in self.without:
+            return False
+        return name.split(": ")[-1] in goal or not any(each in name for each in self.without)
 
 
 # By instances of the hypotheses alone, which finds most proofs and no counterexample; then by
@@ -43,6 +46,7 @@ class Attempt:
 INSTANCES = {"mbqi": False}
 ATTEMPTS = (
     Attempt(50_000, INSTANCES, alone=True),
+    Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES, BEFORE)),
     Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES)),
     Attempt(500_000, INSTANCES, (MEET, TYPES)),
     Attempt(500_000, INSTANCES, (BACKED, TYPES)),

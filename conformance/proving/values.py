@@ -367,6 +367,8 @@ class Interval(SetValue):
         self.low, self.high = low, high
 
     def contains(self, item: Value) -> Term:
+        if self.high is not None and known(self.low) and known(self.high) and self.low > self.high:
+            return False
         above = item >= self.low
         return above if self.high is None else conj(above, item <= self.high)
 

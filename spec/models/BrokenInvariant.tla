@@ -10,7 +10,7 @@ EXTENDS Broken, MCInvariant
 Granted == TRUE                             \* in place of OwnersVoteFirst
                                             \* or of VotesAreBacked
 
-GrantedOf(s, slot) == TRUE                  \* of IsFree
+GrantedOf(s, slot) == TRUE                  \* of IsFree, NothingWaits
 
 GrantedReport(a, b, slot, known) == TRUE    \* of ReportInv
 

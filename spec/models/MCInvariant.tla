@@ -62,6 +62,10 @@ Clashes ==      \* two nodes, and each is asked for two values in the slot
     {Ask("c1", "n1", 1, 1, "v1"), Ask("c2", "n1", 1, 1, "v2"),
      Ask("c1", "n2", 2, 1, "v1"), Ask("c2", "n2", 2, 1, "v2"), AskLog("c3", "n1", 3)}
 
+Alone ==        \* a cluster of one is asked for two values in a slot
+    {Ask("c1", "n1", 1, 1, "v1"), Ask("c2", "n1", 1, 1, "v2"),
+     AskLog("c3", "n1", 3)}
+
 TwoSlots ==     \* and in a second slot, too
     OneEach \cup {Ask("c1", "n1", 4, 2, "v2"), Ask("c2", "n2", 4, 2, "v1"),
                   Ask("c3", "n3", 4, 2, "v2")}
