@@ -129,6 +129,8 @@ class Translation:
         self.natives = dict(natives)
         self.now: dict[str, Value] = {}
         self.after: dict[str, Value] = {}
+        # Whether `cases` looks at an initial state: there `v = e` gives v its value.
+        self.starting = False
         # The constants that `members` made since this was emptied.
         self.taken: list[Term] = []
         # What is known where the translation is at the moment: see `splits`.
@@ -660,9 +662,10 @@ class Translation:
         return name not in env.names and name not in self.natives and name in env.scope.definitions
 
     def _assigned(self, expr: Expr, env: Env, case: Case) -> str | None:
-        if expr.kind != "infix" or expr.parts[0] != "=" or expr.parts[1].kind != "prime":
+        target = "name" if self.starting else "prime"
+        if expr.kind != "infix" or expr.parts[0] != "=" or expr.parts[1].kind != target:
             return None
-        name = expr.parts[1].parts[0].parts[0]
+        name = expr.parts[1].parts[0] if self.starting else expr.parts[1].parts[0].parts[0]
         return name if name in self.variables and name not in case.after else None
 
     def _all_of(self, parts: list[Expr], env: Env, case: Case) -> Iterator[Case]:
@@ -745,6 +748,8 @@ class Translation:
             if fact is not False:
                 for goal in self.parts(expr.parts[2], env, label):
                     yield replace(goal, facts=[(expr.where, fact), *goal.facts])
+        elif (only := self._only_way(expr, env)) is not None:
+            yield from self.parts(only, env, label)
         elif kind == "let":
             yield from self.parts(expr.parts[1], self.let(expr, env), label)
         elif kind == "prime":
@@ -774,6 +779,20 @@ class Translation:
                 yield from self.parts(inner_expr, found, label)
         else:
             yield Goal(label, expr.where, [], self.evaluate(expr, env))
+
+    def _only_way(self, expr: Expr, env: Env) -> Expr | None:
+        """The one disjunct that can be true, or the one case that applies; None if there are more."""
+        if expr.kind == "or":
+            open_ = [part for part in expr.parts if self.evaluate(part, env) is not False]
+            return open_[0] if len(open_) == 1 else None
+        if expr.kind == "case":
+            for test, body in expr.parts:
+                found = True if test is None else self.evaluate(test, env)
+                if found is True:
+                    return body
+                if found is not False:
+                    return None
+        return None
 
     def _every(self, bounds: list[Any], body: Expr, env: Env, label: str) -> Iterator[Goal]:
         if not bounds:

@@ -39,6 +39,7 @@ from .values import (
     Union,
     Untranslatable,
     Value,
+    either,
     equal,
     sequence,
     symbol,
@@ -663,3 +664,78 @@ def _sent_at_end(cluster: Cluster, case: Case, t: Value, hypotheses: list[Hypoth
     cluster.step = lambda t: case.after  # type: ignore[method-assign]
     cluster._sent("", t, hypotheses)
     cluster.step = kept  # type: ignore[method-assign]
+
+
+def stable(
+    shape: RecordShape | None, root: Path = ROOT, replaced: Mapping[str, str] | None = None
+) -> list[Obligation]:
+    """That no step of a node q harms what is asserted of another node, or of a message of a shape.
+
+    Of the step only this is used: it is one of Voting after which VotesInv holds, it keeps what q
+    knows to be decided, and it changes no other node.
+    """
+    cluster = Cluster(root, replaced)
+    translation = cluster.translation
+    other = fresh(ID, "q")
+    new = symbol("new", SetShape(VOTE))
+    before = translation.now["replica"]
+    changed = symbol("changed", STATE)
+    grown = symbol("grown", SetShape(REQUEST))
+    translation.after = {
+        **translation.now,
+        "cast": Union(translation.now["cast"], new),
+        "replica": _except(before, other, changed),
+        "delayed": _except(translation.now["delayed"], other, grown),
+    }
+    names: dict[str, Any] = {"q": other, "b": changed.fields["promised"], "new": new}
+    facts: list[tuple[str, Term]] = [("q is a node", cluster.is_node(other))]
+    if shape is None:
+        node = fresh(ID, "n")
+        names["n"] = node
+        facts += [("n is a node", cluster.is_node(node)), ("another node", lift_not(node == other))]
+        asserted = Expr("name", ("NodeInv", [named("n")]))
+        promises = before.apply(node).fields["promises"]
+        facts.append(("a set with a quorum in it is one", cluster.quorums.all_of(promises)))
+    else:
+        names["m"] = symbol("m", shape)
+        asserted = Expr("name", ("MessageInv", [named("m")]))
+    env = translation.env.bind(**names)
+    act = Expr("within", ("V", [], Expr("name", ("Act", [named("q"), named("b"), named("new")]))))
+    for holds in (named("VotesInv"), asserted, act):
+        facts += list(cluster.holds(holds, env))
+    after = Expr("prime", (named("VotesInv"),))
+    facts += [(f"after: {name}", term) for name, term in cluster.holds(after, env)]
+    for name in ("DecidedStays", "PromisedGrows"):
+        body = translation.scope.definitions[name].body.parts[1].parts[0]
+        facts += list(cluster.holds(body, env))
+    of_what = "a node" if shape is None else str(shape.fields["body"].fields["type"].value)
+    cluster.theorem = f"stable: {of_what}"
+    hypotheses = [*cluster.axioms, *_given(facts)]
+    for name, goal in cluster.parts(Expr("prime", (asserted,)), env):
+        cluster._oblige(name, [*hypotheses, *cluster.known()], goal)
+    return cluster.obligations
+
+
+def _except(function: Function, key: Term, value: Value) -> Function:
+    """[function EXCEPT ![key] = value]"""
+    return Function(
+        function.domain,
+        lambda other: either(equal(other, key), value, function.apply(other)),
+    )
+
+
+def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list[Obligation]:
+    """That Inv holds at first."""
+    cluster = Cluster(root, replaced)
+    translation = cluster.translation
+    cluster.theorem = "Init => Inv"
+    node = fresh(ID, "n")
+    translation.starting = True
+    for case in translation.cases(named("Init"), translation.env, Case()):
+        translation.now = case.after
+        env = translation.env.bind(n=node)
+        hypotheses = [*cluster.axioms, *_given(case.facts), Hypothesis("n is a node", cluster.is_node(node))]
+        for goal in (named("VotesInv"), Expr("name", ("NodeInv", [named("n")]))):
+            for name, term in cluster.parts(goal, env):
+                cluster._oblige(name, hypotheses, term)
+    return cluster.obligations
