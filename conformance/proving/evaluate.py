@@ -9,7 +9,6 @@ standard modules are in `natives`.  Anything else raises `Untranslatable`, with 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -215,9 +214,7 @@ class Translation:
     def _operate(self, operator: Operator, values: list[Any], env: Env) -> Value:
         definition = operator.definition
         inner = replace(operator.env, primed=env.primed or operator.env.primed)
-        path = [
-            (where, fact if known(fact) else fact.get_id()) for where, fact in self.path
-        ]
+        path = [(where, fact if known(fact) else fact.get_id()) for where, fact in self.path]
         if not definition.parameters:
             found = operator.value(env.primed, path)
             if found is not None:

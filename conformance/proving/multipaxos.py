@@ -26,7 +26,6 @@ from .values import (
     Function,
     FunctionShape,
     Image,
-    Interval,
     Listed,
     Plain,
     Record,
@@ -183,8 +182,12 @@ class Cluster:
                 "SelectSeq": self._select,
                 "Ascending": self._ascending,
                 "Fold": self._fold,
-                "Slots": lambda translation, values: AnySet(SLOT, lambda item: self.is_slot(lift(item))),
-                "Proposed": lambda translation, values: self.is_proposed(lift(values[0]), values[1]),
+                "Slots": lambda translation, values: AnySet(
+                    SLOT, lambda item: self.is_slot(lift(item))
+                ),
+                "Proposed": lambda translation, values: self.is_proposed(
+                    lift(values[0]), values[1]
+                ),
             },
             overrides,
             [SPEC, SPEC / "models"],
@@ -221,7 +224,9 @@ class Cluster:
             Hypothesis("a ballot is owned by a node", z3.ForAll([b], self.is_node(self.owner(b)))),
             Hypothesis(
                 "every node has a ballot above any other",
-                z3.ForAll([a, b], z3.Implies(self.is_node(a), z3.And(above > b, self.owner(above) == a))),
+                z3.ForAll(
+                    [a, b], z3.Implies(self.is_node(a), z3.And(above > b, self.owner(above) == a))
+                ),
             ),
             Hypothesis(
                 "requests come from clients",
@@ -233,9 +238,7 @@ class Cluster:
                 "members are nodes",
                 z3.ForAll(
                     [i],
-                    z3.Implies(
-                        z3.And(i >= 1, i <= members.length), self.is_node(members.apply(i))
-                    ),
+                    z3.Implies(z3.And(i >= 1, i <= members.length), self.is_node(members.apply(i))),
                 ),
             ),
             Hypothesis(
@@ -268,7 +271,10 @@ class Cluster:
                 return sequence([item for item, each in zip(kept, tests, strict=True) if each])
         integer = z3.IntSort()
         count = fresh(integer, "selected")
-        place, back = fresh_function("place", integer, integer), fresh_function("back", integer, integer)
+        place, back = (
+            fresh_function("place", integer, integer),
+            fresh_function("back", integer, integer),
+        )
         i, j = fresh(integer, "i"), fresh(integer, "j")
         inside = z3.And(i >= 1, i <= count)
         there = z3.And(j >= 1, j <= lift(base.length))
@@ -422,7 +428,10 @@ class Cluster:
         if name == "repeat":
             fixed = varies
         for key in sorted(fixed):
-            yield f"{key} stays", equal(t.fields["state"].fields[key], start.fields["state"].fields[key])
+            yield (
+                f"{key} stays",
+                equal(t.fields["state"].fields[key], start.fields["state"].fields[key]),
+            )
         if name in ("decide", "repeat"):
             yield "no vote is cast", equal(t.fields["cast"], start.fields["cast"])
 
@@ -491,9 +500,7 @@ class Cluster:
         """The conjuncts of a definition in the state after t, under their names."""
         translation, kept = self.translation, self.translation.after
         translation.after = self.step(t)
-        env = translation.env.bind(
-            **{f"given{index}": value for index, value in enumerate(values)}
-        )
+        env = translation.env.bind(**{f"given{index}": value for index, value in enumerate(values)})
         arguments = [Expr("name", (f"given{index}", [])) for index in range(len(values))]
         goal = Expr("prime", (Expr("name", (name, arguments)),))
         found = list(self.holds(goal, env) if self.assuming else self.parts(goal, env))
@@ -533,7 +540,9 @@ class Cluster:
         env = translation.env.bind(
             **{
                 "sent": Image(
-                    Filtered(_new(t.fields["output"].span), lambda m: self.is_node(m.fields["dest"])),
+                    Filtered(
+                        _new(t.fields["output"].span), lambda m: self.is_node(m.fields["dest"])
+                    ),
                     lambda m: m,
                 )
             }
@@ -591,7 +600,10 @@ def _given(facts: list[tuple[str, Term]]) -> list[Hypothesis]:
 
 
 def own(
-    action: str, shape: RecordShape | None, root: Path = ROOT, replaced: Mapping[str, str] | None = None
+    action: str,
+    shape: RecordShape | None,
+    root: Path = ROOT,
+    replaced: Mapping[str, str] | None = None,
 ) -> list[Obligation]:
     """What has to be shown of one action of a node that takes a message of a shape, or none."""
     cluster = Cluster(root, replaced)
@@ -610,7 +622,9 @@ def own(
         names["m"] = received
         translation.constants["m"] = received
         claim = Expr("name", ("MessageInv", [named("m")]))
-        assumed.append(("MessageInv(m)", translation.evaluate(claim, translation.env.bind(m=received))))
+        assumed.append(
+            ("MessageInv(m)", translation.evaluate(claim, translation.env.bind(m=received)))
+        )
     env = translation.env.bind(**names)
     votes = list(cluster.holds(named("VotesInv")))
     cluster.of_node = _given(list(cluster.holds(Expr("name", ("NodeInv", [named("n")])), env)))
@@ -618,7 +632,9 @@ def own(
     cluster.base = [
         *cluster.axioms,
         *_given(assumed),
-        Hypothesis("a set with a quorum in it is one", cluster.quorums.all_of(state.fields["promises"])),
+        Hypothesis(
+            "a set with a quorum in it is one", cluster.quorums.all_of(state.fields["promises"])
+        ),
         *_given(votes),
         *cluster.of_node,
         Hypothesis("a line has a length", state.fields["waiting"].length >= 0),
@@ -734,7 +750,11 @@ def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     for case in translation.cases(named("Init"), translation.env, Case()):
         translation.now = case.after
         env = translation.env.bind(n=node)
-        hypotheses = [*cluster.axioms, *_given(case.facts), Hypothesis("n is a node", cluster.is_node(node))]
+        hypotheses = [
+            *cluster.axioms,
+            *_given(case.facts),
+            Hypothesis("n is a node", cluster.is_node(node)),
+        ]
         for goal in (named("VotesInv"), Expr("name", ("NodeInv", [named("n")]))):
             for name, term in cluster.parts(goal, env):
                 cluster._oblige(name, hypotheses, term)

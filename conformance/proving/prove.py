@@ -1,0 +1,219 @@
+"""Prove everything that is proved for every size, test that mutants are refused, show the table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import report
+from ..tlaplus import config
+from . import multipaxos, obligations, voting
+from .evaluate import Problem
+from .obligations import PROVED, Obligation, Result
+
+# Actions that are not proved yet, as a whole: some obligations of their folds are undecided.
+OPEN = ("ReceiveMultiPaxosPropose", "ReceivePromise", "ReceiveLearned", "Timeout")
+
+MUTANTS = voting.SPEC / "models" / "BrokenVoting"
+
+# Overrides that give a model its constants, and change no definition.
+_CONSTANTS = ("Majority",)
+
+
+@dataclass
+class Theorem:
+    """The obligations of one theorem, or of one action, and what became of them."""
+
+    name: str
+    results: list[Result] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def proved(self) -> int:
+        return sum(result.proved for result in self.results)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is something to prove and all of it is proved."""
+        return bool(self.results) and self.proved == len(self.results) and not self.problem
+
+    @property
+    def seconds(self) -> float:
+        return sum(result.seconds for result in self.results)
+
+    @property
+    def work(self) -> int:
+        return sum(result.work for result in self.results)
+
+
+def theorems(everything: bool = False) -> Iterator[tuple[str, Callable[[], Iterable[Obligation]]]]:
+    """What is proved: a name and how its obligations are made; with what is open, if wanted."""
+    yield "Voting", voting.obligations
+    yield "MultiPaxos: Init => Inv", multipaxos.starts
+    for action, shapes in multipaxos.ACTIONS.items():
+        if action not in OPEN or everything:
+            yield f"MultiPaxos: {action}", functools.partial(_action, action, shapes)
+    yield "MultiPaxos: a node is stable", functools.partial(multipaxos.stable, None)
+    for type_, shape in multipaxos.MESSAGES.items():
+        yield f"MultiPaxos: {type_} is stable", functools.partial(multipaxos.stable, shape)
+
+
+def _action(action: str, shapes: list[multipaxos.RecordShape]) -> Iterator[Obligation]:
+    for shape in shapes or [None]:
+        yield from multipaxos.own(action, shape)
+
+
+def prove(
+    everything: bool = False,
+    on_theorem: Callable[[Theorem], None] = lambda theorem: None,
+    only: str | None = None,
+) -> list[Theorem]:
+    """Prove all theorems; `everything` tries what is known to be open, too."""
+    found = []
+    for name, make in theorems(everything):
+        theorem = Theorem(name)
+        if only not in (None, name):
+            continue
+        try:
+            made = list(make())
+            theorem.results = [obligations.prove(each) for each in made]
+            theorem.problem = _vacuous(made)
+        except Problem as problem:
+            theorem.problem = str(problem)
+        found.append(theorem)
+        on_theorem(theorem)
+    return found
+
+
+def _vacuous(made: list[Obligation]) -> str:
+    """Which hypotheses contradict each other without the facts of one way through the step.
+
+    What follows from these would be worth nothing.  A way through a step may be impossible.
+    """
+    seen: set[tuple[str, ...]] = set()
+    for each in made:
+        lasting = [hypothesis for hypothesis in each.hypotheses if _lasts(hypothesis.name)]
+        key = (each.theorem, *[hypothesis.name for hypothesis in lasting])
+        if key in seen:
+            continue
+        seen.add(key)
+        if obligations.contradictory(lasting):
+            return f"{each.theorem}: the hypotheses contradict each other"
+    return ""
+
+
+def _lasts(name: str) -> bool:
+    return not name.endswith(("THEN", "ELSE")) and "fold" not in name
+
+
+@dataclass
+class Mutant:
+    """A mutant of Voting, and the obligations that it does not meet."""
+
+    name: str
+    refused: list[Result]
+    total: int
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.refused)
+
+
+def mutants() -> Iterator[Mutant]:
+    """Every mutant of Voting that TLC catches, given to the prover."""
+    root = MUTANTS.with_suffix(".tla")
+    for path in sorted(MUTANTS.glob("*.cfg")):
+        replaced = _replaced(path)
+        results = [obligations.prove(each) for each in voting.obligations(root, replaced)]
+        yield Mutant(path.stem, [each for each in results if not each.proved], len(results))
+
+
+def _replaced(path: Path) -> Mapping[str, str]:
+    overridden = config.overridden(path.read_text("utf-8"))
+    return {old: new for old, new in overridden.items() if new not in _CONSTANTS}
+
+
+def needed(made: Iterable[Obligation]) -> dict[str, set[str]]:
+    """For each obligation, the hypotheses without any of which it is not proved."""
+    found: dict[str, set[str]] = {}
+    for each in made:
+        kept = list(each.hypotheses)
+        for hypothesis in each.hypotheses:
+            fewer = [other for other in kept if other is not hypothesis]
+            without = Obligation(each.theorem, each.name, fewer, each.goal)
+            if obligations.prove(without, obligations.BRIEFLY).proved:
+                kept = fewer
+        found.setdefault(f"{each.theorem}: {each.name}", set()).update(
+            hypothesis.name for hypothesis in kept
+        )
+    return found
+
+
+def show_needed(found: Mapping[str, set[str]]) -> None:
+    """Print the hypotheses that each obligation needs."""
+    report.table(
+        "Hypotheses",
+        ("obligation", "is not proved without any of"),
+        [(name, ", ".join(sorted(hypotheses)) or "-") for name, hypotheses in found.items()],
+    )
+
+
+def show(found: list[Theorem]) -> None:
+    """Print the table of theorems."""
+    report.table(
+        "Proofs",
+        ("theorem", "obligations", "proved", "work", "time", "result"),
+        [
+            (
+                each.name,
+                f"{len(each.results):,}",
+                f"{each.proved:,}",
+                f"{each.work:,}",
+                f"{each.seconds:.1f} s",
+                "PASS" if each.passed else "FAIL",
+            )
+            for each in found
+        ],
+    )
+    for each in found:
+        for result in each.results:
+            if result.status != PROVED:
+                report.say(f"{each.name}: {result.obligation.name} is {result.status}")
+                if result.model is not None:
+                    report.say(counterexample(result))
+        if each.problem:
+            report.say(f"{each.name}: {each.problem}")
+
+
+def counterexample(result: Result) -> str:
+    """What z3 found to be possible, in the terms of the specification."""
+    if result.model is None:
+        return ""
+    lines = []
+    for each in sorted(result.model.decls(), key=str):
+        name = str(each)
+        if "!" not in name or name.split("!")[0] in ("x", "a", "b", "c", "cast"):
+            lines.append(f"  {name} = {result.model[each]}")
+    return "\n".join(lines)
+
+
+def show_mutants(found: list[Mutant]) -> None:
+    """Print the table of mutants."""
+    report.table(
+        "Mutants of Voting",
+        ("mutant", "obligations", "not proved", "first", "result"),
+        [
+            (
+                each.name,
+                str(each.total),
+                str(len(each.refused)),
+                f"{each.refused[0].obligation.name}: {each.refused[0].status}"
+                if each.refused
+                else "",
+                "PASS" if each.passed else "FAIL",
+            )
+            for each in found
+        ],
+    )
