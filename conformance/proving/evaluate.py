@@ -135,7 +135,8 @@ class Translation:
         # What is known where the translation is at the moment: see `splits`.
         self.path: list[tuple[str, Term]] = []
         # What is known of values that the translation had to introduce.
-        self.facts: list[Term] = []
+        # That is: by name, and given which path.
+        self.facts: list[tuple[str, Term, tuple[Any, ...]]] = []
         self.translated: set[str] = set()
         self.variables: set[str] = set()
         self.scope = self._scope(root.stem, replaced or {})
@@ -214,7 +215,7 @@ class Translation:
     def _operate(self, operator: Operator, values: list[Any], env: Env) -> Value:
         definition = operator.definition
         inner = replace(operator.env, primed=env.primed or operator.env.primed)
-        path = [(where, fact if known(fact) else fact.get_id()) for where, fact in self.path]
+        path = self.place()
         if not definition.parameters:
             found = operator.value(env.primed, path)
             if found is not None:
@@ -223,6 +224,21 @@ class Translation:
         if not definition.parameters:
             operator.found.append((env.primed, tuple(path), found))
         return found
+
+    def place(self) -> tuple[Any, ...]:
+        """The path as a value that can be compared."""
+        return tuple(
+            (where, fact if known(fact) else fact.get_id()) for where, fact in self.path
+        )
+
+    def know(self, *facts: tuple[str, Term]) -> None:
+        """Facts about values that were introduced, known wherever the present path is."""
+        self.facts += [(name, fact, self.place()) for name, fact in facts]
+
+    def introduced(self) -> list[tuple[str, Term]]:
+        """What is known of the values that were introduced on the present path."""
+        here = self.place()
+        return [(name, fact) for name, fact, place in self.facts if here[: len(place)] == place]
 
     def _bound(self, definition: Definition, values: list[Any], env: Env) -> Env:
         if len(values) != len(definition.parameters):

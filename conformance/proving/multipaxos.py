@@ -209,8 +209,6 @@ class Cluster:
 
     def _axioms(self, members: SequenceValue) -> list[Hypothesis]:
         a, q, b, i = z3.Const("a", ID), z3.Const("q", self.quorums.sort), z3.Int("b"), z3.Int("i")
-        request, terms = _constants(REQUEST)
-        is_request = self.translation.constants["Requests"].contains(request)
         above = self.next_ballot(a, b)
         slot, value = z3.Int("slot"), z3.Const("v", VALUE)
         slots = self._defined("Slots").contains(slot)
@@ -230,8 +228,8 @@ class Cluster:
             ),
             Hypothesis(
                 "requests come from clients",
-                z3.ForAll(
-                    terms, z3.Implies(is_request, z3.Not(self.is_node(request.fields["src"])))
+                self.translation.constants["Requests"].every(
+                    lambda request: z3.Not(self.is_node(request.fields["src"]))
                 ),
             ),
             Hypothesis(
@@ -278,7 +276,7 @@ class Cluster:
         i, j = fresh(integer, "i"), fresh(integer, "j")
         inside = z3.And(i >= 1, i <= count)
         there = z3.And(j >= 1, j <= lift(base.length))
-        translation.facts += [
+        facts = [
             z3.And(count >= 0, count <= lift(base.length)),
             z3.ForAll(
                 [i],
@@ -301,6 +299,7 @@ class Cluster:
                 ),
             ),
         ]
+        translation.know(*[("selected", fact) for fact in facts])
         return SequenceValue(
             count, lambda index: base.apply(place(lift(index))), Filtered(base.span, test)
         )
@@ -311,7 +310,8 @@ class Cluster:
         count, at = fresh(integer, "members"), fresh_function("member", integer, integer)
         back = fresh_function("position", integer, integer)
         i, slot = fresh(integer, "i"), fresh(integer, "slot")
-        translation.facts += [
+        facts = [
+            z3.Implies(count > 0, lift(values[0].contains(at(1)))),
             count >= 0,
             z3.ForAll(
                 [i],
@@ -329,6 +329,7 @@ class Cluster:
                 ),
             ),
         ]
+        translation.know(*[("ascending", fact) for fact in facts])
         return Enumerated(count, lambda index: at(lift(index)), values[0])
 
     # Folds, by induction.
@@ -351,16 +352,16 @@ class Cluster:
         if name not in loops:
             raise Untranslatable(f"there is no assertion for the fold of {name}")
         asserted, shape = loops[name](operator, start, line)
-        before = [*self.base, *_given(translation.path), *self.known()]
+        before = [*self.given_before(), *_given(translation.path), *self.known()]
         empty = AnySet(shape, lambda item: False)
         for label, goal in asserted(empty, start):
             self._oblige(f"fold of {name} begins: {label}", before, goal)
         self._iteration(operator, start, line, asserted, shape, name)
         result = self._progress(start, name)
         self.assuming = True
-        for _, goal in asserted(line.span, result):
-            path = conj(*[fact for _, fact in translation.path])
-            translation.facts.append(z3.Implies(lift(path), lift(goal)))
+        translation.know(
+            *[(f"after the fold: {label}", goal) for label, goal in asserted(line.span, result)]
+        )
         self.assuming = False
         output = start.fields["output"]
         told = SequenceValue(fresh(z3.IntSort(), "told"), None, Union(output.span, Told()))
@@ -376,10 +377,6 @@ class Cluster:
         current = self._progress(start, name)
         path, facts = list(translation.path), list(translation.facts)
         self.assuming = True
-        base = [
-            Hypothesis(f"before: {each.name}", each.term) if each in self.of_node else each
-            for each in self.base
-        ]
         entry: list[tuple[str, Term]] = [
             ("an item of the fold", line.span.contains(item)),
             ("done once", z3.Not(lift(done.contains(item)))),
@@ -391,13 +388,24 @@ class Cluster:
         definition = operator.definition
         bound = operator.env.bind(**dict(zip(definition.parameters, (current, item), strict=True)))
         for more, result in translation.splits(definition.body, bound, [*path, *entry]):
-            hypotheses = [*base, *_given(more), *self.known()]
+            translation.path = more
+            hypotheses = [*self.given_before(True), *_given(more), *self.known()]
             plain = Record({**result.fields, "output": SequenceValue(0, None, Listed([]))})
             for label, goal in asserted(both, plain):
                 self._oblige(f"fold of {name}: {label}", hypotheses, goal)
             self._sent(f"fold of {name}: ", result, hypotheses)
             translation.path = path
         translation.path, translation.facts = path, facts
+
+    def given_before(self, within: bool = False) -> list[Hypothesis]:
+        """The base, with what is asserted of the node marked if a fold has changed it since."""
+        names = [name for name, _ in self.translation.introduced()]
+        if not within and not any(name.startswith("after the fold") for name in names):
+            return self.base
+        return [
+            Hypothesis(f"before: {each.name}", each.term) if each in self.of_node else each
+            for each in self.base
+        ]
 
     def _progress(self, start: Value, name: str) -> Value:
         """A step in progress that differs from `start` in what the fold may change."""
@@ -416,7 +424,7 @@ class Cluster:
         cast = symbol(f"{hint}.cast", SetShape(VOTE)) if casts else start.fields["cast"]
         empty = SequenceValue(0, None, Listed([]))
         for key in varies & {"waiting"}:
-            self.translation.facts.append(fields[key].length >= 0)
+            self.translation.know(("a line has a length", fields[key].length >= 0))
         return Record({"state": Record(fields), "output": empty, "cast": cast})
 
     def _frame(self, start: Value, t: Value, name: str) -> Iterator[tuple[str, Term]]:
@@ -525,7 +533,7 @@ class Cluster:
 
     def known(self) -> list[Hypothesis]:
         """What is known of the values that the translation introduced so far."""
-        return [Hypothesis("introduced", fact) for fact in self.translation.facts]
+        return [Hypothesis(name, fact) for name, fact in self.translation.introduced()]
 
     def _oblige(self, name: str, hypotheses: list[Hypothesis], goal: Term) -> None:
         if goal is not True:
@@ -649,8 +657,8 @@ def own(
 def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     """What has to hold after one way to take a step."""
     translation = cluster.translation
-    hypotheses = [*cluster.base, *_given(case.facts)]
-    translation.after = case.after
+    translation.after, translation.path = case.after, case.facts
+    hypotheses = [*cluster.given_before(), *_given(case.facts)]
     env = translation.env.bind(**names)
     goals = [
         Expr("prime", (named("VotesInv"),)),
