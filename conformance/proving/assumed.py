@@ -35,6 +35,8 @@ class Quorums:
     def __init__(self, members: Any) -> None:
         self.members = members
         self.sort = z3.DeclareSort("Quorum")
+        # True of every quorum; it is what z3 finds the instances of a statement about quorums by.
+        self.named = z3.Function("quorum", self.sort, z3.BoolSort())
         self.has = z3.Function("has", self.sort, members, z3.BoolSort())
 
     def meet(self) -> Term:
@@ -42,7 +44,8 @@ class Quorums:
         first, second = z3.Consts("q1 q2", self.sort)
         member = z3.Const("a", self.members)
         shared = z3.And(self.has(first, member), self.has(second, member))
-        return z3.ForAll([first, second], z3.Exists([member], shared))
+        both = z3.And(self.named(first), self.named(second))
+        return z3.ForAll([first, second], z3.Implies(both, z3.Exists([member], shared)))
 
     def set_of(self, quorum: Term) -> AQuorum:
         """The members of a quorum."""
@@ -53,7 +56,9 @@ class Quorums:
         if isinstance(values[0], AQuorum):
             return True
         quorum = fresh(self.sort, "q")
-        return exists([quorum], self.set_of(quorum).subset(values[0]))
+        return exists(
+            [quorum], conj(self.named(quorum), self.set_of(quorum).subset(values[0]))
+        )
 
     def within(self, found: SetValue) -> SetValue:
         """The quorums that are subsets of a set."""
@@ -62,7 +67,7 @@ class Quorums:
     def all_of(self, found: SetValue) -> Term:
         """That this set, if it is a quorum, is among the quorums: an instance of the axiom."""
         quorum = fresh(self.sort, "q")
-        exact = exists([quorum], equal(self.set_of(quorum), found))
+        exact = exists([quorum], conj(self.named(quorum), equal(self.set_of(quorum), found)))
         return z3.Implies(self.is_quorum(None, [found]), exact)  # type: ignore[arg-type]
 
 
@@ -77,7 +82,8 @@ class _Within(SetValue):
     def some(self, test: Test) -> Term:
         quorum = fresh(self.quorums.sort, "Q")
         members = self.quorums.set_of(quorum)
-        return exists([quorum], conj(members.subset(self.found), test(members)))
+        inside = members.subset(self.found)
+        return exists([quorum], conj(self.quorums.named(quorum), inside, test(members)))
 
 
 # Operators of the standard modules, and those of the specification that are recursive.
