@@ -12,7 +12,7 @@ from . import prove as proofs
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Try what is known to be open, too.")
-@click.option("--mutants", is_flag=True, help="Test that no mutant of Voting is proved.")
+@click.option("--mutants", is_flag=True, help="Test that no mutant is proved.")
 @click.option("--needed", is_flag=True, help="List the hypotheses that each proof of Voting needs.")
 @click.option("--agreement", "agrees", is_flag=True, help="Compare the translation with TLC.")
 @click.option("--theorem", help="Only the theorem of this name.")
@@ -20,7 +20,7 @@ def prove(everything: bool, mutants: bool, needed: bool, agrees: bool, theorem: 
     """Prove the safety of the specification for every number of nodes, slots and ballots."""
     passed = True
     if mutants:
-        found = list(proofs.mutants())
+        found = [*proofs.mutants(), *proofs.multipaxos_mutants()]
         proofs.show_mutants(found)
         passed = all(each.passed for each in found)
     elif needed:

@@ -56,9 +56,7 @@ class Quorums:
         if isinstance(values[0], AQuorum):
             return True
         quorum = fresh(self.sort, "q")
-        return exists(
-            [quorum], conj(self.named(quorum), self.set_of(quorum).subset(values[0]))
-        )
+        return exists([quorum], conj(self.named(quorum), self.set_of(quorum).subset(values[0])))
 
     def within(self, found: SetValue) -> SetValue:
         """The quorums that are subsets of a set."""

@@ -227,9 +227,7 @@ class Translation:
 
     def place(self) -> tuple[Any, ...]:
         """The path as a value that can be compared."""
-        return tuple(
-            (where, fact if known(fact) else fact.get_id()) for where, fact in self.path
-        )
+        return tuple((where, fact if known(fact) else fact.get_id()) for where, fact in self.path)
 
     def know(self, *facts: tuple[str, Term]) -> None:
         """Facts about values that were introduced, known wherever the present path is."""

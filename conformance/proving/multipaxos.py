@@ -7,6 +7,7 @@ another node harms what is asserted of a node or of a message (`stable`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -607,6 +608,15 @@ def _given(facts: list[tuple[str, Term]]) -> list[Hypothesis]:
     return [Hypothesis(where, fact) for where, fact in facts if fact is not True]
 
 
+@functools.cache
+def definitions(action: str) -> frozenset[str]:
+    """The names of the definitions of MultiPaxos that the obligations of an action are made of."""
+    found: set[str] = set()
+    for shape in ACTIONS[action] or [None]:
+        found |= _own(action, shape, ROOT, None).translation.translated
+    return frozenset(name.split("!")[1] for name in found)
+
+
 def own(
     action: str,
     shape: RecordShape | None,
@@ -614,6 +624,12 @@ def own(
     replaced: Mapping[str, str] | None = None,
 ) -> list[Obligation]:
     """What has to be shown of one action of a node that takes a message of a shape, or none."""
+    return _own(action, shape, root, replaced).obligations
+
+
+def _own(
+    action: str, shape: RecordShape | None, root: Path, replaced: Mapping[str, str] | None
+) -> Cluster:
     cluster = Cluster(root, replaced)
     translation = cluster.translation
     cluster.theorem = action
@@ -651,7 +667,7 @@ def own(
     for case in translation.cases(Expr("name", (action, arguments)), env, Case()):
         translation.after, translation.path = case.after, case.facts
         _ends(cluster, case, names)
-    return cluster.obligations
+    return cluster
 
 
 def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:

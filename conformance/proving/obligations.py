@@ -35,7 +35,8 @@ class Attempt:
     def uses(self, name: str, goal: str) -> bool:
         """Whether a hypothesis takes part."""
         if self.alone:
-            return name.split(": ")[-1] in goal or "(" not in name
+            near = name.split(": ")[-1] in goal or "(" not in name
+            return near and not any(each in name for each in self.without)
         if BEFORE in name and BEFORE in self.without:
             return False
         return name.split(": ")[-1] in goal or not any(each in name for each in self.without)
@@ -43,11 +44,15 @@ class Attempt:
 
 # By instances of the hypotheses alone, which finds most proofs and no counterexample; then by
 # models, too.
-INSTANCES = {"mbqi": False}
+INSTANCES: dict[str, Any] = {"mbqi": False}
+CASES = {**INSTANCES, "auto_config": False, "case_split": 3}
 ATTEMPTS = (
     Attempt(50_000, INSTANCES, alone=True),
     Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES, BEFORE)),
     Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES)),
+    Attempt(200_000, CASES, (MEET,), alone=True),
+    Attempt(500_000, CASES, (MEET, TYPES, BEFORE)),
+    Attempt(500_000, CASES, (MEET, TYPES)),
     Attempt(500_000, INSTANCES, (MEET, TYPES)),
     Attempt(500_000, INSTANCES, (BACKED, TYPES)),
     Attempt(2_000_000, INSTANCES),
