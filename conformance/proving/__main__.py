@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from . import agreement
+from . import agreement, voting
 from . import prove as proofs
 
 
@@ -24,7 +24,7 @@ def prove(everything: bool, mutants: bool, needed: bool, agrees: bool, theorem: 
         proofs.show_mutants(found)
         passed = all(each.passed for each in found)
     elif needed:
-        proofs.show_needed(proofs.needed(proofs.voting.obligations()))
+        proofs.show_needed(proofs.needed(voting.obligations()))
     elif agrees:
         rows = agreement.compare()
         agreement.show(rows)

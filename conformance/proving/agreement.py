@@ -88,8 +88,8 @@ def drawn(number: int, random_numbers: random.Random) -> list[dict[str, Any]]:
 
 
 def walked(number: int, random_numbers: random.Random) -> list[dict[str, Any]]:
-    """States that steps of Voting lead to, found by the translation; TLC confirms that Inv holds."""
-    found = []
+    """States that steps of Voting lead to, found by the translation."""
+    found: list[dict[str, Any]] = []
     while len(found) < number:
         votes: set[tuple[str, int, int, str]] = set()
         promised = dict.fromkeys(ACCEPTORS, 0)
@@ -175,8 +175,7 @@ def _theirs(states: list[dict[str, Any]]) -> list[list[bool]]:
         text.text(
             {
                 "votes": {
-                    text.Function(dict(zip(fields, vote, strict=True)))  # type: ignore[arg-type]
-                    for vote in state["votes"]
+                    text.Function(dict(zip(fields, vote, strict=True))) for vote in state["votes"]
                 },
                 "promised": state["promised"],
             }

@@ -66,7 +66,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Env:
-    """Where an expression stands: its scope, the names bound around it, and whether it is primed."""
+    """Where an expression stands: its scope, the names bound there, and whether it is primed."""
 
     scope: Scope
     names: Mapping[str, Any] = field(default_factory=dict)
@@ -179,8 +179,6 @@ class Translation:
 
     def lookup(self, name: str, arguments: Sequence[Expr], env: Env, where: str) -> Value:
         if name not in env.names:
-            definition = env.scope.definitions.get(name)
-            needs = definition.parameters if definition else ()
             return self._apply_name(name, [self._argument(each, env) for each in arguments], env)
         found = env.names[name]
         if isinstance(found, Operator):
@@ -548,7 +546,7 @@ class Translation:
     def _e(self, expr: Expr, env: Env) -> Value:
         bounds, body = expr.parts
         if quorums := self.quorums(bounds, body, env):
-            name, domain = bounds[0]
+            name = bounds[0][0]
             return quorums.some(lambda item: self.evaluate(body, env.bind(**{name: item})))
         return self._quantify(bounds, body, env, False)
 
@@ -731,9 +729,8 @@ class Translation:
             return [(item, []) for item in found.items]
         if isinstance(found, Union):
             return self.members(found.first, name) + self.members(found.second, name)
-        if isinstance(found, Interval) and known(found.low) and known(found.high):
-            if found.high is not None:
-                return [(item, []) for item in found.listed()]
+        if isinstance(found, Interval) and known(found.low) and isinstance(found.high, int):
+            return [(item, []) for item in found.listed()]
         if isinstance(found, Interval):
             item, terms = _new(Plain(z3.IntSort()), name)
             self.taken += terms
@@ -792,12 +789,13 @@ class Translation:
             yield Goal(label, expr.where, [], self.evaluate(expr, env))
 
     def _only_way(self, expr: Expr, env: Env) -> Expr | None:
-        """The one disjunct that can be true, or the one case that applies; None if there are more."""
+        """The one disjunct that can be true or the one case that applies, if it is just one."""
         if expr.kind == "or":
             open_ = [part for part in expr.parts if self.evaluate(part, env) is not False]
             return open_[0] if len(open_) == 1 else None
         if expr.kind == "case":
-            for test, body in expr.parts:
+            arms: tuple[tuple[Expr | None, Expr], ...] = expr.parts
+            for test, body in arms:
                 found = True if test is None else self.evaluate(test, env)
                 if found is True:
                     return body

@@ -1,7 +1,7 @@
 """The theorems of MultiPaxos.tla: each action keeps Inv, is a step of Voting, and sends the truth.
 
-As in models/MCInvariant.tla the invariant is shown one node and one message at a time: an action of
-a node keeps what is asserted of the votes, of that node and of what it sends (`own`), and no step of
+As in models/MCInvariant.tla the invariant is shown for one node and one message: an action
+of a node keeps what is asserted of the votes, of that node and of what it sends (`own`), and no step of
 another node harms what is asserted of a node or of a message (`stable`).
 """
 
@@ -445,7 +445,6 @@ class Cluster:
             yield "no vote is cast", equal(t.fields["cast"], start.fields["cast"])
 
     def _inherits(self, operator: Any, start: Value, line: SequenceValue) -> Any:
-        reports = operator.env.names["inherited"] if "inherited" in operator.env.names else None
         inherited = self.translation.lookup("inherited", [], operator.env, "")
 
         def asserted(done: SetValue, t: Value) -> Iterator[tuple[str, Term]]:
@@ -608,11 +607,16 @@ def _given(facts: list[tuple[str, Term]]) -> list[Hypothesis]:
     return [Hypothesis(where, fact) for where, fact in facts if fact is not True]
 
 
+def inputs(action: str) -> list[RecordShape | None]:
+    """The shapes of the messages that an action takes; None alone for one that takes none."""
+    return [*ACTIONS[action]] or [None]
+
+
 @functools.cache
 def definitions(action: str) -> frozenset[str]:
     """The names of the definitions of MultiPaxos that the obligations of an action are made of."""
     found: set[str] = set()
-    for shape in ACTIONS[action] or [None]:
+    for shape in inputs(action):
         found |= _own(action, shape, ROOT, None).translation.translated
     return frozenset(name.split("!")[1] for name in found)
 
@@ -683,7 +687,7 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     for goal in goals:
         for name, term in cluster.parts(goal, env):
             cluster._oblige(name, [*hypotheses, *cluster.known()], term)
-    old, new = (state["replica"].apply(cluster.node) for state in (translation.now, case.after))
+    new = case.after["replica"].apply(cluster.node)
     env = env.bind(
         b=new.fields["promised"],
         new=Filtered(case.after["cast"], lambda x: lift_not(translation.now["cast"].contains(x))),

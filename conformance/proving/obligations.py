@@ -142,4 +142,4 @@ def prove(obligation: Obligation, attempts: Sequence[Attempt] = ATTEMPTS) -> Res
 
 def contradictory(hypotheses: Sequence[Hypothesis], limit: int = LIMIT) -> bool:
     """Whether everything follows from these hypotheses, as far as z3 finds."""
-    return query([each.term for each in hypotheses], limit)[0] == z3.unsat
+    return bool(query([each.term for each in hypotheses], limit)[0] == z3.unsat)

@@ -52,16 +52,16 @@ def theorems(everything: bool = False) -> Iterator[tuple[str, Callable[[], Itera
     """What is proved: a name and how its obligations are made; with what is open, if wanted."""
     yield "Voting", voting.obligations
     yield "MultiPaxos: Init => Inv", multipaxos.starts
-    for action, shapes in multipaxos.ACTIONS.items():
+    for action in multipaxos.ACTIONS:
         if action not in OPEN or everything:
-            yield f"MultiPaxos: {action}", functools.partial(_action, action, shapes)
+            yield f"MultiPaxos: {action}", functools.partial(_action, action)
     yield "MultiPaxos: a node is stable", functools.partial(multipaxos.stable, None)
     for type_, shape in multipaxos.MESSAGES.items():
         yield f"MultiPaxos: {type_} is stable", functools.partial(multipaxos.stable, shape)
 
 
-def _action(action: str, shapes: list[multipaxos.RecordShape]) -> Iterator[Obligation]:
-    for shape in shapes or [None]:
+def _action(action: str) -> Iterator[Obligation]:
+    for shape in multipaxos.inputs(action):
         yield from multipaxos.own(action, shape)
 
 
@@ -135,7 +135,7 @@ BY_AXIOM = ("IsQuorum", "NextBallot")
 
 
 def multipaxos_mutants() -> Iterator[Mutant]:
-    """Every mutant of MultiPaxos whose definition the proofs are made of, up to its first failure."""
+    """Every mutant of MultiPaxos that the proofs are made of, each up to its first failure."""
     root = multipaxos.ROOT.with_name("BrokenLoops.tla")
     for path in sorted((voting.SPEC / "models" / "Broken").glob("*.cfg")):
         replaced = {
@@ -157,7 +157,7 @@ def _first_failure(
 ) -> Mutant:
     total = 0
     for action in actions:
-        for shape in multipaxos.ACTIONS[action] or [None]:
+        for shape in multipaxos.inputs(action):
             try:
                 made = multipaxos.own(action, shape, root, replaced)
             except Problem as problem:

@@ -326,7 +326,7 @@ class _Parser:
             "(": self.bracketed,
             "{": self.braces,
             "[": self.brackets,
-            "<<": self.tuple,
+            "<<": self.sequence,
             "IF": self.conditional,
             "CASE": self.cases,
             "LET": self.local,
@@ -371,7 +371,7 @@ class _Parser:
         self.margin = margin
         return found
 
-    def tuple(self, token: Token, where: str) -> Expr:
+    def sequence(self, token: Token, where: str) -> Expr:
         items = [] if self.sees(">>") else self.many(self.expression)
         self.take(">>")
         return Expr("tuple", tuple(items), where)

@@ -223,7 +223,7 @@ class Listed(SetValue):
 
     def contains(self, item: Value) -> Term:
         for each in self.items:
-            if (found := equal(item, each)) is True:
+            if equal(item, each) is True:
                 return True
         return disj(*[equal(item, each) for each in self.items])
 

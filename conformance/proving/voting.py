@@ -86,13 +86,7 @@ def setting(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> Set
             FunctionShape(Plain(ACCEPTOR), Plain(BALLOT), translation.constants["Acceptor"]),
         ),
     }
-    ballot = z3.Const("b", BALLOT)
-    axioms = [
-        Hypothesis(
-            "ballots are numbers above 0",
-            z3.ForAll([ballot], z3.Implies(is_ballot(ballot), ballot > 0)),
-        )
-    ]
+    axioms = []
     if meets:
         axioms.append(Hypothesis("two quorums share an acceptor", quorums.meet()))
     return Setting(translation, axioms)
