@@ -1,7 +1,7 @@
 """The theorems of MultiPaxos.tla: each action keeps Inv, is a step of Voting, and sends the truth.
 
-As in models/MCInvariant.tla the invariant is shown for one node and one message: an action
-of a node keeps what is asserted of the votes, of that node and of what it sends (`own`), and no step of
+As in models/MCInvariant.tla the invariant is shown for one node and one message: an action of a
+node keeps what is asserted of the votes, of that node and of what it sends (`own`), and no step of
 another node harms what is asserted of a node or of a message (`stable`).
 """
 
