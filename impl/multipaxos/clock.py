@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from .messages import Envelope, Repeat
+from .messages import Repeat, Request
 from .overdue import Moment, Unanswered, patience
 from .replica import Output, Replica
 
@@ -26,6 +26,11 @@ STUCK = 5
 
 BYTES_A_SECOND = 10e6
 """How fast a long message is thought to arrive, at the least."""
+
+
+def grown(times: int) -> int:
+    """Return by how much a wait that doubles each time has grown."""
+    return min(1 << times, LONGEST_BACKOFF)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Clock:
             times.append(self.deadline())
         return min(times)
 
-    def asked(self, request: Envelope, now: float) -> None:
+    def asked(self, request: Request, now: float) -> None:
         """Take note of a client's request that the node has taken."""
         waiting = self.replica.leader.waiting
         if request.body.slot in waiting.of and self.pace.request_timeout:
@@ -88,7 +93,7 @@ class Clock:
             decided = len(self.replica.acceptor.decided)
             if ballot == 0:
                 self.outbid = 0 if decided > self.decided else self.outbid + 1
-                most = self.pace.backoff * min(2**self.outbid, LONGEST_BACKOFF)
+                most = self.pace.backoff * grown(self.outbid)
                 self.held_until = now + self.chance.uniform(0, most)
             self.ballot, self.decided = ballot, decided
             self.prepared, self.prepares = now, 0
@@ -151,7 +156,7 @@ class Clock:
         this node would report, and each prepare that is sent again brings them again."""
         votes = self.replica.acceptor.accepted.values()
         transfer = sum(len(vote.value) for vote in votes) / BYTES_A_SECOND
-        return self.pace.retry * min(2**self.prepares, LONGEST_BACKOFF) + transfer
+        return self.pace.retry * grown(self.prepares) + transfer
 
     def closed(self, now: float) -> Iterator[str]:
         """Yield what a leader does about closed slots that its peers have not told it of."""

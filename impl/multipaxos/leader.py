@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .messages import Envelope, Vote
+from .messages import Request, Vote
 from .slots import Slots
 
 
-class Waiting(dict[int, tuple[Envelope, bool]]):
+class Waiting(dict[int, tuple[Request, bool]]):
     """The requests that wait, each with its `phase1_skipped`, by a number in order of arrival.
 
     Two indexes: `of`, slot -> the numbers of those that wait for it, in order, as the keys of a
@@ -21,11 +21,11 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
 
     def __init__(self) -> None:
         self.of: dict[int, dict[int, None]] = {}
-        self.asked: dict[int, set[Envelope]] = {}
+        self.asked: dict[int, set[Request]] = {}
         self.oldest = 1
         self.newest = 0
 
-    def queue(self, request: Envelope, phase1_skipped: bool) -> None:
+    def queue(self, request: Request, phase1_skipped: bool) -> None:
         self.newest += 1
         self[self.newest] = request, phase1_skipped
         slot = request.body.slot
@@ -33,7 +33,7 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
         if slot in self.asked:
             self.asked[slot].add(request)
 
-    def has(self, request: Envelope) -> bool:
+    def has(self, request: Request) -> bool:
         """Whether this request is among those that wait for its slot; there is one at least."""
         slot = request.body.slot
         if slot not in self.asked:
@@ -45,14 +45,14 @@ class Waiting(dict[int, tuple[Envelope, bool]]):
         for number, (request, _) in self.items():
             self[number] = request, False
 
-    def leave(self, slot: int) -> list[tuple[Envelope, bool]]:
+    def leave(self, slot: int) -> list[tuple[Request, bool]]:
         """Take out those that wait for a slot."""
         numbers = self.of.pop(slot, None)
         if self.asked:
             self.asked.pop(slot, None)
         return list(map(self.pop, numbers)) if numbers else []
 
-    def give_up(self) -> Envelope:
+    def give_up(self) -> Request:
         """Take out the one that has waited longest."""
         # To look for the first key of a dictionary takes as long as keys were taken out before it.
         while self.oldest not in self:
@@ -79,7 +79,7 @@ class Leader:
     votes: dict[int, set[str]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
-    def forget(self, slot: int) -> list[tuple[Envelope, bool]]:
+    def forget(self, slot: int) -> list[tuple[Request, bool]]:
         """Leave nothing to do for a slot, and give back the requests that waited for it."""
         if self.reported:
             self.reported.pop(slot, None)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from . import wire
 from .clock import Clock
 from .files import last_line
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat, Request
 from .readable import is_deep, legible
 from .replica import Output, Replica
 from .slots import Slots
@@ -39,7 +40,7 @@ MOST_WAITING = 1_000_000
 Step = tuple[str, str, Output]
 """The action that a line was taken as, and what it sent."""
 
-Steps = dict[str, tuple[str, Callable[[Envelope], Output]]]
+Steps = dict[str, tuple[str, Callable[[Envelope[Any]], Output]]]
 """Message type -> the action that takes it, and how."""
 
 
@@ -105,7 +106,7 @@ class Node:
         self.now = now
         said: list[str] = []
         self.size = 0
-        if self.held and not self.clock.holding(now):
+        if self.held and self.clock is not None and not self.clock.holding(now):
             lines = chain(self.free(), lines)
         for line in lines:
             self.take(line, said)
@@ -166,7 +167,7 @@ class Node:
     def happen(self, event: str | Repeat, said: list[str]) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
-        text = wire.encode(event) if type(event) is str else wire.text_of_repeat(event)
+        text = wire.text_of_repeat(event) if type(event) is Repeat else wire.encode(event)
         self.say(node, text, action, output, said)
 
     def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
@@ -184,13 +185,13 @@ class Node:
             said.append(line)
             self.size += len(line)
         if self.log is not None:
-            self.record(node, text, said[first:], action)
+            self.record(self.log, node, text, said[first:], action)
         if self.clock is not None:
             self.clock.stepped(self.now, output)
 
     def step(self, line: Parts | str | Repeat, wrong: Refused | None = None) -> Step:
         """Take what a line holds; `wrong` is why it is refused if it could not be read whole."""
-        if type(line) is not tuple:
+        if not isinstance(line, tuple):
             if self.make_clock is not None or (type(line) is str and line not in EVENTS):
                 raise Dropped("it is not an object")
             return self.event(line)
@@ -218,7 +219,7 @@ class Node:
         if self.replica is None:
             raise Dropped("the node is not initialized")
         if type(event) is Repeat:
-            return self.repeat(event)
+            return self.repeat(self.replica, event)
         name = event
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
@@ -228,24 +229,24 @@ class Node:
             self.replies = 0
         return self.replica.node, EVENTS[name], getattr(self.replica, name)()
 
-    def repeat(self, event: Repeat) -> Step:
-        votes, slots = self.replica.leader.votes, Slots(event.slots)
+    def repeat(self, replica: Replica, event: Repeat) -> Step:
+        votes, slots = replica.leader.votes, Slots(event.slots)
         if not 0 < slots.count() <= len(votes) or any(slot not in votes for slot in slots):
             raise Dropped("the slots are not open")
-        return self.replica.node, "Repeat", self.replica.repeat(slots)
+        return replica.node, "Repeat", replica.repeat(slots)
 
-    def propose(self, message: Envelope) -> Output:
+    def propose(self, replica: Replica, clock: Clock, message: Request) -> Output:
         """Take a request when time passes: it may be held back, and it is not waited for long."""
-        if len(self.held) + len(self.replica.leader.waiting) >= MOST_WAITING:
+        if len(self.held) + len(replica.leader.waiting) >= MOST_WAITING:
             # Not an error that claims something: the same request may be among those that wait.
             raise Dropped("too many requests wait")
-        if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
+        if clock.holding(self.now) and message.body.slot not in replica.acceptor.decided:
             raise Held
-        output = self.replica.receive_multi_paxos_propose(message)
-        self.clock.asked(message, self.now)
+        output = replica.receive_multi_paxos_propose(message)
+        clock.asked(message, self.now)
         return output
 
-    def initialize(self, message: Envelope) -> Output:
+    def initialize(self, message: Envelope[Init]) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
             raise Refused(MALFORMED, "init is from a client to the node that it names")
@@ -266,15 +267,16 @@ class Node:
         self.steps.update(steps_of(self.replica))
         if self.make_clock is not None and self.replica.peers:
             self.clock = self.make_clock(self.replica, self.now)
-            self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", self.propose
+            propose = partial(self.propose, self.replica, self.clock)
+            self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
 
-    def record(self, node: str, text: str, lines: list[str], action: str) -> None:
+    def record(self, log: BinaryIO, node: str, text: str, lines: list[str], action: str) -> None:
         """Log a step. Its input is logged as it came, so it reads back as what was answered; but
         what was refused as too deep to be read, another reader of JSON need not be able to read."""
         # Within JSON a carriage return is white space, but some readers end a line there.
         given = (legible(text) if is_deep(text) else text).replace("\r", " ")
         output = ", ".join(lines)
-        self.log.write(
+        log.write(
             f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
             f'"action": "{action}"}}\n'.encode()
         )
@@ -282,18 +284,21 @@ class Node:
     def resume_log(self) -> None:
         """Go on with the log of an earlier life: what was not saved has not happened, and what
         ended that life was a crash, however it came."""
-        logged = self.storage.logged
-        if logged:
-            node = self.storage.cluster[0]
+        storage, log = self.storage, self.log
+        if storage is None or log is None:
+            return
+        cluster = storage.cluster if storage.logged else None
+        if cluster is not None:
+            node, _ = cluster
             begun = f'{{"node": {wire.encode(node)}, '.encode()
-            if not last_line(self.log, logged).startswith(begun):
+            if not last_line(log, storage.logged).startswith(begun):
                 raise StorageError(
-                    f"{self.log.name} is not the log that goes with "
-                    f"{self.storage.path}: no record of {node} ends at byte "
-                    f"{logged}; bring that one back, or leave out --log from now on"
+                    f"{log.name} is not the log that goes with "
+                    f"{storage.path}: no record of {node} ends at byte "
+                    f"{storage.logged}; bring that one back, or leave out --log from now on"
                 )
-        self.log.truncate(logged)
-        self.log.seek(logged)
-        if logged:
-            self.record(node, '"crash"', [], "Crash")
-            self.record(node, '"restart"', [], "Restart")
+        log.truncate(storage.logged)
+        log.seek(storage.logged)
+        if cluster is not None:
+            self.record(log, node, '"crash"', [], "Crash")
+            self.record(log, node, '"restart"', [], "Restart")

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from .messages import Accept, Decided, Envelope
+from .messages import Accept, Decided, Message
 from .replica import ROOM, Replica
 from .slots import Ranges, Slots
 
@@ -57,7 +57,7 @@ class Unanswered:
         self.progress = Moment(0.0, 0)
         self.reached = 0.0
 
-    def stepped(self, output: Iterable[Envelope], now: Moment) -> bool:
+    def stepped(self, output: Iterable[Message], now: Moment) -> bool:
         """Take note of what a step sent; return whether it ends the last burst of repetitions."""
         last, ended = None, False
         for message in output:

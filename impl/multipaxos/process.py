@@ -384,8 +384,7 @@ def main(arguments: list[str] | None = None) -> int:
                 complain=complain,
                 clock=None if options.manual_clock else clock_maker(options),
             )
-            if storage is not None and log is not None:
-                node.resume_log()
+            node.resume_log()
             run(
                 node,
                 sys.stdin.fileno(),

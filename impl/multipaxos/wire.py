@@ -27,6 +27,7 @@ from .messages import (
     InitOk,
     Learn,
     Learned,
+    Message,
     MultiPaxosLog,
     MultiPaxosLogOk,
     MultiPaxosPropose,
@@ -103,9 +104,11 @@ def has_limit() -> bool:
 encode = json.JSONEncoder(allow_nan=False).encode
 encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 quote = json.encoder.encode_basestring_ascii
-scan = json.JSONDecoder(
+decoder = json.JSONDecoder(
     parse_int=int if has_limit() else whole, parse_float=fraction, parse_constant=no_constant
-).scan_once
+)
+# Its stub leaves this method out.
+scan: Callable[[str, int], tuple[Json, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
 
 # Reading.
@@ -207,7 +210,7 @@ def source(line: bytes) -> Json:
 
 def message(
     src: str, dest: str, body: dict[str, Json], members: Members, value_bytes: int = VALUE_BYTES
-) -> Envelope:
+) -> Message:
     """The message of an envelope to this node, or Refused.
 
     `value_bytes` limits the values of clients only: what a member has taken must get through.
@@ -221,7 +224,7 @@ def message(
         if type(body.get("msg_id")) is not int:
             raise Refused(MALFORMED, "msg_id is not an integer")
         request = REQUESTS[kind](body)
-        if kind == "multi_paxos_propose" and len(request.value) > value_bytes:
+        if type(request) is MultiPaxosPropose and len(request.value) > value_bytes:
             raise Refused(MALFORMED, f"value is longer than {value_bytes} bytes as JSON")
         return Envelope(src, dest, request)
     if kind not in BETWEEN_NODES:
@@ -232,8 +235,8 @@ def message(
     if body.keys() != fields:
         raise Refused(MALFORMED, f"{kind} has other fields than {', '.join(sorted(fields))}")
     parsed = parse(body)
-    if owner and members.owner(parsed.ballot) != (src if owner == "src" else dest):
-        raise Refused(MALFORMED, f"ballot {parsed.ballot} is not the {owner}'s")
+    if owner and members.owner(body["ballot"]) != (src if owner == "src" else dest):
+        raise Refused(MALFORMED, f"ballot {body['ballot']} is not the {owner}'s")
     if highest(parsed, body) > members.last_ballot:
         raise Refused(MALFORMED, "a ballot leaves no room for the next one")
     return Envelope(src, dest, parsed)
@@ -241,7 +244,7 @@ def message(
 
 def highest(parsed: Body, body: dict[str, Json]) -> int:
     """The highest ballot that is named; 0 for none."""
-    ballot = body.get("ballot", body.get("promised", 0))
+    ballot: int = body.get("ballot") or body.get("promised") or 0
     if type(parsed) is Promise:
         return max([ballot, *(vote.ballot for vote in parsed.accepted.values())])
     return ballot
@@ -371,6 +374,8 @@ def value_of(body: dict[str, Json]) -> Value:
 
 class Unsorted(Value):
     """A value whose keys are not in order: it is written as it came, and equal to `ordered`."""
+
+    ordered: Value
 
     def __new__(cls, text: str, ordered: Value) -> Unsorted:
         value = super().__new__(cls, text)
