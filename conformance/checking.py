@@ -6,7 +6,6 @@ Puts the rooms together and shows what they found; what agreement means is decid
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,8 @@ from .formats.logs import Record
 from .golden import generate as generating
 from .golden.generate import Generated
 from .jobs import at_once
+from .locations import NODE as NODE
+from .locations import demand_checkout
 from .models import manifest, searching
 from .models.manifest import Model
 from .running import inject
@@ -37,9 +38,6 @@ from .validation import trace_validation as validating
 from .validation.evidence import Contradiction, contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
-
-# The node needs nothing installed, and starts in two thirds of the time without looking for it.
-NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))
 
 # So impatient that it gives requests up even where all is bad for moments only.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")
@@ -286,6 +284,8 @@ def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) ->
 
     `pin` commits the certificate that was found, if it is whole.
     """
+    if pin:
+        demand_checkout("--pin")
     node = tuple(command) or NODE
     replaying.check_command(node)
     for old in ("golden", "run", "explored"):

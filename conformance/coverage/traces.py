@@ -16,15 +16,15 @@ from typing import Any
 from .. import guard
 from ..formats.logs import Record
 from ..formats.schema import action
+from ..locations import PACKAGE, SPEC
 from ..models.branches import Branch, bodies, branches, marked, plain, words
-from ..models.manifest import ROOT
 from ..tlaplus import tlc
 from ..validation import step_checker
 from ..validation import trace_validation as validating
 from ..validation.verdict import Verdict
 
-SPEC = ROOT / "spec" / "MultiPaxos.tla"
-JUDGE = ROOT / "conformance" / "tla" / "Trace.tla"
+MODULE = SPEC / "MultiPaxos.tla"
+JUDGE = PACKAGE / "tla" / "Trace.tla"
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def validate(
     """
     found, marks = reachable(), set()
     with guard.scratch("covered-") as scratch:
-        copy = marked(SPEC.read_text("utf-8"), found, 1)
-        (scratch / SPEC.name).write_text(copy, "utf-8")
+        copy = marked(MODULE.read_text("utf-8"), found, 1)
+        (scratch / MODULE.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
@@ -98,7 +98,7 @@ def validate(
     if not accepted:
         marks.clear()
     elif any(counts.values()) and not marks:
-        raise tlc.ToolError(f"TLC came by no mark, so it read another {SPEC.name} than the copy")
+        raise tlc.ToolError(f"TLC came by no mark, so it read another {MODULE.name} than the copy")
     left = [branch for number, branch in enumerate(found, 1) if number not in marks]
     return verdicts, TraceCoverage(counts, found, left)
 
@@ -115,12 +115,12 @@ def reachable() -> list[Branch]:
     """The branches that TLC can come by when it judges a log: those of what the judge uses, except
     where it puts something of its own in the place of an operator.
     """
-    text = SPEC.read_text("utf-8")
+    text = MODULE.read_text("utf-8")
     used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
-    return branches(SPEC.stem, text, used, step_checker.REPLACED)
+    return branches(MODULE.stem, text, used, step_checker.REPLACED)
 
 
 def actions() -> list[str]:
     """The actions of the specification, in its order: the operators that end in a step."""
-    text = plain(SPEC.read_text("utf-8"))
+    text = plain(MODULE.read_text("utf-8"))
     return [name for name, body in bodies(text).items() if "Step" in words(text[slice(*body)])]

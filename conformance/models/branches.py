@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from .. import guard
 from ..jobs import at_once
+from ..locations import LIBRARIES, SPEC
 from ..tlaplus import tlc
-from .manifest import LIBRARIES, ROOT, Model
+from .manifest import Model
 
 # The modules whose branches are counted, and what their behaviours are made of.
 ROOTS = {
@@ -136,7 +137,7 @@ def measure(
     models: Iterable[Model], on_progress: Callable[[str], None] = lambda text: None
 ) -> Coverage:
     """Runs models, as many at a time as there are cores for, until nothing is left to take."""
-    texts = {name: (ROOT / "spec" / f"{name}.tla").read_text("utf-8") for name in ROOTS}
+    texts = {name: (SPEC / f"{name}.tla").read_text("utf-8") for name in ROOTS}
     everything: list[Branch] = []
     taken: set[int] = set()
     used: list[str] = []

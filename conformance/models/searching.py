@@ -15,12 +15,13 @@ from pathlib import Path
 
 from .. import report
 from ..jobs import CORES, at_once
+from ..locations import LIBRARIES
 from ..tlaplus import tlc
 from . import branches as branching
 from . import distributed as distributing
 from . import manifest, tables
 from .branches import Coverage
-from .manifest import LIBRARIES, Model
+from .manifest import Model
 
 # Behaviours in one batch of a simulation: so few that there is something to tell now and then, so
 # many that to start TLC costs less than they do.

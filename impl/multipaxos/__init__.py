@@ -2,3 +2,5 @@
 
 `node` runs it, `wire` speaks JSON, `replica` composes the protocol; the rest is what they stand on.
 """
+
+__version__ = "0.1.0"

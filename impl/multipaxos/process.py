@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
-from . import files
+from . import __version__, files
 from .clock import Clock, Pace
 from .node import Node
 from .replica import Replica
@@ -215,17 +215,19 @@ def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="main.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="One Multi-Paxos node: Maelstrom messages in, one a line, and messages out.\n"
         "Without --data it keeps its state in memory: then it must not come back\n"
         "to its cluster after a crash, for it would break what it has promised.",
         epilog="""example:
   echo '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", \
-"node_ids": ["n1"]}}' | python3 impl/main.py
+"node_ids": ["n1"]}}' | """
+        + ("python3 impl/main.py" if sys.argv[0].endswith("main.py") else "multipaxos")
+        + """
   {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""",
     )
     option = parser.add_argument
+    option("--version", action="version", version=f"multipaxos {__version__}")
     option(
         "--data",
         metavar="DIR",

@@ -17,6 +17,7 @@ import pytest
 from multipaxos import node
 from multipaxos.replica import Replica
 
+from conformance import locations
 from conformance.golden import generate
 from conformance.models import manifest
 from conformance.running import replay
@@ -197,6 +198,6 @@ def test_a_model_without_behaviour_is_an_error(
     module = tmp_path / "Still.tla"
     module.write_text("---- MODULE Still ----\nEXTENDS MC\nNothing == FALSE /\\ Next\n====\n")
     monkeypatch.setattr(manifest.Model, "module", module)
-    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *manifest.LIBRARIES))
+    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *locations.LIBRARIES))
     with pytest.raises(ToolError, match="it has no step, so it shows nothing"):
         generate.generate(single, tmp_path / "logs")
