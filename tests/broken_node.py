@@ -54,7 +54,7 @@ class BallotUsedAgainAfterRestart(Replica):
 
 class OwnValueThoughVotesReported(Replica):
     def lead(self, out):
-        for slot in self.leader.waiting.of:
+        for slot in self.leader.waiting.by_slot:
             self.leader.reported.pop(slot, None)
         super().lead(out)
 
@@ -79,7 +79,7 @@ class InheritedVotesNotProposedAgain(Replica):
     """Only the slots that a client waits for are proposed in."""
 
     def lead(self, out):
-        for slot in self.leader.reported.keys() - self.leader.waiting.of.keys():
+        for slot in self.leader.reported.keys() - self.leader.waiting.by_slot.keys():
             del self.leader.reported[slot]
         super().lead(out)
 
@@ -276,7 +276,7 @@ class GivenUpIsForgotten(Replica):
 
     def expire(self):
         out = super().expire()
-        for slot in self.leader.votes.keys() - self.leader.waiting.of.keys():
+        for slot in self.leader.votes.keys() - self.leader.waiting.by_slot.keys():
             del self.leader.votes[slot]
         return out
 

@@ -1,7 +1,7 @@
-"""The automaton: one method for each action of the spec, under its name, and for each helper.
+"""The protocol: one method for each action of the spec and for each helper, under its name.
 
-A step takes one message or event, changes the state and returns what to send, in the spec's order;
-nothing here knows time, disk, JSON or chance, and why a step is safe is told in the spec.
+A step takes one message or event, changes the state and returns the messages to send, in the spec's
+order.  Nothing here knows time, disk, JSON or randomness.  The spec says why a step is safe.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from .slots import Slots
 
 Output = list[Message]
 
-ROOM = 2**20
-"""Bytes of values that one message to a peer, or one burst of repetitions, carries; a single value
+MESSAGE_BYTES = 2**20
+"""The most bytes of values in one message to a peer, or in one burst of accepts.  A single value
 may be longer."""
 
 REASONS = {
@@ -50,7 +50,7 @@ REASONS = {
 
 
 class Replica:
-    """One node's state, `replica[n]` in the spec, and its steps."""
+    """The state of one node, `replica[n]` in the spec, and its steps."""
 
     def __init__(
         self, node: str, members: Members, batch: int, acceptor: Acceptor | None = None
@@ -72,7 +72,7 @@ class Replica:
         slot = m.body.slot
         if slot in self.acceptor.decided:
             return [self.propose_ok(m, True, self.acceptor.decided[slot])]
-        if slot in self.leader.waiting.of and self.leader.waiting.has(m):
+        if slot in self.leader.waiting.by_slot and self.leader.waiting.has(m):
             return []
         leading = self.leading()
         self.leader.waiting.queue(m, leading)
@@ -152,9 +152,9 @@ class Replica:
     # Catching up.
 
     def receive_learn(self, m: Envelope[Learn]) -> Output:
-        """ReceiveLearn: as many decisions as there is room for, and no more slots are looked at."""
+        """ReceiveLearn: as many decisions as fit, without a look at the slots behind them."""
         decided: dict[int, Value] = {}
-        room = ROOM
+        room = MESSAGE_BYTES
         for slot in self.acceptor.known - Slots(m.body.known):
             value = self.acceptor.decided[slot]
             room -= len(value)
@@ -197,7 +197,7 @@ class Replica:
 
     def expire(self) -> Output:
         """Expire."""
-        request = self.leader.waiting.give_up()
+        request = self.leader.waiting.pop_oldest()
         code = INDEFINITE if request.body.slot in self.acceptor.accepted else UNAVAILABLE
         return [self.answer(request, self.given_up(request, code))]
 
@@ -212,7 +212,7 @@ class Replica:
         self.up = True
         return []
 
-    # The operators that the actions are made of; `out` is the output of the step so far.
+    # Helpers of the actions; `out` is the output of the step so far.
 
     def leading(self) -> bool:
         return self.leader.ballot > 0 and len(self.leader.promises) >= self.quorum
@@ -270,7 +270,7 @@ class Replica:
     def start_ballot(self, out: Output) -> None:
         ballot = self.members.next_ballot(self.node, self.acceptor.promised)
         waiting = self.leader.waiting
-        waiting.be_late()
+        waiting.mark_phase1()
         self.acceptor.promise(ballot)
         self.leader = Leader(
             ballot=ballot,
@@ -299,7 +299,8 @@ class Replica:
 
     def stuck(self) -> bool:
         return any(
-            self.leader.ballot == 0 or slot in self.leader.closed for slot in self.leader.waiting.of
+            self.leader.ballot == 0 or slot in self.leader.closed
+            for slot in self.leader.waiting.by_slot
         )
 
     def silent(self, heard: set[str]) -> Iterable[str]:

@@ -121,7 +121,7 @@ def shares(options: Namespace) -> None:
 
 def stays(options: Namespace) -> None:
     """It does not leave when it is asked to."""
-    process.Signals.take = lambda *_: None
+    process.Signals.handle = lambda *_: None
 
 
 BUGS = {

@@ -90,9 +90,9 @@ class VotesForgottenAtDecision(Disk):
 class NoBackoff(Clock):
     """Who is outbid bids again at once."""
 
-    def stepped(self, now: float, output: Output) -> None:
-        super().stepped(now, output)
-        self.held_until = now
+    def note_step(self, now: float, output: Output) -> None:
+        super().note_step(now, output)
+        self.backoff_until = now
 
 
 class NeverRepeats(Clock):
@@ -120,7 +120,7 @@ class HeldForEver(Node):
     """A request that came while the node was backing off is forgotten."""
 
     def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
-        self.held.clear()
+        self.deferred.clear()
         return super().turn(lines, now)
 
 
