@@ -22,7 +22,7 @@ from conformance.running import record
 from conformance.running.cluster import NodeError
 from conformance.tlaplus.tlc import ToolError
 from conformance.validation import trace_validation
-from conformance.validation.handshake import handshake
+from conformance.validation.handshake import check_handshake
 from conformance.validation.verdict import Rejection, Verdict
 
 Clusters = list[list[logs.Record]]
@@ -46,13 +46,13 @@ def trial(path: Path, judge: trials.Judge, folder: Path, **options: Any) -> bool
 
 
 def rejecting(line: int, cluster: list[logs.Record]) -> Verdict:
-    return Verdict(len(cluster), [Rejection(cluster[line - 1], "protocol", "so it is")])
+    return Verdict(len(cluster), [Rejection(cluster[line - 1], "specification", "so it is")])
 
 
 def test_the_judge_is_right(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert trial(short, trace_validation.validate, tmp_path, number=60)
+    assert trial(short, trace_validation.validate_logs, tmp_path, number=60)
     [total] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  all ")]
     made, known, illegal, rejected, legal, accepted = map(int, total.split()[1:-1])
     assert made == 60 and illegal == rejected > 30 and legal == accepted > 5 and known > 40
@@ -296,7 +296,7 @@ def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) 
     body = {"type": "init", "msg_id": 7, "node_id": "n1", **given}
     asked = [{"src": "c0", "dest": "n1", "body": body}, begun("n1")["input"], "timeout"]
     logs.write(path, Oracle(NODE, 30).log(asked))
-    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     assert verdict.rejections == []
 
 
@@ -305,7 +305,7 @@ def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
     body = records[0]["input"]["body"]
     node = body["node_id"]
     body["node_ids"] = [f"not {name}" if name == node else name for name in body["node_ids"]]
-    [verdict] = trace_validation.validate([logs.of(records)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.of(records)], 1000)
     assert {found.record.node: found.record.line for found in verdict.rejections}[node] == 1
 
 
@@ -318,15 +318,15 @@ ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
     "src, body, output, reason",
     [
         ("c9", DECIDED, (), "decided is from c9, which is no other node"),
-        ("n2", ACCEPT, (("n2", ACCEPTED),), "accept of ballot 1, which is that of n1"),
-        ("n2", {**ACCEPTED, "ballot": 2}, (), "accepted of ballot 2, which is that of n2"),
+        ("n2", ACCEPT, (("n2", ACCEPTED),), "accept of ballot 1, which belongs to n1"),
+        ("n2", {**ACCEPTED, "ballot": 2}, (), "accepted of ballot 2, which belongs to n2"),
         ("n2", {"type": "multi_paxos_log", "msg_id": 3}, (), "is from a node, not from a client"),
     ],
 )
 def test_nobody_takes_what_nobody_says(src: str, body: dict, output: tuple, reason: str) -> None:
     """The specification does not ask who sends: its messages come from members alone."""
     records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
-    found = handshake(logs.of(records))
+    found = check_handshake(logs.of(records))
     assert found is not None and found.record.line == 2 and reason in found.reason
 
 
@@ -334,7 +334,7 @@ def test_nobody_is_answered_by_a_node_that_is_down() -> None:
     refusal = {"type": "error", "in_reply_to": 9, "code": 10, "text": "no", "msg_id": 1}
     ask = {"src": "c1", "dest": "n1", "body": {"type": "sing", "msg_id": 9}}
     records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]
-    found = handshake(logs.of(records))
+    found = check_handshake(logs.of(records))
     assert found is not None and found.record.line == 3
 
 
@@ -345,8 +345,8 @@ def test_a_request_without_a_type_is_malformed(given: dict) -> None:
         ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}
         return of("n1", ask, ("c1", error))
 
-    assert handshake(logs.of([begun("n1"), refused(12)])) is None
-    found = handshake(logs.of([begun("n1"), refused(10)]))
+    assert check_handshake(logs.of([begun("n1"), refused(12)])) is None
+    found = check_handshake(logs.of([begun("n1"), refused(10)]))
     assert found is not None and "refused with error 10 instead of 12" in found.reason
     said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
     assert said[0]["body"]["code"] == 12

@@ -25,7 +25,7 @@ from simulated.lives import BATCH
 from simulated.shrink import shrink
 
 from conformance.formats import history, logs
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 100
@@ -104,7 +104,7 @@ def test_the_specification_accepts_what_the_nodes_do(tmp_path: Path) -> None:
         clusters.append(logs.read(tmp_path / "logs" / f"seed-{seed}.ndjson"))
         assert history.read(tmp_path / "histories" / f"seed-{seed}.ndjson")
     assert any(record.input == "crash" for cluster in clusters for record in cluster)
-    assert [verdict.rejections for verdict in validate(clusters, BATCH)] == [[], [], []]
+    assert [verdict.rejections for verdict in validate_logs(clusters, BATCH)] == [[], [], []]
 
 
 # What is broken is noticed.

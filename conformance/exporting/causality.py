@@ -17,7 +17,7 @@ from typing import Any
 
 from ..formats.logs import Record, by_node
 from ..formats.schema import is_message
-from ..validation.delivery import content, in_order
+from ..validation.delivery import causal_order, message_key
 
 Json = Any
 
@@ -53,16 +53,16 @@ def arrange(records: Sequence[Record]) -> list[Step]:
     sent: dict[str, list[Sending]] = defaultdict(list)
     unreceived: dict[str, list[Sending]] = defaultdict(list)
     files = {record.path for record in records}
-    ordered = records if len(files) == 1 else [each for each, _ in in_order(by_node(records))]
+    ordered = records if len(files) == 1 else [each for each, _ in causal_order(by_node(records))]
     for place, record in enumerate(ordered):
         sending = earliest = None
-        if is_message(record.input) and (key := content(record.input)) in sent:
+        if is_message(record.input) and (key := message_key(record.input)) in sent:
             earliest = sent[key][0]
             sending = unreceived[key].pop() if unreceived[key] else sent[key][-1]
         steps.append(Step(record, sending, earliest))
         for index, message in enumerate(record.output):
             for known in (sent, unreceived):
-                known[content(message)].append(Sending(place, index))
+                known[message_key(message)].append(Sending(place, index))
     return steps
 
 

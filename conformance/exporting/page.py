@@ -50,7 +50,7 @@ def of_difference(found: Difference) -> Mark:
 
 def of_rejection(found: Rejection) -> Mark:
     """What a judge of logs rejected."""
-    reason = f"{found.reason} ({found.judge})"
+    reason = f"{found.reason} ({found.checker})"
     return Mark(found.record.place, reason, found.allowed, found.record.output)
 
 

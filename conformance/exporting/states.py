@@ -15,7 +15,7 @@ from ..formats.logs import Record, by_node
 from ..models.manifest import LIBRARIES
 from ..tlaplus import tlc, values
 from ..validation.names import Names
-from ..validation.step_checker import CONFIG, Window, alike, course_of, module
+from ..validation.step_checker import CONFIG, Cursor, Window, by_cluster_size, module
 
 Json = Any
 
@@ -47,9 +47,9 @@ def follow(
     `batch` is the spec's constant Batch that the nodes ran with.  Raises `tlc.ToolError`.
     """
     found = States()
-    courses = [course_of(log) for log in by_node(records).values()]
-    for same in alike(course for course in courses if course.steps):
-        windows = [Window.of(course, course.steps, at) for at, course in enumerate(same)]
+    cursors = [Cursor.at_start(log) for log in by_node(records).values()]
+    for same in by_cluster_size(cursor for cursor in cursors if cursor.steps):
+        windows = [Window.at(cursor, cursor.steps, at) for at, cursor in enumerate(same)]
         _follow(found, windows, batch, on_progress)
     return found
 
@@ -75,7 +75,9 @@ def _follow(
         match values.parse(json.loads(line)):
             case ["fresh", fresh]:
                 names = windows[0].names
-                found.fresh = {name: names.part(name, item) for name, item in fresh.items()}
+                found.fresh = {
+                    name: names.field_from_tla(name, item) for name, item in fresh.items()
+                }
             case [what, number, at, said]:
                 window = windows[number - 1]
                 place = window.records[at - 1].place
@@ -83,7 +85,9 @@ def _follow(
                     told = {name: _told(window.names, name, item) for name, item in _fields(said)}
                     found.changes[place] = told
                 elif what == "differs":
-                    found.stopped[place] = [window.names.meant(message) for message in said[1]]
+                    found.stopped[place] = [
+                        window.names.message_from_tla(message) for message in said[1]
+                    ]
                 elif what == "refused":
                     found.stopped[place] = None
 
@@ -106,6 +110,6 @@ def _fields(change: Any) -> Any:
 
 def _told(names: Names, name: str, item: Any) -> Json:
     if name not in BY_SLOT:
-        return names.part(name, item)
+        return names.field_from_tla(name, item)
     new, gone = item
-    return [names.part(name, new), names.slots(gone)]
+    return [names.field_from_tla(name, new), names.slots_from_tla(gone)]

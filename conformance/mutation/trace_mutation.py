@@ -17,7 +17,7 @@ from ..formats.folders import fresh
 from ..golden import generate as generating
 from ..models import manifest
 from ..running import record as recording
-from ..validation.trace_validation import validate
+from ..validation.trace_validation import validate_logs
 from . import trials
 from .mutations import Source, alterations
 from .oracle import Oracle
@@ -48,7 +48,7 @@ def mutate_traces(
     batch: int = 1000,
     seconds: float = 30,
     kind: str | None = None,
-    judge: Judge = validate,
+    judge: Judge = validate_logs,
 ) -> bool:
     """Alters accepted logs, those given or others, and shows what the judge says of each.
 

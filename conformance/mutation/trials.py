@@ -17,7 +17,7 @@ from pathlib import Path
 from ..formats import logs
 from ..jobs import at_once
 from ..tlaplus.tlc import ToolError
-from ..validation.trace_validation import validate
+from ..validation.trace_validation import validate_logs
 from ..validation.verdict import Verdict
 from .expectations import is_causal
 from .mutations import Altered, Source
@@ -57,7 +57,7 @@ def source(path: Path, batch: int, most: int | None = None) -> Source:
 
 
 def trials(
-    made: Iterable[tuple[int, Altered]], oracles: Oracles, judge: Judge = validate
+    made: Iterable[tuple[int, Altered]], oracles: Oracles, judge: Judge = validate_logs
 ) -> Iterator[Trial]:
     """Tries the judge with numbered altered logs; whatever it cannot judge is a disagreement."""
 
@@ -86,7 +86,7 @@ def _apart(
             yield from _apart(part, reason, oracles, judge)
 
 
-def check(sources: Sequence[Source], oracles: Oracles, judge: Judge = validate) -> None:
+def check(sources: Sequence[Source], oracles: Oracles, judge: Judge = validate_logs) -> None:
     """Raises `LogError` for a log that is rejected as it is: altering it would show nothing."""
     for batch, oracle in oracles.items():
         alike = [each for each in sources if each.batch == batch]

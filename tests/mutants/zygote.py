@@ -26,7 +26,7 @@ from conformance.formats import logs
 
 from . import judges, processes
 
-for shared in "conformance.validation.judge", "sqlite3":
+for shared in "conformance.validation.history_checker", "sqlite3":
     # They are the same in each fork, so they are imported once.
     import_module(shared)
 
