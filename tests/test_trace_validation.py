@@ -21,7 +21,7 @@ from conformance.formats import logs
 from conformance.formats.schema import is_message
 from conformance.models import manifest
 from conformance.mutation import order
-from conformance.mutation.oracle import Opinion, said
+from conformance.mutation.oracle import Opinion, output_key
 from conformance.running import record
 from conformance.tlaplus import tlc
 from conformance.validation import trace_validation
@@ -80,7 +80,7 @@ def illegal_at(log: Log, batch: int) -> int | None:
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
         printed = [json.loads(line) for line in lines]
         ignored = node.replica is not None and not printed and is_refused(node, taken)
-        if said(printed) != said(taken.output) or ignored:
+        if output_key(printed) != output_key(taken.output) or ignored:
             return at
     return None
 

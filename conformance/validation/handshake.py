@@ -142,7 +142,7 @@ def _well_formed(body: Json) -> bool:
 
 
 def _depth(value: Json) -> int:
-    """Return how deep lists and objects nest, without recursion, which deep values would exhaust."""
+    """Return how deep lists and objects nest; without recursion, for values may be too deep."""
     depth, level = 0, [value]
     while level := [each for each in level if isinstance(each, (dict, list))]:
         depth += 1

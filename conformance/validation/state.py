@@ -35,7 +35,7 @@ class State:
     waiting: list[Json]
 
     def edges(self) -> Iterator[int]:
-        """Yield the slots at which slot intervals of this state begin, and those after their ends."""
+        """Yield the slots where slot intervals of this state begin, and those after their ends."""
         for slots in self.accepted, self.reported, self.votes:
             for slot in slots:
                 yield from edges_of_slot(slot)
