@@ -617,7 +617,7 @@ def check_history(history: tuple[Path, ...], settled: bool) -> None:
 )
 @click.option(
     "--states",
-    default=exporting.FOLLOWED,
+    default=exporting.RECORDS_WITH_STATES,
     show_default=True,
     type=click.IntRange(0),
     help="Show the states of the nodes, which TLC works out, for the first so many "
@@ -650,13 +650,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
+    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
-            exporting.export_model(searched(model), asked, line.tell)
+            exporting.export_model(searched(model), options, line.tell)
         else:
-            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
-    for path in asked.files():
+            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.tell)
+    for path in options.files():
         report.say(f"{path} is written")
 
 

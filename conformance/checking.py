@@ -123,7 +123,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
         report.say(found.words())
-        path, marks = found.record.path, [page.of_difference(found)]
+        path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))
 
@@ -145,7 +145,7 @@ def show_rejections(
         for found in verdict.rejections[: 5 - shown]:
             report.say(explanation.format_rejection(found))
         shown += len(verdict.rejections)
-        marks = list(map(page.of_rejection, verdict.rejections))
+        marks = list(map(page.mark_of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
 
 
@@ -155,7 +155,7 @@ def show_page(
     """Leaves a page of a run that is wrong, and tells where; the verdict stands without it."""
     try:
         with report.Line(f"a page of {records[0].path.name}") as line:
-            found = exporting.failed(place.stem, records, marks, batch, line.tell)
+            found = exporting.make_failed_run(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
     except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
