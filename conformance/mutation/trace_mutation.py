@@ -17,11 +17,11 @@ from ..formats.folders import fresh
 from ..golden import generate as generating
 from ..models import manifest
 from ..running import record as recording
-from ..validation.trace_validation import validate_logs
+from ..validation.trace_validation import Checker, validate_logs
 from . import trials
 from .mutations import Source, mutated_traces
 from .oracle import Oracle
-from .trials import Checker, Trial
+from .trials import Trial
 
 Json = Any
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats import logs
 from ..jobs import at_once
 from ..tlaplus.tlc import ToolError
-from ..validation.trace_validation import validate_logs
+from ..validation.trace_validation import Checker, validate_logs
 from ..validation.verdict import Verdict
 from .expectations import is_causal
 from .mutations import MutatedTrace, Source
@@ -26,8 +26,6 @@ from .order import BadLines
 
 # The node of a record that cannot be read.
 UNREADABLE = ""
-
-Checker = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
 
 Oracles = Mapping[int, Oracle]
 """Oracles, by the constant Batch that their nodes run with."""
