@@ -168,13 +168,13 @@ class _Search:
         self._accept(frozenset(), written, found[0].record.line)
         self._leave_out(_likely(self._kept))
         size = 0
-        while size != len(self._kept) and not self._over:
+        while size != len(self._kept) and not self._out_of_time:
             size = len(self._kept)
             self._leave_out(_candidates(self._kept))
-        return Shrunk(self._log, before, size == len(self._kept) and not self._over)
+        return Shrunk(self._log, before, size == len(self._kept) and not self._out_of_time)
 
     @property
-    def _over(self) -> bool:
+    def _out_of_time(self) -> bool:
         return time.monotonic() >= self._end
 
     def rejections(self, log: Log) -> list[Rejection]:
@@ -183,7 +183,7 @@ class _Search:
 
     def _leave_out(self, todo: list[Omitted]) -> None:
         """Try to leave out each set, and then as many of the successful ones as possible."""
-        while todo and not self._over:
+        while todo and not self._out_of_time:
             size = max(1, self._at_once // len(self._kept))
             some, todo = todo[:size], todo[size:]
             fine = [omitted for omitted, *_ in self._still_failing(some)]
