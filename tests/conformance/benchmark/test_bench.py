@@ -287,6 +287,17 @@ def test_what_is_missing_is_told_and_not_tried_again(tmp_path: Path) -> None:
     assert bench._cells(measured, row) == told
 
 
+@pytest.mark.parametrize("figures, times", [([1.0], 1), ([], 0)])
+def test_pysyncobj_is_shown_with_what_it_does_not_persist(
+    figures: list[float], times: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [Row(bench.NODE, bench.PYSYNCOBJ)]
+    measured = comparison([], rows, **{bench.NODE: [2.0], bench.PYSYNCOBJ: figures})
+    measured.measure(1, tmp_path)
+    bench.show([measured], 1)
+    assert " ".join(capsys.readouterr().out.split()).count(bench.PYSYNCOBJ_NOTE) == times
+
+
 def test_what_was_measured_once_must_not_go_missing(tmp_path: Path) -> None:
     left = [1.0]
 
