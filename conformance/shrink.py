@@ -61,8 +61,9 @@ class Shrunk:
 
 @dataclass(frozen=True)
 class Effort:
-    """The time limit in seconds, and callbacks; `on_smaller` gets each log that is the smallest so
-    far.
+    """The time limit in seconds, and callbacks.
+
+    `on_smaller` gets each log that is the smallest so far, the first one soon.
     """
 
     seconds: float = SECONDS
@@ -259,8 +260,10 @@ def _halvings(groups: Sequence[Omitted]) -> Iterator[Omitted]:
 
 
 def _candidates(kept: dict[int, Json]) -> list[Omitted]:
-    """Return sets to leave out, the largest first: halves, quarters and so on of the records,
-    records with something in common, and every pair of a few.
+    """Return sets to leave out, the largest first.
+
+    These are halves, quarters and so on of the records, records with something in common, and every
+    pair of a few.
     """
     *places, last = kept
     sets: set[Omitted] = {some - {last} for some in _related(kept)}

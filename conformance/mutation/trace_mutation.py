@@ -87,8 +87,9 @@ def mutate_traces(
 def _make_sources(
     folder: Path, command: Sequence[str], seed: int, on_progress: Callable[[str], None]
 ) -> tuple[list[Source], list[Source]]:
-    """Return recorded runs, golden traces, random runs of a model, and a run of a single node; the
-    second list are long runs.
+    """Return short traces and long ones to mutate.
+
+    They are recorded runs, golden traces, random runs of a model, and a run of a single node.
     """
     sources, long = [], []
     for nodes, runs in RUNS:

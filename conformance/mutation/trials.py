@@ -46,8 +46,9 @@ class Trial:
 
 
 def source(path: Path, batch: int, most: int | None = None) -> Source:
-    """Return the trace in a file, or its first records; raises `LogError` if a message is received
-    in a line before the one that sends it.
+    """Return the trace in a file, or its first records.
+
+    Raises `LogError` if a message is received in a line before the one that sends it.
     """
     records = logs.read_json(path)
     if not is_causal(records):

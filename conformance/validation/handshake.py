@@ -80,8 +80,9 @@ def _is_for_member(given: Json) -> bool:
 
 
 def _sender_error(message: Json, members: list[str]) -> str | None:
-    """Check the sender: between members, a request is in a ballot of its sender, and a reply in one
-    of its destination.
+    """Check the sender of a message.
+
+    Between members, a request is in a ballot of its sender, and a reply in one of its destination.
     """
     src, dest, body = message["src"], message["dest"], message["body"]
     kind = body["type"]
@@ -96,8 +97,9 @@ def _sender_error(message: Json, members: list[str]) -> str | None:
 
 
 def _number_error(record: Record, replies: int) -> str | None:
-    """Check that replies are numbered one by one.  The replies of one step to one client have
-    ascending numbers; the order of clients is free.
+    """Check that replies are numbered one by one.
+
+    The replies of one step to one client have ascending numbers; the order of clients is free.
     """
     numbers: dict[str, list[int]] = defaultdict(list)
     for message in record.output:
@@ -114,8 +116,10 @@ def _number_error(record: Record, replies: int) -> str | None:
 
 
 def _refusal_error(record: Record, members: list[str] | None) -> str | None:
-    """Check the error code of a refused request: 10 for an unknown type, 11 before `init`, 12 for a
-    malformed request or a second `init`.
+    """Check the error code of a refused request.
+
+    10 is for an unknown type, 11 for a request before `init`, 12 for a malformed request or a
+    second `init`.
     """
     body = record.input["body"]
     code = record.output[0]["body"]["code"]
