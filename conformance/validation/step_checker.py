@@ -237,7 +237,8 @@ def _shorten(body: Json, record: Record, batch: int) -> None:
 def _pair(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
     """Return the allowed messages, each at the place of the found one to the same destination.
 
-    A found message without a counterpart has `MISSING`.  Only the order of messages to one destination counts.
+    A found message without a counterpart has `MISSING`.  Only the order of messages to one
+    destination counts.
     """
     left: dict[str, deque[Json]] = defaultdict(deque)
     for message in allowed:
