@@ -63,7 +63,7 @@ def mutate_traces(
         long: list[Source] = []
         sources = [trials.source(path, batch) for path in paths]
         if not paths:
-            sources, long = _made(output / "sources", command, seed, line.tell)
+            sources, long = _made(output / "sources", command, seed, line.update)
         oracles = {
             n: Oracle([*command, "--batch", str(n)], seconds)
             for n in {each.batch for each in sources}
@@ -75,7 +75,7 @@ def mutate_traces(
     with report.Line(f"{len(numbers):,} altered logs, seed {seed}") as line:
         for trial in trials.trials(made, oracles, judge):
             found.append(trial)
-            line.tell(f"{len(found):,} judged")
+            line.update(f"{len(found):,} judged")
     _show(found, seed)
     wrong = sorted((each for each in found if each.disagreements), key=lambda each: each.number)
     _explain(output / "wrong", wrong, _again(output, command, seed, paths, batch, kind))
