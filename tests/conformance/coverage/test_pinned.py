@@ -150,5 +150,5 @@ def test_what_is_not_whole_is_never_committed(
 ) -> None:
     before = committed.read_bytes()
     assert check(tmp_path, pin=True, **hole) is False
-    assert "held against each other wholly" in " ".join(capsys.readouterr().err.split())
+    assert "not compared completely" in " ".join(capsys.readouterr().err.split())
     assert committed.read_bytes() == before
