@@ -98,7 +98,7 @@ class Comparison:
         with report.Line(self.what) as line:
             for number in range(1, repetitions + 1):
                 for name in [name for name in self.runs if name not in self.missing]:
-                    line.tell(f"repetition {number} of {repetitions}, {name}")
+                    line.update(f"repetition {number} of {repetitions}, {name}")
                     self._measure_once(name, output)
 
     def repetitions(self, wanted: int) -> int:

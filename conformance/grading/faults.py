@@ -52,7 +52,7 @@ def faults(plan: Plan, command: Sequence[str], options: Options) -> Stage:
                 seed=plan.seed,
                 options=taken,
                 large=False,
-                on_progress=line.tell,
+                on_progress=line.update,
             )
         cases = _history_failures(folder, endured)
         if "--data" in taken:
@@ -123,7 +123,7 @@ def _unexplained(
         (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
     judged = [(node, each.prefix(MOST_SAID)) for node, each in seen.items()]
     with report.Line(f"explaining what {len(seen)} nodes said") as line:
-        found = find_explanations(list(seen), judged, BATCH, line.tell)
+        found = find_explanations(list(seen), judged, BATCH, line.update)
     cases: list[Failure | None] = []
     for (node, said), each in zip(judged, found, strict=True):
         if each.whole is None:

@@ -63,7 +63,7 @@ def mutate_traces(
         long: list[Source] = []
         sources = [trials.source(path, batch) for path in paths]
         if not paths:
-            sources, long = _make_sources(output / "sources", command, seed, line.tell)
+            sources, long = _make_sources(output / "sources", command, seed, line.update)
         oracles = {
             n: Oracle([*command, "--batch", str(n)], seconds)
             for n in {each.batch for each in sources}
@@ -75,7 +75,7 @@ def mutate_traces(
     with report.Line(f"{len(numbers):,} mutated traces, seed {seed}") as line:
         for trial in trials.run_trials(made, oracles, checker):
             found.append(trial)
-            line.tell(f"{len(found):,} checked")
+            line.update(f"{len(found):,} checked")
     _show_tables(found, seed)
     wrong = sorted((each for each in found if each.disagreements), key=lambda each: each.number)
     _leave_wrong(
