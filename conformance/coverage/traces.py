@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import guard
+from .. import guard, locations
 from ..formats.logs import Record
 from ..formats.schema import action
-from ..locations import PACKAGE, SPEC
 from ..models.branches import Branch, bodies, branches, marked, plain, words
 from ..tlaplus import tlc
 from ..validation import step_checker
 from ..validation import trace_validation as validating
 from ..validation.verdict import Verdict
 
-MODULE = SPEC / "MultiPaxos.tla"
-JUDGE = PACKAGE / "tla" / "Trace.tla"
+SPEC = locations.SPEC / "MultiPaxos.tla"
+JUDGE = locations.PACKAGE / "tla" / "Trace.tla"
 
 
 @dataclass(frozen=True)
@@ -64,24 +63,27 @@ def validate(
     window: int | None = step_checker.WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs as `validate.validate` does, and tells what those visit that are accepted.
+    """Judges logs as `validate_logs` does, and tells what those visit that are accepted.
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
-    found, marks = reachable(), set()
+    found = reachable()
+    marks: set[int] = set()
     with guard.scratch("covered-") as scratch:
-        copy = marked(MODULE.read_text("utf-8"), found, 1)
-        (scratch / MODULE.name).write_text(copy, "utf-8")
+        copy = marked(SPEC.read_text("utf-8"), found, 1)
+        (scratch / SPEC.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
-            return tlc.run(
-                *sources,
-                **options | {"libraries": [scratch, *options["libraries"]]},
-                on_print=lambda line: _is_mark(line, marks) or listen(line),
-            )
 
-        verdicts = validating.validate(
+            def read(line: str) -> None:
+                if not _is_mark(line, marks):
+                    listen(line)
+
+            libraries = [scratch, *options.pop("libraries")]
+            return tlc.run(*sources, **options, libraries=libraries, on_print=read)
+
+        verdicts = validating.validate_logs(
             clusters, batch, window=window, on_progress=on_progress, run=run
         )
     accepted = [
@@ -98,29 +100,32 @@ def validate(
     if not accepted:
         marks.clear()
     elif any(counts.values()) and not marks:
-        raise tlc.ToolError(f"TLC came by no mark, so it read another {MODULE.name} than the copy")
+        raise tlc.ToolError(f"TLC came by no mark, so it read another {SPEC.name} than the copy")
     left = [branch for number, branch in enumerate(found, 1) if number not in marks]
     return verdicts, TraceCoverage(counts, found, left)
 
 
 def _is_mark(line: str, marks: set[int]) -> bool:
-    """Keeps the number of a branch that TLC prints; a judge prints none."""
-    said = json.loads(line)
-    if said.isdigit():
-        marks.add(int(said))
-    return said.isdigit()
+    """Return whether a line is the number of a branch, and add it to the marks then.
+
+    Trace validation itself prints no number.
+    """
+    printed = str(json.loads(line))
+    if printed.isdigit():
+        marks.add(int(printed))
+    return printed.isdigit()
 
 
 def reachable() -> list[Branch]:
     """The branches that TLC can come by when it judges a log: those of what the judge uses, except
     where it puts something of its own in the place of an operator.
     """
-    text = MODULE.read_text("utf-8")
+    text = SPEC.read_text("utf-8")
     used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
-    return branches(MODULE.stem, text, used, step_checker.REPLACED)
+    return branches(SPEC.stem, text, used, step_checker.OVERRIDDEN)
 
 
 def actions() -> list[str]:
     """The actions of the specification, in its order: the operators that end in a step."""
-    text = plain(MODULE.read_text("utf-8"))
+    text = plain(SPEC.read_text("utf-8"))
     return [name for name, body in bodies(text).items() if "Step" in words(text[slice(*body)])]

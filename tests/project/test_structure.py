@@ -101,10 +101,10 @@ ROOMS = [
     "benchmark",
     "grading",
 ]
-# What stands in no package: the first five serve all of them and know none, the others are served.
+# What stands in no package: the first six serve all of them and know none, the others are served.
 SHARED, VERBS = (
-    {"guard", "jobs", "locations", "report", "results"},
-    {"checking", "shrink", "__main__"},
+    {"cache", "guard", "jobs", "locations", "report", "results"},
+    {"checking", "shrink", "whole_check", "__main__"},
 )
 
 
