@@ -28,8 +28,8 @@ FOR_ONE_WORKER = 50_000
 # The most names that are suggested for one that is not known.
 _NEAR = 5
 
-# Below this a search is over before it pays to optimize it.
-BRIEF_SECONDS = 12
+# Below this a search ends before it pays to optimize it.
+BRIEF_SECONDS = 24
 
 
 _USED = re.compile(r"\bEXTENDS\s+(\w+(?:\s*,\s*\w+)*)|\bINSTANCE\s+(\w+)")
