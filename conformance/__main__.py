@@ -444,7 +444,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
     checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
-    for text in explanation.unchecked(verdicts):
+    for text in explanation.format_missing_logs(verdicts):
         report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
@@ -496,7 +496,7 @@ def shrink(
             shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.say(explanation.rejection(rejection))
+    report.say(explanation.format_rejection(rejection))
     rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
     report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
@@ -520,7 +520,7 @@ def trace_coverage(log: tuple[Path, ...], batch: int, at_least: int | None) -> N
     verdicts, found = real_runs.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.say(explanation.rejection(each))
+        report.say(explanation.format_rejection(each))
     real_runs.show_trace_coverage(found)
     low = at_least is not None and found.percent < at_least
     if low:
@@ -581,9 +581,9 @@ def check_history(history: tuple[Path, ...], settled: bool) -> None:
     one observer saw them.
     """
     read = [histories.read(path) for path in logs.find(history, logs.HISTORIES)]
-    found = [finding for each in read for finding in history_checker.judge(each, settled)]
+    found = [finding for each in read for finding in history_checker.check_history(each, settled)]
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
+        report.say(explanation.format_finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.say(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
@@ -617,7 +617,7 @@ def check_history(history: tuple[Path, ...], settled: bool) -> None:
 )
 @click.option(
     "--states",
-    default=exporting.FOLLOWED,
+    default=exporting.RECORDS_WITH_STATES,
     show_default=True,
     type=click.IntRange(0),
     help="Show the states of the nodes, which TLC works out, for the first so many "
@@ -650,13 +650,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
+    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
-            exporting.export_model(searched(model), asked, line.update)
+            exporting.export_model(searched(model), options, line.update)
         else:
-            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.update)
-    for path in asked.files():
+            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.update)
+    for path in options.files():
         report.say(f"{path} is written")
 
 
