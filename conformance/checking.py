@@ -17,6 +17,7 @@ from .cache import Cache
 from .coverage import pinned
 from .exporting import export as exporting
 from .exporting import page
+from .exporting.outputs import ExportError
 from .formats import logs
 from .formats.logs import Record
 from .golden import generate as generating
@@ -149,7 +150,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.make_failed_run(place.stem, records, marks, batch, line.update)
             exporting.write_page(place, found)
-    except (OSError, RecursionError, exporting.ExportError) as error:
+    except (OSError, RecursionError, ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  page: {place}")

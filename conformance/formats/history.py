@@ -39,15 +39,15 @@ class Entry:
 
     @property
     def type(self) -> str:
-        return self.message["body"]["type"]
+        return str(self.message["body"]["type"])
 
     @property
     def client(self) -> str:
-        return self.message["src" if self.kind == "ask" else "dest"]
+        return str(self.message["src" if self.kind == "ask" else "dest"])
 
     @property
     def node(self) -> str:
-        return self.message["dest" if self.kind == "ask" else "src"]
+        return str(self.message["dest" if self.kind == "ask" else "src"])
 
     @property
     def question(self) -> Question:
