@@ -1,7 +1,7 @@
 """Holds messages, records of logs, entries of histories and certificates against the schemas.
 
-What is well formed is told here and in schemas/.  Whether it was right to send it is not: that is
-for the specification to say.
+Defines, with schemas/, what is well formed.  Whether a message may be sent is defined by the
+specification.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def is_message(taken: Any) -> bool:
 
 
 def is_refusal(record: dict[str, Any]) -> bool:
-    """Whether a well-formed record tells of a request that was refused, and so of no step."""
+    """Return whether a well-formed record is a refused request, which is no step."""
     output = record["output"]
     return is_message(record["input"]) and len(output) == 1 and output[0]["body"]["type"] == "error"
 
@@ -162,7 +162,7 @@ def _format(
     try:
         holds = FORMATS[name](instance)
     except (LookupError, TypeError, ValueError):
-        # An instance of the wrong shape has no order; the other keywords tell what is wrong.
+        # An instance of the wrong shape has no order; other keywords report what is wrong.
         return
     if not holds:
         yield ValidationError(f"{instance!r} is not in the order of the format {name!r}")

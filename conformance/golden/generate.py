@@ -184,7 +184,7 @@ def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Ge
     logs.check_free(folder)
     with guard.scratch("simulate-") as scratch:
         outcome = tlc.run(
-            # A view has no meaning in a random run, and TLC says so at length.
+            # A view has no meaning in a random run, and TLC warns about it at length.
             model.module.stem,
             model.module.read_text("utf-8"),
             without(model.text(), "VIEW"),

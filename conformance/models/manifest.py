@@ -45,10 +45,10 @@ class Model:
 
     `expect` is "holds" (TLC finds nothing wrong), or TLC must find that `violates` is violated:
     "reaches" because something must be possible, "needs" because an assumption was left out,
-    "breaks" because the model is broken on purpose; or it is "runs" (too big to search, for random
-    runs only).  `tier` tells who can afford it.  `states` and `depth` are what a search must find,
-    `seconds` is how long it took when they were pinned.  `golden` says that the model's transitions
-    become golden logs.
+    "breaks" because the model is broken on purpose; or it is "runs" (too large to search, for
+    random runs only).  `tier` is the size of the search.  `states` and `depth` are what a search
+    must find, `seconds` is how long it took when they were pinned.  `golden` says that the model's
+    transitions become golden traces.
     """
 
     name: str
@@ -123,7 +123,7 @@ def load() -> dict[str, Model]:
 
 
 def golden() -> list[Model]:
-    """The models whose local transitions become golden logs."""
+    """Return the models whose transitions become golden traces."""
     return [model for model in load().values() if model.golden]
 
 

@@ -106,7 +106,7 @@ def models(
                 on_progress=lambda text: line.update(f"{model.name}, {text}", done / total),
             )
             if model.depth != 1:
-                # One of depth 1 is about states alone, and its manifest says so.
+                # One of depth 1 is about states alone, as its purpose in the manifest says.
                 outcome.demand_steps(model.name)
             row = ModelRow(model, outcome)
             if row.passed:
