@@ -749,6 +749,15 @@ def inject(
 @click.option("-v", "--verbose", is_flag=True, help="Print all rows, not only those that fail.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures and the last line only.")
 @click.option("--pin", is_flag=True, help="Write complete results to conformance/pinned.json.")
+@click.option(
+    "--mutate-traces",
+    "mutated",
+    is_flag=False,
+    flag_value=2000,
+    type=click.IntRange(1),
+    metavar="[N]",
+    help="Also test the checkers with N mutated traces (2000).",
+)
 @click.pass_obj
 def check(
     command: tuple[str, ...],
@@ -759,6 +768,7 @@ def check(
     verbose: bool,
     quiet: bool,
     pin: bool,
+    mutated: int | None,
 ) -> None:
     """Check models, node and specification in seven phases, with one verdict at the end.
 
@@ -777,6 +787,10 @@ def check(
         verbose=verbose,
         quiet=quiet,
     )
+    if mutated:
+        passed &= trace_mutation.mutate_traces(
+            output / "mutated", command or checking.NODE, number=mutated, seed=seed
+        )
     sys.exit(0 if passed else 1)
 
 

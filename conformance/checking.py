@@ -16,6 +16,7 @@ from .cache import Cache
 from .coverage import pinned
 from .exporting import export as exporting
 from .exporting import page
+from .exporting.outputs import ExportError
 from .formats import logs
 from .formats.logs import Record
 from .golden import generate as generating
@@ -148,7 +149,7 @@ def show_page(
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.make_failed_run(place.stem, records, marks, batch, line.update)
             exporting.write_page(place, found)
-    except (OSError, RecursionError, exporting.ExportError) as error:
+    except (OSError, RecursionError, ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
         report.say(f"  page: {place}")
@@ -206,7 +207,7 @@ def inject_faults(
 def _happened(endured: Endured) -> list[Any]:
     """What a faulty world was like; a run in which little happened shows little."""
 
-    def told(*what: str) -> str:
+    def counted(*what: str) -> str:
         return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
 
     for text in endured.unrefused[:5]:
@@ -216,11 +217,11 @@ def _happened(endured: Endured) -> list[Any]:
     seconds = endured.happened["second processes"]
     refused = f"{seconds - len(endured.unrefused)} of {seconds}"
     return [
-        ("nodes", told("kills", "restarts", "pauses"), ""),
-        ("network", told("partitions", "delivered", "late", "repeated"), ""),
-        ("", told("lost", "cut off", "met nobody"), ""),
-        ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", told("acknowledged", "logs told"), ""),
+        ("nodes", counted("kills", "restarts", "pauses"), ""),
+        ("network", counted("partitions", "delivered", "late", "repeated"), ""),
+        ("", counted("lost", "cut off", "met nobody"), ""),
+        ("clients", counted("requests", "asked again", "given up", "errors", "answered late"), ""),
+        ("answers", counted("acknowledged", "logs told"), ""),
         ("second processes on a directory refused", refused, not endured.unrefused),
         ("in peace every node decides and knows all", peace, endured.settled is not None),
         ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
@@ -228,9 +229,9 @@ def _happened(endured: Endured) -> list[Any]:
 
 
 def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
-    """What the judges say of what clients saw, and of what the nodes logged.
+    """Return rows for the history checker's verdict, the nodes' logs, and trace validation.
 
-    Adds to `missing` what could not be judged.
+    Adds to `missing` what could not be checked.
     """
     # Where no peace came, what a node has not heard of is late and not lost.
     found = history_checker.check_history(endured.history, quiescent=endured.settled is not None)
@@ -249,12 +250,12 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     cluster = [record for records in logged.values() for record in records]
     if len(cluster) > records or not cluster:
         if records:
-            missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
-        return [*rows, ("records not judged", f"{len(cluster):,}", "")]
+            missing.append(f"{len(cluster):,} records were not validated, of at most {records:,}")
+        return [*rows, ("records not validated", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
     show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
-    return [*rows, ("what the specification says", rejected, not verdict.rejections)]
+    return [*rows, ("trace validation", rejected, not verdict.rejections)]
 
 
 def logs_of(endured: Endured) -> dict[str, list[Record]]:

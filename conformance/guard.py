@@ -43,8 +43,8 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 
     `options` are those of `subprocess.Popen`; `finish` has to follow.
     """
-    # A signal is handled in the main thread.  If that were starting a process just then, nobody
-    # would know of the process; so another thread starts it.
+    # A signal is handled in the main thread.  A process that is being started there just then would
+    # be missed; so another thread starts it.
     with ThreadPoolExecutor(1) as starter:
         return starter.submit(_start, command, options).result()
 

@@ -443,6 +443,7 @@ def _compare_with_pinned(
             phase.add("pinned results", line.partition(": ")[0], line)
         if not wrong:
             phase.add("pinned results", "all", "")
+            phase.summary = "all pinned results"
 
 
 def hold_to_pinned(

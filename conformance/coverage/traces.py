@@ -1,8 +1,8 @@
 """What of the specification real runs cover: its actions and its branches.
 
-Logs are judged with the marked copy of the specification in the place of the original (see
-`branches`), so that TLC tells which branches it came by; the verdict is the same.  Only what it
-accepts counts.  How much of a model real runs visit is told in `explore`.
+Traces are validated with the marked copy of the specification in the place of the original (see
+`branches`), so that TLC prints which branches it evaluates; the verdict is the same.  Only accepted
+traces count.  `explore` measures how much of a model real runs cover.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..validation import trace_validation as validating
 from ..validation.verdict import Verdict
 
 SPEC = locations.SPEC / "MultiPaxos.tla"
-JUDGE = locations.PACKAGE / "tla" / "Trace.tla"
+TRACE = locations.PACKAGE / "tla" / "Trace.tla"
 
 
 @dataclass(frozen=True)
 class TraceCoverage:
-    """What accepted logs visit: how many records each action has, and the branches that TLC can
-    come by when it judges a log, with those that it did not.
+    """What accepted traces cover: the number of records of each action, the branches that TLC can
+    evaluate when it validates a trace, and those that it did not evaluate.
     """
 
     actions: dict[str, int]
@@ -63,7 +63,7 @@ def validate(
     window: int | None = step_checker.WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs as `validate_logs` does, and tells what those visit that are accepted.
+    """Validate traces as `validate_logs` does; return also what the accepted ones cover.
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
@@ -92,7 +92,7 @@ def validate(
         if not verdict.rejections
     ]
     if 0 < len(accepted) < len(clusters):
-        # What a rejected log made TLC come by is among the marks, and must not be.
+        # Branches that only a rejected trace evaluates are among the marks, and must not be.
         return verdicts, validate(accepted, batch, window=window, on_progress=on_progress)[1]
     steps = [record for cluster in accepted for record in cluster if not record.refused]
     taken = Counter(action(record.input) for record in steps)
@@ -100,7 +100,7 @@ def validate(
     if not accepted:
         marks.clear()
     elif any(counts.values()) and not marks:
-        raise tlc.ToolError(f"TLC came by no mark, so it read another {SPEC.name} than the copy")
+        raise tlc.ToolError(f"TLC printed no mark, so it read another {SPEC.name} than the copy")
     left = [branch for number, branch in enumerate(found, 1) if number not in marks]
     return verdicts, TraceCoverage(counts, found, left)
 
@@ -117,11 +117,12 @@ def _is_mark(line: str, marks: set[int]) -> bool:
 
 
 def reachable() -> list[Branch]:
-    """The branches that TLC can come by when it judges a log: those of what the judge uses, except
-    where it puts something of its own in the place of an operator.
+    """Return the branches that TLC can evaluate when it validates a trace.
+
+    They are those of the operators that Trace.tla uses, except for those that it overrides.
     """
     text = SPEC.read_text("utf-8")
-    used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
+    used = words(plain(TRACE.read_text("utf-8"))) & bodies(plain(text)).keys()
     return branches(SPEC.stem, text, used, step_checker.OVERRIDDEN)
 
 

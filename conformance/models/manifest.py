@@ -29,8 +29,8 @@ FOR_ONE_WORKER = 50_000
 # The most names that are suggested for one that is not known.
 _NEAR = 5
 
-# Below this a search is over before it pays to optimize it.
-BRIEF_SECONDS = 12
+# Below this a search ends before it pays to optimize it.
+BRIEF_SECONDS = 24
 
 
 _USED = re.compile(r"\bEXTENDS\s+(\w+(?:\s*,\s*\w+)*)|\bINSTANCE\s+(\w+)")
@@ -46,10 +46,10 @@ class Model:
 
     `expect` is "holds" (TLC finds nothing wrong), or TLC must find that `violates` is violated:
     "reaches" because something must be possible, "needs" because an assumption was left out,
-    "breaks" because the model is broken on purpose; or it is "runs" (too big to search, for random
-    runs only).  `tier` tells who can afford it.  `states` and `depth` are what a search must find,
-    `seconds` is how long it took when they were pinned.  `golden` says that the model's transitions
-    become golden logs.
+    "breaks" because the model is broken on purpose; or it is "runs" (too large to search, for
+    random runs only).  `tier` is the size of the search.  `states` and `depth` are what a search
+    must find, `seconds` is how long it took when they were pinned.  `golden` says that the model's
+    transitions become golden traces.
     """
 
     name: str
@@ -124,7 +124,7 @@ def load() -> dict[str, Model]:
 
 
 def golden() -> list[Model]:
-    """The models whose local transitions become golden logs."""
+    """Return the models whose transitions become golden traces."""
     return [model for model in load().values() if model.golden]
 
 

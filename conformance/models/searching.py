@@ -26,10 +26,10 @@ from .manifest import LIBRARIES, Model
 # starting TLC costs less than they do.
 BATCH_RUNS = 20
 
-# From so many short searches on, it pays to make Java start faster.
+# From so many short searches on, it pays to make TLC start faster.
 _SHORT_SEARCHES = 15
 
-# The model that TLC runs to make Java's cache: small, and it has a temporal property as well.
+# The model that TLC runs for the startup cache: small, and it has a temporal property as well.
 _STARTUP_MODEL = "live-fair"
 
 
@@ -106,7 +106,7 @@ def models(
                 on_progress=lambda text: line.update(f"{model.name}, {text}", done / total),
             )
             if model.depth != 1:
-                # One of depth 1 is about states alone, and its manifest says so.
+                # One of depth 1 is about states alone, as its purpose in the manifest says.
                 outcome.demand_steps(model.name)
             row = ModelRow(model, outcome)
             if row.passed:
@@ -122,12 +122,12 @@ def models(
 
 
 def cost(model: Model) -> float:
-    """Return about how many seconds a search takes: never nothing, for Java has to start."""
+    """Return about how many seconds a search takes: never 0, for TLC has to start."""
     return 2 + model.seconds
 
 
 def make_startup_cache(chosen: Sequence[Model]) -> None:
-    """Make Java start faster if many of these models are small."""
+    """Make TLC start faster if many of these models are small."""
     if sum(model.brief for model in chosen) >= _SHORT_SEARCHES:
         tlc.make_startup_cache(*manifest.get(_STARTUP_MODEL).sources(), libraries=LIBRARIES)
 

@@ -150,7 +150,7 @@ def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
 def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kills" in done.stdout and "records not judged" in done.stdout
+    assert "2 kills" in done.stdout and "records not validated" in done.stdout
     assert conformance("check-history", "--settled", tmp_path / "history.ndjson").returncode == 0
     # Its logs are those of one cluster, and its history is none of them.
     judged = conformance("validate", tmp_path)

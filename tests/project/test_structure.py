@@ -102,10 +102,8 @@ ROOMS = [
     "grading",
 ]
 # What stands in no package: the first six serve all of them and know none, the others are served.
-SHARED, VERBS = (
-    {"cache", "guard", "jobs", "locations", "report", "results"},
-    {"checking", "shrink", "whole_check", "__main__"},
-)
+SHARED = {"cache", "guard", "jobs", "locations", "report", "results"}
+VERBS = {"checking", "shrink", "whole_check", "__main__"}
 
 
 def rooms(source: str) -> set[str]:

@@ -87,7 +87,7 @@ def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyP
         return original(*sources, libraries=libraries[1:], **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tlc, "run", astray)
-    with pytest.raises(tlc.ToolError, match="came by no mark"):
+    with pytest.raises(tlc.ToolError, match="printed no mark"):
         traces.validate([lonely("crash")], 1)
 
 

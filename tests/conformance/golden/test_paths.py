@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from conformance.golden.automaton import Automaton, CoverError, Step, Transition
-from conformance.golden.distinguishing import Machine, Taken, verified
+from conformance.golden.distinguishing import Edge, Machine, verified
 from conformance.golden.paths import cover
 
 
@@ -35,7 +35,7 @@ def test_a_cover_takes_every_transition_of_a_graph() -> None:
     ]
     automaton = Automaton("n1", "a", found)
     made = Machine(automaton)
-    paths = [[made.transitions[taken] for taken in path] for path in cover(made)]
+    paths = [[made.transitions[edge] for edge in path] for path in cover(made)]
     assert {t.key for path in paths for t in path} == {t.key for t in found}
     for path in paths:
         assert automaton.walk(t.step.input for t in path) == path
@@ -59,7 +59,7 @@ RING = [
 ]
 
 
-def paths_without_telling(made: Machine) -> list[list[Taken]]:
+def paths_without_telling(made: Machine) -> list[list[Edge]]:
     """Each transition taken somewhere, and nothing after it."""
     ring = {state: given for (state, given), t in made.transitions.items() if not t.stays}
     idle = {state: given for (state, given), t in made.transitions.items() if t.stays}
@@ -70,9 +70,9 @@ def paths_without_telling(made: Machine) -> list[list[Taken]]:
 def test_a_transition_that_is_taken_is_not_yet_told() -> None:
     made = machine(*RING)
     paths = paths_without_telling(made)
-    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    assert {edge for path in paths for edge in path} == made.transitions.keys()
     missed = made.transitions.keys() - verified(made, paths)
-    assert {made.transitions[taken].key for taken in missed} == {
+    assert {made.transitions[edge].key for edge in missed} == {
         *((state, '"idle"') for state in "abc"),
         ("c", '"go"'),
     }
@@ -87,20 +87,20 @@ def test_what_is_not_in_the_model_tells_nothing() -> None:
         transition("b", "idle", "", "b"),
         transition("a", "idle", "", "a"),
     )
-    assert made.apart == {} and len(made.pairs) == 2
+    assert made.distinguishing == {} and len(made.pairs) == 2
     made = machine(transition("a", "go", "", "b"), transition("b", "go", "end", None))
-    assert {pair for pair in made.pairs if pair in made.apart} == {(0, 1)}
+    assert {pair for pair in made.pairs if pair in made.distinguishing} == {(0, 1)}
 
 
-def seen(made: Machine, paths: Iterable[list[Taken]], fault: Taken, astray: int) -> bool:
+def seen(made: Machine, paths: Iterable[list[Edge]], fault: Edge, astray: int) -> bool:
     """Whether a node that goes astray with one transition, each time, says anything wrong."""
     for path in paths:
         at: int | None = made.start
         for state, given in path:
-            if at is None or given not in made.does[at]:
+            if at is None or given not in made.steps[at]:
                 break
-            said, after = made.does[at][given]
-            if said != made.does[state][given][0]:
+            said, after = made.steps[at][given]
+            if said != made.steps[state][given][0]:
                 return True
             at = astray if (at, given) == fault else after
     return False
@@ -129,9 +129,9 @@ def test_what_is_told_is_seen_and_nothing_else(seed: int) -> None:
     made = invented(seed)
     paths = list(cover(made))
     shown = {
-        taken
-        for taken, t in made.transitions.items()
-        if all(seen(made, paths, taken, astray) for astray in made.owed()[taken])
+        edge
+        for edge, t in made.transitions.items()
+        if all(seen(made, paths, edge, astray) for astray in made.unverified()[edge])
     }
-    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    assert {edge for path in paths for edge in path} == made.transitions.keys()
     assert verified(made, paths) == shown
