@@ -174,10 +174,12 @@ def inject_faults(
     batch: int,
     records: int,
     power_cuts: bool = False,
+    on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
-    """Has a cluster endure a faulty world, has it judged and shows it.
+    """Inject faults into a cluster, check what clients and nodes recorded, and print it.
 
-    True if all agrees, False if something is wrong, None if too little was seen to tell.
+    Return True if all is right, False if something is wrong, None if too little happened to decide.
+    `on_row` is called with each check: what it is, whether it passes, its figure.
     """
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
@@ -202,12 +204,15 @@ def inject_faults(
         title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
         report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
+        for what, figure, passes in rows:
+            if isinstance(passes, bool):
+                on_row(what, passes, figure)
     finally:
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
     if agrees and missing:
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
         return None
     return agrees
 
