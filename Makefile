@@ -64,25 +64,31 @@ simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED o
 check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two workers here if none).
 	@$(python) -m conformance distributed $(MODEL) $(HOSTS:%=--host %)
 
+.PHONY: lint
+lint: $(venv) ## Check style, format and types.
+	@$(python) -m ruff check
+	@$(python) -m ruff format --check
+	@$(python) -m mypy
+
 .PHONY: test
-test: $(venv) ## Run the tests.
+test: $(venv) lint ## Run lint and then the tests.
 	@$(python) -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: campaign
 campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
-	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
+	@$(python) -m tests.simulation --seeds 1..$(SEEDS) -o out/simulated
 	@for load in steady busy lossy takeover duel storm; do \
-	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
-	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
+	    $(python) -m tests.simulation --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
+	@for outstanding in 1 32 1000 20000; do $(python) -m tests.simulation --load burst --seeds 1..4 \
 	    --outstanding $$outstanding -o out/simulated || exit; done
 	@rm -rf out/faults
 	@$(python) -m conformance inject -o out/faults --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
-	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
+	@$(python) -m tests.fuzzing --lines $(LINES) --seed $(SEED)
 
 .PHONY: mutants
 mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
-	@$(python) tests/mutate.py --seed $(SEED)
+	@$(python) -m tests.mutants --seed $(SEED)
 
 .PHONY: grade
 grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
@@ -94,7 +100,7 @@ bench: .venv/bench ## Measure the node side by side with its peers, for some min
 
 .PHONY: growth
 growth: $(venv) ## Count how the work of each operation grows with its size.
-	@$(python) tests/growth.py
+	@$(python) -m tests.growth
 
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in constraints.txt.
@@ -107,7 +113,7 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in con
 
 .PHONY: clean
 clean: ## Remove the environment and everything that was generated.
-	@rm -rf .venv .venv-lock .pytest_cache .ruff_cache build dist out *.egg-info
+	@rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache build dist out *.egg-info
 	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
 
 # All that is pinned is installed, what builds the project as well, but for PySyncObj, which is there
