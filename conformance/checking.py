@@ -34,7 +34,7 @@ from .running.inject import Endured
 from .running.replay import Difference, Replayed, Turn
 from .validation import explanation, history_checker
 from .validation import trace_validation as validating
-from .validation.evidence import Contradiction, contradiction
+from .validation.evidence import Contradiction, find_contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
 
@@ -115,7 +115,7 @@ def validate(
         if all(record.starts for record in cluster):
             raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return validating.validate(clusters, batch, window=window, on_progress=line.tell)
+        return validating.validate_logs(clusters, batch, window=window, on_progress=line.tell)
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
         report.say(found.words())
-        path, marks = found.record.path, [page.of_difference(found)]
+        path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))
 
@@ -143,9 +143,9 @@ def show_rejections(
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.say(explanation.rejection(found))
+            report.say(explanation.format_rejection(found))
         shown += len(verdict.rejections)
-        marks = list(map(page.of_rejection, verdict.rejections))
+        marks = list(map(page.mark_of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
 
 
@@ -155,7 +155,7 @@ def show_page(
     """Leaves a page of a run that is wrong, and tells where; the verdict stands without it."""
     try:
         with report.Line(f"a page of {records[0].path.name}") as line:
-            found = exporting.failed(place.stem, records, marks, batch, line.tell)
+            found = exporting.make_failed_run(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
     except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
@@ -247,10 +247,10 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     Adds to `missing` what could not be judged.
     """
     # Where no peace came, what a node has not heard of is late and not lost.
-    found = history_checker.judge(endured.history, settled=endured.settled is not None)
+    found = history_checker.check_history(endured.history, quiescent=endured.settled is not None)
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
-    lost = sum(finding.rule in ("durability", "peace") for finding in found)
+        report.say(explanation.format_finding(finding))
+    lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
     logged = logs_of(endured)
     against = contradictions(endured, logged)
     for each in against:
@@ -282,7 +282,9 @@ def logs_of(endured: Endured) -> dict[str, list[Record]]:
 
 def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
     """Compares what each node logged with what the router saw of it."""
-    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
+    found = [
+        find_contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()
+    ]
     return [each for each in found if each is not None]
 
 

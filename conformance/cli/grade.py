@@ -93,16 +93,16 @@ from .options import FOLDER, SECONDS, SEEDS, searchable
 )
 @click.option("--complete", is_flag=True, help="What could not be graded fails, too.")
 @node_command
-def grade(command: tuple[str, ...], complete: bool, **asked: Any) -> None:
+def grade(command: tuple[str, ...], complete: bool, **options: Any) -> None:
     """Test a node in stages, from single requests to faults.
 
     challenge: lines in and lines out, with no option. replay: golden logs, with --manual-clock.
     record: a cluster in a bad network, with --manual-clock. endure: a cluster in real time, killed
     if the node takes --data. conformance/README.md has the protocol.
     """
-    for name in asked["models"]:
+    for name in options["models"]:
         searchable(name)
-    plan = planning.Plan(**{**asked, "stages": asked["stages"] or planning.STAGES})
+    plan = planning.Plan(**{**options, "stages": asked["stages"] or planning.STAGES})
     found = grading.grade(plan, command)
     show_grade(found, grading.write(found, plan.output))
     if found.agrees is None:

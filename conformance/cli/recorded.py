@@ -134,7 +134,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool, result
     elapsed = time.monotonic() - started
     checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
     add_logs(results, clusters, verdicts)
-    for text in explanation.unchecked(verdicts):
+    for text in explanation.format_missing_logs(verdicts):
         report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
@@ -147,7 +147,7 @@ def add_logs(
 ) -> None:
     """Add a case for each node's log."""
     for cluster, found in zip(clusters, verdicts, strict=True):
-        rejected = {each.record.node: explanation.rejection(each) for each in found.rejections}
+        rejected = {each.record.node: explanation.format_rejection(each) for each in found.rejections}
         for node in dict.fromkeys(record.node for record in cluster):
             reason = rejected.get(node, "")
             results.add(case(str(logs.place(cluster)), node, not reason, reason))
@@ -177,7 +177,7 @@ def trace_coverage(
     add_logs(results, clusters, verdicts)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.say(explanation.rejection(each))
+        report.say(explanation.format_rejection(each))
     real_runs.show_trace_coverage(found)
     if at_least is not None:
         reason = f"{found.percent} % of the branches are covered, and not {at_least} %"
@@ -337,11 +337,11 @@ def check_history(history: tuple[Path, ...], settled: bool, results: Results) ->
     read, found = [], []
     for path in logs.find(history, logs.HISTORIES):
         read.append(histories.read(path))
-        findings = history_checker.judge(read[-1], settled)
-        reason = "\n".join(map(explanation.finding, findings))
+        findings = history_checker.check_history(read[-1], settled)
+        reason = "\n".join(map(explanation.format_finding, findings))
         results.add(case("check-history", str(path), not findings, reason))
         found += findings
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
+        report.say(explanation.format_finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries checked"
     return f"{entries}, {len(found):,} findings"

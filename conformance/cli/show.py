@@ -45,7 +45,7 @@ from .options import FILE, SECONDS, batches, searchable, timeout
 )
 @click.option(
     "--states",
-    default=exporting.FOLLOWED,
+    default=exporting.RECORDS_WITH_STATES,
     show_default=True,
     type=click.IntRange(0),
     help="Show the states of the nodes for the first N records; TLC computes them in some "
@@ -81,13 +81,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("give a file to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
+    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
-            exporting.export_model(searchable(model), asked, line.tell)
+            exporting.export_model(searchable(model), options, line.tell)
         else:
-            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
-    for path in asked.files():
+            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.tell)
+    for path in options.files():
         report.say(f"{path}: written")
 
 
@@ -134,6 +134,6 @@ def shrink(
             shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.say(explanation.rejection(rejection))
+    report.say(explanation.format_rejection(rejection))
     rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
     report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
