@@ -129,8 +129,9 @@ class Results:
 
     def save(self) -> None:
         """Write the files that were asked for, each in one step."""
+        text = json.dumps(self.as_json(), indent=2).encode() + b"\n"
         for path in self.json_files:
-            _write(path, json.dumps(self.as_json(), indent=2).encode() + b"\n")
+            _write(path, text)
         for path in self.junit_files:
             _write(path, self.as_junit().tostring())  # type: ignore[no-untyped-call]
 

@@ -33,6 +33,9 @@ Json = Any
 # After so many traces in which the node hangs, no other is started.
 HANGS = 3
 
+# Seconds that a node may be silent when it gets one input at a time, after a difference.
+STEPWISE_SECONDS = 3.0
+
 # Bytes that a node may print beyond eight times the expected ones (which suffices to write each
 # character as an escape): longer texts of errors, and spaces.
 MORE = 1 << 20
@@ -272,8 +275,11 @@ def _difference(
         return found
     if errors:
         errors.unlink(missing_ok=True)
-    stepwise = _first_difference(records, command, seconds, errors, stepwise=True)
-    return stepwise or replace(found, ahead=True)
+    patience = min(seconds, STEPWISE_SECONDS)
+    stepwise = _first_difference(records, command, patience, errors, stepwise=True)
+    if stepwise is None:
+        return replace(found, ahead=True)
+    return found if stepwise.hangs else stepwise
 
 
 def _first_difference(

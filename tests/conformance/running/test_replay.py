@@ -153,7 +153,7 @@ def test_a_node_that_ends_early_does_not_agree(tmp_path: Path) -> None:
     logs.write(tmp_path / "more.ndjson", records)
     shell = f"head -n 4 | {' '.join(NODE)}; cat > {os.devnull}"
     found = replay(tmp_path / "more.ndjson", ["sh", "-c", shell])
-    assert "without an answer to a repeated init" in remark(found) and found.steps == 2
+    assert "without a reply to a repeated init" in remark(found) and found.steps == 2
 
 
 def test_after_some_hangs_no_more_logs_are_tried(tmp_path: Path) -> None:
