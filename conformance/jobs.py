@@ -68,17 +68,14 @@ def _quotas(root: Path) -> Iterator[int]:
     own = next((entry[3:] for entry in entries if entry.startswith("0::")), "/").strip("/")
     places = [root / own, *(root / own).parents]
     for place in (place for place in places if place.is_relative_to(root)):
-        yield from _quota(lambda place=place: (place / "cpu.max").read_text())
-    old = root / "cpu"
-    yield from _quota(
-        lambda: " ".join((old / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-    )
+        yield from _quota(place / "cpu.max")
+    yield from _quota(root / "cpu/cpu.cfs_quota_us", root / "cpu/cpu.cfs_period_us")
 
 
-def _quota(read: Callable[[], str]) -> Iterator[int]:
-    """Yield the limit in a text "QUOTA PERIOD", nothing if there is none ("max" or -1)."""
+def _quota(*paths: Path) -> Iterator[int]:
+    """Yield the limit in files with a quota and a period, nothing if it is "max" or -1."""
     try:
-        quota, period = map(int, read().split())
+        quota, period = map(int, " ".join(path.read_text() for path in paths).split())
     except (OSError, ValueError):
         return
     if quota > 0 and period > 0:

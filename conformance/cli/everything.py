@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from .. import checking
+from .. import checking, jobs, report, whole_check
 from ..benchmark import bench as measuring
-from ..mutation import trace_mutation
 from ..results import Results, case
 from .group import node_command, verb
-from .options import FOLDER, SEEDS, verdict
+from .options import FOLDER, PRINTED, SEEDS, verdict
 
 
 @verb("check --seed 7")
@@ -21,23 +20,19 @@ from .options import FOLDER, SEEDS, verdict
     type=FOLDER,
     default=Path("out"),
     show_default=True,
-    help="Folder for all traces and results.",
+    help="Folder for all traces, the cache and check.txt.",
 )
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
 @click.option(
-    "--mutate-traces",
+    "-j",
+    "--jobs",
     "number",
-    is_flag=False,
-    flag_value=2000,
     type=click.IntRange(1),
-    metavar="[N]",
-    help="Also test the checker with N mutated traces (2000).",
+    metavar="N",
+    help="Run N jobs at a time; as many as there are cores, if not given.",
 )
-@click.option(
-    "--pin",
-    is_flag=True,
-    help="Write the results to conformance/pinned.json if they are complete.",
-)
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep results of earlier runs.")
+@click.option("--pin", is_flag=True, help="Write complete results to conformance/pinned.json.")
 @verdict
 @node_command
 def check(
@@ -45,24 +40,34 @@ def check(
     output: Path,
     seed: int,
     number: int | None,
+    no_cache: bool,
     pin: bool,
     results: Results,
-) -> None:
-    """Run models, generate, replay, record and validate.
+) -> str:
+    """Check specification and node in seven phases.
 
-    The node's COMMAND may follow after --; without one, this project's node runs. The counts are
-    written to results.json and must be equal to the pinned ones in conformance/pinned.json.
+    The node's COMMAND may follow after --; without one, this project's node runs. Results that
+    depend on nothing that changed are taken from the cache; runs of another node never are.
     """
     if pin and command:
         raise click.UsageError("--pin is for this project's own node")
-    holds = checking.check(output, seed, command, pin)
-    results.add(case("check", f"seed {seed}", holds, "see the tables"))
-    if number:
-        holds = trace_mutation.mutate_traces(
-            output / "mutated", command or checking.NODE, number=number, seed=seed
-        )
-        wrong = f"some mutated traces are judged wrongly; they are in {output / 'mutated'}"
-        results.add(case("mutate-traces", f"{number} traces, seed {seed}", holds, wrong))
+    jobs.use_cores(number or 0)
+    detail = report.detail
+    # Tables have all rows with --verbose; a phase prints its own line.
+    report.detail = "normal"
+    passed = whole_check.check(
+        output,
+        seed,
+        command,
+        pin=pin,
+        use_cache=not no_cache,
+        verbose=detail == "verbose",
+        quiet=detail == "quiet",
+        results=results,
+    )
+    if not passed and results.status == "pass":
+        results.add(case("check", "verdict", False, "a phase failed"))
+    return PRINTED
 
 
 @verb("bench --repetitions 9 -- ./my-node")

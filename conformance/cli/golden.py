@@ -46,7 +46,7 @@ def generate(
         if simulate:
             generated = generating.simulate(manifest.get(model), output, simulate, depth, seed)
         else:
-            generated = generating.generate(searchable(model), output, on_progress=line.tell)
+            generated = generating.generate(searchable(model), output, on_progress=line.update)
     checking.show_generated([(manifest.get(model), generated)])
     violated = generated.outcome.violated
     if violated:

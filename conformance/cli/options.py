@@ -21,6 +21,9 @@ LONGEST_SECONDS = 1_000_000
 STATUSES = {"pass": 0, "fail": 1, "unknown": 2}
 WORDS = {"pass": "PASS", "fail": "FAIL", "unknown": "UNDECIDED"}
 
+# What a verb returns that has printed its verdict itself.
+PRINTED = ""
+
 
 class Finite(click.FloatRange):
     """A number within bounds; nan and inf are rejected."""
@@ -105,6 +108,6 @@ def verdict(function: Callable[..., str | None]) -> Callable[..., None]:
 
 def conclude(results: Results, text: str | None) -> None:
     """Print the verdict as the last line and exit with its status."""
-    say = report.say
-    say(f"{WORDS[results.status]}: {text or results.summary()}")
+    if text != PRINTED:
+        report.say(f"{WORDS[results.status]}: {text or results.summary()}")
     sys.exit(STATUSES[results.status])

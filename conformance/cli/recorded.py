@@ -91,7 +91,7 @@ def record(
                 seed=seed,
                 faults=recording.Faults(loss=loss, repeat=repeat),
                 seconds=timeout_seconds,
-                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+                on_progress=lambda steps: line.update(f"{steps:,} steps"),
             )
         except NodeWrong as error:
             report.say(str(error))
@@ -231,7 +231,7 @@ def explore(
     for name, each in found.items():
         reason = "\n".join(difference.words() for difference in each.differences)
         reason = reason or "no transition was covered"
-        results.add(case("explore", name, real_runs.agrees({name: each}), reason))
+        results.add(case("explore", name, real_runs.passed({name: each}), reason))
     differ = sum(len(each.differences) for each in found.values())
     total = sum(each.runs for each in found.values())
     return f"{len(found):,} models, {total:,} runs, {differ:,} runs differ"

@@ -84,9 +84,9 @@ def export(
     options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
-            exporting.export_model(searchable(model), options, line.tell)
+            exporting.export_model(searchable(model), options, line.update)
         else:
-            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.tell)
+            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.update)
     for path in options.files():
         report.say(f"{path}: written")
 
@@ -127,7 +127,7 @@ def shrink(
     if output.exists() and output.samefile(log):
         raise click.UsageError("-o must name another file than LOG")
     with report.Line(f"shrinking {log}") as line:
-        effort = shrinking.Effort(seconds, line.tell, functools.partial(logs.replace, output))
+        effort = shrinking.Effort(seconds, line.update, functools.partial(logs.replace, output))
         if command:
             shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:

@@ -47,13 +47,13 @@ def models(
             row = searching.ModelRow(manifest.get(row.model.name), row.outcome)
         reason = f"expected: {row.model.expected}; found: {_found(row.outcome.violated)}, "
         reason += f"{row.outcome.distinct:,} states of {row.model.states:,}"
-        results.add(case("models", row.model.name, row.agrees, reason, row.outcome.seconds))
+        results.add(case("models", row.model.name, row.passed, reason, row.outcome.seconds))
 
     rows = searching.models(chosen, checkpoints, found)
     if pin:
         rows = [searching.ModelRow(manifest.get(row.model.name), row.outcome) for row in rows]
     searching.show_models(rows)
-    return f"{len(rows):,} models, {sum(not row.agrees for row in rows):,} not as expected"
+    return f"{len(rows):,} models, {sum(not row.passed for row in rows):,} not as expected"
 
 
 def _found(violated: str | None) -> str:
@@ -135,5 +135,5 @@ def distributed(
     for row in rows:
         reason = f"expected: {row.model.expected}; found: {_found(row.outcome.violated)}, "
         reason += f"{row.outcome.distinct:,} states of {row.model.states:,}"
-        results.add(case("distributed", row.model.name, row.agrees, reason, row.outcome.seconds))
-    return f"{len(rows):,} models, {sum(not row.agrees for row in rows):,} not as expected"
+        results.add(case("distributed", row.model.name, row.passed, reason, row.outcome.seconds))
+    return f"{len(rows):,} models, {sum(not row.passed for row in rows):,} not as expected"

@@ -68,18 +68,21 @@ def validate(
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
-    found, marks = reachable(), set()
+    found = reachable()
+    marks: set[int] = set()
     with guard.scratch("covered-") as scratch:
         copy = marked(SPEC.read_text("utf-8"), found, 1)
         (scratch / SPEC.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
-            return tlc.run(
-                *sources,
-                **options | {"libraries": [scratch, *options["libraries"]]},
-                on_print=lambda line: _is_mark(line, marks) or listen(line),
-            )
+
+            def read(line: str) -> None:
+                if not _is_mark(line, marks):
+                    listen(line)
+
+            libraries = [scratch, *options.pop("libraries")]
+            return tlc.run(*sources, **options, libraries=libraries, on_print=read)
 
         verdicts = validating.validate_logs(
             clusters, batch, window=window, on_progress=on_progress, run=run
@@ -104,11 +107,14 @@ def validate(
 
 
 def _is_mark(line: str, marks: set[int]) -> bool:
-    """Keeps the number of a branch that TLC prints; a judge prints none."""
-    said = json.loads(line)
-    if said.isdigit():
-        marks.add(int(said))
-    return said.isdigit()
+    """Return whether a line is the number of a branch, and add it to the marks then.
+
+    Trace validation itself prints no number.
+    """
+    printed = str(json.loads(line))
+    if printed.isdigit():
+        marks.add(int(printed))
+    return printed.isdigit()
 
 
 def reachable() -> list[Branch]:

@@ -51,7 +51,7 @@ def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> N
                 seed=plan.seed,
                 options=taken,
                 large=False,
-                on_progress=line.tell,
+                on_progress=line.update,
             )
         _add_rules(found, folder, fault_run)
         if "--data" in taken:
@@ -114,7 +114,7 @@ def _add_explanations(
         (folder / f"{node}.messages.ndjson").write_text(text, "utf-8")
     checked = [(node, each.prefix(MOST_EXPLAINED)) for node, each in observed.items()]
     with report.Line(f"explaining the messages of {len(observed)} nodes") as line:
-        found = find_explanations(list(observed), checked, BATCH, line.tell)
+        found = find_explanations(list(observed), checked, BATCH, line.update)
     for (node, prefix), explained in zip(checked, found, strict=True):
         name = f"the messages of {node}"
         if explained.whole is None:

@@ -66,7 +66,7 @@ def _record(
                 seed=plan.seed,
                 seconds=plan.patience,
                 launch=launch,
-                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+                on_progress=lambda steps: line.update(f"{steps:,} steps"),
             )
         except NodeError as error:
             for node in launched:

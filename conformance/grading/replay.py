@@ -81,7 +81,7 @@ def _replay(
         def add(found: Replayed) -> None:
             nonlocal done
             done += 1
-            line.tell(f"{done:,} done")
+            line.update(f"{done:,} done")
             name = case_name(found.path, seed)
             if not found.tried:
                 stage.skip(name, "not tried: the node hangs in other golden traces")

@@ -124,7 +124,7 @@ class Hunt:
         given = {key: found for key, found in zip(rows, doubtful, strict=True) if found}
         begun = time.monotonic()
         with report.Line(f"{title}: {len(given)} judged by the specification") as line:
-            told = runs.rejected(given, line.tell)
+            told = runs.rejected(given, line.update)
         for key, how in told.items():
             rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(told))
         shutil.rmtree(self.runs, ignore_errors=True)
@@ -141,7 +141,7 @@ class Hunt:
         ):
             for found in threads.map(lambda one: do(*one), wanted):
                 done.append(found)
-                line.tell(f"{len(done):,} done")
+                line.update(f"{len(done):,} done")
                 if time.monotonic() - self.saved >= SAVED_EVERY:
                     self.save()
         self.save()
@@ -222,7 +222,7 @@ def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
     rows = {model.name: row for row, model in wanted}
 
     def note(found: searching.ModelRow) -> None:
-        how = found.outcome.violated if found.agrees else None
+        how = found.outcome.violated if found.passed else None
         rows[found.model.name].found["invariants"] = Found(how, found.outcome.seconds)
         hunt.save()
 

@@ -186,7 +186,7 @@ def run_all(series: Series, jobs: int) -> Total:
     with report.Line(f"seeds {series.first}..{series.last}") as line:
         for found in series.trials(jobs):
             total.add(found)
-            line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
+            line.update(f"{total.seeds:,} done, {len(total.failed):,} failed")
     report.say(total.text(time.monotonic() - begun))
     return total
 
@@ -293,7 +293,7 @@ def judge_logs(series: Series, number: int, output: Path) -> int:
 
 def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        verdicts = validate_logs(clusters, BATCH, on_progress=line.tell)
+        verdicts = validate_logs(clusters, BATCH, on_progress=line.update)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
         report.say(explanation.format_rejection(found))

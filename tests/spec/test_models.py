@@ -82,7 +82,7 @@ def test_a_view_or_a_constraint_is_kept_from_liveness() -> None:
 
 def test_the_tiny_models_are_what_the_manifest_says() -> None:
     rows = searching.models(TINY)
-    assert [(row.model.name, row.outcome.violated) for row in rows if not row.agrees] == []
+    assert [(row.model.name, row.outcome.violated) for row in rows if not row.passed] == []
 
 
 def test_what_is_built_is_what_is_enumerated() -> None:
@@ -102,7 +102,7 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
 
     monkeypatch.setattr(searching.tlc, "run", run)
     monkeypatch.setattr(searching.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(report.Line, "tell", lambda _, text: told.append(text))
+    monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: told.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
     assert len(told) == round(now[0] / (batch / searching.cores()))
