@@ -211,15 +211,15 @@ def inject_faults(
 
 
 def _happened(fault_run: FaultRun) -> list[Any]:
-    """What a faulty world was like; a run in which little happened shows little."""
+    """Return rows with the events of a run with faults."""
 
-    def told(*what: str) -> str:
+    def counts(*what: str) -> str:
         return ", ".join(f"{fault_run.happened[each]:,} {each}" for each in what)
 
     for text in fault_run.unrefused[:5]:
         report.say(text)
     left = sum(status == 0 for status in fault_run.statuses.values())
-    peace = (
+    recovery = (
         "never"
         if fault_run.recovery_seconds is None
         else f"after {fault_run.recovery_seconds:.1f} s"
@@ -227,19 +227,19 @@ def _happened(fault_run: FaultRun) -> list[Any]:
     seconds = fault_run.happened["second processes"]
     refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
     return [
-        ("nodes", told("kills", "restarts", "pauses"), ""),
-        ("network", told("partitions", "delivered", "late", "repeated"), ""),
-        ("", told("lost", "cut off", "node was down"), ""),
-        ("clients", told("requests", "retries", "abandoned", "errors", "late replies"), ""),
-        ("answers", told("acknowledged", "logs read"), ""),
+        ("nodes", counts("kills", "restarts", "pauses"), ""),
+        ("network", counts("partitions", "delivered", "late", "repeated"), ""),
+        ("", counts("lost", "cut off", "node was down"), ""),
+        ("clients", counts("requests", "retries", "abandoned", "errors", "late replies"), ""),
+        ("answers", counts("acknowledged", "logs read"), ""),
         ("second processes on a directory refused", refused, not fault_run.unrefused),
         (
             "without faults every node decides and knows all",
-            peace,
+            recovery,
             fault_run.recovery_seconds is not None,
         ),
         (
-            "left when asked to",
+            "ended after SIGTERM",
             f"{left} of {len(fault_run.statuses)}",
             left == len(fault_run.statuses),
         ),
@@ -247,11 +247,11 @@ def _happened(fault_run: FaultRun) -> list[Any]:
 
 
 def _judged(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
-    """What the judges say of what clients saw, and of what the nodes logged.
+    """Return rows with the verdicts on the clients' history and on the nodes' logs.
 
     Adds to `missing` what could not be judged.
     """
-    # Where no peace came, what a node has not heard of is late and not lost.
+    # Without recovery, what a node has not learned is late and not lost.
     found = history_checker.check_history(
         fault_run.history, quiescent=fault_run.recovery_seconds is not None
     )

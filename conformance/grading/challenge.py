@@ -146,7 +146,7 @@ def open_input_failure(plan: Plan, command: Sequence[str]) -> Failure | None:
         deadline = time.monotonic() + plan.patience
         with contextlib.suppress(Flood):
             while not process.over and (left := deadline - time.monotonic()) > 0:
-                if ready([process.source], [], left)[0] and process.hear():
+                if ready([process.source], [], left)[0] and process.read_lines():
                     return None
     reason = f"no output within {plan.patience:g} s: is each line flushed?"
     slowly = ("sh", "-c", f"(cat; sleep {plan.patience:g}) | {shlex.join(command)}")

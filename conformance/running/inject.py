@@ -446,13 +446,13 @@ class FaultInjector:
             return
         # Counted only now: a run may end before this is known.
         self.happened["second processes"] += 1
-        said = second.kill()
+        sent = second.kill()
         second.close()
         self._protected.discard(node)
-        if status in (None, 0) or said:
+        if status in (None, 0) or sent:
             ended = "did not end" if status is None else f"ended with status {status}"
             self.unrefused.append(
-                f"a second process on the directory of {node} {ended}; it printed {said[:1]}"
+                f"a second process on the directory of {node} {ended}; it printed {sent[:1]}"
             )
 
     def _restart(self, node: str) -> None:

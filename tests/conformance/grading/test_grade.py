@@ -348,7 +348,9 @@ def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
     measured = [sys.executable, "-c", MEASURE, *command]
     done = subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "it printed more than 11 messages and was ended" in done.stdout
-    assert "--data: with --data node n1 said more than 10,000 messages in one step" in done.stdout
+    assert (
+        "--data: with --data node n1 printed more than 10,000 messages in one step" in done.stdout
+    )
     *_, most = done.stderr.split()
     assert int(most) < 200_000 or sys.platform != "linux"
 
@@ -604,7 +606,7 @@ def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program, words",
     [
-        ("print('hello', flush=True)\ninput()\ninput()", "said what is not JSON"),
+        ("print('hello', flush=True)\ninput()\ninput()", "printed what is not JSON"),
         ("print('{}', flush=True)\ninput()\ninput()", "ended by itself, with status 0"),
         ("import sys; sys.exit('oh')", "ended by itself, with status 1\n  oh"),
         ("import time; time.sleep(60)", "did not answer a repeated init within 1 s"),

@@ -149,7 +149,7 @@ def heard(life: Life, number: int) -> list[bytes]:
     deadline = time.monotonic() + 10
     while len(lines) < number and time.monotonic() < deadline:
         life.push()
-        lines += life.hear()
+        lines += life.read_lines()
         time.sleep(0.001)
     return lines
 
@@ -174,7 +174,7 @@ def test_a_paused_node_is_not_waited_for_and_loses_nothing(life: Life) -> None:
     lines = [b"x" * 1000 for _ in range(1000)]
     for line in lines:
         life.give(line)
-    assert life.unsent and life.hear() == []
+    assert life.unsent and life.read_lines() == []
     life.resume()
     assert heard(life, 1000) == lines
 
@@ -276,7 +276,7 @@ def test_what_clients_cannot_see_is_found_in_the_logs(
     ("bug", "reason"),
     [
         ("leaves", r"n\d left by itself, with status 1\n.*enough"),
-        ("mumbles", r"n\d said b'{}': .*src"),
+        ("mumbles", r"n\d printed b'{}': .*src"),
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
 )

@@ -218,7 +218,7 @@ def conformance(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_record_compares_what_a_node_logs_with_what_it_says(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "liar")
-    assert done.returncode == 1 and "logged" in done.stdout and "but said" in done.stdout
+    assert done.returncode == 1 and "logged" in done.stdout and "but printed" in done.stdout
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "utf8")
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("*.log-pipe"))
