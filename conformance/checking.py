@@ -27,7 +27,7 @@ from .models import searching
 from .models.manifest import Model
 from .running import inject
 from .running import replay as replaying
-from .running.inject import Endured
+from .running.inject import FaultRun
 from .running.replay import Difference, Replayed, Turn
 from .tlaplus import tlc
 from .validation import explanation, history_checker
@@ -166,10 +166,13 @@ def inject_faults(
     batch: int,
     records: int,
     power_cuts: bool = False,
+    on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
     """Run a cluster under fault injection, check what came of it and print that.
 
     Return True if everything passes, False if something fails, None if too little happened.
+
+    `on_row` is called with each check: what it is, whether it passes, its figure.
     """
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
@@ -179,7 +182,7 @@ def inject_faults(
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
-            endured = inject.inject(
+            fault_run = inject.inject(
                 output,
                 command,
                 nodes=nodes,
@@ -189,57 +192,74 @@ def inject_faults(
                 power_cuts=power_cuts,
                 on_progress=line.update,
             )
-        missing = list(endured.missing)
-        rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
-        title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
+        missing = list(fault_run.missing)
+        rows = [*_happened(fault_run), *_judged(fault_run, batch, records, missing)]
+        title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
         report.table(title, ("what", "figure", "result"), rows)
         agrees = all(row[-1] is not False for row in rows)
+        for what, figure, passes in rows:
+            if isinstance(passes, bool):
+                on_row(what, passes, figure)
     finally:
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
     if agrees and missing:
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
         return None
     return agrees
 
 
-def _happened(endured: Endured) -> list[Any]:
-    """What a faulty world was like; a run in which little happened shows little."""
+def _happened(fault_run: FaultRun) -> list[Any]:
+    """Return rows with the events of a run with faults."""
 
-    def counted(*what: str) -> str:
-        return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
+    def counts(*what: str) -> str:
+        return ", ".join(f"{fault_run.happened[each]:,} {each}" for each in what)
 
-    for text in endured.unrefused[:5]:
+    for text in fault_run.unrefused[:5]:
         report.say(text)
-    left = sum(status == 0 for status in endured.statuses.values())
-    peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
-    seconds = endured.happened["second processes"]
-    refused = f"{seconds - len(endured.unrefused)} of {seconds}"
+    left = sum(status == 0 for status in fault_run.statuses.values())
+    recovery = (
+        "never"
+        if fault_run.recovery_seconds is None
+        else f"after {fault_run.recovery_seconds:.1f} s"
+    )
+    seconds = fault_run.happened["second processes"]
+    refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
     return [
-        ("nodes", counted("kills", "restarts", "pauses"), ""),
-        ("network", counted("partitions", "delivered", "late", "repeated"), ""),
-        ("", counted("lost", "cut off", "met nobody"), ""),
-        ("clients", counted("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", counted("acknowledged", "logs told"), ""),
-        ("second processes on a directory refused", refused, not endured.unrefused),
-        ("in peace every node decides and knows all", peace, endured.settled is not None),
-        ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
+        ("nodes", counts("kills", "restarts", "pauses"), ""),
+        ("network", counts("partitions", "delivered", "late", "repeated"), ""),
+        ("", counts("lost", "cut off", "node was down"), ""),
+        ("clients", counts("requests", "retries", "abandoned", "errors", "late replies"), ""),
+        ("answers", counts("acknowledged", "logs read"), ""),
+        ("second processes on a directory refused", refused, not fault_run.unrefused),
+        (
+            "without faults every node decides and knows all",
+            recovery,
+            fault_run.recovery_seconds is not None,
+        ),
+        (
+            "ended after SIGTERM",
+            f"{left} of {len(fault_run.statuses)}",
+            left == len(fault_run.statuses),
+        ),
     ]
 
 
-def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
-    """Return rows for the history checker's verdict, the nodes' logs, and trace validation.
+def _judged(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
+    """Return rows with the verdicts on the clients' history and on the nodes' logs.
 
     Adds to `missing` what could not be checked.
     """
-    # Where no peace came, what a node has not heard of is late and not lost.
-    found = history_checker.check_history(endured.history, quiescent=endured.settled is not None)
+    # Without recovery, what a node has not learned is late and not lost.
+    found = history_checker.check_history(
+        fault_run.history, quiescent=fault_run.recovery_seconds is not None
+    )
     for finding in found[:5]:
         report.say(explanation.format_finding(finding))
     lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
-    logged = logs_of(endured)
-    against = contradictions(endured, logged)
+    logged = logs_of(fault_run)
+    against = contradictions(fault_run, logged)
     for each in against:
         report.say(str(each))
     rows = [
@@ -253,24 +273,24 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
             missing.append(f"{len(cluster):,} records were not validated, of at most {records:,}")
         return [*rows, ("records not validated", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
-    show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
+    show_rejections([fault_run.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("trace validation", rejected, not verdict.rejections)]
 
 
-def logs_of(endured: Endured) -> dict[str, list[Record]]:
+def logs_of(fault_run: FaultRun) -> dict[str, list[Record]]:
     """Read what each node logged: an empty list where it wrote no log, or an empty one."""
-    paths = zip(endured.evidence, endured.logs, strict=True)
+    paths = zip(fault_run.evidence, fault_run.logs, strict=True)
     return {
         node: logs.read(path) if path.is_file() and path.stat().st_size else []
         for node, path in paths
     }
 
 
-def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
+def contradictions(fault_run: FaultRun, logged: dict[str, list[Record]]) -> list[Contradiction]:
     """Compare what each node logged with what the router saw of it."""
     found = [
-        find_contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()
+        find_contradiction(node, logged[node], lives) for node, lives in fault_run.evidence.items()
     ]
     return [each for each in found if each is not None]
 

@@ -50,6 +50,8 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 
 
 def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+    if _ending:
+        raise Ended("interrupted")
     _guard()
     process = subprocess.Popen(command, start_new_session=True, **options)
     _under_way.add(process)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -42,6 +42,9 @@ LONGEST_MESSAGE, LONGEST_LINE = 1_000, 4_000
 
 # So many of the messages of one step are shown.
 MOST_MESSAGES = 20
+
+# What is printed: "quiet" leaves out progress and tables, "verbose" adds a line for each case.
+detail: Literal["quiet", "normal", "verbose"] = "normal"
 
 # A CI runner obeys the first where a line begins with it, and the others anywhere.
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
@@ -116,7 +119,7 @@ class Line:
         if err.is_terminal:
             self._progress.start()
             self._task = self._progress.add_task(self._shown(self._what), total=None)
-        elif not _output.prefix:
+        elif detail != "quiet" and not _output.prefix:
             warn(f"{self._what} ...")
         return self
 
@@ -132,7 +135,7 @@ class Line:
             how_far = f"{how_far}, about {duration(left)} left"
         if err.is_terminal:
             self._progress.update(self._task, description=self._shown(f"{self._what}: {how_far}"))
-        elif now - self._printed >= QUIET_SECONDS:
+        elif detail != "quiet" and now - self._printed >= QUIET_SECONDS:
             self._printed = now
             warn(f"{self._what}: {how_far}")
 
@@ -180,8 +183,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     every = list(rows)
     if _output.copy:
         _output.copy.print(_table(title, columns, every))
-    shown = every if _output.all_rows else [row for row in every if _fails(row)]
-    if shown or _output.all_rows:
+    all_rows = _output.all_rows and detail != "quiet"
+    shown = every if all_rows else [row for row in every if _fails(row)]
+    if shown or all_rows:
         # A line that a narrow terminal wraps shows more than one that is cut.
         _Console(width=max(out.width, WIDEST)).print(_table(title, columns, shown))
 
@@ -247,6 +251,8 @@ def near(text: str, other: str, longest: int = LONGEST_MESSAGE) -> str:
 
 def beside(expected: Sequence[Any], found: Sequence[Any]) -> list[str]:
     """Return lines with the messages that were expected and those that were found."""
+    if not expected and not found:
+        return []
     one, other = ([json.dumps(message) for message in each] for each in (expected, found))
     same = next((at for at, (a, b) in enumerate(zip_longest(one, other)) if a != b), 0)
     first = max(0, same + 1 - MOST_MESSAGES)

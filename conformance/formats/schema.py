@@ -20,7 +20,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-NAMES = ("messages", "record", "history", "pinned")
+NAMES = ("messages", "record", "history", "pinned", "results")
 
 LONGEST_REASON = 200
 LONGEST_REMEMBERED = 2_000
@@ -45,6 +45,11 @@ def check_entry(entry: Any) -> None:
 def check_pinned(certificate: Any) -> None:
     """Raises SchemaError unless this is a well-formed certificate."""
     check(certificate, "urn:multipaxos:schema:pinned")
+
+
+def check_results(results: Any) -> None:
+    """Raise SchemaError unless these are well-formed results of a command (--json)."""
+    check(results, "urn:multipaxos:schema:results")
 
 
 def check_sent(message: Any) -> None:

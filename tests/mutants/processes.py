@@ -96,7 +96,7 @@ class Node:
         sinks = {self.life.sink} if self.life.unsent else set()
         if ready({self.life.source}, sinks, 1.0)[1]:
             self.life.push()
-        return self.life.hear()
+        return self.life.read_lines()
 
     def close(self) -> None:
         self.life.close()

@@ -153,7 +153,7 @@ def test_a_node_that_ends_early_does_not_agree(tmp_path: Path) -> None:
     logs.write(tmp_path / "more.ndjson", records)
     shell = f"head -n 4 | {' '.join(NODE)}; cat > {os.devnull}"
     found = replay(tmp_path / "more.ndjson", ["sh", "-c", shell])
-    assert "without an answer to a repeated init" in remark(found) and found.steps == 2
+    assert "without a reply to a repeated init" in remark(found) and found.steps == 2
 
 
 def test_after_some_hangs_no_more_logs_are_tried(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def conformance(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_record_compares_what_a_node_logs_with_what_it_says(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "liar")
-    assert done.returncode == 1 and "logged" in done.stdout and "but said" in done.stdout
+    assert done.returncode == 1 and "logged" in done.stdout and "but printed" in done.stdout
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "utf8")
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("*.log-pipe"))

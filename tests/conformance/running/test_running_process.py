@@ -101,14 +101,14 @@ def test_a_line_without_an_end_is_bounded() -> None:
 def test_a_flood_is_read_in_parts() -> None:
     with shell("exec yes") as process:
         for _ in range(3):
-            while not (lines := process.hear()):
+            while not (lines := process.read_lines()):
                 ready({process.source}, (), 10)
             assert len(lines) < 600_000
 
 
 def test_a_close_ends_what_the_process_started() -> None:
     with shell("sleep 100 & echo $!; wait") as process:
-        while not (lines := process.hear()):
+        while not (lines := process.read_lines()):
             ready({process.source}, (), 10)
     wait_until(lambda: not exists(int(lines[0])))
 
