@@ -74,19 +74,19 @@ test: $(venv) ## Run the tests.
 
 .PHONY: campaign
 campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
-	@$(python) tests/simulate.py --seeds 1..$(SEEDS) -o out/simulated
+	@$(python) -m tests.simulation --seeds 1..$(SEEDS) -o out/simulated
 	@for load in steady busy lossy takeover duel storm; do \
-	    $(python) tests/simulate.py --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
-	@for outstanding in 1 32 1000 20000; do $(python) tests/simulate.py --load burst --seeds 1..4 \
+	    $(python) -m tests.simulation --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
+	@for outstanding in 1 32 1000 20000; do $(python) -m tests.simulation --load burst --seeds 1..4 \
 	    --outstanding $$outstanding -o out/simulated || exit; done
 	@rm -rf out/faults
 	@$(python) -m conformance inject -o out/faults --nodes 5 --kills $(KILLS) --seconds 3600 \
 	    --seed $(SEED)
-	@$(python) tests/fuzz.py --lines $(LINES) --seed $(SEED)
+	@$(python) -m tests.fuzzing --lines $(LINES) --seed $(SEED)
 
 .PHONY: mutants
 mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
-	@$(python) tests/mutate.py --seed $(SEED)
+	@$(python) -m tests.mutants --seed $(SEED)
 
 .PHONY: grade
 grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
@@ -98,7 +98,7 @@ bench: .venv/bench ## Measure the node side by side with its peers, for some min
 
 .PHONY: growth
 growth: $(venv) ## Count how the work of each operation grows with its size.
-	@$(python) tests/growth.py
+	@$(python) -m tests.growth
 
 .PHONY: lock
 lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in constraints.txt.

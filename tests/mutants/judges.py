@@ -128,8 +128,8 @@ def record(folder: Path, first: int) -> str | None:
 
 def simulate(first: int, seeds: int) -> str | None:
     """Run so many simulated worlds, and stop at the first that fails, or whose log is none."""
-    from simulated import trial
-    from simulated.faults import draw
+    from tests.simulation import trial
+    from tests.simulation.faults import draw
 
     for seed in range(first, first + seeds):
         found = trial.run(draw(seed, None, 60.0), logs=seed == first)
@@ -154,7 +154,7 @@ OUTSTANDING = 20_000
 
 def load(first: int) -> str | None:
     """Put loads on simulated clusters of three, and stop at the first that is not served."""
-    from simulated import loads, trial
+    from tests.simulation import loads, trial
 
     for kind, seeds in LOADS.items():
         for seed in range(first, first + seeds):
@@ -166,6 +166,6 @@ def load(first: int) -> str | None:
 
 def growth() -> str | None:
     """Count the work of each operation at two sizes, and stop at the first that grows too fast."""
-    from growth import too_steep
+    from tests.growth.work import too_steep
 
     return too_steep()

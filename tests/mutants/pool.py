@@ -27,11 +27,10 @@ class Zygote:
     """One process that judges; `ask` blocks until it has judged."""
 
     def __init__(self, golden: Path) -> None:
-        path = os.pathsep.join((str(ROOT / "tests"), str(ROOT)))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mutants.zygote", golden],
+            [sys.executable, "-m", "tests.mutants.zygote", golden],
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,6 +1,6 @@
 """A process that has read all the logs, and gives each mutant a fork of itself.
 
-    python -m mutants.zygote GOLDEN
+    python -m tests.mutants.zygote GOLDEN
 
 It reads a task a line and prints what came of it, as JSON.  It has imported nothing of the node:
 a fork imports the node that it was told, is judged, and is gone, or is stopped when it takes more
@@ -26,7 +26,7 @@ from conformance.formats import logs
 
 from . import judges, processes
 
-for shared in "conformance.validation.judge", "sqlite3":
+for shared in "conformance.validation.history_checker", "sqlite3":
     # They are the same in each fork, so they are imported once.
     import_module(shared)
 

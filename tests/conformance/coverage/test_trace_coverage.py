@@ -1,0 +1,185 @@
+"""What real runs visit is counted right: no more than they visit, and only where they may.
+
+Small logs are judged and small worlds are run here; what the standard runs visit is for `make
+check` to see.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.coverage import real_runs, traces
+from conformance.formats import logs
+from conformance.golden import generate
+from conformance.golden.automaton import Automaton, Step, Transition
+from conformance.golden.generate import Generated
+from conformance.models import manifest
+from conformance.running import explore
+from conformance.tlaplus import tlc
+from tests.support.paths import BAD, BROKEN_NODE, IMPL, OK
+
+NODE = [sys.executable, str(IMPL / "main.py"), "--batch", "1"]
+BROKEN = BROKEN_NODE
+
+
+# By logs.
+
+
+def lonely(*events: str) -> list[logs.Record]:
+    """The log of a cluster of one to which nothing but these events happens."""
+    body = {"type": "init", "msg_id": 1, "node_id": "n1", "node_ids": ["n1"]}
+    opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
+    steps = [
+        ({"src": "c0", "dest": "n1", "body": body}, [{"src": "n1", "dest": "c0", "body": opened}]),
+        *((event, []) for event in events),
+    ]
+    return [logs.Record("n1", *step, Path("lonely"), line) for line, step in enumerate(steps, 1)]
+
+
+def operators(found: traces.TraceCoverage) -> set[str]:
+    """The operators with a branch that was taken."""
+    left = set(found.uncovered)
+    return {branch.operator for branch in found.branches if branch not in left}
+
+
+@pytest.fixture(scope="module")
+def few() -> traces.TraceCoverage:
+    """What little a log visits in which not much happens."""
+    [verdict], found = traces.validate([lonely("crash", "restart", "crash")], 1)
+    assert verdict.rejections == []
+    return found
+
+
+def test_what_a_log_has_is_counted_and_nothing_else(few: traces.TraceCoverage) -> None:
+    counted = {name: count for name, count in few.actions.items() if count}
+    assert counted == {"Crash": 2, "Restart": 1}
+    # The judge looks for the action of an event by its name, so no other is begun.
+    assert operators(few) == {"Crash", "Restart"}
+    assert not few.whole
+
+
+def test_an_action_more_is_some_branches_more(few: traces.TraceCoverage) -> None:
+    _, more = traces.validate([lonely("crash", "restart", "timeout")], 1)
+    assert few.actions["Timeout"] == 0 and more.actions["Timeout"] == 1
+    assert {"Timeout", "Again"} <= operators(more) - operators(few)
+    assert set(more.uncovered) < set(few.uncovered)
+
+
+def test_what_is_rejected_does_not_count() -> None:
+    accepted, rejected = logs.read(OK), logs.read(BAD)
+    [good], alone = traces.validate([accepted], 1000)
+    verdicts, both = traces.validate([rejected, accepted, rejected], 1000)
+    assert good.rejections == []
+    assert [bool(verdict.rejections) for verdict in verdicts] == [True, False, True]
+    assert both == alone and operators(alone)
+    _, none = traces.validate([rejected], 1000)
+    assert set(none.actions.values()) == {0} and none.uncovered == none.branches
+
+
+def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = tlc.run
+
+    def astray(*sources: str, libraries: list[Path], **options: object) -> tlc.Outcome:
+        return original(*sources, libraries=libraries[1:], **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tlc, "run", astray)
+    with pytest.raises(tlc.ToolError, match="came by no mark"):
+        traces.validate([lonely("crash")], 1)
+
+
+def test_what_no_judge_can_come_by_is_not_counted() -> None:
+    found = {branch.operator for branch in traces.reachable()}
+    assert set(traces.actions()) <= found and len(traces.actions()) == 16
+    assert {"Decide", "Follow", "Lead"} <= found
+    # The judge has others in the place of the first two; the rest is of no use to it.
+    assert not found & {"Step", "Ascending", "Init", "Next", "TypeOK", "ReplyIsTrue", "Proposed"}
+
+
+# In small worlds.
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Two nodes that may crash, ask around and give up."""
+    return generate.generate(manifest.get("gives-up"), tmp_path_factory.mktemp("golden"))
+
+
+def explored(world: Generated, folder: Path, command: list[str], runs: int) -> explore.Explored:
+    return explore.explore(folder, command, world.members, world.automata, runs=runs, seed=1)
+
+
+def test_the_same_seed_visits_the_same(world: Generated, tmp_path: Path) -> None:
+    first, again = (explored(world, tmp_path / name, NODE, 3) for name in ("first", "again"))
+    assert first == again and first.differences == []
+    assert first.runs == 3 and 0 < first.moved < first.covered <= first.inside
+    assert first.covered < first.transitions == world.transitions
+    assert real_runs.agrees({"gives-up": first})
+    # Only what differs is left behind.
+    assert list(tmp_path.rglob("*.ndjson")) == []
+
+
+def test_a_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
+    command = [*BROKEN, "promise-not-kept", "--batch", "1"]
+    found = explored(world, tmp_path, command, 5)
+    [difference] = found.differences
+    assert not real_runs.agrees({"gives-up": found})
+    record = logs.read(difference.record.path)[difference.record.line - 1]
+    assert record.input == difference.record.input
+    assert difference.found != difference.record.output
+
+
+def lone_world(*events: str) -> Automaton:
+    """A model of one node, which these events leave as it is."""
+    return Automaton("n1", "s", [Transition("s", Step("n1", event, []), "s") for event in events])
+
+
+def test_what_is_beyond_the_model_is_counted_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "ANYWHERE", 1.0)
+    found = explore.explore(tmp_path, NODE, ["n1"], [lone_world("timeout")], runs=5, seed=1)
+    assert found.differences == [] and found.runs == 5
+    assert found.covered <= 1 == found.transitions and found.moves == found.moved == 0
+    # A node that has left does not come back, though a timeout is something that the model knows.
+    assert found.outside > 5 * found.inside
+
+
+def test_within_the_model_nothing_is_beyond_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "ANYWHERE", 0.0)
+    world = lone_world("timeout", "inquire")
+    found = explore.explore(tmp_path, NODE, ["n1"], [world], runs=2, seed=1)
+    assert (found.covered, found.outside) == (2, 0) and found.inside >= 2 * explore.IDLE
+
+
+DUMB = """
+import json, sys
+given = json.loads(input())
+opened = {"type": "init_ok", "in_reply_to": given["body"]["msg_id"], "msg_id": 0}
+said = {"src": given["dest"], "dest": given["src"], "body": opened}
+with open(sys.argv[-1], "w") as log:
+    log.write(json.dumps({"node": given["dest"], "input": given, "output": [said]}) + "\\n")
+print(json.dumps(said))
+"""
+
+
+def test_a_node_that_does_not_answer_where_the_model_does_differs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DUMB]
+    world = lone_world("timeout")
+    found = explore.explore(tmp_path, command, ["n1"], [world], runs=2, seed=1)
+    [difference] = found.differences
+    assert "n1" in difference.remark and difference.record.input == "timeout"
+    assert (found.runs, found.covered) == (1, 0)
+
+
+def test_all_of_it_is_one_value(few: traces.TraceCoverage) -> None:
+    one = explore.Explored(10, 4, covered=3, moved=2, runs=1, inside=5, outside=1)
+    told = json.loads(json.dumps(real_runs.as_json(few, {"a": one, "b": one}, 7)))
+    assert told["seed"] == 7 and told["actions"]["Crash"] == 2
+    assert told["covered"] + len(told["uncovered"]) == told["branches"]
+    assert told["models"]["a"]["covered"] == 3 and told["all_models"]["transitions"] == 20

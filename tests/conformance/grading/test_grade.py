@@ -1,0 +1,596 @@
+"""Grades of nodes that are known to be right, wrong in one place, or no nodes at all.
+
+That the judges themselves see what is wrong is tested where they are; here it is asked what a
+grade makes of it, and that nodes of another make pass.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.formats import folders, logs
+from conformance.formats.canonical import canonical
+from conformance.golden import generate
+from conformance.grading import faults, feeding, grade, stages
+from conformance.grading.challenge import (
+    BEGUN,
+    CASES,
+    Case,
+    arranged,
+    decided,
+    difference,
+    error,
+    told,
+)
+from conformance.grading.plan import Plan
+from conformance.grading.probe import SIGNS, probe
+from conformance.grading.results import Grade, Stage
+from conformance.models import manifest
+from conformance.running import inject
+from conformance.running.cluster import NodeError
+from conformance.running.fenced import FencedNode
+from tests.support.paths import BROKEN_NODE, CARELESS_NODE, NODE, NODES, ROOT
+
+SOLVER = [sys.executable, str(NODES / "solver.py")]
+PERL = ["perl", str(NODES / "multipaxos.pl")]
+SMALL = {"clusters": (3,), "requests": 40, "seconds": 1.0, "kills": 1, "patience": 60.0}
+
+
+def has_perl() -> bool:
+    try:
+        return subprocess.run(["perl", "-MJSON::PP", "-MTime::HiRes", "-e", "1"]).returncode == 0
+    except OSError:
+        return False
+
+
+with_perl = pytest.mark.skipif(not has_perl(), reason="there is no Perl with its JSON::PP here")
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Golden logs of a small model in which nodes come back after crashes."""
+    folder = tmp_path_factory.mktemp("golden")
+    assert generate.generate(manifest.get("returns"), folder).complete
+    return folder
+
+
+def graded(command: Sequence[str], folder: Path, *only: str, **asked: Any) -> Grade:
+    plan = Plan(folder, **{**SMALL, **asked}, **({"stages": only} if only else {}))
+    return grade.grade(plan, command)
+
+
+def stage(found: Grade, name: str) -> Stage:
+    [only] = [each for each in found.stages if each.name == name]
+    return only
+
+
+def verb(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "conformance", "grade", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+# Nodes that pass.
+
+
+def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
+    found = graded(NODE, tmp_path, golden=golden, seconds=30.0)
+    assert found.agrees and found.complete, found.summary()
+    assert [each.name for each in found.stages] == [
+        "challenge, required",
+        "challenge, recommended",
+        "feeding",
+        "replay",
+        "record",
+        "faults",
+    ]
+    assert all(each.cases > 0 for each in found.stages)
+    assert set(found.options.values()) == {""}
+
+
+@with_perl
+def test_a_node_of_another_make_passes(golden: Path, tmp_path: Path) -> None:
+    found = graded(PERL, tmp_path, golden=golden, seconds=3.0)
+    assert found.agrees, found.summary()
+    assert all(each.passed == each.cases > 0 for each in found.stages)
+    assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
+
+
+def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
+    found = stage(graded(NODE, tmp_path / "ours", "faults", without=without, seconds=3.0), "faults")
+    assert found.agrees and found.cases == 8 + 3, found.summary()
+    monkeypatch.setattr(inject, "PEACE", 1.0)
+    node = [*BROKEN_NODE, "phase1-skipped-told-at-reply"]
+    found = stage(graded(node, tmp_path, "faults", without=without, seconds=3.0), "faults")
+    assert found.failure is not None and found.failure.case.startswith("what n")
+    seen = [
+        json.loads(line)
+        for line in (tmp_path / "endured" / f"{found.failure.case[5:7]}.seen.ndjson")
+        .read_text("utf-8")
+        .splitlines()
+    ]
+    assert {"said": found.failure.found[0]} in seen
+
+
+@with_perl
+def test_two_makes_of_node_leave_the_same_log(tmp_path: Path) -> None:
+    """The specification determines a node, so the same seed is the same run whoever runs it."""
+    for name, command in (("ours", NODE), ("theirs", PERL)):
+        assert graded(command, tmp_path / name, "record", seed=4).agrees
+    ours, theirs = (
+        logs.read(tmp_path / name / "recorded" / "3-nodes" / "seed-4.ndjson")
+        for name in ("ours", "theirs")
+    )
+    assert len(ours) == len(theirs) > 100
+    for one, other in zip(ours, theirs, strict=True):
+        assert shown(one) == shown(other)
+
+
+def shown(record: logs.Record) -> str:
+    """A record as a text, without the texts of errors, which are free."""
+    output = copy.deepcopy(record.output)
+    for message in output:
+        message["body"].pop("text", None)
+    return canonical([record.node, record.input, output])
+
+
+# Nodes that are wrong in one place.
+
+
+def broken(folder: Path, right: str, wrong: str) -> list[str]:
+    text = (NODES / "multipaxos.pl").read_text("utf-8")
+    assert text.count(right) == 1
+    (folder / "broken.pl").write_text(text.replace(right, wrong), "utf-8")
+    return ["perl", str(folder / "broken.pl")]
+
+
+@with_perl
+def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
+    node = broken(tmp_path, "$skipped ? 'true' : 'false'", "'true'")
+    done = verb("-o", tmp_path / "out", "--stage", "challenge", "--", *node)
+    assert done.returncode == 1
+    assert "challenge, required, first failure: the first slot needs Phase 1" in done.stdout
+    assert "  message 2 is not the one that is expected\n" in done.stdout
+    shows_itself(tmp_path / "out", "challenge, required")
+
+
+@with_perl
+def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Path) -> None:
+    node = broken(tmp_path, "grep { !within($_, \\@known) } ascending(keys %accepted)", "()")
+    done = verb(
+        "-o",
+        tmp_path / "out",
+        "--golden",
+        golden,
+        "--stage",
+        "challenge",
+        "--stage",
+        "replay",
+        "--",
+        *node,
+    )
+    assert done.returncode == 1
+    summary = shows_itself(tmp_path / "out", "replay")
+    assert [each["name"] for each in summary["stages"] if each["failure"]] == ["replay"]
+    [failure] = [each["failure"] for each in summary["stages"] if each["failure"]]
+    assert json.loads(failure["inputs"][-1])["body"]["type"] == "prepare"
+    [expected], [found] = failure["expected"], failure["found"]
+    assert expected["body"]["accepted"] and found["body"]["accepted"] == []
+
+
+def test_a_broken_node_is_found_by_the_specification(tmp_path: Path) -> None:
+    node = [*BROKEN_NODE, "disk-lost-at-restart"]
+    found = graded(node, tmp_path, "record", requests=60)
+    assert not found.agrees
+    grade.write(found, tmp_path)
+    shows_itself(tmp_path, "record")
+
+
+def shows_itself(folder: Path, name: str) -> Any:
+    """Runs the script that shows a failure: what it prints ends with what was found."""
+    summary = json.loads((folder / "grade.json").read_text("utf-8"))
+    assert summary["agrees"] is False
+    [failure] = [each["failure"] for each in summary["stages"] if each["name"] == name]
+    script = folder / f"first-failure-{name.replace(', ', '-')}.sh"
+    assert shlex.join(failure["command"]) in script.read_text("utf-8")
+    printed = subprocess.run(["sh", str(script)], cwd=ROOT, capture_output=True, timeout=60).stdout
+    messages = [json.loads(line) for line in printed.splitlines()]
+    assert failure["found"] and failure["found"] != failure["expected"]
+    assert all(message in messages for message in failure["found"])
+    return summary
+
+
+def test_a_node_that_ends_by_itself_is_shown_with_its_lines(tmp_path: Path) -> None:
+    node = [*CARELESS_NODE, "leaves"]
+    found = stage(graded(node, tmp_path, "record"), "record")
+    assert (found.passed, found.cases) == (0, 3) and found.failure is not None
+    assert "ended by itself, with status 1" in found.failure.reason
+    assert "enough" in found.failure.reason and len(found.failure.inputs) >= 5
+
+
+def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inject, "PEACE", 1.0)
+    found = graded(SOLVER, tmp_path, seconds=3.0)
+    assert stage(found, "challenge, required").agrees
+    assert stage(found, "challenge, recommended").agrees is False
+    for name in ("replay", "record"):
+        assert stage(found, name).agrees is None and "--manual-clock" in stage(found, name).lost
+    last = stage(found, "faults")
+    assert last.failure is not None and last.failure.case == "agreement"
+    assert "slot" in last.failure.reason and not found.agrees
+
+
+def test_what_is_recommended_fails_nobody(tmp_path: Path) -> None:
+    done = verb("-o", tmp_path, "--stage", "challenge", "--", *SOLVER)
+    assert done.returncode == 0
+    assert "challenge, recommended, first failure: a different init is refused" in done.stdout
+
+
+# What is no node.
+
+
+@pytest.mark.parametrize(
+    "program, words",
+    [
+        ("import sys; [print(line, end='') for line in sys.stdin]", "found:    {"),
+        ("pass", "found:    nothing"),
+        ("import time; time.sleep(60)", "did not end within 2 s"),
+        ("raise SystemExit('it is broken')", "it ended with status 1 / it is broken"),
+        ("print('hello')", 'found:    "hello"'),
+        ("print('[1')", 'found:    "[1"'),
+        ("print(b'\\xff')", "found:    "),
+    ],
+)
+def test_no_node(program: str, words: str, tmp_path: Path) -> None:
+    done = verb("-o", tmp_path, "--timeout-seconds", 2, "--", sys.executable, "-c", program)
+    assert done.returncode == 1
+    assert words in done.stdout and "0 of 1 cases passed" in done.stdout
+    assert "the node does not answer init" in done.stdout and "<<'END'" in done.stdout
+
+
+def test_no_such_command(tmp_path: Path) -> None:
+    done = verb("-o", tmp_path, "--", "no-such-node")
+    assert done.returncode == 2 and "no-such-node" in done.stderr
+    assert verb("-o", tmp_path).returncode == 2
+
+
+LATE = """
+import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+for line in lines:
+    body = {"type": "init_ok", "in_reply_to": line["body"]["msg_id"], "msg_id": 0}
+    print(json.dumps({"src": "n1", "dest": line["src"], "body": body}))
+"""
+
+
+def test_a_node_that_answers_when_all_is_over(tmp_path: Path) -> None:
+    plan = Plan(tmp_path, patience=2.0)
+    failure = grade.answering.waiting_failure(plan, [sys.executable, "-c", LATE])
+    assert failure is not None and "flushed" in failure.reason
+    assert grade.answering.waiting_failure(plan, SOLVER) is None
+
+
+# Nodes that are hostile or unlucky.
+
+ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
+
+
+@pytest.mark.parametrize(
+    "how, case",
+    [
+        ("reads_are_lines", "a byte at a time"),
+        ("reads_are_text", "a byte at a time, not ASCII"),
+        ("one_a_read", "many lines at once"),
+        ("short_lines", "lines longer than a read, and short ones between"),
+    ],
+)
+def test_a_node_that_cannot_take_pieces_is_found(how: str, case: str, tmp_path: Path) -> None:
+    """Each is a right node behind a filter with a fault that lines alone do not show."""
+    plan = Plan(tmp_path, patience=20.0)
+    [fed] = [fed for fed in feeding.FEEDINGS if fed.name == case]
+    found = feeding.failure(plan, [*ALTERED, how], fed)
+    assert found is not None and found.reason.endswith("with its input cut")
+    assert feeding.failure(plan, [*ALTERED, "utf8"], fed) is None
+
+
+LOOP = """
+import sys
+body = '"body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}'
+sys.stdin.readline()
+while True: sys.stdout.write('{"src": "n1", "dest": "c0", ' + body + '\\n')
+"""
+
+# Runs a command, and tells the most memory that a process of it had.
+MEASURE = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
+    asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "faults"]
+    command = [sys.executable, "-m", "conformance", "grade", *map(str, asked), "--"]
+    command += [sys.executable, "-S", "-c", LOOP]
+    measured = [sys.executable, "-c", MEASURE, *command]
+    done = subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "it printed more than 11 messages and was ended" in done.stdout
+    assert "--data: with --data node n1 said more than 10,000 messages in one step" in done.stdout
+    *_, most = done.stderr.split()
+    assert int(most) < 200_000 or sys.platform != "linux"
+
+
+def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
+    node = ["sh", "-c", f"setsid sleep 300 & echo $! >> {tmp_path}/pids; exec {shlex.join(SOLVER)}"]
+    try:
+        found = graded(node, tmp_path / "out", "challenge", "feeding", patience=200.0)
+        assert stage(found, "challenge, required").agrees and stage(found, "feeding").agrees
+    finally:
+        for pid in (tmp_path / "pids").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_a_log_is_compared_with_what_the_node_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that logs rightly and says something else passes the specification by its log."""
+    monkeypatch.setattr(faults, "protocol_failures", lambda clusters: [])
+    found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
+    assert found.failure is not None and found.passed == found.cases - 3
+    assert found.failure.case == "the log of n1 and what it said"
+    assert "phase1_skipped" in found.failure.reason and "(router)" in found.failure.reason
+
+
+def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "SILENT", 0.3)
+    for number in range(8):
+        steps = [
+            (
+                init(),
+                [
+                    {
+                        "src": "n1",
+                        "dest": "c0",
+                        "body": {"type": "init_ok", "in_reply_to": 7, "msg_id": 0},
+                    }
+                ],
+            )
+        ]
+        records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
+        logs.write(tmp_path / "golden" / f"{number}.ndjson", records)
+    plan = Plan(tmp_path, golden=tmp_path / "golden")
+    found = stages.replay(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(SIGNS, ""))
+    # Each log is a case, and every third, from the second on, is one more under a renaming.
+    assert (found.passed, found.cases) == (0, 8 + 3)
+    assert "the node hangs: " in found.lost and "golden logs were not tried" in found.lost
+
+
+def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> None:
+    plan = Plan(tmp_path)
+    mine = tmp_path / "recorded" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(logs.LogError, match="this program has not made it"):
+        plan.folder("recorded")
+    assert mine.read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "recorded")
+    with pytest.raises(logs.LogError):
+        plan.folder("link")
+    (plan.folder("endured") / "old").touch()
+    assert [path.name for path in plan.folder("endured").iterdir()] == [folders.MARK]
+
+
+# What is left out.
+
+
+def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> None:
+    found = stage(graded(NODE, tmp_path, "faults", seconds=0.1, without=("--log",)), "faults")
+    assert found.agrees is None and "too little happened to tell: 0 of at least" in found.lost
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    asked = [
+        "-o",
+        tmp_path,
+        "--stage",
+        "challenge",
+        "--stage",
+        "replay",
+        "--without",
+        "--manual-clock",
+    ]
+    done = verb(*asked, "--", *NODE)
+    assert done.returncode == 0 and "not graded" in done.stdout
+    assert "replay: no golden log was replayed, for that needs --manual-clock" in done.stdout
+    assert verb(*asked, "--complete", "--", *NODE).returncode == 1
+
+
+def test_a_grade_of_nothing_is_none(tmp_path: Path) -> None:
+    done = verb("-o", tmp_path, "--stage", "replay", "--without", "--manual-clock", "--", *NODE)
+    assert done.returncode == 2 and "nothing was graded" in done.stderr
+
+
+def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> None:
+    """In one log all is told at once, in the other it goes on.
+
+    One of the logs that are replayed is replayed under a renaming, too, which is one more case.
+    """
+    for name, more in (("whole", False), ("part", True)):
+        learned = {"type": "learned", "decided": [{"slot": 1, "value": "v"}], "more": more}
+        steps = [
+            (
+                init(),
+                [
+                    {
+                        "src": "n1",
+                        "dest": "c0",
+                        "body": {"type": "init_ok", "in_reply_to": 7, "msg_id": 0},
+                    }
+                ],
+            ),
+            *((between("decided", slot=slot, value="v"), []) for slot in range(1, 2 + more)),
+            (between("learn", known=[]), [{"src": "n1", "dest": "n2", "body": learned}]),
+        ]
+        records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
+        logs.write(tmp_path / "golden" / f"{name}.ndjson", records)
+    plan = Plan(tmp_path, golden=tmp_path / "golden")
+    options = dict.fromkeys(SIGNS, "")
+    found = stages.replay(plan, NODE, options)
+    assert (found.passed, found.cases, found.lost) == (2 + 1, 2 + 1, "")
+    found = stages.replay(plan, NODE, {**options, "--batch": "it takes none"})
+    assert (found.passed, found.cases) == (1 + 1, 1 + 1)
+    assert found.lost == "1 golden logs were not replayed, for they need --batch"
+
+
+def test_options_that_are_ignored_are_not_taken(tmp_path: Path) -> None:
+    found = probe(SOLVER, tmp_path, 60.0)
+    assert [name for name, why in found.items() if not why] == ["--seed"]
+    assert "leaves nothing in DIR" in found["--data"] and "IT" not in " ".join(found.values())
+    assert set(probe(NODE, tmp_path, 60.0).values()) == {""}
+
+
+# Cases.
+
+
+def test_names_of_cases_are_told_apart() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+WANTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
+SAID = [
+    {"dest": "c0", "src": "n1", "body": {"in_reply_to": 1, "type": "init_ok", "msg_id": 5}},
+    {
+        "src": "n1",
+        "dest": "c1",
+        "body": {
+            "type": "multi_paxos_propose_ok",
+            "value": True,
+            "chosen": True,
+            "slot": 1,
+            "phase1_skipped": False,
+            "in_reply_to": 2,
+        },
+    },
+]
+
+
+def test_messages_are_compared_as_json() -> None:
+    assert difference(WANTED, SAID) is None
+
+
+def test_destinations_have_no_order_between_them() -> None:
+    assert difference(WANTED, SAID[::-1]) is None
+    wanted = Case("", "", (), (decided(2, 1, "a"), told(3), decided(2, 1, "a", dest="c2")))
+    first, second, other = wanted.expected
+    assert difference(wanted, [other, first, second]) is None
+    assert difference(wanted, [other, second, first]) == 1
+    assert arranged(wanted, [other, second, first]) == [other, first, second]
+
+
+@pytest.mark.parametrize(
+    "said, place",
+    [
+        (SAID[:1], 1),
+        ([*SAID, SAID[1]], 2),
+        ([SAID[1], SAID[1]], 1),
+        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "value": 1}}], 1),
+        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "ballot": 1}}], 1),
+        ([SAID[0], {**SAID[1], "id": 1}], 1),
+        (["text", SAID[1]], 0),
+        ([[], SAID[1]], 0),
+        ([], 0),
+    ],
+)
+def test_messages_that_differ(said: list[Any], place: int) -> None:
+    assert difference(WANTED, said) == place
+
+
+def test_the_text_of_an_error_is_free_and_its_code_is_not() -> None:
+    wanted = Case("", "", (), (error(4, 12),))
+    said = {**error(4, 12), "body": {**error(4, 12)["body"], "text": "no", "msg_id": 3}}
+    assert difference(wanted, [said]) is None
+    assert difference(wanted, [{**said, "body": {**said["body"], "code": 10}}]) == 0
+
+
+def test_a_number_that_is_asked_for_counts() -> None:
+    wanted = Case("", "", (), ({**told(3), "body": {**told(3)["body"], "msg_id": 2}},))
+    assert difference(wanted, [{**told(3), "body": {**told(3)["body"], "msg_id": 2}}]) is None
+    assert difference(wanted, [told(3)]) == 0
+
+
+# Records that the router makes.
+
+
+def init() -> Any:
+    body = {"type": "init", "msg_id": 7, "node_id": "n1", "node_ids": ["n1", "n2"]}
+    return {"src": "c0", "dest": "n1", "body": body}
+
+
+def between(kind: str, **fields: Any) -> Any:
+    return {"src": "n2", "dest": "n1", "body": {"type": kind, **fields}}
+
+
+def propose(msg_id: int, slot: int) -> Any:
+    body = {"type": "multi_paxos_propose", "msg_id": msg_id, "slot": slot, "value": "v"}
+    return {"src": "c1", "dest": "n1", "body": body}
+
+
+def numbers(record: Any) -> list[int]:
+    return [message["body"]["msg_id"] for message in record["output"]]
+
+
+def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
+    node = FencedNode("n1", [*NODE, "--manual-clock"], tmp_path / "n1.stderr", 60)
+    try:
+        inputs = [
+            init(),
+            between("decided", slot=1, value="v"),
+            propose(1, 1),
+            propose(2, 1),
+            "crash",
+            "restart",
+            propose(3, 1),
+        ]
+        records = [node.step(given) for given in inputs]
+        assert [numbers(record) for record in records] == [[0], [], [1], [2], [], [], [0]]
+        assert node.inputs == inputs
+        node.end()
+    finally:
+        node.close()
+
+
+@pytest.mark.parametrize(
+    "program, words",
+    [
+        ("print('hello', flush=True)\ninput()\ninput()", "said what is not JSON"),
+        ("print('{}', flush=True)\ninput()\ninput()", "ended by itself, with status 0"),
+        ("import sys; sys.exit('oh')", "ended by itself, with status 1\n  oh"),
+        ("import time; time.sleep(60)", "did not answer a repeated init within 1 s"),
+    ],
+)
+def test_a_node_in_trouble(program: str, words: str, tmp_path: Path) -> None:
+    node = FencedNode("n1", [sys.executable, "-c", program], tmp_path / "n1.stderr", 1)
+    try:
+        with pytest.raises(NodeError) as caught:
+            node.step(init())
+    finally:
+        node.close()
+    assert node.troubled and str(caught.value).startswith("node n1 ") and words in str(caught.value)

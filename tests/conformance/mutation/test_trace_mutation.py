@@ -1,0 +1,361 @@
+"""The trial of the judge fails a judge that is wrong, whichever way it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import checking
+from conformance.__main__ import main
+from conformance.formats import logs, schema
+from conformance.mutation import expectations, mutations, trace_mutation, trials
+from conformance.mutation.oracle import Opinion, Oracle, said
+from conformance.running import record
+from conformance.running.cluster import NodeError
+from conformance.tlaplus.tlc import ToolError
+from conformance.validation import trace_validation
+from conformance.validation.handshake import handshake
+from conformance.validation.verdict import Rejection, Verdict
+from tests.support.paths import BROKEN_NODE, NODE
+
+Clusters = list[list[logs.Record]]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of a run of three real processes."""
+    folder = tmp_path_factory.mktemp("short")
+    run = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=trace_mutation.FAULTS)
+    path = folder / "short.ndjson"
+    logs.write(path, run.records[:50])
+    return path
+
+
+def trial(path: Path, judge: trials.Judge, folder: Path, **options: Any) -> bool:
+    given = {"number": 40, "seed": 3, **options}
+    return trace_mutation.mutate_traces(
+        folder / "mutated", NODE, paths=[path], judge=judge, **given
+    )
+
+
+def rejecting(line: int, cluster: list[logs.Record]) -> Verdict:
+    return Verdict(len(cluster), [Rejection(cluster[line - 1], "protocol", "so it is")])
+
+
+def test_the_judge_is_right(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trial(short, trace_validation.validate, tmp_path, number=60)
+    [total] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  all ")]
+    made, known, illegal, rejected, legal, accepted = map(int, total.split()[1:-1])
+    assert made == 60 and illegal == rejected > 30 and legal == accepted > 5 and known > 40
+
+
+def test_a_judge_that_accepts_everything(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def blind(clusters: Clusters, batch: int) -> list[Verdict]:
+        return [Verdict(len(cluster), []) for cluster in clusters]
+
+    assert not trial(short, blind, tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    wrong = (tmp_path / "mutated" / "wrong").glob("*.ndjson")
+    left = sorted(wrong, key=lambda path: int(path.stem))
+    assert len(left) == 5 and f"{left[0]}: {short}, line" in said
+    assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in said
+    assert not trial(short, blind, tmp_path, only=int(left[0].stem))
+
+
+def test_a_judge_that_rejects_everything(short: Path, tmp_path: Path) -> None:
+    def strict(clusters: Clusters, batch: int) -> list[Verdict]:
+        return [rejecting(1, cluster) for cluster in clusters]
+
+    with pytest.raises(logs.LogError, match=r"short.ndjson:1: rejected by the judge as it is"):
+        trial(short, strict, tmp_path)
+    as_it_is = [(each.input, each.output) for each in logs.read(short)]
+
+    def suspicious(clusters: Clusters, batch: int) -> list[Verdict]:
+        same = [[(r.input, r.output) for r in cluster] == as_it_is for cluster in clusters]
+        return [
+            Verdict(1, []) if each else rejecting(len(cluster), cluster)
+            for cluster, each in zip(clusters, same, strict=True)
+        ]
+
+    assert not trial(short, suspicious, tmp_path)
+
+
+def told(rejected: Callable[[Opinion], set[int]]) -> trials.Judge:
+    """A judge that rejects the lines that follow from the second opinion in some way."""
+    oracle = Oracle(NODE, 30)
+
+    def judge(clusters: Clusters, batch: int) -> list[Verdict]:
+        made = []
+        for cluster in clusters:
+            records = [{"node": r.node, "input": r.input, "output": r.output} for r in cluster]
+            lines = {min(max(line, 1), len(cluster)) for line in rejected(oracle.opinion(records))}
+            found = [each for line in lines for each in rejecting(line, cluster).rejections]
+            made.append(Verdict(len(cluster), found))
+        return made
+
+    return judge
+
+
+def test_a_judge_that_repeats_the_second_opinion_passes(short: Path, tmp_path: Path) -> None:
+    assert trial(short, told(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_judge_that_rejects_another_record(off: int, short: Path, tmp_path: Path) -> None:
+    inexact = told(lambda opinion: {line + off for line in opinion.bad.values()})
+    assert not trial(short, inexact, tmp_path)
+
+
+def test_a_judge_that_stops_a_node_at_a_receipt_without_a_sending(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that waits for what that node sent later is innocent, and was rejected once."""
+
+    def stopping(opinion: Opinion) -> set[int]:
+        return {*opinion.bad.values(), *stopped(opinion.records)}
+
+    assert not trial(short, told(stopping), tmp_path, kind="lost message", number=15)
+    assert "which neither was altered nor received what was" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def stopped(records: Sequence[dict]) -> set[int]:
+    """Where each node stops for ever if it waits for what was never sent."""
+    left = {
+        node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
+        for node in expectations.nodes(records)
+    }
+    sent: set[str] = set()
+    moved = True
+    while moved:
+        moved = False
+        for log in left.values():
+            while log and not (
+                expectations.is_message(given := log[0][1]["input"])
+                and given["src"] in left
+                and expectations.key(given) not in sent
+            ):
+                sent |= {expectations.key(message) for message in log.pop(0)[1]["output"]}
+                moved = True
+    return {log[0][0] for log in left.values() if log}
+
+
+def test_a_judge_that_breaks_down(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nervous(clusters: Clusters, batch: int) -> list[Verdict]:
+        if any(len(cluster) > 50 for cluster in clusters):
+            raise ToolError("too much")
+        return [Verdict(len(cluster), []) for cluster in clusters]
+
+    assert not trial(short, nervous, tmp_path)
+    assert "no verdict: too much" in capsys.readouterr().err
+
+
+def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
+    silent = Oracle([sys.executable, "-c", "pass"], 30)
+    with pytest.raises(NodeError, match="was to write a log"):
+        silent.opinion(logs.read_json(short))
+    broken = BROKEN_NODE
+    node = Oracle([*broken, "vote-only-above-promise"], 30)
+    bad = node.opinion(logs.read_json(short)).bad.values()
+    assert all("accept" in str(logs.read_json(short)[line - 1]["output"]) for line in bad) and bad
+    with pytest.raises(logs.LogError, match="rejected by the node as it is"):
+        trials.check([trials.source(short, 1000)], {1000: node})
+
+
+@pytest.mark.parametrize(
+    "options, number, status",
+    [
+        ([], 0, 0),
+        (["--mutate-traces"], 2000, 1),
+        (["--mutate-traces", "7"], 7, 1),
+        (["--mutate-traces", "8"], 8, 0),
+    ],
+)
+def test_check_puts_the_judge_on_trial_if_asked(
+    options: list[str], number: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def tried(*_: object, number: int, **__: object) -> bool:
+        asked.append(number)
+        return number == 8
+
+    monkeypatch.setattr(trace_mutation, "mutate_traces", tried)
+    monkeypatch.setattr(checking, "check", lambda *_: True)
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *options, "--seed", "3"])
+    assert ended.value.code == status and asked == [number] * bool(number)
+
+
+# What is known beforehand.
+
+
+def of(node: str, given: object, *output: tuple[str, dict]) -> dict:
+    said = [{"src": node, "dest": dest, "body": body} for dest, body in output]
+    return {"node": node, "input": given, "output": said}
+
+
+def begun(node: str) -> dict:
+    body = {"type": "init", "msg_id": 1, "node_id": node, "node_ids": ["n1", "n2"]}
+    reply = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
+    return of(node, {"src": "c0", "dest": node, "body": body}, ("c0", reply))
+
+
+LEARN = {"type": "learn", "known": []}
+ASK = {"src": "n2", "dest": "n1", "body": LEARN}
+
+
+@pytest.mark.parametrize(
+    "records, seen",
+    [
+        ([begun("n1"), of("n1", "crash"), of("n1", "restart"), of("n1", "timeout")], {}),
+        ([begun("n1"), of("n1", ASK)], {}),
+        ([of("n2", "inquire", ("n1", LEARN)), begun("n1"), of("n1", ASK)], {"n2": 1}),
+        ([begun("n2"), begun("n1"), of("n1", ASK)], {"n1": 3}),
+        ([begun("n2"), of("n2", ASK)], {"n2": 2}),
+        ([begun("n1"), of("n1", "crash"), of("n1", "timeout")], {"n1": 3}),
+        ([begun("n1"), of("n1", "restart")], {"n1": 2}),
+        ([begun("n1"), begun("n1")], {"n1": 2}),
+        ([begun("n1"), {**of("n1", "inquire", ("n2", LEARN)), "node": "n2"}], {"n2": 2}),
+        (
+            [begun("n1"), of("n1", "timeout", ("c5", {"type": "error", "in_reply_to": 5}))],
+            {"n1": 2},
+        ),
+    ],
+)
+def test_what_anybody_sees(records: list[dict], seen: dict[str, int]) -> None:
+    assert {node: line for node, (line, _) in expectations.visible(records).items()} == seen
+
+
+def test_a_claim_that_cannot_be_is_found() -> None:
+    records = [begun("n1"), of("n1", "restart")]
+    with pytest.raises(AssertionError):
+        expectations.agreed(expectations.Claim(True, "I say so"), records)
+    assert expectations.agreed(None, records).at == {"n1": 2}
+
+
+def test_an_altered_log_is_another_one_and_the_same_again(short: Path) -> None:
+    source = trials.source(short, 1000)
+    some = list(islice(mutations.mutations([source], [], 5), 200))
+    assert [each.what for each in some if each.text == short.read_text()] == []
+    assert {each.kind for each in some} == mutations._SHARES.keys() - {"splice one node"}
+    [again] = islice(mutations.mutations([source], [], 5, first=77), 1)
+    assert replace(again) == some[76]
+
+
+def test_a_log_in_no_order_is_not_altered(short: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sorted.ndjson"
+    records = sorted(logs.read_json(short), key=lambda each: each["node"])
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    with pytest.raises(logs.LogError, match="before the line that tells it was sent"):
+        trials.source(path, 1000)
+
+
+def test_every_field_of_every_message_is_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace_mutation, "LONG_RUNS", ())
+    sources, _ = trace_mutation._made(tmp_path, NODE, 1, lambda text: None)
+    edited = {(kind, name) for side, kind, name in mutations.places(sources) if side != "record"}
+    defined = schema.load("messages")["$defs"]
+    messages = {
+        name: each["properties"]
+        for name, each in defined.items()
+        if "type" in each.get("properties", ())
+    }
+    assert len(messages) >= 15
+    missing = [
+        (kind, field)
+        for kind, fields in messages.items()
+        for field in fields
+        if (kind, f"body.{field}") not in edited
+    ]
+    assert missing == []
+
+
+# What the trial has found.
+
+
+@pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
+def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) -> None:
+    path = tmp_path / "n1.ndjson"
+    body = {"type": "init", "msg_id": 7, "node_id": "n1", **given}
+    asked = [{"src": "c0", "dest": "n1", "body": body}, begun("n1")["input"], "timeout"]
+    logs.write(path, Oracle(NODE, 30).log(asked))
+    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    assert verdict.rejections == []
+
+
+def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
+    records = logs.read_json(short)
+    body = records[0]["input"]["body"]
+    node = body["node_id"]
+    body["node_ids"] = [f"not {name}" if name == node else name for name in body["node_ids"]]
+    [verdict] = trace_validation.validate([logs.of(records)], 1000)
+    assert {found.record.node: found.record.line for found in verdict.rejections}[node] == 1
+
+
+DECIDED = {"type": "decided", "slot": 1, "value": 1}
+ACCEPT = {"type": "accept", "ballot": 1, "slot": 1, "value": 1}
+ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
+
+
+@pytest.mark.parametrize(
+    "src, body, output, reason",
+    [
+        ("c9", DECIDED, (), "decided is from c9, which is no other node"),
+        ("n2", ACCEPT, (("n2", ACCEPTED),), "accept of ballot 1, which is that of n1"),
+        ("n2", {**ACCEPTED, "ballot": 2}, (), "accepted of ballot 2, which is that of n2"),
+        ("n2", {"type": "multi_paxos_log", "msg_id": 3}, (), "is from a node, not from a client"),
+    ],
+)
+def test_nobody_takes_what_nobody_says(src: str, body: dict, output: tuple, reason: str) -> None:
+    """The specification does not ask who sends: its messages come from members alone."""
+    records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
+    found = handshake(logs.of(records))
+    assert found is not None and found.record.line == 2 and reason in found.reason
+
+
+def test_nobody_is_answered_by_a_node_that_is_down() -> None:
+    refusal = {"type": "error", "in_reply_to": 9, "code": 10, "text": "no", "msg_id": 1}
+    ask = {"src": "c1", "dest": "n1", "body": {"type": "sing", "msg_id": 9}}
+    records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]
+    found = handshake(logs.of(records))
+    assert found is not None and found.record.line == 3
+
+
+@pytest.mark.parametrize("given", [{}, {"type": None}, {"type": ["learn"]}])
+def test_a_request_without_a_type_is_malformed(given: dict) -> None:
+    def refused(code: int) -> dict:
+        error = {"type": "error", "in_reply_to": 9, "code": code, "text": "no", "msg_id": 1}
+        ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}
+        return of("n1", ask, ("c1", error))
+
+    assert handshake(logs.of([begun("n1"), refused(12)])) is None
+    found = handshake(logs.of([begun("n1"), refused(10)]))
+    assert found is not None and "refused with error 10 instead of 12" in found.reason
+    said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
+    assert said[0]["body"]["code"] == 12
+
+
+def test_replies_to_different_clients_are_numbered_in_any_order() -> None:
+    def reply(dest: str, number: int) -> dict:
+        return {"src": "n1", "dest": dest, "body": {"type": "error", "msg_id": number}}
+
+    assert said([reply("c1", 2), reply("c2", 3)]) == said([reply("c2", 2), reply("c1", 3)])
+    assert said([reply("c1", 2), reply("c1", 3)]) != said([reply("c1", 3), reply("c1", 2)])
+    assert said([reply("c1", 2)]) != said([reply("c1", 3)])

@@ -1,0 +1,356 @@
+"""The faulty world: what it does to messages, clients and processes, and that it catches what a
+node loses.  What a history or a log must tell is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conformance import checking
+from conformance.formats import logs
+from conformance.running import inject, syscalls
+from conformance.running.clients import Client, Last
+from conformance.running.cluster import NodeError
+from conformance.running.life import Life
+from conformance.running.network import Loss, Network
+from conformance.validation.history_checker import judge
+from tests.support.paths import CARELESS_NODE, NODE, ROOT
+
+CARELESS = CARELESS_NODE
+
+
+# The network.
+
+NODES = ["n1", "n2", "n3"]
+
+
+def network(**faults: float) -> Network:
+    return Network(NODES, random.Random(1), Loss(**{"loss": 0, "repeat": 0, "late": 0} | faults))
+
+
+def test_a_good_network_carries_everything_at_once() -> None:
+    assert [network().delays("n1", "n2") for _ in range(20)] == [[0.0]] * 20
+
+
+def test_a_bad_network_loses_repeats_and_delays() -> None:
+    assert network(loss=1).delays("n1", "n2") == []
+    assert network(repeat=1).delays("n1", "n2") == [0.0, 0.0]
+    [delay] = network(late=1, slowest=2).delays("n1", "n2")
+    assert 0 < delay < 2
+
+
+def test_nothing_between_a_client_and_a_node_is_repeated() -> None:
+    for pair in (("c1", "n1"), ("n1", "c1")):
+        assert network(repeat=1).delays(*pair) == [0.0]
+        assert network(loss=1).delays(*pair) == []
+
+
+def test_partitions_come_and_go_and_some_have_one_way() -> None:
+    bad, ways = network(), Counter()
+    for _ in range(40):
+        pairs = bad.cut()
+        assert pairs and not any(bad.reaches(*pair) for pair in pairs)
+        ways[all((b, a) in pairs for a, b in pairs)] += 1
+        bad.heal(pairs)
+        assert all(bad.reaches(*pair) for pair in pairs)
+    assert min(ways[True], ways[False]) > 5
+
+
+def test_what_two_partitions_cut_one_alone_does_not_heal() -> None:
+    bad = network()
+    first = bad.cut()
+    while not (second := bad.cut()) & first:
+        bad.heal(second)
+    bad.heal(first)
+    assert not any(bad.reaches(*pair) for pair in second)
+
+
+def test_in_peace_nothing_fails() -> None:
+    bad = network(loss=1, repeat=1, late=1)
+    pairs = bad.cut()
+    bad.peace = True
+    assert bad.delays("n1", "n2") == [0.0] and all(bad.reaches(*pair) for pair in pairs)
+
+
+# Clients.
+
+
+def reply(question: dict, kind: str, **fields: object) -> dict:
+    body = {"type": kind, "in_reply_to": question["body"]["msg_id"], **fields}
+    return {"src": question["dest"], "dest": question["src"], "body": body}
+
+
+def test_a_client_asks_again_and_gives_up() -> None:
+    client = Client("c1", NODES, random.Random(1))
+    questions = [client.turn(0) for _ in range(100)]
+    times = Counter(question["body"]["msg_id"] for question in questions)
+    assert set(times.values()) == {1, 2, 3}
+    assert client.happened["asked again"] == 100 - len(times)
+    assert client.happened["given up"] == len(times) - 1
+    assert all(
+        questions.count(question) == times[question["body"]["msg_id"]] for question in questions
+    )
+
+
+def test_a_client_goes_on_when_it_is_answered() -> None:
+    client = Client("c1", NODES, random.Random(1))
+    first = client.turn(0)
+    assert client.answered(reply(first, "error", code=0))
+    assert not client.answered(reply(first, "multi_paxos_propose_ok"))
+    second = client.turn(0)
+    assert second["body"]["msg_id"] == 2
+    assert client.answered(reply(second, "multi_paxos_propose_ok"))
+    happened = {"requests": 2, "errors": 1, "answered late": 1, "acknowledged": 1}
+    assert +client.happened == happened
+
+
+def test_clients_duel() -> None:
+    """For one slot several values are proposed, at several nodes."""
+    chance = random.Random(2)
+    clients = [Client(f"c{number}", NODES, chance) for number in range(4)]
+    asked = [client.turn(5) for _ in range(200) for client in clients]
+    bodies = [question["body"] for question in asked if "slot" in question["body"]]
+    duels = [question for question in asked if question["body"].get("slot") == 5]
+    assert len({question["dest"] for question in duels}) == len(NODES)
+    assert len({question["body"]["value"] for question in duels}) > 20
+    assert {body["slot"] for body in bodies} == {0, 4, 5, 6}
+
+
+def test_the_last_client_has_a_slot_decided_and_then_asks_for_logs() -> None:
+    last = Last("n1", 7)
+    assert last.turn() == last.turn()
+    last.answered(reply(last.turn(), "error", code=0))
+    proposal = last.turn()
+    assert proposal["body"]["slot"] == 7 and proposal["body"]["msg_id"] == 1
+    last.answered(reply(proposal, "multi_paxos_propose_ok"))
+    first, second = last.turn(), last.turn()
+    assert first["body"]["type"] == "multi_paxos_log"
+    assert first["body"]["msg_id"] != second["body"]["msg_id"]
+    last.answered(reply(second, "multi_paxos_log_ok", log=[{"slot": 7, "value": 1}]))
+    assert last.decided and last.log == {7}
+
+
+# Lives.
+
+ECHO = (sys.executable, "-u", "-c", "import sys\nfor line in sys.stdin: print(line, end='')")
+
+
+def heard(life: Life, number: int) -> list[bytes]:
+    lines: list[bytes] = []
+    deadline = time.monotonic() + 10
+    while len(lines) < number and time.monotonic() < deadline:
+        life.push()
+        lines += life.hear()
+        time.sleep(0.001)
+    return lines
+
+
+@pytest.fixture
+def life(tmp_path: Path):
+    begun = Life(ECHO, tmp_path / "stderr")
+    yield begun
+    begun.close()
+
+
+def test_a_life_takes_lines_and_says_lines(life: Life) -> None:
+    life.give(b"one")
+    life.give(b"two")
+    assert heard(life, 2) == [b"one", b"two"] and not life.over
+
+
+def test_a_paused_node_is_not_waited_for_and_loses_nothing(life: Life) -> None:
+    life.give(b"first")
+    heard(life, 1)
+    life.pause()
+    lines = [b"x" * 1000 for _ in range(1000)]
+    for line in lines:
+        life.give(line)
+    assert life.unsent and life.hear() == []
+    life.resume()
+    assert heard(life, 1000) == lines
+
+
+def test_what_was_said_before_the_kill_is_heard(life: Life) -> None:
+    life.give(b"one")
+    time.sleep(1)
+    assert life.kill() == [b"one"] and life.over
+    life.give(b"two")
+    assert life.kill() == []
+
+
+def test_a_kill_meets_what_the_node_has_started(tmp_path: Path) -> None:
+    """As when the command is a script that starts the node."""
+    life = Life(["sh", "-c", "sleep 100 & echo $!; wait"], tmp_path / "stderr")
+    [child] = heard(life, 1)
+    life.kill()
+    assert is_gone(int(child))
+    life.close()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, though nobody may have asked yet what became of it."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_status_is_told_or_not_waited_for(tmp_path: Path) -> None:
+    for script, status in (("exit 3", 3), ("kill -9 $$", -9), ("sleep 100", None)):
+        life = Life(["sh", "-c", script], tmp_path / "stderr")
+        assert life.status(10 if status else 0.1) == status
+        life.close()
+
+
+# The world.
+
+HARSH = inject.Faults(kill=0.25, downtime=0.2, pause=1, cut=1, parted=0.5)
+
+
+def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.Endured:
+    return inject.inject(
+        folder, command or NODE, nodes=nodes, kills=kills, seconds=60, seed=1, faults=HARSH
+    )
+
+
+def against(endured: inject.Endured) -> list[str]:
+    return list(map(str, checking.contradictions(endured, checking.logs_of(endured))))
+
+
+def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
+    endured = world(tmp_path)
+    assert endured.happened["kills"] == 10 and endured.happened["acknowledged"] > 0
+    assert endured.happened["requests"] >= endured.happened["acknowledged"]
+    assert judge(endured.history, settled=True) == [] and endured.settled is not None
+    assert (endured.missing, endured.unrefused, against(endured)) == ([], [], [])
+    assert set(endured.statuses.values()) == {0}
+    cluster = [record for path in endured.logs for record in logs.read(path)]
+    # A node that is killed before it has saved anything has not crashed, for it never was.
+    assert any(record.input == "crash" for record in cluster)
+    [verdict] = checking.validate([cluster], 1000)
+    assert verdict.rejections == []
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inject, "PEACE", 3)
+    monkeypatch.setattr(inject, "LEAVE", 1)
+    monkeypatch.setattr(inject, "REFUSED", 1)
+
+
+@pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
+def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
+    endured = world(tmp_path, *CARELESS, bug, nodes=nodes)
+    rules = {finding.rule for finding in judge(endured.history, settled=True)}
+    assert rules & {"durability", "agreement"}
+
+
+@pytest.mark.parametrize("bug", ["answers-first", "forgets-votes"])
+def test_what_clients_cannot_see_is_found_in_the_logs(
+    bug: str, impatient: None, tmp_path: Path
+) -> None:
+    endured = world(tmp_path, *CARELESS, bug)
+    cluster = [record for path in endured.logs for record in logs.read(path)]
+    [verdict] = checking.validate([cluster], 1000)
+    assert verdict.rejections
+
+
+@pytest.mark.parametrize(
+    ("bug", "reason"),
+    [
+        ("leaves", r"n\d left by itself, with status 1\n.*enough"),
+        ("mumbles", r"n\d said b'{}': .*src"),
+        ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
+    ],
+)
+def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match=f"(?s){reason}"):
+        world(tmp_path, *CARELESS, bug, kills=100)
+    assert all(map(is_gone, pids(tmp_path)))
+
+
+def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -> None:
+    """Its log is right, so nobody else finds it."""
+    endured = world(tmp_path, *CARELESS, "lies", kills=3)
+    found = against(endured)
+    assert found and all("phase1_skipped" in each for each in found)
+    assert judge(endured.history, settled=True) == []
+
+
+def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
+    endured = world(tmp_path, *CARELESS, "shares", kills=3)
+    assert "a second process on the directory of n" in endured.unrefused[0]
+
+
+@pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
+def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> None:
+    endured = inject.inject(
+        tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
+    )
+    assert endured.happened["kills"] == 4 and endured.settled is not None
+    assert judge(endured.history, settled=True) == [] and against(endured) == []
+    assert not list(tmp_path.glob("*.trace"))
+
+
+def test_power_that_cannot_be_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syscalls, "why_not", lambda: "there is no strace here")
+    with pytest.raises(NodeError, match="power cannot be cut: there is no strace here"):
+        inject.inject(tmp_path, NODE, nodes=1, kills=1, seconds=1, seed=1, power_cuts=True)
+
+
+def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:
+    endured = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
+    assert endured.missing[0].endswith("of at least 10 acknowledged")
+    assert endured.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
+
+
+def test_a_node_that_does_not_leave_is_told_of_and_ended(impatient: None, tmp_path: Path) -> None:
+    endured = world(tmp_path, *CARELESS, "stays", kills=1)
+    assert set(endured.statuses.values()) == {None}
+    assert all(map(is_gone, pids(tmp_path)))
+
+
+def test_what_disagrees_is_shown_with_its_seed(
+    impatient: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = (*CARELESS, "forgets")
+    agrees = checking.inject_faults(
+        tmp_path, command, nodes=1, kills=6, seconds=60, seed=3, batch=1000, records=0
+    )
+    told = capsys.readouterr()
+    assert not agrees and "(durability)" in told.out and "NO" in told.out
+    assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in told.err
+
+
+def pids(folder: Path) -> list[int]:
+    lines = [line for path in folder.glob("*.stderr") for line in path.read_text().splitlines()]
+    return [int(line.removeprefix("pid ")) for line in lines if line.startswith("pid ")]
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_leaves_no_node(asked: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "inject", "-o", tmp_path, "--kills", "999"]
+    command += ["--", *CARELESS, "none"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as run:
+        deadline = time.monotonic() + 30
+        while len(pids(tmp_path)) < 5 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run.send_signal(asked)
+        assert run.wait(20) == 2
+        assert b"--seed 1 -- " in run.stderr.read()
+    assert len(pids(tmp_path)) >= 5 and all(map(is_gone, pids(tmp_path)))
+    os.stat(tmp_path / "history.ndjson")

@@ -1,0 +1,453 @@
+"""The harness's command line: statuses 0, 1 and 2, help with an example, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from conformance import __main__ as cli
+from conformance.running import record
+from tests.support.conformance_command import conformance, copied, not_run
+from tests.support.paths import BAD, BROKEN_NODE, HISTORIES, MANUAL_NODE, NODE, OK, ROOT
+from tests.support.processes import exists, wait_until
+
+VERBS = [
+    *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
+    *(
+        "validate",
+        "trace-coverage",
+        "explore",
+        "check-history",
+        "export",
+        "inject",
+        "check",
+        "grade",
+        "bench",
+    ),
+    *("shrink", "mutate-traces"),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_ends_with_an_example(verb: str) -> None:
+    done = conformance(verb, "--help")
+    assert done.returncode == 0
+    assert f"Example: python -m conformance {verb}" in " ".join(done.stdout.split())
+
+
+def test_the_list_of_verbs() -> None:
+    listed = conformance("--help").stdout
+    assert [verb for verb in VERBS if f"\n  {verb} " not in listed] == []
+
+
+# Agreed, disagreed.
+
+
+def test_replay_agrees() -> None:
+    done = conformance("replay", OK, "--", *MANUAL_NODE)
+    assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
+
+
+def test_replay_within_the_process_says_the_same(tmp_path: Path) -> None:
+    within = ("--in-process", "tests.support.in_process:node")
+    done = conformance("replay", OK, *within)
+    assert done.returncode == 0 and "0 logs differ" in done.stdout
+    bad = copied(BAD, tmp_path)
+    done = conformance("replay", bad, *within)
+    assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
+
+
+def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
+    bad = copied(BAD, tmp_path)
+    done = conformance("replay", bad, "--", *MANUAL_NODE)
+    assert done.returncode == 1
+    assert f"{bad}:{bad_line()}: node" in done.stdout
+    assert "expected: " in done.stdout and "found: " in done.stdout
+
+
+def test_validate_agrees() -> None:
+    done = conformance("validate", OK)
+    assert done.returncode == 0 and "0 logs rejected" in done.stdout
+
+
+def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> None:
+    bad = copied(BAD, tmp_path)
+    done = conformance("validate", bad)
+    assert done.returncode == 1
+    assert f"{bad}:{bad_line()}: node" in done.stdout
+    assert "expected: " in done.stdout and "found: " in done.stdout
+    verdict, pace = done.stdout.rsplit("; ", 1)
+    assert verdict.endswith("18 records judged, 1 logs rejected") and "records a second" in pace
+    for how in ["--whole"], ["--window", 2]:
+        again = conformance("validate", bad, *how)
+        assert (again.returncode, again.stdout.rsplit("; ", 1)[0]) == (1, verdict)
+
+
+def test_visited_names_what_is_left() -> None:
+    done = conformance("trace-coverage", OK)
+    assert done.returncode == 0, "coverage is a figure and not a verdict"
+    assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
+    assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
+
+
+@pytest.mark.parametrize("percent, status", [(10, 0), (100, 1)])
+def test_visited_holds_coverage_against_a_threshold(percent: int, status: int) -> None:
+    done = conformance("trace-coverage", OK, "--at-least", percent)
+    assert done.returncode == status
+    assert ("of the branches are covered, and not 100 %" in done.stderr) == bool(status)
+
+
+def test_explore_agrees(tmp_path: Path) -> None:
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 3, "--seed", 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "single" in done.stdout and "all" in done.stdout
+
+
+def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
+    broken = [*BROKEN_NODE, "loser-told-its-own-value"]
+    done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout
+    assert "explore single -o again --runs" in " ".join(done.stderr.split())
+
+
+def test_judge_agrees() -> None:
+    done = conformance("check-history", "--settled", HISTORIES / "duel-ok.ndjson")
+    assert done.returncode == 0 and "0 findings" in done.stdout
+
+
+def test_judge_shows_the_entry_and_what_it_contradicts() -> None:
+    bad = HISTORIES / "duel-bad.ndjson"
+    done = conformance("check-history", bad)
+    assert done.returncode == 1 and "1 findings" in done.stdout
+    assert f"{bad}:4: slot 1 holds" in done.stdout
+    assert "line 3, answer: " in done.stdout and "line 4, answer: " in done.stdout
+
+
+def bad_line() -> int:
+    """The line where the two fixtures differ."""
+    pairs = zip(OK.read_text().splitlines(), BAD.read_text().splitlines(), strict=True)
+    [line] = [number for number, (ok, bad) in enumerate(pairs, 1) if ok != bad]
+    return line
+
+
+def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
+    done = conformance("record", "-o", tmp_path, "--requests", 10, "--seed", 3, "--", *NODE)
+    assert done.returncode == 0 and "seed-3.ndjson" in done.stdout
+    assert conformance("validate", tmp_path).returncode == 0
+
+
+def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
+    done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 kills" in done.stdout and "records not judged" in done.stdout
+    assert conformance("check-history", "--settled", tmp_path / "history.ndjson").returncode == 0
+    # Its logs are those of one cluster, and its history is none of them.
+    judged = conformance("validate", tmp_path)
+    assert judged.returncode == 0 and "1 logs, " in judged.stdout
+    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
+    not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
+
+
+def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
+    done = conformance("inject", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
+    not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
+    recorded = record.Recorded(tmp_path)
+    assert recorded.missing(200) == "0 of at least 20 requests answered"
+    recorded.happened["answered"] = 20
+    assert recorded.missing(200) == ""
+
+
+def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
+    done = conformance("models", "single", "sometimes-inherits")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "single" in done.stdout and "sometimes-inherits" in done.stdout
+
+
+def test_a_model_that_does_not_hold_gives_no_logs(tmp_path: Path) -> None:
+    done = conformance("generate", "broken-takes-half", "-o", tmp_path)
+    assert done.returncode == 1 and "Agreement is violated" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_runs_are_replayed(tmp_path: Path) -> None:
+    walk = ("--simulate", 2, "--depth", 30, "--seed", 4)
+    done = conformance("generate", "wide", "-o", tmp_path, *walk)
+    assert done.returncode == 0 and len(list(tmp_path.glob("*.ndjson"))) == 2
+    assert conformance("replay", tmp_path, "--", *MANUAL_NODE, "--batch", 1).returncode == 0
+
+
+# Could not be run.
+
+
+def test_no_such_command() -> None:
+    not_run(conformance("replay", OK, "--", "no-such-node"), "no-such-node", "no such command")
+    for verb in ("record", "inject"):
+        not_run(conformance(verb, "-o", "out/none", "--", "no-such-node"), "no such command")
+
+
+def test_no_command_at_all() -> None:
+    not_run(conformance("replay", OK), "give it after --")
+
+
+@pytest.mark.parametrize("missing", ["JAVA", "TLA2TOOLS_JAR"])
+def test_no_tools(missing: str) -> None:
+    not_run(conformance("validate", OK, **{missing: "/no/such/thing"}), missing, "unset it")
+
+
+def test_a_jar_that_is_none(tmp_path: Path) -> None:
+    jar = tmp_path / "tla2tools.jar"
+    jar.write_text("no jar")
+    not_run(conformance("validate", OK, TLA2TOOLS_JAR=str(jar)), "gave no verdict")
+
+
+def test_an_unknown_model() -> None:
+    done = conformance("generate", "retuns", "-o", "out/none")
+    not_run(done, "no model 'retuns'; did you mean returns")
+    assert len(done.stderr.splitlines()) <= 2 and len(done.stderr) < 400
+
+
+def test_a_model_too_big_to_search() -> None:
+    not_run(conformance("models", "wide"), "too big to search")
+    not_run(conformance("generate", "wide", "-o", "out/none"), "too big to search")
+
+
+def test_a_folder_with_other_logs(tmp_path: Path) -> None:
+    (tmp_path / "old.ndjson").touch()
+    not_run(conformance("generate", "single", "-o", tmp_path), "there are logs in it already")
+
+
+def test_a_missing_log() -> None:
+    not_run(conformance("validate", "no/such.ndjson"), "no/such.ndjson")
+
+
+def test_a_log_is_no_history() -> None:
+    not_run(conformance("check-history", OK), f"{OK}:1: not a history entry")
+
+
+def test_an_empty_log_shows_nothing(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.ndjson"
+    empty.touch()
+    not_run(conformance("validate", empty), "the log is empty")
+    not_run(conformance("replay", empty, "--", *MANUAL_NODE), "the log is empty")
+    not_run(conformance("check-history", empty), "the history is empty")
+
+
+def test_an_empty_folder_shows_nothing(tmp_path: Path) -> None:
+    not_run(conformance("validate", tmp_path), "no *.ndjson file")
+    not_run(conformance("replay", tmp_path, "--", *MANUAL_NODE), "no *.ndjson file")
+
+
+def test_a_log_that_expects_nothing_shows_nothing(tmp_path: Path) -> None:
+    """A node that says nothing at all would agree."""
+    silent = tmp_path / "silent.ndjson"
+    record = {"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}
+    silent.write_text(json.dumps(record) + "\n")
+    not_run(conformance("replay", silent, "--", *MANUAL_NODE), "node n1 is never to say anything")
+
+
+def test_nodes_that_are_none() -> None:
+    for name in (
+        "no_such_module:node",
+        "tests.support.in_process:nobody",
+        "tests.support.in_process",
+        "json:",
+    ):
+        not_run(conformance("replay", OK, "--in-process", name), "MODULE:FUNCTION")
+    both = conformance(
+        "replay", OK, "--in-process", "tests.support.in_process:node", "--", *MANUAL_NODE
+    )
+    not_run(both, "two nodes; give one")
+
+
+def test_another_nodes_certificate_is_not_committed() -> None:
+    not_run(conformance("check", "--pin", "--", *NODE), "this project's own node")
+
+
+@pytest.mark.parametrize(
+    "line, word",
+    [
+        ("{", "not a log record"),
+        ("[" * 100_000, "not a log record"),
+        ("null", "not a log record"),
+        (json.dumps({"node": "n1", "input": "timeout"}), "output"),
+        (json.dumps({"node": "n1", "input": "tick", "output": []}), "tick"),
+    ],
+)
+def test_a_log_against_the_schema_is_named_with_its_line(
+    line: str, word: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "bad.ndjson"
+    first = OK.read_text().splitlines()[0]
+    log.write_text(f"{first}\n{line}\n")
+    for verb in (["validate", log], ["replay", log, "--", *MANUAL_NODE]):
+        not_run(conformance(*verb), f"{log}:2", word)
+
+
+def test_a_node_that_dies_silently(tmp_path: Path) -> None:
+    done = conformance("record", "-o", tmp_path, "--", sys.executable, "-c", "print('hello')")
+    not_run(done, "node n1")
+    ok = copied(OK, tmp_path)
+    done = conformance("replay", ok, "--", sys.executable, "-c", "import sys; sys.exit(3)")
+    assert done.returncode == 1 and "status 3" in done.stdout
+
+
+def test_a_node_that_hangs(tmp_path: Path) -> None:
+    ok = copied(OK, tmp_path)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    done = conformance("replay", ok, "--timeout-seconds", 1, "--", *sleeper)
+    assert done.returncode == 1 and "silent for 1 s" in done.stdout
+
+
+ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL]
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda each: each.name)
+def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """Java is played by a shell that tells its number and that of what it starts."""
+    java = tmp_path / "java"
+    java.write_text(f"#!/bin/sh\nsleep 60 &\necho $$ $! >> {tmp_path}/pids\nwait\n")
+    java.chmod(0o755)
+    command = [sys.executable, "-m", "conformance", "models", "single", "consensus", "returns"]
+    environment = {**os.environ, "JAVA": str(java), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as run:
+        wait_until(lambda: (tmp_path / "pids").exists() and len(numbers(tmp_path)) == 4)
+        assert len(list(tmp_path.glob("tlc-*"))) == 2
+        run.send_signal(number)
+        assert run.wait(60) == (-number if number == signal.SIGKILL else 2)
+    # Those that were killed are buried by whoever inherits them.
+    wait_until(lambda: not any(map(exists, numbers(tmp_path))))
+    wait_until(lambda: not list(tmp_path.glob("tlc-*")))
+    assert len(numbers(tmp_path)) == 4, "nothing more may be begun"
+
+
+# What nobody foresaw.
+
+FAILING = """
+import sys
+from conformance import __main__ as cli
+for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files"),
+              UnicodeEncodeError("ascii", "\\xe9", 0, 1, "not in range"), ZeroDivisionError("1/0"),
+              AssertionError("never"), KeyError("slot"), BrokenPipeError(32, "Broken pipe")):
+    def fail(*_):
+        raise error
+    cli.logs.find = fail
+    try:
+        cli.main(["replay", "any", "--", "node"])
+    except SystemExit as end:
+        print(type(error).__name__, end.code)
+"""
+
+
+def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
+    def run(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", FAILING],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            timeout=60,
+        )
+
+    done = run()
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["2"] * 8, done.stderr
+    sentences = done.stderr.splitlines()
+    assert len(sentences) == 8 and all(line.startswith("conformance: ") for line in sentences)
+    assert "CONFORMANCE_TRACEBACK=1" in done.stderr
+    assert "ZeroDivisionError" in run(CONFORMANCE_TRACEBACK="1").stderr.split("Traceback", 5)[5]
+
+
+def test_too_many_descriptors(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "record",
+        "-o",
+        str(tmp_path / "run"),
+        "--nodes",
+        "20",
+        "--",
+        *NODE,
+    ]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 30; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    not_run(done, "conformance: ", "Too many open files")
+
+
+def test_nobody_reads_what_is_printed() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "check-history",
+        str(HISTORIES / "duel-ok.ndjson"),
+    ]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writing)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_verdict_can_be_printed_whatever_names_are(encoding: str, tmp_path: Path) -> None:
+    """A lone surrogate has no bytes, and ESC is for terminals."""
+    text = (HISTORIES / "duel-bad.ndjson").read_text().replace('"n1"', r'"n\ud800\u001b[2J"')
+    history = tmp_path / "h\u202eé.ndjson"
+    history.write_text(text)
+    done = conformance("check-history", history, PYTHONIOENCODING=encoding)
+    assert done.returncode == 1 and "1 findings" in done.stdout
+    assert not {"\x1b", "\u202e", "\ud800"} & set(done.stdout) and "\\u202e" in done.stdout
+
+
+# Options.
+
+
+def numbers_wanted() -> list[tuple[str, click.Option]]:
+    """Each verb with each of its options that takes a number."""
+    return [
+        (verb, option)
+        for verb, command in cli.main.commands.items()
+        for option in command.params
+        if isinstance(option, click.Option)
+        and isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType))
+    ]
+
+
+@pytest.mark.parametrize("verb, option", numbers_wanted(), ids=lambda of: getattr(of, "name", of))
+def test_senseless_numbers_are_refused(verb: str, option: click.Option) -> None:
+    counts_from_0 = {
+        "minutes",
+        "loss",
+        "repeat",
+        "seed",
+        "states",
+        "records",
+        "at_least",
+        "renamed",
+    }
+    context = click.Context(cli.main.commands[verb])
+    huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)
+    zero = ["0"] * (option.name not in counts_from_0)
+    for value in ["nan", "inf", "-inf", "1e999", "-1", *huge, *zero]:
+        with pytest.raises(click.BadParameter):
+            option.type_cast_value(context, (value,) if option.multiple else value)
+
+
+def numbers(folder: Path) -> list[int]:
+    return [int(text) for text in (folder / "pids").read_text().split()]

@@ -1,0 +1,136 @@
+"""Jobs beside each other: each item gets its own result, and a failure ends the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from conformance.jobs import CORES, JobError, at_once, in_copies, in_turns
+from tests.support.processes import exists, wait_until
+
+
+def test_each_item_with_its_own() -> None:
+    assert list(at_once(lambda n: n * n, range(20))) == [(n, n * n) for n in range(20)]
+
+
+def test_as_many_as_there_are_cores() -> None:
+    together = threading.Barrier(CORES, timeout=10)
+    assert len(list(at_once(lambda _: together.wait(), range(2 * CORES)))) == 2 * CORES
+
+
+def test_a_greedy_one_runs_alone_and_last() -> None:
+    busy, most = threading.Semaphore(CORES), []
+
+    def do(cores: int) -> bool:
+        with busy:
+            most.append(cores)
+            return busy._value == CORES - 1
+
+    found = list(at_once(do, [CORES, 1, 1, CORES], lambda cores: cores))
+    assert [cores for cores, _ in found] == most == [1, 1, CORES, CORES]
+    assert [alone for cores, alone in found if cores == CORES] == [True, True]
+
+
+def test_a_failure_ends_those_that_have_not_begun() -> None:
+    begun = []
+
+    def do(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise RuntimeError("it went wrong")
+
+    with pytest.raises(RuntimeError, match="wrong"):
+        list(at_once(do, range(10_000)))
+    assert len(begun) < 10_000
+
+
+def test_items_take_turns() -> None:
+    left, taken = {"long": 5, "short": 2, "tiny": 1}, []
+
+    def do(item: str) -> bool:
+        taken.append(item)
+        left[item] -= 1
+        return left[item] > 0
+
+    in_turns(do, left)
+    assert set(left.values()) == {0}
+    assert sorted(taken[:3]) == ["long", "short", "tiny"] and taken[-2:] == ["long", "long"]
+
+
+def test_a_step_that_fails_ends_the_turns() -> None:
+    taken = []
+
+    def do(item: int) -> bool:
+        taken.append(item)
+        if item == 1:
+            raise ValueError("no more")
+        return len(taken) < 100
+
+    with pytest.raises(ValueError, match="no more"):
+        in_turns(do, [1, 2])
+    assert len(taken) < 100
+
+
+def test_copies_do_what_this_process_would() -> None:
+    assert list(in_copies(str, range(20))) == list(map(str, range(20)))
+    copies = set(in_copies(process, range(20)))
+    assert os.getpid() not in copies and len(copies) <= CORES
+
+
+def test_where_other_threads_are_under_way_there_are_no_copies() -> None:
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        assert set(in_copies(process, range(20))) == {os.getpid()}
+    finally:
+        over.set()
+        other.join()
+
+
+def test_a_copy_that_is_killed_ends_the_job() -> None:
+    """As the system kills it where memory is short."""
+    with pytest.raises(JobError, match="was killed"):
+        list(in_copies(die_at_7, range(20)))
+
+
+def test_copies_end_where_nobody_wants_more() -> None:
+    found = in_copies(process, range(20))
+    copy = next(found)
+    found.close()
+    assert not exists(copy)
+
+
+COPYING = """
+import os, sys, time
+from conformance.jobs import in_copies
+def do(number):
+    sys.stdout.write(f"{os.getpid()}\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+list(in_copies(do, range(2)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_copies_end_with_the_process_that_is_killed(number: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", COPYING], stdout=subprocess.PIPE) as original:
+        copies = [int(original.stdout.readline()) for _ in range(2)]
+        original.send_signal(number)
+        assert original.wait(10) == -number
+    wait_until(lambda: not any(map(exists, copies)))
+
+
+def die_at_7(number: int) -> int:
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def process(_: int) -> int:
+    return os.getpid()

@@ -1,0 +1,186 @@
+"""Nothing passes because nothing was looked at.
+
+Each test here is a way in which that could happen, and sees it end with status 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.formats import logs
+from conformance.golden import generate
+from conformance.models import branches, manifest, searching
+from conformance.tlaplus import tlc
+from tests.support.conformance_command import conformance, copied, not_run
+from tests.support.paths import HISTORIES, MANUAL_NODE, OK
+
+TAKES_NO_STEP = "nothing happens in"
+
+# What a Java can do instead of running TLC to its end.
+JAVAS = {
+    "says nothing": "exit 0",
+    "says nothing of the end": "echo '9 states generated, 9 distinct states found, 0 states left'",
+    "is killed": "echo 'Model checking completed. No error has been found.'; kill -9 $$",
+    "has no memory": "echo 'java.lang.OutOfMemoryError: Java heap space'; exit 1",
+    "finds no state": "echo 'Model checking completed. No error has been found.'; "
+    "echo '0 states generated, 0 distinct states found, 0 states left on queue.'",
+}
+
+VERBS = {
+    "models": ["models", "single"],
+    "generate": ["generate", "single"],
+    "simulate": ["simulate", "--minutes", "0"],
+    "random runs": ["generate", "wide", "--simulate", "2"],
+    "coverage": ["coverage"],
+    "validate": ["validate", OK],
+}
+
+
+def fake(folder: Path, script: str) -> str:
+    java = folder / "java"
+    java.write_text(f"#!/bin/sh\n{script}\n")
+    java.chmod(0o755)
+    return str(java)
+
+
+@pytest.mark.parametrize("java", JAVAS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_java_that_does_not_run_tlc(verb: str, java: str, tmp_path: Path) -> None:
+    folder = ["-o", tmp_path / "logs"] if VERBS[verb][0] == "generate" else []
+    done = conformance(*VERBS[verb], *folder, JAVA=fake(tmp_path, JAVAS[java]))
+    assert done.returncode == 2, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_java_that_ends_well_at_once(verb: str, tmp_path: Path) -> None:
+    """TLC itself would not have come by so few states."""
+    script = (
+        "echo 'Model checking completed. No error has been found.'; "
+        "echo '1 states generated, 1 distinct states found, 0 states left on queue.'; "
+        "echo 'Progress: 1 states checked.'; echo 'Finished in 00s'"
+    )
+    folder = ["-o", tmp_path / "logs"] if VERBS[verb][0] == "generate" else []
+    done = conformance(*VERBS[verb], *folder, JAVA=fake(tmp_path, script))
+    assert done.returncode == (1 if verb == "coverage" else 2), done.stdout + done.stderr
+
+
+# Models.
+
+IDLE = """---- MODULE Idle ----
+VARIABLE x
+Nowhere == x \\in {}
+Somewhere == x = 1
+Next == x' = 2
+Never == x = 3 /\\ x' = x
+====
+"""
+
+
+def test_a_model_without_behaviours() -> None:
+    for options in ([], ["-simulate", "num=2", "-depth", "3"]):
+        with pytest.raises(tlc.ToolError, match="no verdict"):
+            tlc.run("Idle", IDLE, "INIT Nowhere\nNEXT Next\n", workers=1, options=options)
+        stuck = tlc.run("Idle", IDLE, "INIT Somewhere\nNEXT Never\n", workers=1, options=options)
+        with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
+            stuck.demand_steps("Idle")
+        moves = tlc.run("Idle", IDLE, "INIT Somewhere\nNEXT Next\n", workers=1, options=options)
+        moves.demand_steps("Idle")
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> manifest.Model:
+    """A model whose Next is never enabled."""
+    model = manifest.get("single")
+    idle = IDLE.replace("Idle", model.module.stem)
+    config = "INIT Somewhere\nNEXT Never\n"
+    monkeypatch.setattr(manifest.Model, "sources", lambda self: (self.module.stem, idle, config))
+    run = tlc.run
+    monkeypatch.setattr(
+        tlc,
+        "run",
+        lambda name, module, text, **options: run(model.module.stem, idle, config, **options),
+    )
+    return model
+
+
+def test_a_model_without_steps_is_no_model(stuck: manifest.Model, tmp_path: Path) -> None:
+    with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
+        searching.models([stuck])
+    with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
+        generate.generate(stuck, tmp_path)
+    with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
+        searching.simulate(stuck, minutes=0, seed=1, steps=5)
+
+
+def test_a_manifest_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "manifest.toml"
+    empty.write_text("# nothing\n")
+    monkeypatch.setattr(manifest, "MANIFEST", empty)
+    with pytest.raises(manifest.UnknownModel, match="no model in it"):
+        searching.standard()
+
+
+def test_a_module_without_its_roots() -> None:
+    text = "---- MODULE A ----\nInit == x = 1\nMove == IF x = 1 THEN y ELSE z\n====\n"
+    assert len(branches.branches("A", text, ("Move",))) == 2
+    with pytest.raises(tlc.ToolError, match="A does not define Next"):
+        branches.branches("A", text, ("Init", "Next"))
+
+
+# Logs.
+
+
+def written(folder: Path, *lines: str) -> Path:
+    path = folder / "log.ndjson"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize("lines", [("",), ("", ""), (" ",)])
+def test_blank_lines_are_no_records(lines: tuple[str, ...], tmp_path: Path) -> None:
+    path = written(tmp_path, *lines)
+    not_run(conformance("validate", path), f"{path}:1: not a log record")
+    not_run(conformance("replay", path, "--", *MANUAL_NODE), f"{path}:1: not a log record")
+    not_run(conformance("check-history", path), f"{path}:1: not a history entry")
+
+
+def test_a_log_of_nothing_but_init(tmp_path: Path) -> None:
+    path = written(tmp_path, OK.read_text().splitlines()[0])
+    not_run(conformance("validate", path), f"{path}: nothing but init is in it")
+
+
+def test_a_log_that_any_node_agrees_with(tmp_path: Path) -> None:
+    path = written(tmp_path, json.dumps({"node": "n1", "input": "timeout", "output": []}))
+    not_run(conformance("replay", path, "--", "true"), "node n1 is never to say anything")
+
+
+def test_a_history_without_answers(tmp_path: Path) -> None:
+    asks = (HISTORIES / "duel-ok.ndjson").read_text().splitlines()
+    path = written(tmp_path, *(line for line in asks if '"ask"' in line))
+    not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
+
+
+def test_a_folder_whose_logs_have_another_name(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(OK.read_text())
+    not_run(conformance("validate", tmp_path), "no *.ndjson file in this folder")
+    not_run(conformance("replay", tmp_path, "--", *MANUAL_NODE), "no *.ndjson file in this folder")
+    (tmp_path / "inside.ndjson").mkdir()
+    not_run(conformance("validate", tmp_path), f"{tmp_path}: no *.ndjson file in this folder")
+
+
+def test_a_log_that_is_cut_off_within_a_letter(tmp_path: Path) -> None:
+    first = OK.read_text().splitlines()[0]
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(f'{first}\n{{"node": "é'.encode()[:-1])
+    with pytest.raises(logs.LogError, match=rf"{path}:2: not a log record"):
+        logs.read(path)
+
+
+def test_a_node_that_prints_nothing(tmp_path: Path) -> None:
+    for command in (["true"], [sys.executable, "-c", "import sys; sys.stdin.read()"]):
+        done = conformance("replay", copied(OK, tmp_path), "--", *command)
+        assert done.returncode == 1 and "0 records agreed, 1 logs differ" in done.stdout

@@ -1,0 +1,233 @@
+"""Verdicts on whole clusters: what was never sent, what disagrees, and whose logs belong together,
+however they are laid out in files.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.formats import logs
+from conformance.formats.schema import is_message
+from conformance.running import record
+from conformance.validation import explanation
+from conformance.validation.agreement import absent, agreement, membership
+from conformance.validation.delivery import content, delivery, in_order
+from conformance.validation.handshake import handshake
+from tests.support.conformance_command import conformance
+from tests.support.paths import NODE
+
+MEMBERS = ["n1", "n2", "n3"]
+
+Log = list[logs.Record]
+
+
+def message(src: str, dest: str, kind: str, **fields: Any) -> Any:
+    return {"src": src, "dest": dest, "body": {"type": kind, **fields}}
+
+
+def begun(node: str, members: Sequence[str] = MEMBERS) -> tuple[str, Any, list[Any]]:
+    given = message("c0", node, "init", msg_id=1, node_id=node, node_ids=list(members))
+    return node, given, [message(node, "c0", "init_ok", in_reply_to=1, msg_id=0)]
+
+
+def told(node: str, value: str, teller: str = "n3") -> list[tuple[str, Any, list[Any]]]:
+    """A node is told that a slot holds a value, and tells it to a client."""
+    entry = {"slot": 1, "value": value, "status": "chosen"}
+    answer = message(node, "c1", "multi_paxos_log_ok", in_reply_to=2, log=[entry], msg_id=1)
+    return [
+        (node, message(teller, node, "decided", slot=1, value=value), []),
+        (node, message("c1", node, "multi_paxos_log", msg_id=2), [answer]),
+    ]
+
+
+def run(*steps: tuple[str, Any, list[Any]], path: str = "run") -> Log:
+    return [logs.Record(*step, Path(path), line) for line, step in enumerate(steps, 1)]
+
+
+DUEL = [begun("n1"), *told("n1", "red"), begun("n2"), *told("n2", "blue")]
+
+
+# Delivery.
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """A run of five real processes."""
+    folder = tmp_path_factory.mktemp("five")
+    return logs.read(record.record(folder, NODE, nodes=5, requests=60, seed=7).path)
+
+
+def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
+    """A message that was sent only once is reported exactly if it was received."""
+    assert delivery(logs.by_node(five)) == []
+    chance, members = random.Random(1), logs.members(five)
+    received = {content(taken.input) for taken in five if is_message(taken.input)}
+    times = Counter(content(sent) for taken in five for sent in taken.output)
+    sending = [
+        (at, place)
+        for at, taken in enumerate(five)
+        for place, sent in enumerate(taken.output)
+        if sent["dest"] in members
+    ]
+    reported = 0
+    for at, place in chance.sample(sending, 60):
+        output = list(five[at].output)
+        lost = output.pop(place)
+        found = delivery(
+            logs.by_node([*five[:at], replace(five[at], output=output), *five[at + 1 :]])
+        )
+        assert all(content(each.record.input) == content(lost) for each in found)
+        if times[content(lost)] == 1:
+            assert len(found) == (content(lost) in received)
+        reported += len(found)
+    assert reported >= 10
+
+
+def test_of_what_was_sent_only_later_the_first_receipt_is_reported() -> None:
+    """n1 receives the answer to a message that it sends because of that answer."""
+    ask, answer = message("n1", "n2", "learn", known=[]), message("n2", "n1", "learn", known=[])
+    steps = [
+        ("n2", ask, [answer]),
+        ("n1", answer, [ask]),
+        ("n1", "timeout", []),
+        ("n2", "timeout", []),
+    ]
+    [found] = delivery(logs.by_node(run(*steps)))
+    assert found.record.node == "n2" and "sent only in run:2" in found.reason
+    steps[:2] = [steps[1], steps[0]]
+    [found] = delivery(logs.by_node(run(*steps)))
+    assert found.record.node == "n1" and "sent only in run:2" in found.reason
+
+
+def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
+    nodes = logs.by_node(five)
+    ordered = [taken for taken, reason in in_order(dict(reversed(nodes.items()))) if not reason]
+    assert logs.by_node(ordered) == nodes
+    sent: set[str] = set()
+    for taken in ordered:
+        if is_message(taken.input) and taken.input["src"] in nodes:
+            assert content(taken.input) in sent
+        sent |= {*map(content, taken.output)}
+
+
+# Agreement.
+
+
+def test_two_values_in_a_slot_are_rejected_though_a_log_is_missing() -> None:
+    records = run(*DUEL)
+    nodes = logs.by_node(records)
+    [found] = agreement(records, nodes)
+    assert (found.record.line, absent(nodes)) == (5, ["n3"])
+    assert "slot 1 has another value in run:2" in found.reason
+    same = run(*DUEL[:4], *told("n2", "red"))
+    assert agreement(same, logs.by_node(same)) == []
+
+
+@pytest.mark.parametrize("kind", ["decided", "learned", "multi_paxos_propose_ok"])
+def test_whatever_tells_a_decision_is_compared(kind: str) -> None:
+    decision = {"slot": 1, "value": "blue"}
+    learned = {"decided": [decision], "more": False}
+    fields: dict[str, Any] = learned if kind == "learned" else decision
+    records = run(*DUEL[:4], ("n2", "timeout", [message("n2", "n1", kind, **fields)]))
+    assert [found.record.line for found in agreement(records, logs.by_node(records))] == [5]
+
+
+def test_what_a_generated_test_case_is_told_comes_from_no_single_run() -> None:
+    records = run(begun("n1"), *told("n1", "red"), ("n1", told("n1", "blue")[0][1], []))
+    assert agreement(records, logs.by_node(records)) == []
+
+
+def test_nodes_that_were_given_other_members_are_no_cluster() -> None:
+    records = run(begun("n1"), begun("n2", ["n2", "n1", "n3"]), begun("n3"))
+    [found] = membership(logs.by_node(records))
+    assert found.record.line == 2 and "n2 was given the members ['n2', 'n1', 'n3']" in found.reason
+
+
+# Files.
+
+
+def written(folder: Path, name: str, *steps: tuple[str, Any, list[Any]]) -> Path:
+    path = folder / f"{name}.ndjson"
+    logs.write(path, [{"node": n, "input": i, "output": o} for n, i, o in steps])
+    return path
+
+
+def names(*places: Path) -> list[list[str]]:
+    """The files of each cluster."""
+    found = logs.read_clusters(logs.clusters(places))
+    return [list(dict.fromkeys(taken.path.stem for taken in cluster)) for cluster in found]
+
+
+def test_logs_that_name_the_same_members_are_one_cluster(tmp_path: Path) -> None:
+    for node in MEMBERS:
+        written(tmp_path / node, node, begun(node))
+    other = written(tmp_path, "other", begun("n1", ["n1"]))
+    assert names(tmp_path) == [MEMBERS, ["other"]]
+    assert names(tmp_path / "n1", tmp_path / "n2", other) == [["n1", "n2"], ["other"]]
+
+
+def test_logs_of_the_same_node_are_of_several_runs(tmp_path: Path) -> None:
+    for folder in "one", "two":
+        for node in "n1", "n2":
+            written(tmp_path / folder, f"{folder}-{node}", begun(node))
+    assert names(tmp_path) == [["one-n1", "one-n2"], ["two-n1", "two-n2"]]
+    written(tmp_path / "two", "again", begun("n1"))
+    assert names(tmp_path) == [["one-n1", "one-n2"], ["again"], ["two-n1"], ["two-n2"]]
+    (tmp_path / "two" / logs.HISTORY).touch()
+    with pytest.raises(logs.LogError, match=r"node n1 is in .*again.ndjson and in .*two-n1.ndjson"):
+        names(tmp_path)
+
+
+def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> None:
+    one = written(tmp_path, "run", *DUEL)
+    apart = tmp_path / "apart"
+    written(apart, "n1", *DUEL[:3])
+    written(apart, "n2", *DUEL[3:])
+    for place, marked in (one, f"{one}:5"), (apart, f"{apart / 'n2.ndjson'}:2"):
+        done = conformance("validate", place)
+        assert done.returncode == 1 and f"{marked}: node n2: slot 1 has another" in done.stdout
+        assert "there is no log of n3" in done.stderr
+
+
+def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
+    done = conformance("validate", written(tmp_path, "n1", *DUEL[:3]))
+    assert done.returncode == 0 and "there is no log of n2, n3" in " ".join(done.stderr.split())
+    [line] = explanation.unchecked(
+        [
+            explanation.Verdict(1, [], ["n1"]),
+            explanation.Verdict(1, [], []),
+            explanation.Verdict(1, [], ["n2"]),
+        ]
+    )
+    assert "no log of some members of 2 clusters" in line
+
+
+# The order of replies.
+
+
+def replies(*numbered: tuple[str, int]) -> Log:
+    ok = {"in_reply_to": 1, "slot": 1, "phase1_skipped": True, "chosen": True, "value": 1}
+    output = [
+        message("n1", client, "multi_paxos_propose_ok", **ok, msg_id=number)
+        for client, number in numbered
+    ]
+    return run(begun("n1"), ("n1", message("n2", "n1", "decided", slot=1, value=1), output))
+
+
+def test_replies_to_different_clients_are_in_no_order() -> None:
+    for good in [("c1", 1), ("c2", 2)], [("c2", 2), ("c1", 1)], [("c1", 1), ("c2", 3), ("c1", 2)]:
+        assert handshake(replies(*good)) is None
+    for bad, reason in [
+        ([("c1", 1), ("c2", 3)], "msg_id 3 instead of 2"),
+        ([("c1", 2), ("c1", 1)], "msg_ids that descend"),
+        ([("c1", 1), ("c2", 1)], "msg_id 1 instead of 2"),
+    ]:
+        found = handshake(replies(*bad))
+        assert found is not None and found.record.line == 2 and reason in found.reason

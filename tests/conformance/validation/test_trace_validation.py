@@ -1,0 +1,240 @@
+"""The judge accepts what nodes did and rejects what they did not, at the record where it begins.
+
+Whether an altered log is still legal is decided here by other means than the judge's: a fresh node
+is fed the altered inputs, and the receipts without a sending are looked for.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from multipaxos.node import Node
+
+from conformance.formats import logs
+from conformance.formats.schema import is_message
+from conformance.models import manifest
+from conformance.mutation import order
+from conformance.mutation.oracle import Opinion, said
+from conformance.running import record
+from conformance.tlaplus import tlc
+from conformance.validation import trace_validation
+from tests.support.node_process import init, request
+from tests.support.paths import FIXTURES, NODE
+
+FIXTURES = sorted(FIXTURES.glob("*.ndjson"))
+
+Log = list[logs.Record]
+
+
+def altered_field(chance: random.Random, log: Log) -> tuple[Log, int]:
+    """One number, text or truth somewhere in one record's input or output is another one."""
+    places = [at for at, taken in enumerate(log) if is_message(taken.input)]
+    at = chance.choice(places)
+    taken = log[at]
+    message = chance.choice([taken.input, *taken.output])
+    field = chance.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
+    changed = {**message, "body": {**message["body"], field: other(message["body"][field])}}
+    swap = [changed if m is message else m for m in (taken.input, *taken.output)]
+    new = logs.Record(taken.node, swap[0], swap[1:], taken.path, taken.line)
+    return [*log[:at], new, *log[at + 1 :]], at
+
+
+def other(item: object) -> object:
+    """Another item that the schema allows in the same place."""
+    if isinstance(item, bool):
+        return not item
+    if isinstance(item, int):
+        return item + 1
+    if isinstance(item, str):
+        return item + "x"
+    if item == []:
+        return [[7, 9]]
+    return [] if isinstance(item, list) else {"other": item}
+
+
+def dropped_record(chance: random.Random, log: Log) -> tuple[Log, int]:
+    at = chance.randrange(1, len(log))
+    return [*log[:at], *log[at + 1 :]], at
+
+
+def swapped_records(chance: random.Random, log: Log) -> tuple[Log, int]:
+    at = chance.randrange(1, len(log) - 1)
+    return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
+
+
+Alter = Callable[[random.Random, Log], tuple[Log, int]]
+ALTERATIONS: list[Alter] = [altered_field, dropped_record, swapped_records]
+
+
+def illegal_at(log: Log, batch: int) -> int | None:
+    """Where a node that takes these inputs says something else, or takes no such input."""
+    node = Node(batch=batch)
+    for at, taken in enumerate(log):
+        lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
+        printed = [json.loads(line) for line in lines]
+        ignored = node.replica is not None and not printed and is_refused(node, taken)
+        if said(printed) != said(taken.output) or ignored:
+            return at
+    return None
+
+
+def is_refused(node: Node, taken: logs.Record) -> bool:
+    """Whether the node dropped this input instead of taking it as a step."""
+    up = node.replica.up
+    if isinstance(taken.input, dict) and not is_message(taken.input):
+        named = {slot for low, high in taken.input["slots"] for slot in range(low, high + 1)}
+        return not up or not named <= node.replica.leader.votes.keys()
+    if not is_message(taken.input):
+        # After a crash it is down and after a restart it is up, unless it was so before.
+        return taken.input in ("timeout", "inquire", "expire") and not up
+    return not up or taken.input["dest"] != node.replica.node
+
+
+def second_opinion(cluster: Log, batch: int) -> Opinion:
+    records = [{"node": r.node, "input": r.input, "output": r.output} for r in cluster]
+    bad = order.unsent(records)
+    for node, log in logs.by_node(cluster).items():
+        at = illegal_at(log, batch)
+        if at is not None:
+            bad[node] = min(log[at].line, bad.get(node, len(cluster)))
+    return Opinion(records, bad, order.has_order(records, {}))
+
+
+def altered(cluster: Log, node: str, alter: Alter, chance: random.Random) -> Log:
+    """A cluster's log in which that of one node is altered, its lines numbered anew."""
+    places = [at for at, taken in enumerate(cluster) if taken.node == node]
+    changed, at = alter(chance, [cluster[place] for place in places])
+    dropped = {places.pop(at)} if len(changed) < len(places) else set()
+    made: list[logs.Record | None] = list(cluster)
+    for place, taken in zip(places, changed, strict=True):
+        made[place] = taken
+    kept = [taken for at, taken in enumerate(made) if at not in dropped]
+    return [replace(taken, line=line) for line, taken in enumerate(kept, 1)]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """A short run of three real processes."""
+    folder = tmp_path_factory.mktemp("small")
+    faults = record.Faults(crash=60, restart=20, timeout=15)
+    return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
+
+
+def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
+    """Alters a cluster's log once for each seed and kind, has all judged, compares."""
+    nodes = sorted(logs.by_node(cluster))
+    cases = []
+    for seed in seeds:
+        for alter in ALTERATIONS:
+            chance = random.Random(f"{alter.__name__} {seed}")
+            node = chance.choice(nodes)
+            name = f"{alter.__name__} in {node}, seed {seed}"
+            cases.append((name, altered(cluster, node, alter, chance)))
+    verdicts = trace_validation.validate([case for _, case in cases], batch)
+    counts = {"rejected": 0, "legal": 0}
+    for (name, case), verdict in zip(cases, verdicts, strict=True):
+        found = {r.record.node: r.record.line for r in verdict.rejections}
+        opinion = second_opinion(case, batch)
+        assert opinion.allows(found), f"{name}: {found} and not {opinion.bad}"
+        counts["rejected" if found else "legal"] += 1
+        print(f"{name}: {f'rejected at line {found}' if found else 'legal as it is'}")
+    return counts
+
+
+def test_altered_small_logs_are_rejected_at_the_right_record(small: Log) -> None:
+    counts = judge_alterations(small, range(12))
+    assert counts["rejected"] >= 10
+
+
+@pytest.mark.parametrize("nodes", [3, 5])
+def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_path: Path) -> None:
+    run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
+    assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
+    cluster = logs.read(run.path)
+    [verdict] = trace_validation.validate([cluster], 1000)
+    assert verdict.rejections == [] and verdict.records == len(cluster)
+    inputs = [taken.input for taken in cluster]
+    assert {given for given in inputs if isinstance(given, str)} == {
+        *("timeout", "inquire", "expire", "crash", "restart")
+    }
+    asked = [given["body"] for given in inputs if is_message(given)]
+    assert {frozenset(body) & {"from", "limit"} for body in asked} == {
+        *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
+    }
+    counts = judge_alterations(cluster, range(1, 4))
+    assert counts["rejected"] > 0
+
+
+def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
+    faults = record.Faults(crash=60, restart=20, timeout=15)
+    again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
+    assert again.read_bytes() == small[0].path.read_bytes()
+
+
+def test_there_is_no_verdict_before_the_end_of_every_log(
+    small: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when TLC reads an empty module, or another one, or a part of it."""
+    start = '"<<\\"starts\\", 1, 1, <<0>>>>"'
+    ends = ['"<<\\"ends\\", 1, 1, <<0>>>>"'], ['"<<\\"ends\\", 9, 1, <<0>>>>"']
+    for lines in ([], [start], *ends):
+
+        def run(*_: object, on_print: object, lines: list[str] = lines, **__: object) -> None:
+            for line in lines:
+                on_print(line)
+
+        monkeypatch.setattr(tlc, "run", run)
+        with pytest.raises(tlc.ToolError, match="end of every log"):
+            trace_validation.validate([small], 1000)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
+    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    ok = path.stem.endswith("-ok")
+    assert ok or path.stem.endswith("-bad")
+    assert bool(verdict.rejections) != ok
+    mine, other_end = ("-ok", "-bad") if ok else ("-bad", "-ok")
+    twin = path.with_stem(path.stem.removesuffix(mine) + other_end)
+    ours, theirs = path.read_text().splitlines(), twin.read_text().splitlines()
+    assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
+
+
+def test_slots_come_in_the_order_that_the_specification_means() -> None:
+    """The judge finds it in a shorter way (InOrder in place of Ascending)."""
+    module = """---- MODULE Same ----
+EXTENDS Trace
+One == <<"n1">>
+Timeouts == <<[input |-> Event("timeout"), output |-> <<>>]>>
+ASSUME TLCSet(1, <<[node |-> "n1", start |-> Fresh, records |-> Timeouts]>>)
+ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
+====
+"""
+    config = (
+        "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
+        "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
+    )
+    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=manifest.LIBRARIES)
+    with pytest.raises(tlc.ToolError, match="Assumption"):
+        wrong = module.replace("{wrong}", " /\\ S # {2, 4}")
+        tlc.run("Same", wrong, config, libraries=manifest.LIBRARIES)
+
+
+def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) -> None:
+    path = tmp_path / "n1.ndjson"
+    requests = [request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in range(100)]
+    promise = {"type": "promise", "ballot": 1, "accepted": [], "known": []}
+    with path.open("wb") as file:
+        node = Node(log=file)
+        for line in init("n1", "n2", "n3"), *requests:
+            node.turn([line.encode()])
+        node.turn([json.dumps({"src": "n2", "dest": "n1", "body": promise}).encode()])
+    log = logs.read(path)
+    assert len(log[-1].output) == 2 * len(requests)
+    [verdict] = trace_validation.validate([log], 1000)
+    assert verdict.rejections == []

@@ -1,0 +1,415 @@
+"""A log is judged the same, however it is cut into windows; and a window that starts wrong is no
+verdict.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from multipaxos.node import Node
+
+from conformance.formats import logs
+from conformance.formats.schema import is_message
+from conformance.running import record
+from conformance.tlaplus import tlc
+from conformance.validation import explanation, step_checker
+from conformance.validation.ballots import Ballots
+from conformance.validation.names import Names
+from conformance.validation.state import State
+from conformance.validation.trace_validation import validate
+from conformance.validation.verdict import MISSING, Rejection, Verdict
+from tests.support.node_process import init, request
+from tests.support.paths import IMPL, OK
+
+NODE = ("python3", str(IMPL / "main.py"))
+TAKEOVER = OK
+
+Log = list[logs.Record]
+Json = Any
+
+
+def judged(clusters: Sequence[Log], *windows: int | None, batch: int = 1000) -> list[Verdict]:
+    """The verdicts, which are the same for all windows."""
+    first, *others = [validate(clusters, batch, window=window) for window in windows]
+    assert all(other == first for other in others)
+    return first
+
+
+def bad_lines(verdict: Verdict) -> list[int]:
+    return [found.record.line for found in verdict.rejections]
+
+
+def altered(log: Log, at: int) -> Log:
+    """A log with another message in the output of one record, or without its last one."""
+    taken = log[at]
+    stray = {"src": taken.node, "dest": "n9", "body": {"type": "rejected", "promised": 99}}
+    output = taken.output[:-1] if taken.output else [stray]
+    return [*log[:at], replace(taken, output=output), *log[at + 1 :]]
+
+
+def written(path: Path, node: Node, lines: Sequence[str]) -> Log:
+    """The log that a node writes of some lines."""
+    with path.open("wb") as file:
+        node.log = file
+        for line in lines:
+            node.turn([line.encode()])
+    return logs.read(path)
+
+
+def message(src: str, kind: str, **fields: object) -> str:
+    return json.dumps({"src": src, "dest": "n1", "body": {"type": kind, **fields}})
+
+
+# Cuts.
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """The log of a node that crashed in a short run of three real processes."""
+    faults = record.Faults(crash=60, restart=20, timeout=15)
+    folder = tmp_path_factory.mktemp("run")
+    path = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=faults).path
+    nodes = logs.by_node(logs.read(path)).values()
+    return next(log for log in nodes if "restart" in [taken.input for taken in log])
+
+
+def test_a_window_for_each_record_is_the_same_as_the_whole() -> None:
+    [verdict] = judged([logs.read(TAKEOVER)], 1, 2, None)
+    assert verdict.rejections == []
+
+
+def test_a_bad_record_is_found_wherever_it_is_and_however_the_log_is_cut(crashed: Log) -> None:
+    log = crashed
+    steps = [at for at, taken in enumerate(log) if not taken.starts]
+    verdicts = judged([log, *(altered(log, at) for at in steps)], 25, None)
+    assert [bad_lines(verdict) for verdict in verdicts] == [[], *([log[at].line] for at in steps)]
+
+
+def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    original = step_checker._run
+
+    def counted(windows: Sequence[step_checker.Window], *rest: Any) -> list[step_checker.Said]:
+        sizes.extend(len(window.records) for window in windows)
+        return original(windows, *rest)
+
+    monkeypatch.setattr(step_checker, "_run", counted)
+    validate([crashed], 1000, window=20)
+    assert max(sizes) <= 20 and sum(sizes) == len(crashed) - 1
+
+
+def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
+    course = step_checker.course_of(crashed)
+    told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
+    learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
+    course.steps = [replace(course.steps[0], input=learned, output=[])] * 5
+    assert len(list(step_checker._next(course, 5))) == 1
+    assert len(list(step_checker._next(course, 100))) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda state: replace(state, promised=state.promised + 5),
+        lambda state: replace(state, up=not state.up),
+        lambda state: replace(state, known=[[0, 0]], decided={**state.decided, 0: "another"}),
+        lambda state: replace(state, waiting=[]),
+    ],
+)
+def test_a_window_that_starts_from_another_state_is_no_verdict(
+    wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Names.start
+
+    def stated(names: Names) -> str:
+        state = names._state
+        # In the fixture n2 waits for a promise when its second window begins.
+        if isinstance(state, State) and state.waiting:
+            return original(Names(list(names._order), [], wrong(state)))
+        return original(names)
+
+    monkeypatch.setattr(Names, "start", stated)
+    log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n2"]
+    with pytest.raises(tlc.ToolError, match="another state"):
+        validate([log], 1000, window=1)
+
+
+# Counts: what is told of slots that stand together.
+
+
+def decided(count: int) -> list[str]:
+    """The lines by which n1 of three nodes hears of decisions, with a gap behind every seventh."""
+    slots = [slot for slot in range(count) if slot % 8 != 7]
+    return [
+        init("n1", "n2", "n3"),
+        *(message("n2", "decided", slot=slot, value=f"v{slot}") for slot in slots),
+    ]
+
+
+def all_rejected(
+    cases: Sequence[tuple[Log, list[Json]]], window: int | None, batch: int = 1000
+) -> list[Rejection]:
+    """Why other last outputs of logs are bad, while their own are good, cut or not."""
+    clusters = [log for log, _ in cases]
+    clusters += [[*log[:-1], replace(log[-1], output=output)] for log, output in cases]
+    verdicts = judged(clusters, window, None, batch=batch)
+    assert [bad_lines(verdict) for verdict in verdicts[: len(cases)]] == [[]] * len(cases)
+    found = [rejection for verdict in verdicts for rejection in verdict.rejections]
+    for rejection, (log, _) in zip(found, cases, strict=True):
+        assert rejection.record.line == log[-1].line
+        assert rejection.allowed == [without_number(said) for said in log[-1].output]
+    return found
+
+
+def without_number(said: Json) -> Json:
+    return {**said, "body": {k: v for k, v in said["body"].items() if k != "msg_id"}}
+
+
+ASKED = (
+    {},
+    {"from": 9},
+    {"limit": 5},
+    {"from": 3, "limit": 20},
+    {"from": 100},
+    {"limit": 0},
+    {"from": 6, "limit": 1000},
+    {"from": 26, "limit": 4},
+)
+
+
+def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> None:
+    cases = []
+    for asked in ASKED:
+        lines = [*decided(30), request(1, "multi_paxos_log", **asked)]
+        log = written(tmp_path / "n1.ndjson", Node(), lines)
+        [said] = log[-1].output
+        told = said["body"]["log"]
+        wrong = [[*told, {"slot": 90, "value": "more", "status": "chosen"}]]
+        for at in {0, len(told) // 2, len(told) - 1} if told else ():
+            wrong += [
+                told[:at] + told[at + 1 :],
+                [*told[:at], {**told[at], "value": "other"}, *told[at + 1 :]],
+            ]
+        cases += [(log, [{**said, "body": {**said["body"], "log": log_}}]) for log_ in wrong]
+    # The last window begins behind the decisions: it tells none of them alone.
+    found = all_rejected(cases, len(log) - 2)
+    differing = [each.path for rejection in found for each in rejection.differing]
+    assert all(path.startswith("output[0].body.log[") for path in differing)
+
+
+def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
+    """Not every language keeps it; but true, 1 and 1.0 are three values."""
+    lines = [
+        init("n1"),
+        request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": 2}),
+        request(2, "multi_paxos_propose", slot=0, value={"a": 1, "b": 3}),
+    ]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    [said] = log[-1].output
+
+    def telling(value: Json) -> Log:
+        told = {**said, "body": {**said["body"], "value": value}}
+        return [*log[:-1], replace(log[-1], output=[told])]
+
+    values: list[Json] = [{"b": 2, "a": 1}, {"b": 2, "a": 1.0}, {"b": 2, "a": True}]
+    verdicts = judged([telling(value) for value in values], None, 1)
+    assert [bad_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
+
+
+def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> None:
+    lines = [
+        init("n1", "n2", "n3"),
+        request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
+        request(1, "multi_paxos_propose", slot=0, value={"b": {"d": 3, "c": 2}, "a": 1}),
+        message("n2", "promise", ballot=1, accepted=[], known=[]),
+        message("n2", "accepted", ballot=1, slot=0),
+    ]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    assert [said["body"]["type"] for said in log[-1].output].count("multi_paxos_propose_ok") == 1
+    assert bad_lines(judged([log], None, 1)[0]) == []
+
+
+def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
+    """As many stretches as a client may be told slots are too many slots."""
+    lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    [everything], [some] = log[-2].output, log[-1].output
+    answer = {**some, "body": {**some["body"], "log": everything["body"]["log"]}}
+    [found] = all_rejected([(log, [answer])], len(log) - 3)
+    assert len(found.differing) == 23
+
+
+@pytest.mark.parametrize("batch", [5, 26, 27])
+def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
+    """A `learned` carries the first decisions, as many as its sender likes up to the batch."""
+    cases: list[Log] = []
+    bad: list[list[int]] = []
+    allowed: list[Any] = []
+    for known in [], [[0, 3]]:
+        lines = [*decided(30), message("n2", "learn", known=known)]
+        log = written(tmp_path / "n1.ndjson", Node(batch=batch), lines)
+        [said] = log[-1].output
+        told, more = said["body"]["decided"], said["body"]["more"]
+        few, fewer = told[:-1], told[:1]
+        for good, entries, ends in [
+            (True, told, more),
+            (True, few, True),
+            (True, fewer, True),
+            (False, told[1:], True),
+            (False, told, not more),
+            (False, few, False),
+            (False, [], True),
+        ]:
+            body = {**said["body"], "decided": entries, "more": ends}
+            cases.append([*log[:-1], replace(log[-1], output=[{**said, "body": body}])])
+            bad.append([] if good else [log[-1].line])
+            right = told[: len(entries) or 1]
+            allowed += [] if good else [(right, more or len(right) < len(told))]
+    verdicts = judged(cases, len(log) - 2, None, batch=batch)
+    assert [bad_lines(verdict) for verdict in verdicts] == bad
+    bodies = [found.allowed[0]["body"] for verdict in verdicts for found in verdict.rejections]
+    assert [(body["decided"], body["more"]) for body in bodies] == allowed
+
+
+# Ballots of any size, and the order of messages to different destinations.
+
+
+def owned(large: int, place: int) -> int:
+    """The first ballot from a number on that belongs to the member in a place, of three."""
+    return next(ballot for ballot in range(large, large + 3) if (ballot - 1) % 3 == place)
+
+
+@pytest.mark.parametrize("large", [2**31 - 2, 2**61])
+def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> None:
+    """n1 follows a ballot of n2, starts its own smallest one above it, and inherits votes."""
+    first = owned(large, 1)
+    mine, other = owned(first + 1, 0), owned(2 * large, 1)
+    old = [{"slot": 5, "ballot": first, "value": "b"}]
+    lines = [
+        init("n1", "n2", "n3"),
+        message("n2", "accept", ballot=first, slot=5, value="a"),
+        request(1, "multi_paxos_propose", slot=7, value="v"),
+        message("n2", "prepare", ballot=first, known=[]),
+        message("n3", "promise", ballot=mine, accepted=old, known=[]),
+        message("n2", "rejected", promised=other),
+        '"timeout"',
+    ]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    prepares = [
+        said["body"]["ballot"]
+        for taken in log
+        for said in taken.output
+        if said["body"]["type"] == "prepare"
+    ]
+    assert prepares == [mine] * 2 + [owned(other + 1, 0)] * 2
+
+    def bidding(ballot: int) -> list[Json]:
+        return [{**said, "body": {**said["body"], "ballot": ballot}} for said in log[-1].output]
+
+    wrong = [prepares[-1] + by for by in (3, -3, 1)]
+    found = all_rejected([(log, bidding(ballot)) for ballot in wrong], 1)
+    assert [(each.differing[0].expected, each.differing[0].found) for each in found] == [
+        (prepares[-1], ballot) for ballot in wrong
+    ]
+
+
+def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
+    for members in 1, 2, 3, 5:
+        found = sorted({0, *(round(1.7**power) + power for power in range(80))})
+        names = Ballots(found, members)
+        small = [names.small(ballot) for ballot in found]
+        assert small == sorted({*small}) and small[-1] < 3 * members * len(found)
+        assert [each % members for each in small] == [each % members for each in found]
+        for ballot in found:
+            following = range(ballot, ballot + members + 1)
+            above = range(names.small(ballot), names.small(ballot) + members + 1)
+            assert [names.meant(each) for each in above] == list(following)
+
+
+def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path) -> None:
+    lines = [
+        init("n1", "n2", "n3"),
+        *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
+        message("n2", "promise", ballot=1, accepted=[], known=[]),
+    ]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    one, two = ([said for said in log[-1].output if said["dest"] == dest] for dest in ("n2", "n3"))
+    good = [[*one, *two], [*two, *one], [one[0], *two, one[1]]]
+    verdicts = judged([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
+    assert [bad_lines(verdict) for verdict in verdicts] == [[]] * len(good)
+    assert len(one) == len(two) == 2
+    bad = {
+        (0, 1): [*reversed(one), *two],
+        (2, 3): [*two, *reversed(one)],
+        (1,): [one[0], one[0], *two],
+    }
+    verdicts = judged([[*log[:-1], replace(log[-1], output=said)] for said in bad.values()], None)
+    for places, verdict in zip(bad, verdicts, strict=True):
+        [found] = verdict.rejections
+        assert {each.path.split(".")[0] for each in found.differing} == {
+            f"output[{place}]" for place in places
+        }
+
+
+# What is told of a bad record.
+
+
+def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
+    lines = [*decided(6), message("n2", "learn", known=[])]
+    log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
+    [found] = validate([log], 2)[0].rejections
+    assert "6 decisions are more than --batch 2" in found.reason
+    assert bad_lines(validate([log], 6)[0]) == []
+
+
+def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
+    log = crashed
+    at = next(at for at, taken in enumerate(log) if taken.input == "crash")
+    given = next(taken.input for taken in log[1:] if is_message(taken.input))
+    late = logs.Record(log[0].node, given, [], log[0].path, 999)
+    [verdict] = judged([[*log[: at + 1], late, *log[at + 1 :]]], 40, None)
+    [found] = verdict.rejections
+    assert found.record is late and found.action.startswith("Receive")
+    need = found.unmet
+    assert (need.path, need.expected, need.found) == ("the node is up", True, False)
+    assert found.state["up"] is False
+    assert found.before == log[max(0, at - 4) : at + 1]
+    text = explanation.rejection(found)
+    assert "the node is up must be true and is false" in text
+    assert all(f"line {taken.line}, before: " in text for taken in found.before)
+
+
+def test_what_an_input_lacks_is_told() -> None:
+    log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n1"][:1]
+    astray = {"src": "n2", "dest": "n3", "body": {"type": "rejected", "promised": 1}}
+    bad = [
+        [*log, logs.Record("n1", given, [], log[0].path, 999)]
+        for given in ("restart", "expire", astray)
+    ]
+    verdicts = judged(bad, 5, None)
+    unmet = [found.unmet for verdict in verdicts for found in verdict.rejections]
+    assert [(need.path, need.expected, need.found) for need in unmet] == [
+        ("the node is up", False, True),
+        ("a request waits", True, False),
+        ("dest", "n1", "n3"),
+    ]
+
+
+def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
+    lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
+    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    [said] = log[-1].output
+    answer = {**said, "body": {**said["body"], "value": "w", "phase1_skipped": False}}
+    more = {**answer, "body": {**answer["body"], "msg_id": answer["body"]["msg_id"] + 1}}
+    [found] = all_rejected([(log, [answer, more])], 2)
+    assert [(each.path, each.expected, each.found) for each in found.differing] == [
+        ("output[0].body.phase1_skipped", True, False),
+        ("output[0].body.value", "v1", "w"),
+        ("output[1]", MISSING, more),
+    ]
+    assert 'output[0].body.value must be "v1" and is "w"' in explanation.rejection(found)

@@ -1,0 +1,266 @@
+"""Lines that are almost those that a node is given: real ones with something wrong.
+
+What a mutation leaves may be right again; what a node should do about a line is not told here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from tests.support.node_lines import TYPES
+
+Json = Any
+Path = tuple[Any, ...]
+"""The keys and places that lead to something within a JSON value."""
+
+RAW = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e400",
+    "-1e400",
+    "1" * 400,
+    "1" * 5000,
+    "-0",
+    "1.0",
+    "0.1e1",
+    "1e2",
+    '"\\ud800"',
+    '"\\u0000"',
+    "[" * 127 + "]" * 127,
+    "[" * 128 + "]" * 128,
+    "[" * 129 + "]" * 129,
+    '{"a":' * 200 + "1" + "}" * 200,
+    "[" * 3000,
+    "'a'",
+    "undefined",
+    "",
+]
+"""What is put in the place of a value as it is, be it JSON or not."""
+
+ODD = [
+    0,
+    1,
+    -1,
+    2**31,
+    2**53 + 1,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    2**64,
+    10**30,
+    1.0,
+    1.5,
+    True,
+    False,
+    None,
+    "",
+    "1",
+    "n1",
+    "n2",
+    "n3",
+    "n9",
+    "c1",
+    "é\u2028",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    [[0, 0]],
+    [[0, 2**63 - 1]],
+    [[1, 2], [3, 4]],
+    {"slot": 1},
+]
+"""Values that are unlike what stands somewhere."""
+
+MARK = "a value that is put in as it is"
+
+
+def mutated(lines: Sequence[bytes], chance: Random) -> bytes:
+    """One of these lines with one or a few things wrong, or with nothing."""
+    line = chance.choice(lines)
+    for _ in range(chance.choice((0, 1, 1, 1, 1, 2, 4))):
+        line = chance.choice(MUTATIONS)(line, lines, chance)
+    return line
+
+
+# The bytes of a line.
+
+
+def with_other_bits(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    if not line:
+        return line
+    at = chance.randrange(len(line))
+    return line[:at] + bytes([line[at] ^ 1 << chance.randrange(8)]) + line[at + 1 :]
+
+
+def cut_short(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    return line[: chance.randrange(len(line) + 1)]
+
+
+def without_a_piece(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    at = chance.randrange(len(line) + 1)
+    return line[:at] + line[at + chance.randrange(12) :]
+
+
+def with_a_piece_twice(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    at, end = sorted(chance.randrange(len(line) + 1) for _ in range(2))
+    return line[:end] + line[at:]
+
+
+def with_bytes_put_in(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    at = chance.randrange(len(line) + 1)
+    put = chance.choice(
+        (
+            b"\xff",
+            b"\xc3",
+            b"\xed\xa0\x80",
+            b"\0",
+            b"\r",
+            b"\xef\xbb\xbf",
+            b",",
+            b'"',
+            b"{",
+            b"}",
+            b"]",
+            b"\\",
+            b"\\u",
+            b" ",
+            b"0",
+            b"-",
+            b"e9",
+        )
+    )
+    return line[:at] + put + line[at:]
+
+
+def with_the_end_of_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    other = chance.choice(lines)
+    return line[: chance.randrange(len(line) + 1)] + other[chance.randrange(len(other) + 1) :]
+
+
+# The fields of a message.
+
+
+def with_an_odd_value(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    return altered(line, chance, lambda found: chance.choice(ODD))
+
+
+def with_a_raw_value(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    text = altered(line, chance, lambda found: MARK)
+    return text.replace(json.dumps(MARK).encode(), chance.choice(RAW).encode())
+
+
+def with_another_number(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    def near(found: Json) -> Json:
+        return found + chance.choice((-1, 1, 2, 3)) if type(found) is int else chance.choice(ODD)
+
+    return altered(line, chance, near)
+
+
+def with_a_value_of_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    other = parsed(chance.choice(lines))
+    return altered(line, chance, lambda found: at(other, chance.choice(paths(other))))
+
+
+def altered(line: bytes, chance: Random, new: Callable[[Json], Json]) -> bytes:
+    """Put something new in the place of something within a message."""
+    message = parsed(line)
+    where = chance.choice(paths(message))
+    if where:
+        holder = at(message, where[:-1])
+        holder[where[-1]] = new(holder[where[-1]])
+    return json.dumps(message).encode()
+
+
+def with_another_type(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    message = parsed(line)
+    if isinstance(message, dict) and isinstance(message.get("body"), dict):
+        message["body"]["type"] = chance.choice(TYPES)
+    return json.dumps(message).encode()
+
+
+def from_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    message = parsed(line)
+    if isinstance(message, dict):
+        message[chance.choice(("src", "src", "dest"))] = chance.choice(("n1", "n2", "n3", "c1", ""))
+    return json.dumps(message).encode()
+
+
+def with_other_fields(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+    """A field too few or too many, under another name, or twice."""
+    message = parsed(line)
+    holders = [
+        found for where in paths(message) if isinstance(found := at(message, where), dict) and found
+    ]
+    if not holders:
+        return line
+    fields = chance.choice(holders)
+    name = chance.choice(list(fields))
+    match chance.randrange(4):
+        case 0:
+            del fields[name]
+        case 1:
+            fields[chance.choice(("extra", "in_reply_to", "msg_id"))] = chance.choice(ODD)
+        case 2:
+            fields[name.upper()] = fields.pop(name)
+        case 3:
+            fields[MARK] = chance.choice(ODD)
+            return (
+                json.dumps(message)
+                .encode()
+                .replace(json.dumps(MARK).encode(), json.dumps(name).encode())
+            )
+    return json.dumps(message).encode()
+
+
+def parsed(line: bytes) -> Json:
+    """What a line says; None if that is nothing."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def paths(value: Json, above: Path = ()) -> list[Path]:
+    """The ways to everything within a JSON value, itself included, but to nothing too deep."""
+    found = [above]
+    if len(above) < 8:
+        keys = (
+            value
+            if isinstance(value, dict)
+            else range(len(value))
+            if isinstance(value, list)
+            else ()
+        )
+        for key in keys:
+            found += paths(value[key], (*above, key))
+    return found
+
+
+def at(value: Json, where: Path) -> Json:
+    for key in where:
+        value = value[key]
+    return value
+
+
+MUTATIONS = [
+    with_other_bits,
+    cut_short,
+    without_a_piece,
+    with_a_piece_twice,
+    with_bytes_put_in,
+    with_the_end_of_another,
+    with_an_odd_value,
+    with_an_odd_value,
+    with_a_raw_value,
+    *[with_another_number] * 6,
+    *[with_a_value_of_another] * 3,
+    with_another_type,
+    from_another,
+    with_other_fields,
+    with_other_fields,
+]

@@ -1,0 +1,1 @@
+"""How the work of each operation of the node grows with its size."""

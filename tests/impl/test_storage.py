@@ -1,0 +1,546 @@
+"""The directory of a node: what survives, what is refused, and that nothing is said too soon.
+
+Real files and real processes; kills at random moments are for the campaigns.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from multipaxos.files import COUNTER, last_line
+from multipaxos.members import Members
+from multipaxos.messages import Vote
+from multipaxos.node import Node
+from multipaxos.replica import Replica
+from multipaxos.storage import FILE, NO_LOG, Journal, Storage, StorageError
+
+from tests.support.node_process import init, request, run
+from tests.support.paths import ROOT
+
+ACCEPT = (
+    b'{"src": "n2", "dest": "n1", "body": {"type": "accept", "ballot": 5, "slot": 7, "value": "v"}}'
+)
+CLUSTER = ("n1", ("n1", "n2", "n3"))
+
+
+def opened(folder: Path) -> Storage:
+    storage = Storage(folder)
+    storage.claim(*CLUSTER)
+    return storage
+
+
+def reopened(storage: Storage) -> Storage:
+    storage.close()
+    return Storage(storage.path.parent)
+
+
+def state(journal: Journal) -> tuple:
+    return journal.promised, journal.accepted, journal.decided, journal.known.ranges()
+
+
+def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
+    storage = opened(tmp_path / "a" / "n1")
+    journal = storage.acceptor
+    journal.promise(5)
+    journal.vote_for(5, 7, '"v"')
+    journal.vote_for(2, 8, '"w"')
+    storage.commit()
+    journal.vote_for(5, 8, '"x"')
+    journal.decide(7, '"v"')
+    journal.decide(2**63 - 1, "null")
+    journal.vote_for(5, 9, "1")
+    journal.decide(9, "1")
+    storage.commit(123)
+    storage = reopened(storage)
+    assert state(storage.acceptor) == state(journal)
+    assert storage.acceptor.accepted == {8: Vote(5, '"x"')}
+    assert (storage.cluster, storage.logged) == (CLUSTER, 123)
+
+
+def test_what_was_not_committed_is_not(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.acceptor.promise(1)
+    storage.commit()
+    storage.acceptor.promise(4)
+    storage.acceptor.vote_for(4, 1, "1")
+    storage = reopened(storage)
+    assert state(storage.acceptor) == (1, {}, {}, ())
+
+
+def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init("n1").encode()])
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    node.turn(
+        [
+            request(slot, "multi_paxos_propose", slot=slot, value=slot).encode()
+            for slot in range(100)
+        ]
+    )
+    assert [one for one in statements if one in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
+    assert len([one for one in statements if "INTO decided" in one]) == 100
+    node.turn([request(1, "multi_paxos_log").encode()])
+    assert statements.count("COMMIT") == 1
+
+
+def test_what_makes_a_node_say_nothing_is_saved_with_what_comes_next(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
+    assert node.turn([decided]) == b"" and statements == []
+    assert b"accepted" in node.turn([ACCEPT.replace(b"7", b"8")])
+    assert statements.count("COMMIT") == 1 and any("INTO decided" in one for one in statements)
+
+
+def test_the_end_of_input_saves_what_was_taken(tmp_path: Path) -> None:
+    decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
+    run(init(*CLUSTER[1]).encode() + decided, "--data", str(tmp_path))
+    assert Storage(tmp_path).acceptor.decided == {7: '"v"'}
+
+
+def test_what_cannot_be_saved_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    storage._db.execute("PRAGMA max_page_count = 1")
+    large = ACCEPT.replace(b'"v"', b'"' + 100_000 * b"v" + b'"')
+    with pytest.raises(StorageError, match="full; make room"):
+        node.turn([large])
+    again = reopened(storage)
+    assert state(again.acceptor) == (0, {}, {}, ())
+
+
+def test_the_disk_comes_before_the_output(tmp_path: Path) -> None:
+    """What another reader finds in the file when the output is there."""
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py", "--data", str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as node:
+        node.stdin.write(init(*CLUSTER[1]).encode() + ACCEPT + b"\n")
+        node.stdin.flush()
+        while b"accepted" not in node.stdout.readline():
+            pass
+        node.kill()
+    storage = Storage(tmp_path)
+    assert (storage.acceptor.promised, storage.acceptor.accepted) == (5, {7: Vote(5, '"v"')})
+
+
+def test_a_restarted_node_goes_on_as_if_it_had_been_slow(tmp_path: Path) -> None:
+    def started(*lines: bytes) -> list[dict]:
+        done = run(init(*CLUSTER[1]).encode() + b"\n".join(lines), "--data", str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, b"")
+        return [json.loads(line)["body"] for line in done.stdout.splitlines()][1:]
+
+    assert started(ACCEPT)[0]["type"] == "accepted"
+    prepare = b'{"src": "n3", "dest": "n1", "body": {"type": "prepare", "ballot": 3, "known": []}}'
+    assert started(prepare) == [{"type": "rejected", "promised": 5}]
+    higher = prepare.replace(b"3, ", b"6, ")
+    assert started(higher)[0]["accepted"] == [{"slot": 7, "ballot": 5, "value": "v"}]
+
+
+# What is refused.
+
+
+def refused(data: Path, given: str = "", *options: str) -> str:
+    """What a node says that cannot go on; nothing is printed then."""
+    done = run(given, "--data", str(data), *options)
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in told
+    assert told.startswith("the node cannot go on: ") and told.count("\n") == 1
+    return told
+
+
+def test_two_nodes_in_one_directory(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    assert "each needs its own" in refused(tmp_path)
+    storage.acceptor.promise(2)
+    storage.commit()
+    assert reopened(storage).acceptor.promised == 2
+
+
+@pytest.mark.parametrize("other", [init("n1", "n2"), init(*CLUSTER[1], node="n2")])
+def test_the_directory_of_another(tmp_path: Path, other: str) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage.close()
+    assert "data of n1 in n1, n2, n3, not" in refused(tmp_path, other)
+    assert Storage(tmp_path).cluster == CLUSTER
+
+
+@pytest.mark.parametrize(
+    "harm, told",
+    [
+        ("PRAGMA user_version = 3", "newer version"),
+        ("PRAGMA application_id = 1", "another program's"),
+        ("DROP TABLE decided", "no such table"),
+    ],
+)
+def test_a_file_of_another_kind(tmp_path: Path, harm: str, told: str) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage.close()
+    database = sqlite3.connect(storage.path)
+    database.execute(harm)
+    database.close()
+    assert told in refused(tmp_path)
+
+
+def test_a_corrupt_file(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    for slot in range(2000):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    storage.close()
+    content = bytearray(storage.path.read_bytes())
+    for harmed in (
+        b"no database at all" * 500,
+        content[:5000],
+        content[:8192] + bytes(8192) + content[16384:],
+    ):
+        storage.path.write_bytes(harmed)
+        assert "leave this node out" in refused(tmp_path)
+        assert storage.path.read_bytes() == harmed
+
+
+def test_nowhere_to_complain(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "impl/main.py", "--data", str(tmp_path / "file")],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stderr=full,
+        )
+    assert done.returncode == 2
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "needs a directory" in refused(tmp_path / "file" / "n1")
+    (tmp_path / "n1" / FILE).mkdir(parents=True)
+    assert "Is a directory" in refused(tmp_path / "n1")
+
+
+def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.commit()
+    storage._db.execute("PRAGMA query_only = ON")
+    storage.acceptor.promise(4)
+    with pytest.raises(StorageError, match="readonly database; let it be written"):
+        storage.commit()
+
+
+# The message log of many lives.
+
+
+def records(log: Path) -> list[str]:
+    return [json.loads(line)["action"] for line in log.read_text().splitlines()]
+
+
+def life(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "impl/main.py",
+            "--data",
+            str(tmp_path / "n1"),
+            "--log",
+            str(tmp_path / "log"),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as node:
+        node.stdin.write(b"\n".join([init(*CLUSTER[1]).encode().rstrip(), *lines, b""]))
+        node.stdin.flush()
+        for _ in range(1 + len(lines)):
+            node.stdout.readline()
+        node.send_signal(end)
+
+
+def test_the_log_goes_on_over_lives(tmp_path: Path) -> None:
+    life(tmp_path, ACCEPT)
+    life(tmp_path, end=signal.SIGTERM)
+    life(tmp_path, ACCEPT)
+    again = ["Crash", "Restart", "Init"]
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", *again, *again, "ReceiveAccept"]
+
+
+def test_what_was_not_committed_is_cut_from_the_log(tmp_path: Path) -> None:
+    life(tmp_path, ACCEPT)
+    with (tmp_path / "log").open("a") as log:
+        log.write('{"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}\n{"no')
+    life(tmp_path)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
+
+
+def test_a_log_that_was_moved_away(tmp_path: Path) -> None:
+    """The file is named, what to do is said, and no empty file is left in its place."""
+    life(tmp_path, ACCEPT)
+    (tmp_path / "log").rename(tmp_path / "moved")
+    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert str(tmp_path / "log") in told and "bring it back" in told
+    assert not (tmp_path / "log").exists()
+    (tmp_path / "moved").rename(tmp_path / "log")
+    life(tmp_path)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["", "short\n", '{"node": "n2", "input": 1}\n' * 100, '{"node": "n1", "input": 1}\n' * 100],
+)
+def test_the_log_of_another_is_left_alone(tmp_path: Path, other: str) -> None:
+    life(tmp_path, ACCEPT)
+    (tmp_path / "log").write_text(other)
+    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert f"{tmp_path / 'log'} is not the log that goes with" in told and "bring that" in told
+    assert (tmp_path / "log").read_text() == other
+
+
+def test_a_new_directory_leaves_a_log_that_is_there_alone(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("of another\n")
+    assert "is not empty" in refused(tmp_path / "n1", init(), "--log", str(tmp_path / "log"))
+    assert (tmp_path / "log").read_text() == "of another\n"
+
+
+def test_a_log_may_begin_in_the_life_that_was_killed_at_once(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "n1")
+    log = storage.open_log(str(tmp_path / "log"))
+    log.write(b"what was not committed")
+    log.close()
+    storage.close()
+    life(tmp_path, ACCEPT)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_log_does_not_begin_in_the_middle(tmp_path: Path, first: bool) -> None:
+    """A life without a log, be it the first one or between two with it, ends the log for good."""
+    data, log = ["--data", str(tmp_path / "n1")], ["--log", str(tmp_path / "log")]
+    if first:
+        life(tmp_path)
+    run(init(*CLUSTER[1]).encode() + ACCEPT, *data)
+    before = (tmp_path / "log").read_bytes() if first else None
+    assert "cannot begin in the middle; leave out --log" in refused(tmp_path / "n1", "", *log)
+    assert ((tmp_path / "log").read_bytes() if first else None) == before
+    assert (tmp_path / "log").exists() == first
+    assert run(init(*CLUSTER[1]), *data).returncode == 0
+
+
+def test_the_log_is_on_the_disk_before_the_database_tells_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(tmp_path / "n1")
+    log = storage.open_log(str(tmp_path / "log"))
+    node = Node(storage=storage, log=log)
+    done: list[object] = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: done.append(os.fstat(file).st_size))
+    storage._db.set_trace_callback(lambda statement: done.append(statement))
+    node.turn([init(*CLUSTER[1]).encode()])
+    node.turn([ACCEPT])
+    assert [one for one in done if one in ("BEGIN", "COMMIT") or isinstance(one, int)] == [
+        size
+        for length in (records_end(tmp_path / "log", 1), records_end(tmp_path / "log", 2))
+        for size in (length, "BEGIN", "COMMIT")
+    ]
+
+
+def records_end(log: Path, number: int) -> int:
+    return len(b"".join(log.read_bytes().splitlines(keepends=True)[:number]))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 200_000])
+@pytest.mark.parametrize("before", [b"", b"one\n", b"one\n" * 30_000])
+def test_the_last_line_of_a_file(size: int, before: bytes) -> None:
+    line = b"x" * size + b"\n"
+    file = io.BytesIO(before + line + b"more\nand more")
+    assert last_line(file, len(before + line)) == line
+    assert last_line(file, len(before + line) + 1) == b""
+
+
+# Damage.
+
+
+def killed(tmp_path: Path) -> Path:
+    """The directory of a node that has answered for "first" in some slots, and was killed."""
+    data = tmp_path / "n1"
+    with subprocess.Popen(
+        [sys.executable, "impl/main.py", "--data", str(data)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as node:
+        node.stdin.write(init().encode())
+        node.stdout.readline()
+        for slot in range(6):
+            given = request(slot, "multi_paxos_propose", slot=slot, value="first")
+            node.stdin.write(given.encode())
+            assert b'"first"' in node.stdout.readline()
+        node.kill()
+    return data
+
+
+def flip(path: Path, at: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 4
+    path.write_bytes(content)
+
+
+WAL = f"{FILE}-wal"
+HARM = {
+    **{
+        f"a bit flipped at {at:.0%} of the WAL": lambda data, at=at: flip(data / WAL, at)
+        for at in (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)
+    },
+    "the WAL deleted": lambda data: (data / WAL).unlink(),
+    "the WAL emptied": lambda data: (data / WAL).write_bytes(b""),
+    "the WAL cut": lambda data: os.truncate(data / WAL, (data / WAL).stat().st_size - 1),
+    "the database emptied": lambda data: (data / FILE).write_bytes(b""),
+    "the database deleted": lambda data: (data / FILE).unlink(),
+    "both deleted": lambda data: [(data / FILE).unlink(), (data / WAL).unlink()],
+    "the counter deleted": lambda data: (data / COUNTER).unlink(),
+    "the counter emptied": lambda data: (data / COUNTER).write_bytes(b""),
+    "the counter damaged": lambda data: (data / COUNTER).write_bytes(b"1 000000000000000000\n"),
+}
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_a_node_that_has_forgotten_what_it_said_does_not_start(tmp_path: Path, kind: str) -> None:
+    data = killed(tmp_path)
+    HARM[kind](data)
+    asked = init() + request(9, "multi_paxos_propose", slot=5, value="second")
+    assert "leave this node out" in refused(data, asked)
+    assert "leave this node out" in refused(data, asked)
+
+
+def test_a_node_that_was_killed_and_not_harmed_starts(tmp_path: Path) -> None:
+    data = killed(tmp_path)
+    done = run(
+        init() + request(9, "multi_paxos_propose", slot=5, value="second"), "--data", str(data)
+    )
+    assert json.loads(done.stdout.splitlines()[1])["body"]["value"] == "first"
+
+
+def test_the_counter_is_written_after_the_commit_and_may_be_behind(tmp_path: Path) -> None:
+    """As after a power cut, for it is not synced; what the database has more was never said."""
+    data = killed(tmp_path)
+    assert int((data / COUNTER).read_bytes()) == 7
+    for behind in 6, 0:
+        (data / COUNTER).write_bytes(b"%020d\n" % behind)
+        assert run(init(), "--data", str(data)).returncode == 0
+    run(init() + request(9, "multi_paxos_propose", slot=9, value="v"), "--data", str(data))
+    assert int((data / COUNTER).read_bytes()) == 8
+
+
+def test_a_counter_that_cannot_be_written_leaves_the_commit_unsaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StorageError, match="No space left"):
+        node.turn([ACCEPT])
+
+
+FORMAT_1 = """
+    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL);
+    CREATE TABLE node_ids (place INTEGER PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE accepted (slot INTEGER PRIMARY KEY, ballot INTEGER NOT NULL, value TEXT NOT NULL);
+    CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL);
+    PRAGMA application_id = 1836077144;
+    PRAGMA user_version = 1;
+"""
+HELD_1 = """
+    INSERT INTO node VALUES ('n1', 5, {logged});
+    INSERT INTO node_ids VALUES (0, 'n1'), (1, 'n2'), (2, 'n3');
+    INSERT INTO accepted VALUES (7, 5, '"v"');
+    INSERT INTO decided VALUES (3, '"w"');
+"""
+
+
+@pytest.mark.parametrize("logged", [0, 25])
+def test_a_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript(FORMAT_1 + HELD_1.format(logged=logged))
+    database.close()
+    storage = Storage(tmp_path)
+    assert state(storage.acceptor) == (5, {7: Vote(5, '"v"')}, {3: '"w"'}, ((3, 3),))
+    assert (storage.cluster, storage.logged) == (CLUSTER, logged or NO_LOG)
+    storage.acceptor.decide(7, '"v"')
+    storage.commit(logged)
+    assert reopened(storage).acceptor.decided == {3: '"w"', 7: '"v"'}
+    assert int((tmp_path / COUNTER).read_bytes()) == 1
+
+
+def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / FILE)
+    database.executescript(FORMAT_1)
+    database.close()
+    assert (
+        run(
+            init() + request(2, "multi_paxos_propose", slot=1, value="v"), "--data", str(tmp_path)
+        ).stdout.count(b"propose_ok")
+        == 1
+    )
+
+
+def test_ballots_that_are_used_up_are_told(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    storage.acceptor.promise(2**63)
+    with pytest.raises(StorageError, match="used up"):
+        storage.commit()
+
+
+# An infinite log.
+
+
+def test_a_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    for slot in range(100_000):
+        storage.acceptor.decide(slot, "0")
+    storage.commit()
+    node = Node(storage=reopened(storage))
+    node.turn([init(*CLUSTER[1]).encode()])
+    asked = request(2, "multi_paxos_propose", slot=10**6, value="v")
+    prepare = json.loads(node.turn([asked.encode()]).splitlines()[0])
+    assert prepare["body"]["known"] == [[0, 99_999]]
+    part = request(3, "multi_paxos_log", **{"from": 99_998, "limit": 5})
+    log = json.loads(node.turn([part.encode()]))["body"]["log"]
+    assert [entry["slot"] for entry in log] == [99_998, 99_999]
+
+
+def test_a_node_that_was_away_for_100_000_slots_catches_up() -> None:
+    members = Members(CLUSTER[1])
+    here, away = (Replica(node, members, 1000) for node in ("n1", "n3"))
+    for slot in range(100_000):
+        here.acceptor.decide(slot, str(slot))
+    [ask] = [m for m in away.inquire() if m.dest == "n1"]
+    for _ in range(100):
+        [told] = here.receive_learn(ask)
+        assert len(told.body.decided) == 1000
+        asks_on = away.receive_learned(told)
+        ask = asks_on[0] if asks_on else None
+    assert ask is None and away.acceptor.known.ranges() == ((0, 99_999),)

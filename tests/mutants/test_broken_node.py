@@ -1,0 +1,104 @@
+"""Every broken node has a bug that can be seen from outside, and runs as a node does.
+
+Whether the harness catches it is not asked here: this is about the bugs being bugs.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+from multipaxos.replica import Output, Replica
+
+from tests.broken_node import BUGS, replica_with
+from tests.support.paths import TESTS
+from tests.support.replica_cluster import Cluster, Input, take
+
+SCRIPT = TESTS / "broken_node.py"
+SEEDS = 600
+
+
+class Different(Exception):
+    """The broken node has sent what the right one would not."""
+
+
+def shadow(cluster: Cluster, replica: type[Replica]) -> None:
+    """Let another replica take every step of the first node, and compare what it sends."""
+    other = replica("n1", cluster.members, cluster.nodes["n1"].batch)
+
+    def watch(node: str, taken: Input, output: Output) -> None:
+        if node == "n1" and take(other, taken) != output:
+            raise Different
+
+    cluster.watch = watch
+
+
+def run(cluster: Cluster, chance: random.Random) -> None:
+    """Duelling clients, a network that reorders, repeats and loses, and nodes that crash."""
+    for moment in range(300):
+        node, what = chance.choice(cluster.ids), chance.random()
+        if what < 0.15:
+            cluster.propose(node, moment // 30 + chance.randrange(2), chance.choice(['"a"', '"b"']))
+        elif what < 0.25:
+            cluster.event(node, chance.choice(["timeout", "timeout", "inquire", "expire"]))
+        elif what < 0.3:
+            cluster.event(node, "crash" if cluster.nodes[node].up else "restart")
+        elif cluster.network:
+            at = chance.randrange(len(cluster.network))
+            if what < 0.4:
+                del cluster.network[at]
+            else:
+                cluster.deliver(at, keep=what < 0.5)
+
+
+def differs(replica: type[Replica]) -> bool:
+    for seed in range(SEEDS):
+        chance = random.Random(seed)
+        cluster = Cluster(chance.choice([3, 3, 4, 5]), batch=1)
+        shadow(cluster, replica)
+        try:
+            run(cluster, chance)
+        except Different:
+            return True
+    return False
+
+
+def test_right_node_does_not_differ() -> None:
+    assert not differs(Replica)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_broken_node_differs(name: str) -> None:
+    assert differs(replica_with(BUGS[name]))
+
+
+def broken_node(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        input=given,
+        text=True,
+        capture_output=True,
+        timeout=30,
+    )
+
+
+def test_list_names_every_bug() -> None:
+    listed = broken_node("--list").stdout.split()
+    assert listed == list(BUGS) and len(listed) >= 16
+
+
+def test_broken_node_runs_with_its_bug() -> None:
+    given = (
+        '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", '
+        '"node_ids": ["n1"]}}\n'
+        '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 2, '
+        '"slot": 1, "value": "a"}}\n'
+    )
+    told = broken_node("phase1-skipped-told-at-reply", "--manual-clock", given=given).stdout
+    assert '"phase1_skipped": true' in told.splitlines()[1]
+
+
+def test_unknown_bug_is_not_run() -> None:
+    assert broken_node("no-such-bug").returncode == 2

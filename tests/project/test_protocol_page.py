@@ -1,0 +1,122 @@
+"""The page for those who bring a node of their own says what the schemas and the harness say."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from conformance.formats.schema import SchemaError, check, check_record, load
+from conformance.grading.plan import STAGES
+from conformance.grading.probe import SIGNS
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "conformance"
+PAGE = (FOLDER / "README.md").read_text("utf-8")
+DEFINITIONS = load("messages")["$defs"]
+BODIES = {
+    name: found
+    for name, found in DEFINITIONS.items()
+    if found.get("properties", {}).get("type", {}).get("const") == name
+}
+LINES = "urn:multipaxos:schema:messages"
+EVENTS = DEFINITIONS["event"]["enum"]
+
+
+def rows(page: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first column has this title."""
+    [table] = re.findall(rf"(?m)^\| {first} \|.*\n\|(?: -+ \|)+\n((?:\|.*\n)+)", page)
+    return [[cell.strip() for cell in row.split(" | ")] for row in table.strip().split("\n")]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def examples(page: str) -> list[Any]:
+    return [json.loads(line) for line in re.findall(r'(?m)^    ([{"].*)$', page)]
+
+
+def disagreements(page: str) -> set[str]:
+    """What the page and the schemas tell differently."""
+    found = set()
+    told = {code(name)[0]: code(fields) for name, fields, *_ in rows(page, "type")}
+    for name in told.keys() | BODIES.keys():
+        fields = [each for each in BODIES.get(name, {}).get("properties", ()) if each != "type"]
+        required = BODIES.get(name, {}).get("required", ())
+        if told.get(name) != [each + "?" * (each not in required) for each in fields]:
+            found.add(name)
+    listed = {name for row in rows(page, "field") for name in code(row[0])}
+    needed = {field for body in BODIES.values() for field in body["properties"]} - {"type"}
+    return found | (listed ^ needed)
+
+
+def test_the_page_and_the_schemas_tell_the_same_messages() -> None:
+    assert len(BODIES) == 15 and disagreements(PAGE) == set()
+
+
+@pytest.mark.parametrize(
+    "old, new, found",
+    [
+        ("| `learn` | `known` |", "| `learn` | `known?` |", {"learn"}),
+        ("| `accept` | `ballot`, `slot`,", "| `accept` | `slot`, `ballot`,", {"accept"}),
+        ("| `rejected` |", "| `refused` |", {"rejected", "refused"}),
+        ("| `more` | boolean", "| `rest` | boolean", {"more", "rest"}),
+    ],
+)
+def test_a_page_that_differs_is_found(old: str, new: str, found: set[str]) -> None:
+    assert PAGE.count(old) == 1 and disagreements(PAGE.replace(old, new)) == found
+
+
+def test_there_is_an_example_of_each_message_and_event() -> None:
+    shown = examples(PAGE)
+    kinds = [each["body"]["type"] for each in shown if isinstance(each, dict) and "body" in each]
+    assert set(kinds) == BODIES.keys()
+    assert [each for each in shown if isinstance(each, str)] == EVENTS
+    assert [each["event"] for each in shown if isinstance(each, dict) and "event" in each] == [
+        "repeat"
+    ]
+
+
+def test_the_examples_are_what_they_show() -> None:
+    for each in examples(PAGE):
+        if isinstance(each, dict) and "node" in each:
+            check_record(each)
+        else:
+            check(each, LINES)
+            body = each.get("body", {}) if isinstance(each, dict) else {}
+            assert not body or body.keys() <= BODIES[body["type"]]["properties"].keys()
+
+
+def test_a_bad_example_is_found() -> None:
+    with pytest.raises(SchemaError):
+        check({"src": "n1", "dest": "n2", "body": {"type": "learn"}}, LINES)
+
+
+def test_every_error_code_is_told() -> None:
+    [row] = [row for row in rows(PAGE, "field") if code(row[0]) == ["code"]]
+    codes = DEFINITIONS["error"]["properties"]["code"]["enum"]
+    assert sorted(map(int, re.findall(r"\d+", row[2]))) == sorted(codes)
+
+
+def test_the_ranges_of_numbers_are_told() -> None:
+    assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
+    assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {
+        "integer, 0 to 2^63-1",
+        "integer, 1 to 2^63-1-*N*",
+    }
+    assert DEFINITIONS["ballot"]["maximum"] == 2**63 - 1 - 1
+
+
+def test_stages_and_options_are_those_that_there_are() -> None:
+    stages = dict.fromkeys(row[0].removeprefix("| ").split(",")[0] for row in rows(PAGE, "stage"))
+    assert tuple(stages) == STAGES
+    options = [code(row[0])[0].split()[0] for row in rows(PAGE, "option")]
+    assert options == list(SIGNS)
+
+
+def test_what_is_linked_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", PAGE)
+    assert links and [link for link in links if not (FOLDER / link).exists()] == []

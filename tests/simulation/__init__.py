@@ -1,0 +1,5 @@
+"""A faulty world in one process: nodes, their network, disks, clocks and clients, from one seed.
+
+What happens when is drawn in `faults` before anything has; `world` lets it happen, `trial` tells
+what came of it.  `python -m tests.simulation` runs many.
+"""

@@ -1,0 +1,268 @@
+"""Simulated worlds are well, repeat to the byte, and notice nodes that are broken.
+
+What a world is and what must be true in it is told in `world`; how a bug shows is not told here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from click.testing import CliRunner
+from multipaxos.storage import Storage
+
+from conformance.formats import history, logs
+from conformance.validation.trace_validation import validate
+from tests.simulation import faults, simulate, trial
+from tests.simulation.broken import BUGS, parts_with
+from tests.simulation.disk import Disk
+from tests.simulation.faults import Script, draw
+from tests.simulation.lives import BATCH
+from tests.simulation.shrink import shrink
+from tests.support.paths import ROOT
+
+SEEDS = 100
+
+
+def test_all_is_well() -> None:
+    total = simulate.run_all(simulate.Series(1, SEEDS, nodes=None, seconds=60), jobs=2)
+    assert [(found.script.seed, found.failure) for found in total.failed] == []
+    assert total.missing() == []
+
+
+def test_worlds_in_which_little_happens_show_nothing() -> None:
+    few = simulate.Total(seeds=3)
+    assert few.missing() == ["0 of at least 3 slots acknowledged"]
+    few.happened["acknowledged"] = 3
+    assert few.missing() == []
+    assert len(simulate.Total(seeds=simulate.FROM).missing()) == 1 + len(simulate.LEAST)
+
+
+def test_a_run_that_shows_nothing_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "run_all", lambda series, jobs: simulate.Total(seeds=1))
+    result = CliRunner().invoke(simulate.main, ["--seeds", "1..1"])
+    assert result.exit_code == 2 and "0 of at least 1 slots acknowledged" in result.output
+
+
+# The same seed is the same run.
+
+SOME = range(1, 10)
+DIGESTS = """
+import sys
+from tests.simulation import trial
+from tests.simulation.faults import draw
+for seed in map(int, sys.argv[1:]):
+    print(trial.run(draw(seed, None, 20), logs=True).digest())
+"""
+
+
+def digests(hash_seed: str) -> list[str]:
+    """Those of some seeds, as a process of its own finds them."""
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("impl", "."))
+    done = subprocess.run(
+        [sys.executable, "-c", DIGESTS, *map(str, SOME)],
+        check=True,
+        text=True,
+        timeout=60,
+        env={"PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
+        stdout=subprocess.PIPE,
+    )
+    return done.stdout.split()
+
+
+def test_a_seed_is_the_same_to_the_byte_in_every_process() -> None:
+    here = [trial.run(draw(seed, None, 20), logs=True).digest() for seed in SOME]
+    assert digests("1") == digests("2") == here
+    assert len(set(here)) == len(SOME)
+
+
+def test_a_run_is_the_same_whether_it_is_logged_or_not() -> None:
+    for seed in SOME:
+        logged, silent = (trial.run(draw(seed, None, 20), logs=logs) for logs in (True, False))
+        assert (logged.happened, logged.seconds) == (silent.happened, silent.seconds)
+
+
+def test_a_script_comes_back_from_its_text() -> None:
+    for seed in SOME:
+        script = draw(seed, None, 20)
+        # A pair is a list in JSON.
+        assert Script.of(script.text()).text() == script.text()
+        assert trial.run(Script.of(script.text())).seconds == trial.run(script).seconds
+
+
+def test_the_specification_accepts_what_the_nodes_do(tmp_path: Path) -> None:
+    clusters = []
+    for seed in 1, 3, 4:
+        trial.run(draw(seed, None, 20), logs=True).write(tmp_path)
+        clusters.append(logs.read(tmp_path / "logs" / f"seed-{seed}.ndjson"))
+        assert history.read(tmp_path / "histories" / f"seed-{seed}.ndjson")
+    assert any(record.input == "crash" for cluster in clusters for record in cluster)
+    assert [verdict.rejections for verdict in validate(clusters, BATCH)] == [[], [], []]
+
+
+# What is broken is noticed.
+
+CROWDED = {"promise-not-saved", "own-promise-not-saved"}
+"""Bugs that break nothing unless several nodes run ballots for the same slot between restarts."""
+
+
+def crowded(seed: int) -> Script:
+    """Each slot is asked for at two nodes, twice, and nodes restart all the time."""
+    chance, gap, seconds = Random(f"{seed} crowded"), 0.3, 20
+    script = Script(seed, 3, seconds, loss=0.1, repeat=0.0, base=0.01, spread=0.5, events=())
+    members = script.members()
+    events = list(faults.happening(chance, members, seconds, gap, faults.restart))
+    events += (
+        {
+            "at": turn * gap,
+            "kind": "propose",
+            "client": faults.client(chance),
+            "node": node,
+            "slot": turn // 2,
+            "tries": 0,
+        }
+        for turn in range(int(seconds / gap))
+        for node in members[:2]
+    )
+    events.sort(key=lambda event: event["at"])
+    return replace(script, events=tuple(events))
+
+
+def test_all_is_well_in_crowded_worlds() -> None:
+    found = [trial.run(crowded(seed)) for seed in range(1, 9)]
+    assert [(each.script.seed, each.failure) for each in found if each.failure] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "output-leaves-before-commit",
+        "replies-leave-before-commit",
+        "nothing-saved",
+        "promise-not-saved",
+        "own-promise-not-saved",
+        "vote-not-saved",
+        "commit-forgets-decided",
+        "votes-forgotten-at-decision",
+        "no-backoff",
+        "never-repeats",
+        "never-inquires",
+        "never-expires",
+        "held-for-ever",
+        "error-claims-nothing-happened",
+        "prepare-never-sent-again",
+        "accept-never-sent-again",
+        "waiting-dropped-at-preemption",
+        "waiting-forgotten-by-time",
+        "own-value-though-votes-reported",
+        "vote-below-promise",
+        "decided-one-vote-early",
+        "quorum-is-half",
+        "quorum-of-two",
+        "learned-page-is-the-last",
+        "loser-told-its-own-value",
+    ],
+)
+def test_a_broken_node_is_noticed(name: str) -> None:
+    scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in range(1, 101))
+    assert any(trial.run(script, parts_with(BUGS[name])).failure for script in scripts)
+
+
+def test_a_node_that_stops_is_noticed() -> None:
+    class Stops(Disk):
+        def save(self, journal: object) -> None:
+            raise ZeroDivisionError
+
+    assert trial.run(draw(1, None, 20), parts_with(Stops)).rule == "stopped"
+
+
+# A failure is made smaller and left.
+
+
+def test_a_failing_script_is_made_smaller() -> None:
+    script = draw(1, 3, 60)
+    crashes = [event for event in script.events if event["kind"] == "crash"]
+    needed = [*crashes[:1], *crashes[-1:]]
+    smaller = shrink(script, lambda it: all(event in it.events for event in needed) and it.loss > 0)
+    assert list(smaller.events) == needed and len(needed) == 2
+    assert (smaller.loss, smaller.spread) == (script.loss, 0) and smaller.seconds < script.seconds
+
+
+def simulated(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *options],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
+    bug = ("--bug", "vote-below-promise", "-o", str(tmp_path))
+    done = simulated("--seeds", "1..5", *bug)
+    assert done.returncode == 1
+    command = next(line for line in done.stdout.splitlines() if "--seeds" in line).split()
+    again = simulated(*command[command.index("--seeds") :], "-o", str(tmp_path / "again"))
+    reason = next(line for line in done.stdout.splitlines() if " failed: votes" in line)
+    assert again.returncode == 1 and reason in again.stdout
+    [script] = (tmp_path / "scripts").iterdir()
+    assert simulated("--script", str(script), *bug).returncode == 1
+    assert simulated("--script", str(script), "-o", str(tmp_path / "right")).returncode == 0
+    [log] = (tmp_path / "logs").iterdir()
+    assert logs.read(log)
+
+
+def test_what_is_asked_for_must_make_sense() -> None:
+    for options in ["--seeds", "5"], ["--seeds", "5..1"], ["--nodes", "0"], ["--bug", "none"]:
+        assert simulated(*options).returncode == 2
+    assert "Example:" in simulated("--help").stdout
+
+
+# The disk that is made up.
+
+
+def test_the_disk_in_memory_is_as_the_real_one(tmp_path: Path) -> None:
+    disk, chance = Disk("n1"), Random(1)
+    for life in range(20):
+        with closing(Storage(tmp_path)) as real:
+            made_up = disk.mount()
+            for turn in range(10):
+                for storage in real, made_up:
+                    work(storage, Random(f"{life} {turn}"))
+                if chance.random() < 0.8:
+                    real.commit(life)
+                    made_up.commit(life)
+        with closing(Storage(tmp_path)) as real:
+            assert held(real) == held(disk.mount())
+
+
+def work(storage: object, chance: Random) -> None:
+    """A turn: a node claims its disk, promises, votes and decides."""
+    storage.claim("n1", ("n1", "n2"))
+    journal = storage.acceptor
+    for _ in range(chance.randrange(4)):
+        slot = chance.randrange(12)
+        journal.promise(journal.promised + chance.randrange(3))
+        if slot not in journal.decided:
+            journal.vote_for(journal.promised, slot, f'"{chance.random()}"')
+            if chance.random() < 0.2:
+                journal.decide(slot, journal.accepted[slot].value)
+
+
+def held(storage: object) -> tuple:
+    journal = storage.acceptor
+    return (
+        storage.cluster,
+        storage.logged,
+        journal.promised,
+        journal.accepted,
+        journal.decided,
+        journal.known.ranges(),
+    )

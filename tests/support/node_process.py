@@ -1,0 +1,49 @@
+"""Runs `python3 impl/main.py` as a user would, with nothing in its environment.
+
+Only starting it and giving it lines belongs here; what it should print is told by the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.support.paths import ROOT
+
+Run = subprocess.CompletedProcess[bytes]
+
+
+def run(given: bytes | str, *options: str, seconds: float = 5) -> Run:
+    return subprocess.run(
+        [sys.executable, "impl/main.py", *options],
+        cwd=ROOT,
+        env={},
+        timeout=seconds,
+        input=given if isinstance(given, bytes) else given.encode(),
+        capture_output=True,
+    )
+
+
+def request(msg_id: int, kind: str, **fields: object) -> str:
+    """A client's line to n1."""
+    body = {"type": kind, "msg_id": msg_id, **fields}
+    return json.dumps({"src": "c1", "dest": "n1", "body": body}) + "\n"
+
+
+def init(*nodes: str, node: str = "n1") -> str:
+    return (
+        json.dumps(
+            {
+                "src": "c0",
+                "dest": node,
+                "body": {
+                    "type": "init",
+                    "msg_id": 1,
+                    "node_id": node,
+                    "node_ids": list(nodes or [node]),
+                },
+            }
+        )
+        + "\n"
+    )
