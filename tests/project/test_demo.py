@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import demo
 import pytest
+
+from tests import demo
 
 
 def test_demo_catches_the_bug(
