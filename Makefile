@@ -68,8 +68,14 @@ simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED o
 check-distributed: $(venv) ## Check one MODEL with TLC on several HOSTS (two workers here if none).
 	@$(python) -m conformance distributed $(MODEL) $(HOSTS:%=--host %)
 
+.PHONY: lint
+lint: $(venv) ## Check style, format and types.
+	@$(python) -m ruff check
+	@$(python) -m ruff format --check
+	@$(python) -m mypy
+
 .PHONY: test
-test: $(venv) ## Run the tests.
+test: $(venv) lint ## Run lint and then the tests.
 	@$(python) -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: campaign
@@ -111,7 +117,7 @@ lock: ## Pin the newest versions that pyproject.toml allows, with hashes, in con
 
 .PHONY: clean
 clean: ## Remove the environment and everything that was generated.
-	@rm -rf .venv .venv-lock .pytest_cache .ruff_cache build dist out *.egg-info
+	@rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache build dist out *.egg-info
 	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
 
 # All that is pinned is installed, what builds the project as well, but for PySyncObj, which is there

@@ -1,49 +1,50 @@
-"""Every message that a node takes or sends, as a value that is equal to its like.
+"""Message types, as value objects.
 
-A class here is a message type of the wire in camel case and its fields are the wire's, in the
-wire's order; how they are written as JSON and what is done about them belongs elsewhere.
+Each class is a message type of the wire in camel case; its fields are the wire's, in the wire's
+order.  JSON is in `wire`, and what a node does about a message in `replica`.
+
+No code changes a message.  The classes are not `frozen` all the same: making one would take three
+times as long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from .slots import Ranges
 
 Value = str
 """A client's value as its JSON text: opaque, and equal if `wire` says so."""
 
-message = dataclass(slots=True, unsafe_hash=True)
-"""Nobody changes a message; to be frozen as well would make it three times as slow to make."""
 
-
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Vote:
     ballot: int
     value: Value
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Init:
     msg_id: int
     node_id: str
     node_ids: tuple[str, ...]
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class InitOk:
     in_reply_to: int
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class MultiPaxosPropose:
     msg_id: int
     slot: int
     value: Value
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class MultiPaxosProposeOk:
     in_reply_to: int
     slot: int
@@ -52,14 +53,14 @@ class MultiPaxosProposeOk:
     value: Value
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class MultiPaxosLog:
     msg_id: int
     from_: int = 0
     limit: int | None = None
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class MultiPaxosLogOk:
     in_reply_to: int
     log: Mapping[int, Value]
@@ -70,56 +71,56 @@ INDEFINITE, NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 0, 10, 11, 12
 definite: nothing has happened and nothing will."""
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Error:
     in_reply_to: int
     code: int
     text: str
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Prepare:
     ballot: int
     known: Ranges
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Promise:
     ballot: int
     accepted: Mapping[int, Vote]
     known: Ranges
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Accept:
     ballot: int
     slot: int
     value: Value
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Accepted:
     ballot: int
     slot: int
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Rejected:
     promised: int
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Decided:
     slot: int
     value: Value
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Learn:
     known: Ranges
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Learned:
     decided: Mapping[int, Value]
     more: bool
@@ -129,19 +130,24 @@ ClientRequest = Init | MultiPaxosPropose | MultiPaxosLog
 ClientReply = InitOk | MultiPaxosProposeOk | MultiPaxosLogOk | Error
 NodeMessage = Prepare | Promise | Accept | Accepted | Rejected | Decided | Learn | Learned
 Body = ClientRequest | ClientReply | NodeMessage
+AnyBody = TypeVar("AnyBody", bound=Body, covariant=True)
 
 
-@message
+@dataclass(slots=True, unsafe_hash=True)
 class Repeat:
     """The event that slots which a leader has open are overdue."""
 
     slots: Ranges
 
 
-@message
-class Envelope:
-    """The spec's `Message`."""
+@dataclass(slots=True, unsafe_hash=True)
+class Envelope(Generic[AnyBody]):
+    """A message with its addresses: the spec's `Message`."""
 
     src: str
     dest: str
-    body: Body
+    body: AnyBody
+
+
+Message = Envelope[Body]
+"""A message of any type."""
