@@ -34,7 +34,7 @@ from .running.inject import Endured
 from .running.replay import Difference, Replayed, Turn
 from .validation import explanation, history_checker
 from .validation import trace_validation as validating
-from .validation.evidence import Contradiction, contradiction
+from .validation.evidence import Contradiction, find_contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
 
@@ -115,7 +115,7 @@ def validate(
         if all(record.starts for record in cluster):
             raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return validating.validate(clusters, batch, window=window, on_progress=line.tell)
+        return validating.validate_logs(clusters, batch, window=window, on_progress=line.tell)
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
         report.say(found.words())
-        path, marks = found.record.path, [page.of_difference(found)]
+        path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))
 
@@ -143,9 +143,9 @@ def show_rejections(
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.say(explanation.rejection(found))
+            report.say(explanation.format_rejection(found))
         shown += len(verdict.rejections)
-        marks = list(map(page.of_rejection, verdict.rejections))
+        marks = list(map(page.mark_of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
 
 
@@ -155,7 +155,7 @@ def show_page(
     """Leaves a page of a run that is wrong, and tells where; the verdict stands without it."""
     try:
         with report.Line(f"a page of {records[0].path.name}") as line:
-            found = exporting.failed(place.stem, records, marks, batch, line.tell)
+            found = exporting.make_failed_run(place.stem, records, marks, batch, line.tell)
             exporting.write_page(place, found)
     except (OSError, RecursionError, exporting.ExportError) as error:
         report.warn(f"no page of this run: {error}")
@@ -174,10 +174,12 @@ def inject_faults(
     batch: int,
     records: int,
     power_cuts: bool = False,
+    on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
-    """Has a cluster endure a faulty world, has it judged and shows it.
+    """Inject faults into a cluster, check what clients and nodes recorded, and print it.
 
-    True if all agrees, False if something is wrong, None if too little was seen to tell.
+    Return True if all is right, False if something is wrong, None if too little happened to decide.
+    `on_row` is called with each check: what it is, whether it passes, its figure.
     """
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
@@ -202,12 +204,15 @@ def inject_faults(
         title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
         report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
+        for what, figure, passes in rows:
+            if isinstance(passes, bool):
+                on_row(what, passes, figure)
     finally:
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
     if agrees and missing:
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
         return None
     return agrees
 
@@ -242,10 +247,10 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     Adds to `missing` what could not be judged.
     """
     # Where no peace came, what a node has not heard of is late and not lost.
-    found = history_checker.judge(endured.history, settled=endured.settled is not None)
+    found = history_checker.check_history(endured.history, quiescent=endured.settled is not None)
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
-    lost = sum(finding.rule in ("durability", "peace") for finding in found)
+        report.say(explanation.format_finding(finding))
+    lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
     logged = logs_of(endured)
     against = contradictions(endured, logged)
     for each in against:
@@ -277,7 +282,9 @@ def logs_of(endured: Endured) -> dict[str, list[Record]]:
 
 def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
     """Compares what each node logged with what the router saw of it."""
-    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
+    found = [
+        find_contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()
+    ]
     return [each for each in found if each is not None]
 
 

@@ -15,7 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -37,6 +37,9 @@ LONGEST_MESSAGE, LONGEST_LINE = 1_000, 4_000
 
 # So many of the messages of one step are shown.
 MOST_MESSAGES = 20
+
+# What is printed: "quiet" leaves out progress and tables, "verbose" adds a line for each case.
+detail: Literal["quiet", "normal", "verbose"] = "normal"
 
 # A CI runner obeys the first where a line begins with it, and the others anywhere.
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
@@ -109,7 +112,7 @@ class Line:
         if err.is_terminal:
             self._progress.start()
             self._task = self._progress.add_task(self._shown(self._what), total=None)
-        else:
+        elif detail != "quiet":
             warn(f"{self._what} ...")
         return self
 
@@ -121,7 +124,7 @@ class Line:
         """Says how far it is."""
         if err.is_terminal:
             self._progress.update(self._task, description=self._shown(f"{self._what}: {how_far}"))
-        elif time.monotonic() - self._told >= QUIET_SECONDS:
+        elif detail != "quiet" and time.monotonic() - self._told >= QUIET_SECONDS:
             self._told = time.monotonic()
             warn(f"{self._what}: {how_far}")
 
@@ -131,6 +134,8 @@ class Line:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Prints a table; a column whose name starts with # holds figures."""
+    if detail == "quiet":
+        return
     heading = Text(plain(title, out.encoding), "bold")
     shown = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:

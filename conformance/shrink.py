@@ -21,7 +21,7 @@ from .formats import logs
 from .formats.schema import action, is_message
 from .jobs import at_once
 from .running.replay import log_of, replay
-from .validation.trace_validation import validate
+from .validation.trace_validation import validate_logs
 from .validation.verdict import Rejection, Verdict
 
 Json = Any
@@ -70,7 +70,7 @@ class Effort:
 
 
 def shrink_log(
-    path: Path, batch: int, judge: Judge = validate, effort: Effort = Effort()
+    path: Path, batch: int, judge: Judge = validate_logs, effort: Effort = Effort()
 ) -> Shrunk:
     """Shrinks a log that is rejected.  What was sent in a step stays as it is, and what is demanded
     in the last one, too; only replies are numbered anew.
@@ -88,7 +88,7 @@ def shrink_node(
     command: Sequence[str],
     batch: int,
     seconds: float = 30,
-    judge: Judge = validate,
+    judge: Judge = validate_logs,
     effort: Effort = Effort(),
 ) -> Shrunk:
     """Shrinks the inputs of a log from which a node differs, for as long as what it does instead is
@@ -119,7 +119,7 @@ def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) ->
     first = min(found, key=lambda each: each.record.line)
     node, line = first.record.node, first.record.line
     bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
-    if first.judge in ("handshake", "protocol"):
+    if first.checker in ("handshake", "specification"):
         return [*mine, bad]
     log = [*mine, *(record for record in records if record["node"] != node), bad]
     while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:
@@ -321,7 +321,7 @@ def _way(found: Rejection) -> str:
     """Who rejects what and why; and of an output that is another, in which types and fields."""
     said, demanded = found.record.output, found.allowed
     reason = re.sub(r"\d+", "#", found.reason)
-    way: list[Json] = [found.judge, reason, action(found.record.input)]
+    way: list[Json] = [found.checker, reason, action(found.record.input)]
     if demanded is not None:
         types = [[message["body"]["type"] for message in each] for each in (said, demanded)]
         way += [types, sorted(_differing(said, demanded)) if types[0] == types[1] else []]

@@ -64,7 +64,7 @@ def validate(
     window: int | None = step_checker.WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs as `validate.validate` does, and tells what those visit that are accepted.
+    """Judges logs as `validate_logs` does, and tells what those visit that are accepted.
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
@@ -81,7 +81,7 @@ def validate(
                 on_print=lambda line: _is_mark(line, marks) or listen(line),
             )
 
-        verdicts = validating.validate(
+        verdicts = validating.validate_logs(
             clusters, batch, window=window, on_progress=on_progress, run=run
         )
     accepted = [
@@ -117,7 +117,7 @@ def reachable() -> list[Branch]:
     """
     text = SPEC.read_text("utf-8")
     used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
-    return branches(SPEC.stem, text, used, step_checker.REPLACED)
+    return branches(SPEC.stem, text, used, step_checker.OVERRIDDEN)
 
 
 def actions() -> list[str]:

@@ -236,7 +236,7 @@ def _protocol_failure(
     ]
     return Failure(
         f"the log of {bad.node}",
-        f"{bad.place}: {found.reason} ({found.judge})",
+        f"{bad.place}: {found.reason} ({found.checker})",
         command,
         given if command else (),
         found.allowed or (),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import report
-from ..jobs import CORES, at_once
+from ..jobs import at_once, cores
 from ..tlaplus import tlc
 from . import branches as branching
 from . import distributed as distributing
@@ -173,7 +173,7 @@ def simulate(model: Model, minutes: float, seed: int, steps: int) -> bool:
 
         while not done or time.monotonic() - started + longest / 2 < 60 * minutes:
             begun = time.monotonic()
-            for number, outcome in at_once(batch, itertools.islice(seeds, CORES)):
+            for number, outcome in at_once(batch, itertools.islice(seeds, cores())):
                 outcome.demand_steps(model.name)
                 done.append(number)
                 states += outcome.generated

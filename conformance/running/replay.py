@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,7 @@ class Replayed:
     steps: int
     difference: Difference | None
     tried: bool = True
+    seconds: float = field(default=0.0, compare=False)
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -147,14 +149,15 @@ def replay_all_within(
 def _replayed(
     path: Path, differs: Callable[[Case], Difference | None], renamed: int | None
 ) -> Replayed:
-    steps = 0
+    steps, started = 0, time.monotonic()
     for case in cases(path, renamed):
         difference = differs(case)
         if difference:
-            at = steps + case.records.index(difference.record)
-            return Replayed(path, at, replace(difference, renamed=renamed))
+            steps += case.records.index(difference.record)
+            difference = replace(difference, renamed=renamed)
+            return Replayed(path, steps, difference, seconds=time.monotonic() - started)
         steps += len(case.records)
-    return Replayed(path, steps, None)
+    return Replayed(path, steps, None, seconds=time.monotonic() - started)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from conformance import __main__ as cli
+from conformance.cli.group import GROUPS, summary
 from conformance.running import record
 from tests.support.conformance_command import conformance, copied, not_run
 from tests.support.paths import BAD, BROKEN_NODE, HISTORIES, MANUAL_NODE, NODE, OK, ROOT
@@ -42,23 +43,50 @@ def test_help_ends_with_an_example(verb: str) -> None:
     assert f"Example: python -m conformance {verb}" in " ".join(done.stdout.split())
 
 
-def test_the_list_of_verbs() -> None:
-    listed = conformance("--help").stdout
-    assert [verb for verb in VERBS if f"\n  {verb} " not in listed] == []
+def test_help_lists_each_verb_with_a_whole_summary() -> None:
+    listed = conformance("--help", COLUMNS="80").stdout
+    grouped = [verb for verbs in GROUPS.values() for verb in verbs]
+    assert sorted(grouped) == sorted(VERBS) == sorted(cli.main.commands)
+    for verb in VERBS:
+        [line] = [line for line in listed.splitlines() if line.split()[:1] == [verb]]
+        assert line.endswith(".") and not line.endswith("..")
+        assert line.split(maxsplit=1)[1] == summary(cli.main.commands[verb])
+    places = [listed.index(f"\n  {verb} ") for verb in grouped]
+    assert places == sorted(places)
 
 
-# Agreed, disagreed.
+def test_version_is_that_of_the_project() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    done = conformance("--version")
+    assert done.returncode == 0
+    assert f'version = "{done.stdout.split()[-1]}"' in text
+
+
+def test_shell_completion_lists_verbs() -> None:
+    program = "from conformance.__main__ import main; main(prog_name='multipaxos-conformance')"
+    environment = {
+        **os.environ,
+        "_MULTIPAXOS_CONFORMANCE_COMPLETE": "bash_complete",
+        "COMP_WORDS": "multipaxos-conformance tr",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.stdout == "plain,trace-coverage\n"
+
+
+# Pass, fail.
 
 
 def test_replay_agrees() -> None:
     done = conformance("replay", OK, "--", *MANUAL_NODE)
-    assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
+    assert done.returncode == 0 and "1 traces" in done.stdout and "0 traces differ" in done.stdout
 
 
 def test_replay_within_the_process_says_the_same(tmp_path: Path) -> None:
     within = ("--in-process", "tests.support.in_process:node")
     done = conformance("replay", OK, *within)
-    assert done.returncode == 0 and "0 logs differ" in done.stdout
+    assert done.returncode == 0 and "0 traces differ" in done.stdout
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, *within)
     assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
@@ -84,7 +112,7 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
     verdict, pace = done.stdout.rsplit("; ", 1)
-    assert verdict.endswith("18 records judged, 1 logs rejected") and "records a second" in pace
+    assert verdict.endswith("18 records checked, 1 logs rejected") and "records a second" in pace
     for how in ["--whole"], ["--window", 2]:
         again = conformance("validate", bad, *how)
         assert (again.returncode, again.stdout.rsplit("; ", 1)[0]) == (1, verdict)
@@ -158,7 +186,7 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
 
 def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
-    not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
+    not_run(done, "too little happened to decide", "at least 10 acknowledged", "at least 3 kills")
     recorded = record.Recorded(tmp_path)
     assert recorded.missing(200) == "0 of at least 20 requests answered"
     recorded.happened["answered"] = 20
@@ -333,12 +361,13 @@ def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path
 FAILING = """
 import sys
 from conformance import __main__ as cli
+from conformance.formats import logs
 for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files"),
               UnicodeEncodeError("ascii", "\\xe9", 0, 1, "not in range"), ZeroDivisionError("1/0"),
               AssertionError("never"), KeyError("slot"), BrokenPipeError(32, "Broken pipe")):
     def fail(*_):
         raise error
-    cli.logs.find = fail
+    logs.find = fail
     try:
         cli.main(["replay", "any", "--", "node"])
     except SystemExit as end:

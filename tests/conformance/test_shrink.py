@@ -36,7 +36,7 @@ def lived(path: Path, *lines: str) -> list[Json]:
 
 
 def rejected(path: Path) -> tuple[int, str, object]:
-    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     first = min(verdict.rejections, key=lambda found: found.record.line)
     return first.record.line, re.sub(r"\d+", "#", first.reason), first.allowed
 
@@ -175,7 +175,7 @@ def test_the_likely_cut_comes_first(tmp_path: Path) -> None:
 
     def judge(clusters: list, batch: int) -> list:
         judged.append(sum(map(len, clusters)))
-        return trace_validation.validate(clusters, batch)
+        return trace_validation.validate_logs(clusters, batch)
 
     effort = shrink.Effort(on_smaller=lambda left: sizes.append(len(left)))
     found = shrink.shrink_log(path, 1000, judge, effort)

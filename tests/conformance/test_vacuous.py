@@ -183,4 +183,4 @@ def test_a_log_that_is_cut_off_within_a_letter(tmp_path: Path) -> None:
 def test_a_node_that_prints_nothing(tmp_path: Path) -> None:
     for command in (["true"], [sys.executable, "-c", "import sys; sys.stdin.read()"]):
         done = conformance("replay", copied(OK, tmp_path), "--", *command)
-        assert done.returncode == 1 and "0 records agreed, 1 logs differ" in done.stdout
+        assert done.returncode == 1 and "0 records equal, 1 traces differ" in done.stdout

@@ -21,7 +21,7 @@ import click
 
 from conformance import checking, report
 from conformance.formats import logs
-from conformance.jobs import CORES
+from conformance.jobs import cores
 from conformance.models import manifest, searching
 from conformance.models.manifest import Model
 from conformance.running import syscalls
@@ -137,7 +137,7 @@ class Hunt:
         done: list[Result] = []
         with (
             report.Line(f"{title}: {len(wanted):,} mutants") as line,
-            ThreadPoolExecutor(CORES) as threads,
+            ThreadPoolExecutor(cores()) as threads,
         ):
             for found in threads.map(lambda one: do(*one), wanted):
                 done.append(found)
@@ -342,7 +342,7 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
         raise JudgeError(f"no mutant has {only} in its name")
     made = {mutant.name: mutant for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
-    with pool(CORES, golden.resolve()) as judges:
+    with pool(cores(), golden.resolve()) as judges:
         hunt = Hunt(judges, seed, output, rows)
         check_right_node(hunt)
         for group, judge in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):

@@ -23,7 +23,7 @@ import click
 from conformance import report
 from conformance.formats import logs
 from conformance.validation import explanation
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from tests.simulation import loads, trial
 from tests.simulation.broken import BUGS, parts_with
 from tests.simulation.faults import Script, draw
@@ -293,10 +293,10 @@ def judge_logs(series: Series, number: int, output: Path) -> int:
 
 def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
     with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        verdicts = validate(clusters, BATCH, on_progress=line.tell)
+        verdicts = validate_logs(clusters, BATCH, on_progress=line.tell)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.say(explanation.rejection(found))
+        report.say(explanation.format_rejection(found))
     report.say(
         f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
         f"specification, {len(bad):,} rejected"

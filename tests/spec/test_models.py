@@ -97,7 +97,7 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
     now, told = [0.0], []
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
-        now[0] += batch / searching.CORES
+        now[0] += batch / searching.cores()
         return tlc.Outcome(generated=1000 * seed)
 
     monkeypatch.setattr(searching.tlc, "run", run)
@@ -105,4 +105,4 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
     monkeypatch.setattr(report.Line, "tell", lambda _, text: told.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(told) == round(now[0] / (batch / searching.CORES))
+    assert len(told) == round(now[0] / (batch / searching.cores()))

@@ -70,7 +70,7 @@ def test_the_core_is_covered_by_golden_logs_alone(golden: list[Path], tmp_path: 
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(measured, env=environment, capture_output=True, text=True, check=True)
-    assert f"{len(golden):,} logs" in done.stdout and " 0 logs differ" in done.stdout
+    assert f"{len(golden):,} traces" in done.stdout and " 0 traces differ" in done.stdout
     coverage = [sys.executable, "-m", "coverage"]
     subprocess.run([*coverage, "combine", "-q", f"--data-file={data}", str(tmp_path)], check=True)
     report = tmp_path / "coverage.json"
