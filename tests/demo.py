@@ -25,8 +25,8 @@ CORRECT = ("impl/main.py",)
 BROKEN = ("tests/broken_node.py", "promise-lost-at-restart")
 
 VERDICT = re.compile(r"(?m)^(\S+\.ndjson:\d+: .*(?:\n +.*)*)")
-DETAIL = re.compile(r"^ +(?:action|differs):")
-WIDTH = 100
+DETAIL = re.compile(r"^ +(?:action|needs|differs):")
+WIDTH = 110
 
 
 def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
