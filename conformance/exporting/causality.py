@@ -43,8 +43,7 @@ class Step:
 
 
 def arrange(records: Sequence[Record]) -> list[Step]:
-    """Return the steps of one run in the order of their file, or in causal order if they are in
-    several files.
+    """Return the steps of one run, in the order of its file or, of several files, in causal order.
 
     A message that was never sent does not change the order of other records.
     """

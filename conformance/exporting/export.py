@@ -83,8 +83,7 @@ def read(paths: Sequence[Path]) -> list[Record]:
 def make_run(
     title: str, records: Sequence[Record], batch: int, with_states: int, on_progress: Progress
 ) -> Run:
-    """Return a run with states for its first records, and marks where the specification does not
-    allow a step.
+    """Return a run with states for its first records, and marks where a step is not allowed.
 
     `batch` is the spec's constant Batch that the nodes ran with, `with_states` the number of
     records to compute states for; with 0 there are none.

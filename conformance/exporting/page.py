@@ -86,7 +86,7 @@ def html(
 
 
 def _read(name: str) -> str:
-    return files(__package__).joinpath("pages", name).read_text("utf-8")
+    return (files(__package__) / "pages" / name).read_text("utf-8")
 
 
 def _run(

@@ -48,8 +48,9 @@ def combined(known: Expectation | None, records: Sequence[Json]) -> Expectation:
 
 
 def visible_errors(records: Sequence[Json]) -> dict[str, tuple[int, str]]:
-    """Return, for each node that cannot have written its log in any state, the last line at which
-    it may be rejected, and the reason.
+    """Return the nodes that cannot have written their log in any state, each with line and reason.
+
+    The line is the last one at which the node may be rejected.
     """
     found: dict[str, tuple[int, str]] = {}
     seen = {node: _Visible(node) for node in nodes_in(records)}
@@ -65,8 +66,10 @@ def visible_errors(records: Sequence[Json]) -> dict[str, tuple[int, str]]:
 
 
 def unaffected_nodes(before: Sequence[Json], after: Sequence[Json]) -> frozenset[str]:
-    """Return the nodes whose own log is not mutated, and that received no message of a mutated
-    record, neither as it is now nor as it was, nor under another name of the sender.
+    """Return the nodes whose own log is not mutated, and that no mutation can have reached.
+
+    A mutation reaches a node that received a message of a mutated record, as it was before or as it
+    is now, or a message from a node that the mutation added.
     """
     mutated: set[str] = set()
     touched: set[str] = set()

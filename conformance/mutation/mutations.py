@@ -78,8 +78,8 @@ Mutation = tuple[str, list[Json], int, Expectation | None]
 """A description, the mutated records, the first mutated line, what follows from the mutation."""
 
 Mutator = Callable[[random.Random, Source, Sequence[Source]], Mutation | None]
-"""Mutates a trace at a random place; None if it cannot be mutated there.  The last argument are
-traces to splice with.
+"""Mutates a trace at a random place, or returns None if it cannot be mutated there.  The third
+argument are the traces to splice with.
 """
 
 

@@ -42,8 +42,10 @@ def early_receipts(records: Sequence[Json]) -> frozenset[int]:
 
 
 def has_order(records: Sequence[Json], excused: Mapping[str, int]) -> bool:
-    """Return whether the steps have such an order if a node may receive unsent messages from its
-    line in `excused` on.  Messages that no record sends are not considered.
+    """Return whether the steps have an order in which each message is sent before it is received.
+
+    From its line in `excused` on, a node may receive unsent messages.  Messages that no record
+    sends are not considered.
     """
     steps: dict[int, set[int]] = {line: set() for line in range(1, len(records) + 1)}
     previous: dict[str, int] = {}

@@ -17,11 +17,11 @@ from ..formats.folders import fresh
 from ..golden import generate as generating
 from ..models import manifest
 from ..running import record as recording
-from ..validation.trace_validation import validate_logs
+from ..validation.trace_validation import Checker, validate_logs
 from . import trials
 from .mutations import Source, mutated_traces
 from .oracle import Oracle
-from .trials import Checker, Trial
+from .trials import Trial
 
 Json = Any
 
@@ -78,27 +78,30 @@ def mutate_traces(
             line.tell(f"{len(found):,} checked")
     _show_tables(found, seed)
     wrong = sorted((each for each in found if each.disagreements), key=lambda each: each.number)
-    _leave_wrong(output / "wrong", wrong, _repeating(output, command, seed, paths, batch, kind))
+    _leave_wrong(
+        output / "wrong", wrong, _command_to_repeat(output, command, seed, paths, batch, kind)
+    )
     return not wrong
 
 
 def _make_sources(
-    folder: Path, command: Sequence[str], seed: int, tell: Callable[[str], None]
+    folder: Path, command: Sequence[str], seed: int, on_progress: Callable[[str], None]
 ) -> tuple[list[Source], list[Source]]:
-    """Return recorded runs, golden traces, random runs of a model, and a run of a single node; the
-    second list are long runs.
+    """Return short traces and long ones to mutate.
+
+    They are recorded runs, golden traces, random runs of a model, and a run of a single node.
     """
     sources, long = [], []
     for nodes, runs in RUNS:
         for each in range(seed, seed + runs):
-            tell(f"a run of {nodes} nodes, seed {each}")
+            on_progress(f"a run of {nodes} nodes, seed {each}")
             path = _record(folder / f"{nodes}-nodes", command, nodes, 12, each)
             sources.append(trials.source(path, 1000, RECORDS))
     for nodes, requests in LONG_RUNS:
-        tell(f"a long run of {nodes} nodes")
+        on_progress(f"a long run of {nodes} nodes")
         path = _record(folder / f"{nodes}-nodes-long", command, nodes, requests, seed)
         long.append(trials.source(path, 1000))
-    tell("golden traces and random runs")
+    on_progress("golden traces and random runs")
     golden = generating.generate(manifest.get("gives-up"), folder / "golden").logs
     walks = generating.simulate(manifest.get("wide"), folder / "walks", WALKS, STEPS, seed).logs
     sources += [trials.source(path, 1) for path in (*golden[seed % EVERY :: EVERY], *walks)]
@@ -181,7 +184,7 @@ def _listed(counts: Counter[tuple[str, str]]) -> list[tuple[str, str, int]]:
     return [(*what, n) for what, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _repeating(
+def _command_to_repeat(
     output: Path,
     command: Sequence[str],
     seed: int,

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats import logs
 from ..jobs import at_once
 from ..tlaplus.tlc import ToolError
-from ..validation.trace_validation import validate_logs
+from ..validation.trace_validation import Checker, validate_logs
 from ..validation.verdict import Verdict
 from .expectations import is_causal
 from .mutations import MutatedTrace, Source
@@ -26,8 +26,6 @@ from .order import BadLines
 
 # The node of a record that cannot be read.
 UNREADABLE = ""
-
-Checker = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
 
 Oracles = Mapping[int, Oracle]
 """Oracles, by the constant Batch that their nodes run with."""
@@ -48,8 +46,9 @@ class Trial:
 
 
 def source(path: Path, batch: int, most: int | None = None) -> Source:
-    """Return the trace in a file, or its first records; raises `LogError` if a message is received
-    in a line before the one that sends it.
+    """Return the trace in a file, or its first records.
+
+    Raises `LogError` if a message is received in a line before the one that sends it.
     """
     records = logs.read_json(path)
     if not is_causal(records):
@@ -96,11 +95,11 @@ def require_accepted(
         verdicts = checker([logs.of(each.records) for each in some], batch)
         for each, verdict in zip(some, verdicts, strict=True):
             opinion = oracle.opinion(each.records)
-            for who, bad in ("checker", _bad_lines(verdict)), ("node", opinion.bad):
+            for name, bad in ("checker", _bad_lines(verdict)), ("node", opinion.bad):
                 if bad:
                     line = min(bad.values())
                     raise logs.LogError(
-                        f"{each.name}:{line}: rejected by the {who} before any mutation"
+                        f"{each.name}:{line}: rejected by the {name} before any mutation"
                     )
 
 
@@ -141,22 +140,22 @@ def _opinion(mutated: MutatedTrace, oracles: Oracles) -> Opinion:
 def disagreements(mutated: MutatedTrace, found: BadLines, opinion: Opinion) -> Iterator[str]:
     """Yield where the checker, the oracle and the expectation do not agree."""
     expected = mutated.expectation
-    for who, lines, legal in (
+    for name, lines, legal in (
         ("the checker", found, not found),
         ("the node", opinion.bad, opinion.legal),
     ):
         if expected.legal is not None and expected.legal != legal:
             verdict = "legal" if expected.legal else "illegal"
-            yield f"{verdict}, because {expected.reason}; {who} disagrees"
+            yield f"{verdict}, because {expected.reason}; {name} disagrees"
         early = [line for line in lines.values() if line < mutated.first]
         if early:
-            yield f"{who} rejects line {early[0]}, before the first mutated line {mutated.first}"
+            yield f"{name} rejects line {early[0]}, before the first mutated line {mutated.first}"
         for node, line in expected.at.items():
             at = lines.get(node, lines.get(UNREADABLE, line + 1))
             if lines and at > line:
-                yield f"{who} does not reject {node} up to line {line}, though {expected.reason}"
+                yield f"{name} does not reject {node} up to line {line}, though {expected.reason}"
         for node in sorted(lines.keys() & mutated.unaffected):
-            yield f"{who} rejects {node}, which is not mutated and received no mutated message"
+            yield f"{name} rejects {node}, which is not mutated and received no mutated message"
     if UNREADABLE in found:
         # Nothing is read after the first line that is not a record.
         if found[UNREADABLE] not in opinion.bad.values():

@@ -31,8 +31,9 @@ class Ballots:
         return self._small[bisect_right(self._large, ballot) - 1]
 
     def expand(self, small: int) -> int:
-        """Return the ballot that a number of TLC stands for: one of the window, or the next one of
-        a node above it.
+        """Return the ballot that a number of TLC stands for.
+
+        It is one of the window, or a node's next one above it.
         """
         at = bisect_right(self._small, small) - 1
         return self._large[at] + small - self._small[at]

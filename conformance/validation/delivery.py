@@ -96,8 +96,9 @@ class _Merge:
         return self._logs[node][self._next_step[node]]
 
     def _step(self, node: str, reason: str | None) -> tuple[Record, str | None]:
-        """Take the next step of a node; if it is rejected for a `reason`, its input counts as sent
-        from here on.
+        """Take the next step of a node.
+
+        If it is rejected for a `reason`, its input counts as sent from here on.
         """
         record, at = self._next(node), self._next_step[node]
         needed = self._inputs[node][at]
@@ -134,8 +135,10 @@ class _Merge:
         return first, f"this {kind} was sent only in {later}, after what follows from its receipt"
 
     def _position(self, node: str) -> int:
-        """Return the line of a node's next record, or its place in the node's log if the logs are
-        in several files, which leave no order between nodes.
+        """Return the line of a node's next record.
+
+        If the logs are in several files, which leave no order between nodes, it is the record's
+        place in the log of its node.
         """
         record = self._next(node)
         files = {log[0].path for log in self._logs.values()}

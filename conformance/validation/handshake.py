@@ -34,18 +34,18 @@ def check_handshake(log: Sequence[Record]) -> Rejection | None:
     for record in log:
         given = record.input
         if not up and is_message(given):
-            reason = "a node that is down took a message"
+            reason = "a message was received while the node was down"
         elif record.refused:
-            reason = _wrongly_refused(record, members)
+            reason = _refusal_error(record, members)
         elif record.starts:
-            reason = _wrongly_started(record, members)
+            reason = _init_error(record, members)
             members = members or given["body"]["node_ids"]
         elif members is None:
             reason = "a step before init"
         else:
-            reason = _wrongly_sent(given, members) if is_message(given) else None
+            reason = _sender_error(given, members) if is_message(given) else None
         up = given != "crash" and (up or given == "restart")
-        reason = reason or _wrongly_numbered(record, replies)
+        reason = reason or _number_error(record, replies)
         replies += sum("msg_id" in message["body"] for message in record.output)
         if given == "restart":
             replies = 0
@@ -54,15 +54,16 @@ def check_handshake(log: Sequence[Record]) -> Rejection | None:
     return None
 
 
-def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
+def _init_error(record: Record, members: list[str] | None) -> str | None:
+    """Check an `init` and its answer; `members` are those of an earlier `init`."""
     given = record.input
     body = given["body"]
     if body["node_id"] != record.node or given["dest"] != record.node:
         return f"{body['node_id']} was initialised in the log of {record.node}"
-    if not _in_place(given):
+    if not _is_for_member(given):
         return "init is not from a client to one of its node_ids"
     if members not in (None, body["node_ids"]):
-        return "a different second init was accepted"
+        return "a second init with other node_ids was accepted"
     expected = {"type": "init_ok", "in_reply_to": body["msg_id"]}
     sent = [
         {**m, "body": {k: v for k, v in m["body"].items() if k != "msg_id"}} for m in record.output
@@ -72,15 +73,16 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     return None
 
 
-def _in_place(given: Json) -> bool:
+def _is_for_member(given: Json) -> bool:
     """Return whether an `init` is from a client to the member that it names."""
     members, node = given["body"]["node_ids"], given["body"]["node_id"]
     return given["dest"] == node and node in members and given["src"] not in members
 
 
-def _wrongly_sent(message: Json, members: list[str]) -> str | None:
-    """Check the sender: between members, a request is in a ballot of its sender, and a reply in one
-    of its destination.
+def _sender_error(message: Json, members: list[str]) -> str | None:
+    """Check the sender of a message.
+
+    Between members, a request is in a ballot of its sender, and a reply in one of its destination.
     """
     src, dest, body = message["src"], message["dest"], message["body"]
     kind = body["type"]
@@ -94,9 +96,10 @@ def _wrongly_sent(message: Json, members: list[str]) -> str | None:
     return None
 
 
-def _wrongly_numbered(record: Record, replies: int) -> str | None:
-    """Check that replies are numbered one by one.  The replies of one step to one client have
-    ascending numbers; the order of clients is free.
+def _number_error(record: Record, replies: int) -> str | None:
+    """Check that replies are numbered one by one.
+
+    The replies of one step to one client have ascending numbers; the order of clients is free.
     """
     numbers: dict[str, list[int]] = defaultdict(list)
     for message in record.output:
@@ -112,22 +115,27 @@ def _wrongly_numbered(record: Record, replies: int) -> str | None:
     return None
 
 
-def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
+def _refusal_error(record: Record, members: list[str] | None) -> str | None:
+    """Check the error code of a refused request.
+
+    10 is for an unknown type, 11 for a request before `init`, 12 for a malformed request or a
+    second `init`.
+    """
     body = record.input["body"]
     code = record.output[0]["body"]["code"]
-    allowed = set()
+    allowed: set[int] = set()
     if not isinstance(body.get("type"), str):
         allowed.add(12)
     elif body["type"] not in REQUESTS:
         allowed.add(10)
-    elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
+    elif not _well_formed(body) or (body["type"] == "init" and not _is_for_member(record.input)):
         allowed.add(12)
     if body.get("type") != "init" and members is None:
         allowed.add(11)
     elif body.get("type") == "init" and members is not None:
         allowed.add(12)
     if not allowed:
-        return "a well-formed request was refused"
+        return "a request was refused that is well-formed and allowed here"
     if code not in allowed:
         return f"refused with error {code} instead of {' or '.join(map(str, sorted(allowed)))}"
     return None

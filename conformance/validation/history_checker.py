@@ -89,12 +89,12 @@ def answers(facts: Facts) -> Iterator[Finding]:
     for answer in facts.answers:
         ask = facts.request_of(answer)
         earlier = answered[answer.question]
-        asks = [each for each in facts.requests.get(answer.question, ()) if each.line < answer.line]
+        sent = [each for each in facts.requests.get(answer.question, ()) if each.line < answer.line]
         reason: str | None
         if ask is None:
             yield Finding("answers", answer, None, "no such request was sent before")
-        elif len(earlier) >= len(asks):
-            reason = f"answered {len(earlier) + 1} times and asked {len(asks)} times"
+        elif len(earlier) >= len(sent):
+            reason = f"answered {len(earlier) + 1} times, but sent {len(sent)} times"
             yield Finding("answers", answer, earlier[-1], reason)
         elif reason := _mismatch(ask, answer):
             yield Finding("answers", answer, ask, reason)

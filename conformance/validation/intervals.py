@@ -59,8 +59,9 @@ class SlotIntervals:
 
 
 def edges(body: Json) -> Iterator[int]:
-    """Yield the slots at which slot intervals of a message's body begin, and those after their
-    ends; `body` may also be an event that names slots.
+    """Yield the slots where slot intervals of a message's body begin, and those after their ends.
+
+    `body` may also be an event that names slots.
     """
     if "slot" in body:
         yield from edges_of_slot(body["slot"])

@@ -83,8 +83,10 @@ class Names:
     # From JSON to the text of a TLA+ expression.
 
     def name(self, kind: str, original: Json) -> str:
-        """Return the short name of a node or client ("p"), a request number ("i"), a value ("v"),
-        or the values of a slot interval ("s").
+        """Return the short name of an item, as a TLA+ string.
+
+        `kind` is "p" for a node or client, "i" for a request number, "v" for a value, "s" for the
+        values of a slot interval.
         """
         key = (kind, canonical(original))
         if key not in self._names:
@@ -288,8 +290,9 @@ class Names:
         )
 
     def field_from_tla(self, field: str, item: Any) -> Json:
-        """Return a field of a state that TLC printed, or a part of it, in the form that messages
-        have for such a field.
+        """Return a field of a state that TLC printed, or a part of it.
+
+        The result has the form that messages have for such a field.
         """
         if field == "promises":
             return self._in_member_order(item)

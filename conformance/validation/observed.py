@@ -48,13 +48,13 @@ class Observation:
         )
 
     def lines(self) -> Iterator[str]:
-        """Yield each message as a line of JSON, in an order that fits the observation."""
+        """Yield each input and output as a line of JSON, in an order that fits the observation."""
         rest = deque(self.inputs)
         for place, message in enumerate([*self.outputs, None]):
             while rest and (rest[0][1] <= place or message is None):
-                yield json.dumps({"given": rest.popleft()[0]})
+                yield json.dumps({"input": rest.popleft()[0]})
             if message is not None:
-                yield json.dumps({"said": message})
+                yield json.dumps({"output": message})
 
 
 @dataclass(frozen=True)

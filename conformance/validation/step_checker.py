@@ -110,8 +110,9 @@ def _members(log: Sequence[Record]) -> tuple[str, ...]:
 
 
 def by_cluster_size(cursors: Iterable[Cursor]) -> list[list[Cursor]]:
-    """Group cursors by the number of members: a run of TLC has one constant Members, and `Names`
-    names members by their place in it.
+    """Group cursors by the number of members.
+
+    A run of TLC has one constant Members, and `Names` names members by their place in it.
     """
     groups: dict[int, list[Cursor]] = defaultdict(list)
     for cursor in cursors:
@@ -234,8 +235,10 @@ def _shorten(body: Json, record: Record, batch: int) -> None:
 
 
 def _pair(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
-    """Return the allowed messages, each at the place of the found one to the same destination,
-    `MISSING` where there is none; only the order of messages to one destination counts.
+    """Return the allowed messages, each at the place of the found one to the same destination.
+
+    A found message without a counterpart has `MISSING`.  Only the order of messages to one
+    destination counts.
     """
     left: dict[str, deque[Json]] = defaultdict(deque)
     for message in allowed:
@@ -248,8 +251,9 @@ def _pair(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
 
 
 def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
-    """Yield the places where two JSON values differ, except fields that the specification leaves
-    out.
+    """Yield the places where two JSON values differ.
+
+    Fields that the specification leaves out do not count.
     """
     if isinstance(expected, dict) and isinstance(found, dict):
         left_out = UNSPECIFIED if path.endswith(".body") else ()

@@ -17,6 +17,9 @@ from .handshake import check_handshake
 from .step_checker import WINDOW, Run, check_steps
 from .verdict import Rejection, Verdict
 
+Checker = Callable[[Sequence[Sequence[Record]], int], list[Verdict]]
+"""Returns verdicts on clusters, as `validate_logs` does; the second argument is Batch."""
+
 # How many records before the bad one a rejection shows.
 BEFORE = 5
 

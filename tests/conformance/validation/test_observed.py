@@ -144,6 +144,6 @@ def test_what_was_seen_is_written_in_its_order() -> None:
     for given, what in order:
         each.add(given, what)
     written = [json.loads(line) for line in each.lines()]
-    assert written == [{"given" if given else "said": what} for given, what in order]
+    assert written == [{"input" if given else "output": what} for given, what in order]
     assert each.inputs == [(PREPARE, 0), (propose(1, 1), 1), (propose(2, 1), 1)]
     assert each.prefix(1) == Observation([(PREPARE, 0)], [PROMISE])
