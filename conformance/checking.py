@@ -30,7 +30,7 @@ from .running import inject
 from .running import record as recording
 from .running import replay as replaying
 from .running.explore import Explored
-from .running.inject import Endured
+from .running.inject import FaultRun
 from .running.replay import Difference, Replayed, Turn
 from .validation import explanation, history_checker
 from .validation import trace_validation as validating
@@ -189,7 +189,7 @@ def inject_faults(
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
-            endured = inject.inject(
+            fault_run = inject.inject(
                 output,
                 command,
                 nodes=nodes,
@@ -199,9 +199,9 @@ def inject_faults(
                 power_cuts=power_cuts,
                 on_progress=line.tell,
             )
-        missing = list(endured.missing)
-        rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
-        title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
+        missing = list(fault_run.missing)
+        rows = [*_happened(fault_run), *_judged(fault_run, batch, records, missing)]
+        title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
         report.table(title, ("what", "figure", "agrees"), rows)
         agrees = all(row[-1] is not False for row in rows)
         for what, figure, passes in rows:
@@ -217,42 +217,56 @@ def inject_faults(
     return agrees
 
 
-def _happened(endured: Endured) -> list[Any]:
+def _happened(fault_run: FaultRun) -> list[Any]:
     """What a faulty world was like; a run in which little happened shows little."""
 
     def told(*what: str) -> str:
-        return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
+        return ", ".join(f"{fault_run.happened[each]:,} {each}" for each in what)
 
-    for text in endured.unrefused[:5]:
+    for text in fault_run.unrefused[:5]:
         report.say(text)
-    left = sum(status == 0 for status in endured.statuses.values())
-    peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
-    seconds = endured.happened["second processes"]
-    refused = f"{seconds - len(endured.unrefused)} of {seconds}"
+    left = sum(status == 0 for status in fault_run.statuses.values())
+    peace = (
+        "never"
+        if fault_run.recovery_seconds is None
+        else f"after {fault_run.recovery_seconds:.1f} s"
+    )
+    seconds = fault_run.happened["second processes"]
+    refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
     return [
         ("nodes", told("kills", "restarts", "pauses"), ""),
         ("network", told("partitions", "delivered", "late", "repeated"), ""),
-        ("", told("lost", "cut off", "met nobody"), ""),
-        ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", told("acknowledged", "logs told"), ""),
-        ("second processes on a directory refused", refused, not endured.unrefused),
-        ("in peace every node decides and knows all", peace, endured.settled is not None),
-        ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
+        ("", told("lost", "cut off", "node was down"), ""),
+        ("clients", told("requests", "retries", "abandoned", "errors", "late replies"), ""),
+        ("answers", told("acknowledged", "logs read"), ""),
+        ("second processes on a directory refused", refused, not fault_run.unrefused),
+        (
+            "without faults every node decides and knows all",
+            peace,
+            fault_run.recovery_seconds is not None,
+        ),
+        (
+            "left when asked to",
+            f"{left} of {len(fault_run.statuses)}",
+            left == len(fault_run.statuses),
+        ),
     ]
 
 
-def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
+def _judged(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
     """What the judges say of what clients saw, and of what the nodes logged.
 
     Adds to `missing` what could not be judged.
     """
     # Where no peace came, what a node has not heard of is late and not lost.
-    found = history_checker.check_history(endured.history, quiescent=endured.settled is not None)
+    found = history_checker.check_history(
+        fault_run.history, quiescent=fault_run.recovery_seconds is not None
+    )
     for finding in found[:5]:
         report.say(explanation.format_finding(finding))
     lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
-    logged = logs_of(endured)
-    against = contradictions(endured, logged)
+    logged = logs_of(fault_run)
+    against = contradictions(fault_run, logged)
     for each in against:
         report.say(str(each))
     rows = [
@@ -266,24 +280,24 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
             missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
         return [*rows, ("records not judged", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
-    show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
+    show_rejections([fault_run.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("what the specification says", rejected, not verdict.rejections)]
 
 
-def logs_of(endured: Endured) -> dict[str, list[Record]]:
+def logs_of(fault_run: FaultRun) -> dict[str, list[Record]]:
     """Reads what each node logged; nothing where it left no log, or an empty one."""
-    paths = zip(endured.evidence, endured.logs, strict=True)
+    paths = zip(fault_run.evidence, fault_run.logs, strict=True)
     return {
         node: logs.read(path) if path.is_file() and path.stat().st_size else []
         for node, path in paths
     }
 
 
-def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
+def contradictions(fault_run: FaultRun, logged: dict[str, list[Record]]) -> list[Contradiction]:
     """Compares what each node logged with what the router saw of it."""
     found = [
-        find_contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()
+        find_contradiction(node, logged[node], lives) for node, lives in fault_run.evidence.items()
     ]
     return [each for each in found if each is not None]
 

@@ -181,6 +181,8 @@ def near(text: str, other: str, longest: int = LONGEST_MESSAGE) -> str:
 
 def beside(expected: Sequence[Any], found: Sequence[Any]) -> list[str]:
     """Lines with the messages that were expected, and those that were found."""
+    if not expected and not found:
+        return []
     one, other = ([json.dumps(message) for message in said] for said in (expected, found))
     same = next((at for at, (a, b) in enumerate(zip_longest(one, other)) if a != b), 0)
     first = max(0, same + 1 - MOST_MESSAGES)

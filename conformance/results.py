@@ -51,26 +51,32 @@ def case(
     return Case(suite, name, status[passes], seconds, "" if passes else reason)
 
 
+def show_case(case: Case) -> None:
+    """Print a line for a case if --verbose was given."""
+    if report.detail == "verbose":
+        timed = f"  {case.seconds:.1f} s" if case.seconds else ""
+        report.say(f"{case.status.upper():7}  {case.suite}: {case.name}{timed}")
+
+
 @dataclass
 class Results:
     """The cases of one run of a command, in the order in which they ended.
 
-    `extra` are more keys for the JSON file.  `save` writes both files as they are now.
+    `extra` are more keys for the JSON files.  `save` writes all files as they are now.
     """
 
     command: str
     cases: list[Case] = field(default_factory=list)
-    seconds: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
-    json_file: Path | None = None
-    junit_file: Path | None = None
+    json_files: list[Path] = field(default_factory=list)
+    junit_files: list[Path] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
 
     def add(self, *cases: Case) -> None:
         """Add cases; print a line for each if --verbose was given."""
         self.cases += cases
-        for each in cases if report.detail == "verbose" else ():
-            timed = f"  {each.seconds:.1f} s" if each.seconds else ""
-            report.say(f"{each.status.upper():7}  {each.suite}: {each.name}{timed}")
+        for each in cases:
+            show_case(each)
 
     @property
     def status(self) -> Verdict:
@@ -80,14 +86,19 @@ class Results:
 
     def summary(self) -> str:
         """Return the number of cases by status as a text."""
-        counts = Counter(case.status for case in self.cases)
+        recommended = {True: "", False: " (recommended)"}
+        counts = Counter(
+            "pass" if case.status == "pass" else case.status + recommended[case.required]
+            for case in self.cases
+        )
         parts = [f"{counts[status]:,} {status}" for status in counts if status != "pass"]
         return ", ".join([f"{counts['pass']:,} of {len(self.cases):,} cases pass", *parts])
 
     def as_json(self) -> dict[str, Any]:
         """Return what the schema `results` describes."""
         cases = [{**asdict(case), "seconds": round(case.seconds, 3)} for case in self.cases]
-        head = {"command": self.command, "status": self.status, "seconds": round(self.seconds, 3)}
+        seconds = round(time.monotonic() - self.started, 3)
+        head = {"command": self.command, "status": self.status, "seconds": seconds}
         return {**head, "cases": cases, **self.extra}
 
     def as_junit(self) -> JUnitXml:
@@ -103,12 +114,29 @@ class Results:
             xml.add_testsuite(suite)
         return xml
 
+    def begin(self) -> None:
+        """Write all files before the work; raises `OSError` if one cannot be written.
+
+        They say that the run did not end, so if the process is killed no earlier results are left.
+        """
+        files = [*self.json_files, *self.junit_files]
+        for path in files:
+            path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        if not any(path.exists() and not path.is_file() for path in files):
+            cases, self.cases = self.cases, [_unfinished(self.command, "it did not end")]
+            self.save()
+            self.cases = cases
+
     def save(self) -> None:
         """Write the files that were asked for, each in one step."""
-        if self.json_file:
-            _write(self.json_file, json.dumps(self.as_json(), indent=2).encode() + b"\n")
-        if self.junit_file:
-            _write(self.junit_file, self.as_junit().tostring())  # type: ignore[no-untyped-call]
+        for path in self.json_files:
+            _write(path, json.dumps(self.as_json(), indent=2).encode() + b"\n")
+        for path in self.junit_files:
+            _write(path, self.as_junit().tostring())  # type: ignore[no-untyped-call]
+
+
+def _unfinished(command: str, reason: str) -> Case:
+    return Case(command, "the run", "unknown", reason=reason)
 
 
 _KINDS = {"fail": Failure, "unknown": Error, "skipped": Skipped}
@@ -147,23 +175,17 @@ def written(command: str, json_file: Path | None, junit_file: Path | None) -> It
 
     Raises `OSError` before the work if a file cannot be written.
     """
-    started = time.monotonic()
-    results = Results(command, json_file=json_file, junit_file=junit_file)
-    for path in filter(None, (json_file, junit_file)):
-        path.resolve().parent.mkdir(parents=True, exist_ok=True)
-    # A process that is killed leaves this case, so no file of an earlier run is taken for its own.
-    results.cases = [Case(command, "the run", "unknown", reason="it did not end")]
-    if not any(path.is_fifo() or path.is_char_device() for path in (json_file, junit_file) if path):
-        results.save()
-    results.cases = []
+    results = Results(command)
+    results.json_files += [json_file] if json_file else []
+    results.junit_files += [junit_file] if junit_file else []
+    results.begin()
     try:
         yield results
     except SystemExit:
         raise
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".removeprefix("KeyboardInterrupt: ")
-        results.cases.append(Case(command, "the run", "unknown", reason=f"ended by {reason}"))
+        results.cases.append(_unfinished(command, f"ended by {reason}"))
         raise
     finally:
-        results.seconds = time.monotonic() - started
         results.save()

@@ -147,7 +147,9 @@ def add_logs(
 ) -> None:
     """Add a case for each node's log."""
     for cluster, found in zip(clusters, verdicts, strict=True):
-        rejected = {each.record.node: explanation.format_rejection(each) for each in found.rejections}
+        rejected = {
+            each.record.node: explanation.format_rejection(each) for each in found.rejections
+        }
         for node in dict.fromkeys(record.node for record in cluster):
             reason = rejected.get(node, "")
             results.add(case(str(logs.place(cluster)), node, not reason, reason))
@@ -318,16 +320,16 @@ def inject(
     return name
 
 
-@verb("check-history --settled out/faults/history.ndjson")
+@verb("check-history --quiescent out/faults/history.ndjson")
 @click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--settled",
+    "--quiescent",
     is_flag=True,
     help="The history ends in a fault-free period: the last whole log of each node must "
     "contain every decision that any reply contains.",
 )
 @verdict
-def check_history(history: tuple[Path, ...], settled: bool, results: Results) -> str:
+def check_history(history: tuple[Path, ...], quiescent: bool, results: Results) -> str:
     """Check histories of clients for safety.
 
     The rules are agreement, validity, durability, and that no definite error is returned for a
@@ -337,7 +339,7 @@ def check_history(history: tuple[Path, ...], settled: bool, results: Results) ->
     read, found = [], []
     for path in logs.find(history, logs.HISTORIES):
         read.append(histories.read(path))
-        findings = history_checker.check_history(read[-1], settled)
+        findings = history_checker.check_history(read[-1], quiescent)
         reason = "\n".join(map(explanation.format_finding, findings))
         results.add(case("check-history", str(path), not findings, reason))
         found += findings

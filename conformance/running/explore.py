@@ -189,8 +189,8 @@ class _World:
         every = list(self._choices())
         inside = [c for c in every if c.transition]
         new = [c for c in inside if id(c.transition) not in self._covered]
-        # What leaves the state as it is goes first, for it costs no way back.
-        stays = [c for c in new if c.transition.stays]
+        # No-ops go first: they need no way back.
+        stays = [c for c in new if c.transition and c.transition.stays]
         first = [c for c in inside if not self._arrived.get((c.node, c.given), True)]
         for often, some in ((ANYWHERE, every), (NEW, stays or new), (FIRST, first)):
             if some and self._chance.random() < often:

@@ -25,8 +25,8 @@ Json = Any
 class FencedNode:
     """One node: `step` gives it an input and returns the record of what it did.
 
-    `inputs` is what it was given so far, without the fences; `troubled` tells whether that ended
-    with something that is no record.
+    `inputs` are all inputs so far, without the fences; `troubled` is true if the last one led to
+    something that is no record.  `errors` is the file with its standard error.
     """
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
@@ -35,7 +35,7 @@ class FencedNode:
         self.node = node
         self.inputs: list[Json] = []
         self.troubled = False
-        self._errors = errors
+        self.errors = errors
         self._seconds = seconds
         self._process = Process(command, errors)
         self._init: Json = None
@@ -108,7 +108,7 @@ class FencedNode:
 
     def _trouble(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
         self.troubled = True
-        return kind.of(self.node, what, self._errors)
+        return kind.of(self.node, what, self.errors)
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""

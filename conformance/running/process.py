@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from .. import guard
@@ -169,8 +169,10 @@ class Process:
         """Return some of the whole lines that it has printed since; raises `Flood`."""
         return self._output.read()
 
-    def lines(self, seconds: float) -> Iterator[bytes]:
+    def lines(self, seconds: float, may_end: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
         """Yield the lines as they come, while it is fed; its input ends behind what was given.
+
+        The input stays open while `may_end` returns false.
 
         Ends with the output: at the latest when nothing is left of the process that could print
         more, even if somebody else holds the output open.  Raises `Silence` when the process has
@@ -179,10 +181,10 @@ class Process:
         alive = time.monotonic()
         fed = False
         while not self.over:
-            if not fed and not self.unsent:
+            if not fed and not self.unsent and may_end():
                 self.end_input()
                 fed = True
-            if self._wait(() if fed else (self.sink,)):
+            if self._wait((self.sink,) if self.unsent else ()):
                 yield from self.hear()
                 alive = time.monotonic()
                 continue

@@ -13,9 +13,9 @@ import pytest
 
 from conformance import jobs
 from conformance.jobs import JobError, at_once, in_copies, in_turns
+from tests.support.processes import exists, wait_until
 
 CORES = jobs.cores()
-from tests.support.processes import exists, wait_until
 
 
 def test_each_item_with_its_own() -> None:

@@ -155,7 +155,7 @@ def test_a_log_of_nothing_but_init(tmp_path: Path) -> None:
 
 def test_a_log_that_any_node_agrees_with(tmp_path: Path) -> None:
     path = written(tmp_path, json.dumps({"node": "n1", "input": "timeout", "output": []}))
-    not_run(conformance("replay", path, "--", "true"), "node n1 is never to say anything")
+    not_run(conformance("replay", path, "--", "true"), "node n1 has no expected output")
 
 
 def test_a_history_without_answers(tmp_path: Path) -> None:

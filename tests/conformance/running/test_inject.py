@@ -18,7 +18,7 @@ import pytest
 from conformance import checking
 from conformance.formats import logs
 from conformance.running import inject, syscalls
-from conformance.running.clients import Client, Last
+from conformance.running.clients import Client, FinalClient
 from conformance.running.cluster import NodeError
 from conformance.running.life import Life
 from conformance.running.network import Loss, Network
@@ -77,7 +77,7 @@ def test_what_two_partitions_cut_one_alone_does_not_heal() -> None:
 def test_in_peace_nothing_fails() -> None:
     bad = network(loss=1, repeat=1, late=1)
     pairs = bad.cut()
-    bad.peace = True
+    bad.quiescent = True
     assert bad.delays("n1", "n2") == [0.0] and all(bad.reaches(*pair) for pair in pairs)
 
 
@@ -94,8 +94,8 @@ def test_a_client_asks_again_and_gives_up() -> None:
     questions = [client.turn(0) for _ in range(100)]
     times = Counter(question["body"]["msg_id"] for question in questions)
     assert set(times.values()) == {1, 2, 3}
-    assert client.happened["asked again"] == 100 - len(times)
-    assert client.happened["given up"] == len(times) - 1
+    assert client.happened["retries"] == 100 - len(times)
+    assert client.happened["abandoned"] == len(times) - 1
     assert all(
         questions.count(question) == times[question["body"]["msg_id"]] for question in questions
     )
@@ -104,12 +104,12 @@ def test_a_client_asks_again_and_gives_up() -> None:
 def test_a_client_goes_on_when_it_is_answered() -> None:
     client = Client("c1", NODES, random.Random(1))
     first = client.turn(0)
-    assert client.answered(reply(first, "error", code=0))
-    assert not client.answered(reply(first, "multi_paxos_propose_ok"))
+    assert client.receive(reply(first, "error", code=0))
+    assert not client.receive(reply(first, "multi_paxos_propose_ok"))
     second = client.turn(0)
     assert second["body"]["msg_id"] == 2
-    assert client.answered(reply(second, "multi_paxos_propose_ok"))
-    happened = {"requests": 2, "errors": 1, "answered late": 1, "acknowledged": 1}
+    assert client.receive(reply(second, "multi_paxos_propose_ok"))
+    happened = {"requests": 2, "errors": 1, "late replies": 1, "acknowledged": 1}
     assert +client.happened == happened
 
 
@@ -126,16 +126,16 @@ def test_clients_duel() -> None:
 
 
 def test_the_last_client_has_a_slot_decided_and_then_asks_for_logs() -> None:
-    last = Last("n1", 7)
+    last = FinalClient("n1", 7)
     assert last.turn() == last.turn()
-    last.answered(reply(last.turn(), "error", code=0))
+    last.receive(reply(last.turn(), "error", code=0))
     proposal = last.turn()
     assert proposal["body"]["slot"] == 7 and proposal["body"]["msg_id"] == 1
-    last.answered(reply(proposal, "multi_paxos_propose_ok"))
+    last.receive(reply(proposal, "multi_paxos_propose_ok"))
     first, second = last.turn(), last.turn()
     assert first["body"]["type"] == "multi_paxos_log"
     assert first["body"]["msg_id"] != second["body"]["msg_id"]
-    last.answered(reply(second, "multi_paxos_log_ok", log=[{"slot": 7, "value": 1}]))
+    last.receive(reply(second, "multi_paxos_log_ok", log=[{"slot": 7, "value": 1}]))
     assert last.decided and last.log == {7}
 
 
@@ -221,24 +221,27 @@ def test_a_status_is_told_or_not_waited_for(tmp_path: Path) -> None:
 HARSH = inject.Faults(kill=0.25, downtime=0.2, pause=1, cut=1, parted=0.5)
 
 
-def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.Endured:
+def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.FaultRun:
     return inject.inject(
         folder, command or NODE, nodes=nodes, kills=kills, seconds=60, seed=1, faults=HARSH
     )
 
 
-def against(endured: inject.Endured) -> list[str]:
-    return list(map(str, checking.contradictions(endured, checking.logs_of(endured))))
+def against(fault_run: inject.FaultRun) -> list[str]:
+    return list(map(str, checking.contradictions(fault_run, checking.logs_of(fault_run))))
 
 
 def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
-    endured = world(tmp_path)
-    assert endured.happened["kills"] == 10 and endured.happened["acknowledged"] > 0
-    assert endured.happened["requests"] >= endured.happened["acknowledged"]
-    assert check_history(endured.history, quiescent=True) == [] and endured.settled is not None
-    assert (endured.missing, endured.unrefused, against(endured)) == ([], [], [])
-    assert set(endured.statuses.values()) == {0}
-    cluster = [record for path in endured.logs for record in logs.read(path)]
+    fault_run = world(tmp_path)
+    assert fault_run.happened["kills"] == 10 and fault_run.happened["acknowledged"] > 0
+    assert fault_run.happened["requests"] >= fault_run.happened["acknowledged"]
+    assert (
+        check_history(fault_run.history, quiescent=True) == []
+        and fault_run.recovery_seconds is not None
+    )
+    assert (fault_run.missing, fault_run.unrefused, against(fault_run)) == ([], [], [])
+    assert set(fault_run.statuses.values()) == {0}
+    cluster = [record for path in fault_run.logs for record in logs.read(path)]
     # A node that is killed before it has saved anything has not crashed, for it never was.
     assert any(record.input == "crash" for record in cluster)
     [verdict] = checking.validate([cluster], 1000)
@@ -247,15 +250,15 @@ def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inject, "PEACE", 3)
+    monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
     monkeypatch.setattr(inject, "LEAVE", 1)
     monkeypatch.setattr(inject, "REFUSED", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
 def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, bug, nodes=nodes)
-    rules = {finding.rule for finding in check_history(endured.history, quiescent=True)}
+    fault_run = world(tmp_path, *CARELESS, bug, nodes=nodes)
+    rules = {finding.rule for finding in check_history(fault_run.history, quiescent=True)}
     assert rules & {"durability", "agreement"}
 
 
@@ -263,8 +266,8 @@ def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_p
 def test_what_clients_cannot_see_is_found_in_the_logs(
     bug: str, impatient: None, tmp_path: Path
 ) -> None:
-    endured = world(tmp_path, *CARELESS, bug)
-    cluster = [record for path in endured.logs for record in logs.read(path)]
+    fault_run = world(tmp_path, *CARELESS, bug)
+    cluster = [record for path in fault_run.logs for record in logs.read(path)]
     [verdict] = checking.validate([cluster], 1000)
     assert verdict.rejections
 
@@ -285,24 +288,24 @@ def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Pat
 
 def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -> None:
     """Its log is right, so nobody else finds it."""
-    endured = world(tmp_path, *CARELESS, "lies", kills=3)
-    found = against(endured)
+    fault_run = world(tmp_path, *CARELESS, "lies", kills=3)
+    found = against(fault_run)
     assert found and all("phase1_skipped" in each for each in found)
-    assert check_history(endured.history, quiescent=True) == []
+    assert check_history(fault_run.history, quiescent=True) == []
 
 
 def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, "shares", kills=3)
-    assert "a second process on the directory of n" in endured.unrefused[0]
+    fault_run = world(tmp_path, *CARELESS, "shares", kills=3)
+    assert "a second process on the directory of n" in fault_run.unrefused[0]
 
 
 @pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
 def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> None:
-    endured = inject.inject(
+    fault_run = inject.inject(
         tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
     )
-    assert endured.happened["kills"] == 4 and endured.settled is not None
-    assert check_history(endured.history, quiescent=True) == [] and against(endured) == []
+    assert fault_run.happened["kills"] == 4 and fault_run.recovery_seconds is not None
+    assert check_history(fault_run.history, quiescent=True) == [] and against(fault_run) == []
     assert not list(tmp_path.glob("*.trace"))
 
 
@@ -313,14 +316,14 @@ def test_power_that_cannot_be_cut_is_said(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:
-    endured = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
-    assert endured.missing[0].endswith("of at least 10 acknowledged")
-    assert endured.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
+    fault_run = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
+    assert fault_run.missing[0].endswith("of at least 10 acknowledged")
+    assert fault_run.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
 
 
 def test_a_node_that_does_not_leave_is_told_of_and_ended(impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, "stays", kills=1)
-    assert set(endured.statuses.values()) == {None}
+    fault_run = world(tmp_path, *CARELESS, "stays", kills=1)
+    assert set(fault_run.statuses.values()) == {None}
     assert all(map(is_gone, pids(tmp_path)))
 
 
