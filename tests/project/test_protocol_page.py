@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from conformance.formats.schema import SchemaError, check, check_record, load
-from conformance.grading.challenge import CASES
+from conformance.grading.challenge_cases import CASES
 from conformance.grading.plan import STAGES
-from conformance.grading.probe import SIGNS
+from conformance.grading.probe import EFFECTS
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "conformance"
@@ -115,7 +115,7 @@ def test_stages_and_options_are_those_that_there_are() -> None:
     stages = dict.fromkeys(row[0].removeprefix("| ").split(",")[0] for row in rows(PAGE, "stage"))
     assert tuple(stages) == STAGES
     options = [code(row[0])[0].split()[0] for row in rows(PAGE, "option")]
-    assert options == list(SIGNS)
+    assert options == list(EFFECTS)
 
 
 def test_cases_of_the_challenge_are_listed() -> None:
