@@ -167,7 +167,7 @@ def _show_tables(found: Sequence[Trial], seed: int) -> None:
     legal += Counter((f"a node writes the same log after: {kind}", "its state") for kind in same)
     report.table("Why traces are legal", ("reason", "depends on", "#traces"), _listed(legal))
     decided = Counter((kind, "yes" if is_legal else "no") for kind, is_legal in by_oracle)
-    title = "Without an expectation: decided by a node, from its state"
+    title = "Decided by a node"
     report.table(title, ("mutation", "legal", "#traces"), _listed(decided))
 
 
