@@ -184,7 +184,7 @@ def test_node_and_harness_never_import_each_other() -> None:
         "clients",
         "causality",
         "shiviz",
-        "challenge",
+        "challenge_cases",
     ],
 )
 def test_judges_and_chance_are_pure(module: str) -> None:
