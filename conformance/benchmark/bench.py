@@ -31,8 +31,8 @@ PYSYNCOBJ, JOURNAL = "PySyncObj, in memory", "PySyncObj, journal not synced"
 INSIDE = "PySyncObj, in memory, no client"
 COMMITS = {size: f"SQLite alone, commits of {size}" for size in (1, 32, 256)}
 PYSYNCOBJ_NOTE = (
-    "PySyncObj does not persist its term and vote over a restart (its issue 84, open since 2018; "
-    "pull request 202); the node with --data persists its promises and votes."
+    "PySyncObj never syncs its journal, term and vote to disk, and up to 0.3.15 it did not store "
+    "term and vote at all (its issue 84, opened in 2018); the node with --data syncs each commit."
 )
 
 # Slower kinds of runs have so many times fewer requests than streaming, so that all runs take

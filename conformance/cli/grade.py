@@ -136,7 +136,7 @@ def grade(
     faults     a cluster in real time with partitions, pauses and, with --data, kills
 
     Options of the node are detected; what needs a missing option is not run. The node's COMMAND
-    follows after --. conformance/README.md describes the protocol.
+    follows after --. conformance/nodes.md describes the protocol.
     """
     for name in given["models"]:
         searchable(name)

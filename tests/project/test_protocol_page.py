@@ -1,4 +1,4 @@
-"""The page for those who bring a node of their own says what the schemas and the harness say."""
+"""The page for authors of nodes agrees with the schemas and with the harness."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from conformance.formats.schema import SchemaError, check, check_record, load
+from conformance.grading.challenge_cases import CASES
 from conformance.grading.plan import STAGES
-from conformance.grading.probe import SIGNS
+from conformance.grading.probe import EFFECTS
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "conformance"
-PAGE = (FOLDER / "README.md").read_text("utf-8")
+PAGE = (FOLDER / "nodes.md").read_text("utf-8")
 DEFINITIONS = load("messages")["$defs"]
 BODIES = {
     name: found
@@ -114,7 +115,12 @@ def test_stages_and_options_are_those_that_there_are() -> None:
     stages = dict.fromkeys(row[0].removeprefix("| ").split(",")[0] for row in rows(PAGE, "stage"))
     assert tuple(stages) == STAGES
     options = [code(row[0])[0].split()[0] for row in rows(PAGE, "option")]
-    assert options == list(SIGNS)
+    assert options == list(EFFECTS)
+
+
+def test_cases_of_the_challenge_are_listed() -> None:
+    listed = [(name.removeprefix("| "), weight) for name, weight in rows(PAGE, "case")]
+    assert listed == [(case.name, f"{case.weight} |") for case in CASES]
 
 
 def test_what_is_linked_is_there() -> None:
