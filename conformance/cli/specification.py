@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .. import report
+from .. import locations, report
 from ..models import branches, manifest, searching
 from ..models import distributed as distributing
 from ..models.isolation import isolate
@@ -36,6 +36,8 @@ def models(
     name: tuple[str, ...], tier: str | None, pin: bool, checkpoints: Path | None, results: Results
 ) -> str:
     """Run models with TLC and compare with models.toml."""
+    if pin:
+        locations.demand_checkout("--pin")
     everything = manifest.load().values()
     chosen = [searchable(each) for each in name] or (
         [each for each in everything if each.tier == tier] if tier else searching.standard()
