@@ -111,7 +111,7 @@ def test_explore_agrees(tmp_path: Path) -> None:
 
 
 def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
-    broken = [*BROKEN_NODE, "loser-told-its-own-value"]
+    broken = [*BROKEN_NODE, "loser-answered-with-own-value"]
     done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
     assert done.returncode == 1
     assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout

@@ -229,14 +229,14 @@ def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
     searching.models([model for row, model in wanted if not row.found], on_found=note)
 
 
-def add_twins(rows: Sequence[Row], known: Iterable[bugs.Bug]) -> None:
-    """A bug by hand whose twin is a broken model has TLC's answer, too."""
+def add_spec_mutants(rows: Sequence[Row], known: Iterable[bugs.Bug]) -> None:
+    """Add TLC's answer to each bug by hand that is a mutant of the specification, too."""
     models = {row.name: row for row in rows if row.group == MODEL}
-    twins = {bug.name: bug.twin for bug in known}
+    names = {bug.name: bug.spec_mutant for bug in known}
     for row in rows:
-        twin = models.get(twins[row.name]) if row.group == HAND else None
-        if twin is not None and twin.found:
-            row.found |= twin.found
+        mutant = models.get(names[row.name]) if row.group == HAND else None
+        if mutant is not None and mutant.found:
+            row.found |= mutant.found
 
 
 # What there is.
@@ -348,7 +348,7 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
         for group, judge in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):
             judge(hunt, [(row, made[row.name]) for row in chosen if row.group == group])
     hunt_models(hunt, [(row, models[row.name]) for row in chosen if row.group == MODEL])
-    add_twins(chosen, known)
+    add_spec_mutants(chosen, known)
     explain(rows, explained)
     hunt.save()
     if only is not None:

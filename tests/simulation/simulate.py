@@ -24,10 +24,9 @@ from conformance import report
 from conformance.formats import logs
 from conformance.validation import explanation
 from conformance.validation.trace_validation import validate
-from tests.simulation import loads, trial
-from tests.simulation.broken import BUGS, parts_with
+from tests.simulation import buggy, loads
 from tests.simulation.faults import Script, draw
-from tests.simulation.lives import BATCH, RIGHT, Parts
+from tests.simulation.lives import BATCH
 from tests.simulation.shrink import shrink
 from tests.simulation.trial import Trial
 
@@ -49,11 +48,8 @@ class Series:
             return loads.draw(self.load, seed, self.nodes, self.outstanding)
         return draw(seed, self.nodes, self.seconds)
 
-    def parts(self) -> Parts:
-        return parts_with(BUGS[self.bug]) if self.bug else RIGHT
-
     def run(self, seed: int) -> Trial:
-        return trial.run(self.script(seed), self.parts())
+        return buggy.run(self.script(seed), self.bug)
 
     def command(self, seed: int) -> str:
         nodes = f" --nodes {self.nodes}" if self.nodes else ""
@@ -149,9 +145,9 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
 )
 @click.option(
     "--bug",
-    type=click.Choice(list(BUGS)),
+    type=click.Choice(list(buggy.BUGS)),
     metavar="NAME",
-    help="Give every node this bug, to see it found.",
+    help="Give every node this bug of tests/mutants/bugs.toml.",
 )
 def main(
     seeds: tuple[int, int],
@@ -168,7 +164,7 @@ def main(
     """Run simulated clusters in a faulty world, a seed each."""
     series = Series(*seeds, nodes, seconds, bug, load, outstanding)
     if script is not None:
-        sys.exit(repeat(Script.of(script.read_text("utf-8")), series.parts(), output))
+        sys.exit(repeat(Script.of(script.read_text("utf-8")), series.bug, output))
     total = run_all(series, jobs)
     for found in total.failed[:1]:
         explain(series, found, output)
@@ -254,8 +250,8 @@ def explain(series: Series, found: Trial, output: Path) -> None:
     report.say(f"seed {found.script.seed} failed: {found.failure}")
     report.say(f"  repeat it with: {series.command(found.script.seed)}")
     with report.Line("making it smaller"):
-        smaller = shrink(found.script, lambda script: fails_alike(script, series.parts(), found))
-    again = trial.run(smaller, series.parts(), logs=True)
+        smaller = shrink(found.script, lambda script: fails_alike(script, series.bug, found))
+    again = buggy.run(smaller, series.bug, logs=True)
     again.write(output)
     report.say(
         f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
@@ -269,13 +265,13 @@ def explain(series: Series, found: Trial, output: Path) -> None:
     report.say(f"  its log and its history are in {output}/logs and {output}/histories")
 
 
-def fails_alike(script: Script, parts: Parts, found: Trial) -> bool:
-    return trial.run(script, parts).rule == found.rule
+def fails_alike(script: Script, bug: str | None, found: Trial) -> bool:
+    return buggy.run(script, bug).rule == found.rule
 
 
-def repeat(script: Script, parts: Parts, output: Path) -> int:
+def repeat(script: Script, bug: str | None, output: Path) -> int:
     """Run one script, and leave its log."""
-    found = trial.run(script, parts, logs=True)
+    found = buggy.run(script, bug, logs=True)
     found.write(output)
     report.say(found.failure or "all is well")
     return 1 if found.failure else 0
@@ -285,7 +281,7 @@ def judge_logs(series: Series, number: int, output: Path) -> int:
     """Let the specification judge what the nodes of the first seeds did."""
     clusters = []
     for seed in range(series.first, min(series.last, series.first + number - 1) + 1):
-        found = trial.run(series.script(seed), series.parts(), logs=True)
+        found = buggy.run(series.script(seed), series.bug, logs=True)
         found.write(output)
         clusters.append(logs.read(output / "logs" / f"seed-{seed}.ndjson"))
     return count_rejections(clusters)

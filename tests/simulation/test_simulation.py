@@ -19,11 +19,10 @@ from multipaxos.storage import Storage
 
 from conformance.formats import history, logs
 from conformance.validation.trace_validation import validate
-from tests.simulation import faults, simulate, trial
-from tests.simulation.broken import BUGS, parts_with
+from tests.simulation import buggy, faults, simulate, trial
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Script, draw
-from tests.simulation.lives import BATCH
+from tests.simulation.lives import BATCH, Parts
 from tests.simulation.shrink import shrink
 from tests.support.paths import ROOT
 
@@ -108,7 +107,7 @@ def test_the_specification_accepts_what_the_nodes_do(tmp_path: Path) -> None:
 
 # What is broken is noticed.
 
-CROWDED = {"promise-not-saved", "own-promise-not-saved"}
+CROWDED = {"promise-not-resumed", "own-promise-not-resumed"}
 """Bugs that break nothing unless several nodes run ballots for the same slot between restarts."""
 
 
@@ -142,36 +141,36 @@ def test_all_is_well_in_crowded_worlds() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "output-leaves-before-commit",
-        "replies-leave-before-commit",
-        "nothing-saved",
-        "promise-not-saved",
-        "own-promise-not-saved",
-        "vote-not-saved",
-        "commit-forgets-decided",
+        "output-leaves-before-disk",
+        "votes-on-disk-too-late",
+        "nothing-on-disk",
+        "promise-not-resumed",
+        "own-promise-not-resumed",
+        "votes-not-on-disk",
+        "decisions-not-on-disk",
         "votes-forgotten-at-decision",
-        "no-backoff",
-        "never-repeats",
+        "no-back-off",
+        "nothing-repeated",
         "never-inquires",
         "never-expires",
-        "held-for-ever",
+        "deferred-request-forgotten",
         "error-claims-nothing-happened",
         "prepare-never-sent-again",
         "accept-never-sent-again",
-        "waiting-dropped-at-preemption",
-        "waiting-forgotten-by-time",
+        "requests-dropped-at-preemption",
+        "preempted-requests-wait-for-ever",
         "own-value-though-votes-reported",
         "vote-below-promise",
         "decided-one-vote-early",
         "quorum-is-half",
         "quorum-of-two",
         "learned-page-is-the-last",
-        "loser-told-its-own-value",
+        "loser-answered-with-own-value",
     ],
 )
 def test_a_broken_node_is_noticed(name: str) -> None:
     scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in range(1, 101))
-    assert any(trial.run(script, parts_with(BUGS[name])).failure for script in scripts)
+    assert any(buggy.run(script, name).failure for script in scripts)
 
 
 def test_a_node_that_stops_is_noticed() -> None:
@@ -179,7 +178,7 @@ def test_a_node_that_stops_is_noticed() -> None:
         def save(self, journal: object) -> None:
             raise ZeroDivisionError
 
-    assert trial.run(draw(1, None, 20), parts_with(Stops)).rule == "stopped"
+    assert trial.run(draw(1, None, 20), Parts(disk=Stops)).rule == "stopped"
 
 
 # A failure is made smaller and left.

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-import multipaxos.node
+from multipaxos import node as node_module
 from multipaxos.messages import Value
 
 from .clients import Clients
@@ -61,7 +61,7 @@ class World:
 
     def run(self) -> None:
         """Live through the script, and then in peace until all is well; raises Failed."""
-        with mock.patch.object(multipaxos.node, "Replica", self.parts.replica):
+        with mock.patch.object(node_module, "Replica", self.parts.replica):
             for host in self.hosts.values():
                 self.start(host)
             for event in self.script.events:

@@ -38,7 +38,7 @@ LONG = 10_000
 class Cluster:
     """Nodes, and every message between them that may still arrive."""
 
-    def __init__(self, size: int, batch: int, replica: type[Replica] = Replica) -> None:
+    def __init__(self, size: int, batch: int) -> None:
         self.ids = [f"n{number}" for number in range(1, size + 1)]
         self.members = Members(self.ids)
         self.votes: dict[Cast, set[str]] = {}
@@ -46,7 +46,7 @@ class Cluster:
         self.asked: list[Envelope] = []
         self.watch: Callable[[str, Input, Output], None] = lambda *_: None
         self.nodes = {
-            node: replica(node, self.members, batch, Witnessed(node, self.votes))
+            node: Replica(node, self.members, batch, Witnessed(node, self.votes))
             for node in self.ids
         }
 

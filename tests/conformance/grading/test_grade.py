@@ -115,7 +115,7 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
     found = stage(graded(NODE, tmp_path / "ours", "faults", without=without, seconds=3.0), "faults")
     assert found.agrees and found.cases == 8 + 3, found.summary()
     monkeypatch.setattr(inject, "PEACE", 1.0)
-    node = [*BROKEN_NODE, "phase1-skipped-told-at-reply"]
+    node = [*BROKEN_NODE, "phase1-skipped-as-of-reply"]
     found = stage(graded(node, tmp_path, "faults", without=without, seconds=3.0), "faults")
     assert found.failure is not None and found.failure.case.startswith("what n")
     seen = [
