@@ -123,7 +123,7 @@ def test_the_same_seed_visits_the_same(world: Generated, tmp_path: Path) -> None
 
 
 def test_a_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
-    command = [*BROKEN, "promise-not-kept", "--batch", "1"]
+    command = [*BROKEN, "promise-follows-back", "--batch", "1"]
     found = explored(world, tmp_path, command, 5)
     [difference] = found.differences
     assert not real_runs.agrees({"gives-up": found})
