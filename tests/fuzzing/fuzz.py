@@ -66,7 +66,7 @@ class Pipe:
     """Carries lines to a node as a process does: in pieces, which it has to put together."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = Random(f"{seed} pieces")
+        self.rng = Random(f"{seed} pieces")
         source, self.sink = os.pipe()
         self.lines = Lines(source)
 
@@ -74,8 +74,8 @@ class Pipe:
         """Have a line read; raises Wrong if it does not come out as it was put in."""
         rest = given + b"\n"
         while rest:
-            most = self.chance.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
-            rest = rest[os.write(self.sink, rest[: self.chance.randint(1, most)]) :]
+            most = self.rng.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
+            rest = rest[os.write(self.sink, rest[: self.rng.randint(1, most)]) :]
             self.lines.read()
         found, self.lines.given = self.lines.given, []
         if found != given.split(b"\n"):
@@ -91,7 +91,7 @@ class Subject:
 
     def __init__(self, right: list[bytes], seed: int) -> None:
         self.right = right
-        self.chance = Random(f"{seed} subject")
+        self.rng = Random(f"{seed} subject")
         self.counted: Counter[str] = Counter()
         self.begin()
 
@@ -100,9 +100,9 @@ class Subject:
         self.disk = Disk("n1")
         self.now = 0.0
         self.start()
-        if self.chance.random() < 0.9:
+        if self.rng.random() < 0.9:
             self.node.turn([INIT], self.now)
-            first = self.chance.randrange(len(self.right))
+            first = self.rng.randrange(len(self.right))
             for given in self.right[first : first + LIFE]:
                 self.pass_time()
                 self.node.turn([given], self.now)
@@ -115,13 +115,13 @@ class Subject:
             storage=self.disk.mount(),
             complain=self.complain,
             log=self,
-            clock=lambda replica, now: Clock(replica, PACE, Random(self.chance.random()), now),
+            clock=lambda replica, now: Clock(replica, PACE, Random(self.rng.random()), now),
         )
 
     def end_life(self) -> None:
         """Let the node go on with what is on its disk, or be another one."""
         self.check_disk()
-        if self.disk.cluster == CLUSTER and self.chance.random() < 0.5:
+        if self.disk.cluster == CLUSTER and self.rng.random() < 0.5:
             self.start()
             self.node.turn([INIT], self.now)
         else:
@@ -142,7 +142,7 @@ class Subject:
 
     def pass_time(self) -> None:
         """What is due by now happens, and with the line that comes next nothing happens but it."""
-        self.now += self.chance.choice((0.0, 0.001, 0.02, 0.2))
+        self.now += self.rng.choice((0.0, 0.001, 0.02, 0.2))
         self.node.turn([], self.now)
         self.node.save()
         self.records.clear()
@@ -161,7 +161,7 @@ class Subject:
         self.counted["printed"] += len(bodies)
         if what in ("refused", "dropped") and self.remembered() != before:
             raise Wrong(f"it {what} the line, and is another one since")
-        if self.chance.randrange(LOOKED_AT) == 0:
+        if self.rng.randrange(LOOKED_AT) == 0:
             self.check_log()
 
     def remembered(self) -> tuple:
@@ -275,19 +275,19 @@ def made_up(number: int, seed: int) -> list[bytes]:
 
 
 def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
-    chance = Random(f"{seed} lines")
+    rng = Random(f"{seed} lines")
     others = made_up(max(1, number // GENERATED), seed)
     for _ in range(number):
-        if chance.randrange(LONG) == 0:
-            yield long_line(chance)
+        if rng.randrange(LONG) == 0:
+            yield long_line(rng)
             continue
-        generated = chance.randrange(GENERATED) == 0
-        yield chance.choice(others) if generated else mutated(right, chance)
+        generated = rng.randrange(GENERATED) == 0
+        yield rng.choice(others) if generated else mutated(right, rng)
 
 
-def long_line(chance: Random) -> bytes:
+def long_line(rng: Random) -> bytes:
     """A request with a value so large that its line fits no pipe."""
-    value = "x" * chance.randint(AT_ONCE, 2**20)
+    value = "x" * rng.randint(AT_ONCE, 2**20)
     return line({"type": "multi_paxos_propose", "msg_id": 1, "slot": 3, "value": value}).rstrip()
 
 

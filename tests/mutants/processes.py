@@ -128,14 +128,14 @@ def judge(impl: Path) -> str | None:
 
 def a_value_is_kept_as_it_is(impl: Path, folder: Path) -> None:
     """Lines come in pieces, and the node is killed."""
-    chance = Random(1)
+    rng = Random(1)
     options = "--data", str(folder / "data")
     requests = [
         message("c1", "multi_paxos_propose", msg_id=slot, slot=slot, value=value)
         for slot, value in enumerate(VALUES)
     ]
     with closing(
-        Node(impl, folder, *options, pieces=lambda: chance.choice((1, 50, 5_000, CHUNK)))
+        Node(impl, folder, *options, pieces=lambda: rng.choice((1, 50, 5_000, CHUNK)))
     ) as node:
         node.ask([init("n1")], 1)
         for request in requests:
@@ -289,7 +289,7 @@ def a_power_cut_loses_nothing_that_was_said(impl: Path, folder: Path) -> None:
 
 
 def left_after(disk: Disk, trace: Path) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """What power cuts leave: at each sync what was synced before; at each output by chance, too.
+    """What power cuts leave: at each sync what was synced before; at each output by rng, too.
 
     With each goes how many outputs must not be lost.
     """

@@ -52,7 +52,7 @@ def stale(
 ) -> list[str]:
     """What is wrong with explanations, given which mutants are caught, and which by golden logs.
 
-    A gap may be hit by chance, by recorded runs and simulated worlds of another seed.
+    A gap may be hit by rng, by recorded runs and simulated worlds of another seed.
     """
     found = []
     for change, explanation in explained.items():

@@ -55,18 +55,18 @@ def shadow(cluster: Cluster, replica: type[Replica], members: type[Members]) -> 
     cluster.watch = watch
 
 
-def run(cluster: Cluster, chance: random.Random) -> None:
+def run(cluster: Cluster, rng: random.Random) -> None:
     """Duelling clients, a network that reorders, repeats and loses, and nodes that crash."""
     for moment in range(300):
-        node, what = chance.choice(cluster.ids), chance.random()
+        node, what = rng.choice(cluster.ids), rng.random()
         if what < 0.15:
-            cluster.propose(node, moment // 30 + chance.randrange(2), chance.choice(['"a"', '"b"']))
+            cluster.propose(node, moment // 30 + rng.randrange(2), rng.choice(['"a"', '"b"']))
         elif what < 0.25:
-            cluster.event(node, chance.choice(["timeout", "timeout", "inquire", "expire"]))
+            cluster.event(node, rng.choice(["timeout", "timeout", "inquire", "expire"]))
         elif what < 0.3:
             cluster.event(node, "crash" if cluster.nodes[node].up else "restart")
         elif cluster.network:
-            at = chance.randrange(len(cluster.network))
+            at = rng.randrange(len(cluster.network))
             if what < 0.4:
                 del cluster.network[at]
             else:
@@ -75,11 +75,11 @@ def run(cluster: Cluster, chance: random.Random) -> None:
 
 def differs(replica: type[Replica], members: type[Members]) -> bool:
     for seed in range(SEEDS):
-        chance = random.Random(seed)
-        cluster = Cluster(chance.choice([3, 3, 4, 5]), batch=1)
+        rng = random.Random(seed)
+        cluster = Cluster(rng.choice([3, 3, 4, 5]), batch=1)
         shadow(cluster, replica, members)
         try:
-            run(cluster, chance)
+            run(cluster, rng)
         except Different:
             return True
     return False

@@ -136,7 +136,7 @@ def test_a_bug_is_caught_under_load(judges: pool.Pool) -> None:
     assert how.startswith("steady, seed 1: lines: ")
 
 
-def test_a_bug_is_caught_in_a_simulated_world(judges: pool.Pool) -> None:
+def test_simulation_catches_bug(judges: pool.Pool) -> None:
     mutant = BUGS["never-inquires"].mutant()
     assert caught(judges, mutant) is None
     assert caught(judges, mutant, "simulate", seconds=30, seeds=20).startswith("seed ")
@@ -191,7 +191,7 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
         assert caught(found, BUGS["votes-not-on-disk"].mutant()) is None
 
 
-def test_a_judge_that_judges_another_node_gives_no_answer(
+def test_checker_of_another_node_gives_no_answer(
     judges: pool.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "copy", lambda mutant, folder: folder.mkdir())
@@ -249,7 +249,7 @@ class Thing:
 '''
 
 
-def test_mutants_are_known_by_what_they_change() -> None:
+def test_mutants_are_identified_by_their_change() -> None:
     made = [change for change, _ in machine.changes("thing", SOURCE)]
     assert (
         len(set(made)) == len(made) == len({text for _, text in machine.changes("thing", SOURCE)})
@@ -333,7 +333,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
         ENTRY + ENTRY,
     ],
 )
-def test_an_explanation_that_is_told_wrong_is_an_error(tmp_path: Path, text: str) -> None:
+def test_malformed_explanation_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ExplanationError):
         explained(tmp_path, text)
 
@@ -448,13 +448,13 @@ def test_an_unexplained_survivor_is_left_to_be_explained(tmp_path: Path) -> None
     assert explained(tmp_path, filled) == {CHANGE: Explanation(GAP, "so")}
 
 
-def test_what_was_found_is_found_again(tmp_path: Path) -> None:
+def test_results_are_read_back(tmp_path: Path) -> None:
     score.save(tmp_path / "results.json", ROWS, seed=1)
     assert score.found_before(tmp_path / "results.json") == {row.key: row.found for row in ROWS}
     assert score.found_before(tmp_path / "nothing.json") == {}
 
 
-def test_another_node_or_harness_is_judged_anew(tmp_path: Path) -> None:
+def test_changed_node_or_harness_is_checked_again(tmp_path: Path) -> None:
     (tmp_path / "n1.ndjson").write_text("{}\n", "utf-8")
     before = mutate.evidence(tmp_path, 1)
     assert mutate.evidence(tmp_path, 2) != before == mutate.evidence(tmp_path, 1)
@@ -471,7 +471,7 @@ def test_a_name_that_no_mutant_has_is_no_score(
     assert result.exit_code == 2 and "no mutant has no-such-mutant in its name" in result.output
 
 
-def test_what_could_not_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def stale(*_: object) -> int:
         raise PatchError("it does not fit")
 

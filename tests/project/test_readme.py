@@ -36,7 +36,7 @@ def test_the_record_shown_is_one() -> None:
     check_record(json.loads(record))
 
 
-def test_what_is_linked_is_there() -> None:
+def test_links_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links and [link for link in links if not (ROOT / link).exists()] == []
 

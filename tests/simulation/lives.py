@@ -73,8 +73,8 @@ class Host:
         self.init = json.dumps({"src": OPERATOR, "dest": name, "body": body}).encode()
         # Whatever members are called, their clocks are those of their places.
         self.place = f"n{members.index(name) + 1}"
-        chance = Random(f"{seed} host {self.place}")
-        self.begun, self.rate = chance.uniform(0, 1e6), chance.uniform(0.9, 1.1)
+        rng = Random(f"{seed} host {self.place}")
+        self.begun, self.rate = rng.uniform(0, 1e6), rng.uniform(0.9, 1.1)
         self.lives = 0
         self.node: Node | None = None
         self.inbox: deque[tuple[bytes, int | None]] = deque()
@@ -92,13 +92,13 @@ class Host:
     def start(self) -> None:
         """Begin a life; the first line tells the node who it is."""
         self.lives += 1
-        chance = Random(f"{self.seed} clock {self.place} {self.lives}")
+        rng = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
             batch=self.batch,
             log=self.log,
             storage=self.disk.mount(),
             complain=self.complain,
-            clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now),
+            clock=lambda replica, now: self.parts.clock(replica, PACE, rng, now),
         )
         if self.log is not None:
             self.node.resume_log()

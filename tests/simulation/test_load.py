@@ -44,7 +44,7 @@ class AllAgain(Replica):
         return out
 
 
-def test_burst_that_feeds_itself_is_noticed() -> None:
+def test_burst_that_feeds_itself_is_detected() -> None:
     script = loads.draw("burst", 1, nodes=3, outstanding=1000)
     assert trial.run(script, Parts(replica=AllAgain)).rule in ("lines", "peace")
 
@@ -83,7 +83,7 @@ class WaitsForQuiet(Node):
     ],
     ids=["overtaken", "quiet", "closed"],
 )
-def test_node_that_never_repeats_under_load_is_noticed(
+def test_node_that_never_resends_under_load_is_detected(
     load: str, seed: int, parts: Parts, rule: str
 ) -> None:
     script = loads.draw(load, seed, nodes=3)

@@ -29,8 +29,8 @@ class Link:
     """The way from one to another.  It throws its own dice, so that what happens on one link
     changes nothing on the others."""
 
-    def __init__(self, chance: Random) -> None:
-        self.chance = chance.random
+    def __init__(self, rng: Random) -> None:
+        self.random = rng.random
         self.cuts = 0
 
 
@@ -94,7 +94,7 @@ class World:
         if link.cuts and not self.peace:
             self.happened["cut off"] += 1
             return
-        fate = link.chance()
+        fate = link.random()
         if fate < self.loss:
             self.happened["lost"] += 1
             return
@@ -112,12 +112,12 @@ class World:
                 self.hosts[end].place if end in self.hosts else self.clients.called[end]
                 for end in (src, dest)
             )
-            chance = Random(f"{self.script.seed} link {ends}")
-            link = self.links[src, dest] = Link(chance)
+            rng = Random(f"{self.script.seed} link {ends}")
+            link = self.links[src, dest] = Link(rng)
         return link
 
     def arrival(self, link: Link) -> float:
-        late = link.chance()
+        late = link.random()
         return self.now + self.base + self.spread * late * late * late
 
     def arrive(self, host: Host, line: bytes, question: int | None = None) -> None:
@@ -128,7 +128,7 @@ class World:
     def carry(self, src: str, dest: str, what: Callable[..., None], *about: Any) -> None:
         """Between a client and a node nothing is repeated but by the client, who knows it then."""
         link = self.link(src, dest)
-        if link.chance() < self.loss and not self.peace:
+        if link.random() < self.loss and not self.peace:
             self.happened["lost"] += 1
         else:
             self.at(self.arrival(link), what, *about)

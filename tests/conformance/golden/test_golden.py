@@ -77,7 +77,7 @@ def cases(golden: list[Path]) -> list[replay.Case]:
     return [case for path in golden for case in replay.cases(path)]
 
 
-def test_the_core_is_covered_by_golden_logs_alone(golden: list[Path], tmp_path: Path) -> None:
+def test_golden_traces_cover_the_state_machine(golden: list[Path], tmp_path: Path) -> None:
     """Replays every log under branch coverage; the node agrees with each, and nothing is left."""
     data = tmp_path / "coverage"
     measured = [
@@ -125,7 +125,7 @@ def test_golden_traces_catch_bug(name: str, cases: list[replay.Case]) -> None:
 # What shows nothing.
 
 
-def test_a_node_that_says_nothing_differs(cases: list[replay.Case]) -> None:
+def test_silent_node_fails_every_golden_trace(cases: list[replay.Case]) -> None:
     assert all(replay.differs(case, lambda lines: b"") for case in cases)
 
 

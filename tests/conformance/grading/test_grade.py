@@ -170,7 +170,7 @@ def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
 
 
 @with_perl
-def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Path) -> None:
+def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> None:
     node = broken(tmp_path, "grep { !within($_, \\@known) } ascending(keys %accepted)", "()")
     done = verb(
         "-o",
@@ -237,7 +237,7 @@ def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
     assert "slot" in last.failure.reason and not found.agrees
 
 
-def test_what_is_recommended_fails_nobody(tmp_path: Path) -> None:
+def test_missing_recommendation_does_not_fail(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--stage", "challenge", "--", *SOLVER)
     assert done.returncode == 0
     assert "challenge, recommended, first failure: a different init is refused" in done.stdout
@@ -348,9 +348,7 @@ def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None
             os.kill(int(pid), signal.SIGKILL)
 
 
-def test_a_log_is_compared_with_what_the_node_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_is_compared_with_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that logs rightly and says something else passes the specification by its log."""
     monkeypatch.setattr(faults, "protocol_failures", lambda clusters: [])
     found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
@@ -359,7 +357,7 @@ def test_a_log_is_compared_with_what_the_node_says(
     assert "phase1_skipped" in found.failure.reason and "(router)" in found.failure.reason
 
 
-def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "SILENT", 0.3)
     for number in range(8):
         steps = [
@@ -406,7 +404,7 @@ def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> Non
     assert found.agrees is None and "too little happened to tell: 0 of at least" in found.lost
 
 
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+def test_left_out_stages_are_reported(tmp_path: Path) -> None:
     asked = [
         "-o",
         tmp_path,
