@@ -2,7 +2,7 @@
 
     python -m tests.fuzzing --lines 1000000 --seed 1
 
-How a line is made wrong is told in `mutations`.  Here are the node, which is busy, and what must be
+`line_mutations` makes the lines.  Here are the node, which is busy, and what must be
 true after every line: it still runs, it has printed messages alone, and if it refused or dropped
 the line then it knows what it knew.
 """
@@ -37,7 +37,7 @@ from tests.support.node_lines import FIELDS, JSON, TYPES, line, state
 from tests.support.node_process import init
 
 WORLDS = 8
-"""How many simulated worlds the real lines are taken from."""
+"""How many simulations the real lines are taken from."""
 
 LIFE = 1000
 """So many wrong lines after so many right ones; then the node is started anew on its disk."""
@@ -208,7 +208,7 @@ class Subject:
 
 
 def real_lines() -> list[bytes]:
-    """What n1 of three was given in some simulated worlds, where it had another name."""
+    """Return the inputs of n1 of three in some simulations, where it had another name."""
     found: list[bytes] = []
     for seed in range(1, WORLDS + 1):
         log = trial.run(draw(seed, 3, 30), logs=True).log
@@ -321,7 +321,7 @@ Exit status: 0 all is well, 1 the node did something wrong, 2 could not be run."
 @click.option("--lines", "number", default=1_000_000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same lines.")
 def main(number: int, seed: int) -> None:
-    """Give a busy node bad lines, one after the other."""
+    """Fuzz a node: give it bad lines, and check it after each."""
     begun = time.monotonic()
     try:
         with report.Line(f"fuzzing, seed {seed}") as line:
@@ -337,5 +337,5 @@ def main(number: int, seed: int) -> None:
         f"messages printed, and nothing else; {seconds:,.0f} seconds"
     )
     if missing := [what for what in LEAST if not counted[what]]:
-        report.warn(f"too little happened to tell: no line was {', '.join(missing)}", style="red")
+        report.warn(f"too few events for a verdict: no line was {', '.join(missing)}", style="red")
         sys.exit(2)

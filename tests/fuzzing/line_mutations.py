@@ -1,6 +1,6 @@
 """Lines that are almost those that a node is given: real ones with something wrong.
 
-What a mutation leaves may be right again; what a node should do about a line is not told here.
+What a mutation leaves may be right again; what a node should do about a line is checked in `fuzz`.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def with_other_fields(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes
 
 
 def parsed(line: bytes) -> Json:
-    """What a line says; None if that is nothing."""
+    """Return the JSON value of a line, or None."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

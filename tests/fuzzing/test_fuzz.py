@@ -106,4 +106,4 @@ def test_a_few_lines_show_nothing() -> None:
         capture_output=True,
         timeout=60,
     )
-    assert done.returncode == 2 and "too little happened to tell: no line was" in done.stderr
+    assert done.returncode == 2 and "too few events for a verdict: no line was" in done.stderr

@@ -1,9 +1,9 @@
-"""What happens to a simulated world and when: drawn from one seed before anything has happened.
+"""What happens to a simulation and when: drawn from one seed before anything has happened.
 
 A script is plain data, so it can be written down, repeated and made smaller.  Its slots are places
-of the log, and its clients c1 to c4; the world has names and slots of the seed's own for them.
+of the log, and its clients c1 to c4; the simulation has names and slots of the seed's own for them.
 Every seed draws its own mixture of faults, since a fault is found most easily where others do not
-hide it.  What the things do to a node is told in `world`.
+hide it.  `cluster` applies them to the nodes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Script:
-    """A world's seed and size, how bad its network is all the time, and what happens when.
+    """A simulation's seed and size, how bad its network is all the time, and what happens when.
 
     A message takes from `base` to `base + spread` seconds, most of them little.  What `load` is
-    put on the nodes beside the events, if any, is told in `loads`.
+    put on the nodes beside the events, if any, stands in `loads`.
     """
 
     seed: int
@@ -61,11 +61,11 @@ SIZES = (3, 3, 3, 3, 5, 5, 4, 2, 1)
 
 
 OFTEN = (0, 5, 20, 40)
-"""How often a fault may happen in a run: some worlds know no such fault, and some little else."""
+"""How often a fault may happen in a run: some simulations have none, and some have little else."""
 
 
 def draw(seed: int, nodes: int | None, seconds: float) -> Script:
-    """The script of a seed, for so many nodes if it is told how many."""
+    """The script of a seed, for this number of nodes, if it is given."""
     rng = Random(f"{seed} script")
     size = rng.choice(SIZES)
     script = Script(
@@ -199,7 +199,7 @@ def both_ways(one: list[str], other: list[str]) -> list[tuple[str, str]]:
 
 
 def full(rng: Random, members: list[str]) -> Event:
-    """There is no room on a disk until somebody makes some."""
+    """A disk is full until space is freed."""
     return {"kind": "full", "node": rng.choice(members), "seconds": rng.uniform(0.5, 5)}
 
 

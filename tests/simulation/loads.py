@@ -13,7 +13,7 @@
 A script's `load` has the `kind`, the number of `proposers` (nodes that are sent requests), the
 `rate` of requests (a second), the least seconds of a `turn`, and how many requests are
 `outstanding` at once, each with a value of `size` characters (0 for small values of several types).
-What must hold under a load is told in `loaded`.
+What must hold under a load stands in `loaded`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Runs many simulated worlds, a seed each, and tells what came of them.
+"""Run many deterministic simulations of a cluster, one for each seed, and report failures.
 
     python -m tests.simulation --seeds 1..10000
     python -m tests.simulation --load burst --outstanding 20000 --seeds 1..1
     python -m tests.simulation --script out/simulated/scripts/seed-17.ndjson
 
-What a world is, is told in `world`.  A seed that fails is made smaller, and left as a log.
+What a simulation is, is told in `cluster`.  A seed that fails is made smaller, and left as a log.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
     default=60.0,
     show_default=True,
     type=click.FloatRange(1),
-    help="Simulated seconds in which things go wrong; peace comes after them.",
+    help="Simulated seconds with faults; a period without faults follows.",
 )
 @click.option(
     "--load",
@@ -132,11 +132,11 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
 )
 @click.option(
     "--validate",
-    "judged",
+    "validated",
     default=0,
     type=click.IntRange(0),
     metavar="N",
-    help="Let TLC judge the logs of the first N seeds, too.",
+    help="Check the logs of the first N seeds by trace validation, too.",
 )
 @click.option(
     "--script",
@@ -155,29 +155,29 @@ def main(
     seconds: float,
     jobs: int,
     output: Path,
-    judged: int,
+    validated: int,
     script: Path | None,
     bug: str | None,
     load: str | None,
     outstanding: int,
 ) -> None:
-    """Run simulated clusters in a faulty world, a seed each."""
+    """Run deterministic simulations of a cluster with fault injection, one for each seed."""
     series = Series(*seeds, nodes, seconds, bug, load, outstanding)
     if script is not None:
         sys.exit(repeat(Script.of(script.read_text("utf-8")), series.bug, output))
     total = run_all(series, jobs)
     for found in total.failed[:1]:
         explain(series, found, output)
-    rejected = judge_logs(series, judged, output) if judged else 0
+    rejected = validate_logs(series, validated, output) if validated else 0
     if total.failed or rejected:
         sys.exit(1)
     if missing := total.missing(faults=load is None):
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too few events for a verdict: {'; '.join(missing)}", style="red")
         sys.exit(2)
 
 
 def run_all(series: Series, jobs: int) -> Total:
-    """Run all seeds, and tell what happened."""
+    """Run all seeds, and report the totals."""
     begun, total = time.monotonic(), Total()
     with report.Line(f"seeds {series.first}..{series.last}") as line:
         for found in series.trials(jobs):
@@ -187,7 +187,7 @@ def run_all(series: Series, jobs: int) -> Total:
     return total
 
 
-TOLD = {
+EVENT_NAMES = {
     "propose": "requests",
     "acknowledged": "slots acknowledged",
     "errors": "errors",
@@ -200,7 +200,7 @@ TOLD = {
     "cut off": "cut off",
     "repeated": "repeated",
 }
-"""What happened in a world, and what people call it."""
+"""The counted events of a simulation, and their names in the report."""
 
 FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
 """Each seed must have some slot acknowledged; so many seeds must have some fault of each kind."""
@@ -208,7 +208,7 @@ FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
 
 @dataclass
 class Total:
-    """What came of the runs so far."""
+    """The totals of the runs so far."""
 
     seeds: int = 0
     seconds: float = 0.0
@@ -225,18 +225,20 @@ class Total:
             self.failed.append(found)
 
     def missing(self, faults: bool = True) -> list[str]:
-        """What must have happened and has not, for the runs to show anything."""
+        """Return the events that happened too rarely for a verdict."""
         least = {"acknowledged": self.seeds}
         if faults and self.seeds >= FROM:
             least |= dict.fromkeys(LEAST, 1)
         return [
-            f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
+            f"{self.happened[what]:,} of at least {number:,} {EVENT_NAMES[what]}"
             for what, number in least.items()
             if self.happened[what] < number
         ]
 
     def text(self, real: float) -> str:
-        happened = ", ".join(f"{self.happened[what]:,} {name}" for what, name in TOLD.items())
+        happened = ", ".join(
+            f"{self.happened[what]:,} {name}" for what, name in EVENT_NAMES.items()
+        )
         return (
             f"{self.seeds:,} seeds, {len(self.failed):,} failed: {happened}\n"
             f"{self.seconds:,.0f} simulated seconds in {real:,.1f} real ones, "
@@ -246,10 +248,10 @@ class Total:
 
 
 def explain(series: Series, found: Trial, output: Path) -> None:
-    """Make a failure smaller, leave it as a log, and say how it is repeated."""
+    """Shrink a failure, write its log, and print the command that repeats it."""
     report.say(f"seed {found.script.seed} failed: {found.failure}")
     report.say(f"  repeat it with: {series.command(found.script.seed)}")
-    with report.Line("making it smaller"):
+    with report.Line("shrinking"):
         smaller = shrink(found.script, lambda script: fails_alike(script, series.bug, found))
     again = buggy.run(smaller, series.bug, logs=True)
     again.write(output)
@@ -273,12 +275,12 @@ def repeat(script: Script, bug: str | None, output: Path) -> int:
     """Run one script, and leave its log."""
     found = buggy.run(script, bug, logs=True)
     found.write(output)
-    report.say(found.failure or "all is well")
+    report.say(found.failure or "passed")
     return 1 if found.failure else 0
 
 
-def judge_logs(series: Series, number: int, output: Path) -> int:
-    """Let the specification judge what the nodes of the first seeds did."""
+def validate_logs(series: Series, number: int, output: Path) -> int:
+    """Check the logs of the first seeds by trace validation; return how many are rejected."""
     clusters = []
     for seed in range(series.first, min(series.last, series.first + number - 1) + 1):
         found = buggy.run(series.script(seed), series.bug, logs=True)
@@ -288,13 +290,13 @@ def judge_logs(series: Series, number: int, output: Path) -> int:
 
 
 def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
-    with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
+    with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
         verdicts = validate(clusters, BATCH, on_progress=line.tell)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
         report.say(explanation.rejection(found))
     report.say(
-        f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
-        f"specification, {len(bad):,} rejected"
+        f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records checked by "
+        f"trace validation, {len(bad):,} rejected"
     )
     return len(bad)

@@ -1,6 +1,6 @@
-"""Simulated worlds are well, repeat to the byte, and notice nodes that are broken.
+"""Simulations of the right node pass, repeat to the byte, and detect nodes with bugs.
 
-What a world is and what must be true in it is told in `world`; how a bug shows is not told here.
+`cluster` has the rules that a simulation checks.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from multipaxos.messages import (
 from multipaxos.replica import Output, Replica
 
 Cast = tuple[int, int, str]
-"""A vote as anybody could have seen it: slot, ballot, value."""
+"""A vote: slot, ballot, value."""
 
 Input = Envelope | str
 """A message, or an event by its name."""
@@ -77,7 +77,7 @@ class Cluster:
         self.watch(node, taken, output)
 
     def settle(self, nodes: list[str]) -> None:
-        """Deliver what these nodes say to each other until they are silent, in order."""
+        """Deliver the messages between these nodes, in order, until there are none."""
         for _ in range(LONG):
             at = next(
                 (

@@ -1,4 +1,4 @@
-"""Golden logs hold the node to the specification: the right one passes, broken ones are caught.
+"""Golden traces hold the node to the specification: the right one passes, broken ones are caught.
 
 The logs are generated here from the golden models that are quick to search.
 """
@@ -25,7 +25,7 @@ from tests.support import in_process
 from tests.support.paths import ROOT
 
 SLOW = ("main", "gaps", "old-answers")
-"""Models whose golden logs take long to make: `make check` makes them, too."""
+"""Models whose golden traces take long to make: `make check` makes them, too."""
 
 QUICK = [m for m in manifest.load().values() if m.golden and m.name not in SLOW]
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
@@ -35,7 +35,7 @@ OUTER = {
     *("wire", "readable"),
     *("clock", "overdue"),
 }
-"""What is no part of the state machine, so that no golden log can show all of it: processes and
+"""What is no part of the state machine, so that no golden trace can show all of it: processes and
 disks, lines that are no messages, and time."""
 
 STATE_MACHINE = {path.stem for path in CORE} - OUTER
@@ -59,7 +59,7 @@ BUGS = {
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The golden logs of the quick models, in an order that is no model's."""
+    """The golden traces of the quick models, in an order that is no model's."""
     folder = tmp_path_factory.mktemp("golden")
     made = {m.name: generate.generate(m, folder / m.name) for m in QUICK}
     assert {m.name: made[m.name].outcome.distinct for m in QUICK} == {

@@ -59,7 +59,7 @@ with_perl = pytest.mark.skipif(not has_perl(), reason="there is no Perl with its
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Golden logs of a small model in which nodes come back after crashes."""
+    """Golden traces of a small model in which nodes come back after crashes."""
     folder = tmp_path_factory.mktemp("golden")
     assert generate.generate(manifest.get("returns"), folder).complete
     return folder
@@ -378,7 +378,7 @@ def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.Mo
     found = stages.replay(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(SIGNS, ""))
     # Each log is a case, and every third, from the second on, is one more under a renaming.
     assert (found.passed, found.cases) == (0, 8 + 3)
-    assert "the node hangs: " in found.lost and "golden logs were not tried" in found.lost
+    assert "the node hangs: " in found.lost and "golden traces were not tried" in found.lost
 
 
 def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_left_out_stages_are_reported(tmp_path: Path) -> None:
     ]
     done = verb(*asked, "--", *NODE)
     assert done.returncode == 0 and "not graded" in done.stdout
-    assert "replay: no golden log was replayed, for that needs --manual-clock" in done.stdout
+    assert "replay: no golden trace was replayed, for that needs --manual-clock" in done.stdout
     assert verb(*asked, "--complete", "--", *NODE).returncode == 1
 
 
@@ -455,7 +455,7 @@ def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> Non
     assert (found.passed, found.cases, found.lost) == (2 + 1, 2 + 1, "")
     found = stages.replay(plan, NODE, {**options, "--batch": "it takes none"})
     assert (found.passed, found.cases) == (1 + 1, 1 + 1)
-    assert found.lost == "1 golden logs were not replayed, for they need --batch"
+    assert found.lost == "1 golden traces were not replayed, for they need --batch"
 
 
 def test_options_that_are_ignored_are_not_taken(tmp_path: Path) -> None:

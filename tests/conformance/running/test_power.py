@@ -173,5 +173,5 @@ def test_a_bug_around_the_core_is_caught(
     monkeypatch.setattr(processes, "HANG", 3.0)
     [bug] = [bug for bug in bugs.load() if bug.name == name]
     sources.copy(bug.mutant(), tmp_path / "impl")
-    how = processes.judge(tmp_path / "impl")
+    how = processes.check(tmp_path / "impl")
     assert how is not None and how.startswith(CAUGHT[name])
