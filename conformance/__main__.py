@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from . import checking, guard, jobs, report
+from . import checking, guard, jobs, report, whole_check
 from . import shrink as shrinking
 from .benchmark import bench as measuring
 from .benchmark import load
@@ -210,7 +210,7 @@ def models(name: tuple[str, ...], tier: str | None, pin: bool, checkpoints: Path
     if pin:
         rows = [searching.ModelRow(manifest.get(row.model.name), row.outcome) for row in rows]
     searching.show_models(rows)
-    sys.exit(0 if all(row.agrees for row in rows) else 1)
+    sys.exit(0 if all(row.passed for row in rows) else 1)
 
 
 @example("coverage")
@@ -278,7 +278,7 @@ def distributed(
         )
     rows = searching.distributed(chosen, host or distributing.TWO_HERE, address, jar)
     searching.show_distributed(rows)
-    sys.exit(0 if all(row.agrees for row in rows) else 1)
+    sys.exit(0 if all(row.passed for row in rows) else 1)
 
 
 @example("generate main -o out/main")
@@ -304,7 +304,7 @@ def generate(model: str, output: Path, simulate: int | None, depth: int, seed: i
         if simulate:
             generated = generating.simulate(manifest.get(model), output, simulate, depth, seed)
         else:
-            generated = generating.generate(searched(model), output, on_progress=line.tell)
+            generated = generating.generate(searched(model), output, on_progress=line.update)
     checking.show_generated([(manifest.get(model), generated)])
     violated = generated.outcome.violated
     if violated:
@@ -405,7 +405,7 @@ def record(
                 seed=seed,
                 faults=recording.Faults(loss=loss, repeat=repeat),
                 seconds=timeout_seconds,
-                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+                on_progress=lambda steps: line.update(f"{steps:,} steps"),
             )
         except NodeWrong as error:
             report.say(str(error))
@@ -444,7 +444,7 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool) -> Non
     elapsed = time.monotonic() - started
     bad = [found for verdict in verdicts for found in verdict.rejections]
     checking.show_rejections(list(map(logs.place, clusters)), clusters, verdicts, batch)
-    for text in explanation.unchecked(verdicts):
+    for text in explanation.format_missing_logs(verdicts):
         report.warn(text)
     records = sum(verdict.records for verdict in verdicts)
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
@@ -489,14 +489,14 @@ def shrink(
     if output.exists() and output.samefile(log):
         raise click.UsageError("the smaller log needs a file of its own")
     with report.Line(f"{log} made smaller") as line:
-        effort = shrinking.Effort(seconds, line.tell, functools.partial(logs.replace, output))
+        effort = shrinking.Effort(seconds, line.update, functools.partial(logs.replace, output))
         if command:
             shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:
             shrunk = shrinking.shrink_log(log, batch, effort=effort)
     [verdict] = checking.validate([logs.read(output)], batch)
     [rejection] = verdict.rejections
-    report.say(explanation.rejection(rejection))
+    report.say(explanation.format_rejection(rejection))
     rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
     report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
 
@@ -520,7 +520,7 @@ def trace_coverage(log: tuple[Path, ...], batch: int, at_least: int | None) -> N
     verdicts, found = real_runs.validate(logs.read_clusters(logs.clusters(log)), batch)
     bad = [each for verdict in verdicts for each in verdict.rejections]
     for each in bad[:5]:
-        report.say(explanation.rejection(each))
+        report.say(explanation.format_rejection(each))
     real_runs.show_trace_coverage(found)
     low = at_least is not None and found.percent < at_least
     if low:
@@ -563,7 +563,7 @@ def explore(
         made = checking.generated(chosen, scratch, seed)
     found = real_runs.explore(output, node, made, runs, seed, timeout_seconds)
     real_runs.show_explored(found, node, seed)
-    sys.exit(0 if real_runs.agrees(found) else 1)
+    sys.exit(0 if real_runs.passed(found) else 1)
 
 
 @example("check-history --settled out/faults/history.ndjson")
@@ -581,9 +581,9 @@ def check_history(history: tuple[Path, ...], settled: bool) -> None:
     one observer saw them.
     """
     read = [histories.read(path) for path in logs.find(history, logs.HISTORIES)]
-    found = [finding for each in read for finding in history_checker.judge(each, settled)]
+    found = [finding for each in read for finding in history_checker.check_history(each, settled)]
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
+        report.say(explanation.format_finding(finding))
     entries = f"{len(read):,} histories, {sum(map(len, read)):,} entries judged"
     report.say(f"{entries}, {len(found):,} findings")
     sys.exit(1 if found else 0)
@@ -617,7 +617,7 @@ def check_history(history: tuple[Path, ...], settled: bool) -> None:
 )
 @click.option(
     "--states",
-    default=exporting.FOLLOWED,
+    default=exporting.RECORDS_WITH_STATES,
     show_default=True,
     type=click.IntRange(0),
     help="Show the states of the nodes, which TLC works out, for the first so many "
@@ -650,13 +650,13 @@ def export(
         raise click.UsageError("give the LOGs of one run, or --model NAME")
     if not (html or itf or shiviz):
         raise click.UsageError("say what to write: --html FILE, --itf FILE, --shiviz FILE")
-    asked = exporting.Asked(html, itf, shiviz, states, replica, force)
+    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
     with report.Line(f"export of {model or 'a run'}") as line:
         if model:
-            exporting.export_model(searched(model), asked, line.tell)
+            exporting.export_model(searched(model), options, line.update)
         else:
-            exporting.export_logs(logs.find(log, logs.LOG), asked, batch, line.tell)
-    for path in asked.files():
+            exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.update)
+    for path in options.files():
         report.say(f"{path} is written")
 
 
@@ -734,38 +734,50 @@ def inject(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("out"),
     show_default=True,
-    help="Folder for all logs.",
+    help="Folder for all traces, the cache and check.txt.",
 )
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
 @click.option(
-    "--mutate-traces",
+    "-j",
+    "--jobs",
     "number",
-    is_flag=False,
-    flag_value=2000,
     type=click.IntRange(1),
-    metavar="[N]",
-    help="Put the judge on trial, too, with so many altered logs (2000).",
+    metavar="N",
+    help="Run N jobs at a time; as many as there are cores, if not given.",
 )
-@click.option(
-    "--pin",
-    is_flag=True,
-    help="Write the certificate that is found, if it is whole, to where it is committed.",
-)
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep results of earlier runs.")
+@click.option("-v", "--verbose", is_flag=True, help="Print all rows, not only those that fail.")
+@click.option("-q", "--quiet", is_flag=True, help="Print failures and the last line only.")
+@click.option("--pin", is_flag=True, help="Write complete results to conformance/pinned.json.")
 @click.pass_obj
-def check(command: tuple[str, ...], output: Path, seed: int, number: int | None, pin: bool) -> None:
-    """Everything: models, generate, replay, record, validate; one table at the end.
+def check(
+    command: tuple[str, ...],
+    output: Path,
+    seed: int,
+    number: int | None,
+    no_cache: bool,
+    verbose: bool,
+    quiet: bool,
+    pin: bool,
+) -> None:
+    """Check models, node and specification in seven phases, with one verdict at the end.
 
-    The node's COMMAND may follow after --; without one, it is this project's own. What was found
-    of node and specification is left in certificate.json, and must be what is committed.
+    The node's COMMAND may follow after --; without one, it is this project's own. Results that
+    depend on nothing that changed are taken from the cache; runs of another node never are.
     """
     if pin and command:
         raise click.UsageError("--pin is for this project's own node")
-    agrees = checking.check(output, seed, command, pin)
-    if number:
-        agrees &= trace_mutation.mutate_traces(
-            output / "mutated", command or checking.NODE, number=number, seed=seed
-        )
-    sys.exit(0 if agrees else 1)
+    jobs.use_cores(number or 0)
+    passed = whole_check.check(
+        output,
+        seed,
+        command,
+        pin=pin,
+        use_cache=not no_cache,
+        verbose=verbose,
+        quiet=quiet,
+    )
+    sys.exit(0 if passed else 1)
 
 
 @example("mutate-traces --seed 7")

@@ -102,8 +102,10 @@ def end_all() -> None:
 def scratch(prefix: str) -> Iterator[Path]:
     """A folder that is removed in the end, with a path of plain letters alone."""
     _guard()
-    options = {"prefix": prefix, "dir": _plain_place(), "ignore_cleanup_errors": True}
-    with tempfile.TemporaryDirectory(**options) as folder:
+    place = _plain_place()
+    with tempfile.TemporaryDirectory(
+        prefix=prefix, dir=place, ignore_cleanup_errors=True
+    ) as folder:
         _tell("+", folder)
         yield Path(folder)
     if not Path(folder).exists():

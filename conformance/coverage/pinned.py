@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..formats.schema import SchemaError, check_pinned
 from ..golden.generate import Generated
-from ..models.manifest import LIBRARIES, ROOT, Model
+from ..models.manifest import ROOT, Model
 from ..running.replay import Replayed
 
 Json = Any
@@ -25,9 +24,7 @@ Json = Any
 COMMITTED = ROOT / "conformance" / "pinned.json"
 
 # What makes every model print its transitions.
-_PRINTERS = ("LocalTransitions", "EveryInput")
-
-_USED = re.compile(r"^EXTENDS (.*)$|\bINSTANCE (\w+)", re.MULTILINE)
+PRINTERS = ("LocalTransitions", "EveryInput")
 
 
 class PinnedError(Exception):
@@ -122,12 +119,5 @@ def checksum(paths: Iterable[Path]) -> str:
 
 
 def spec_of(model: Model) -> set[Path]:
-    """All that TLC reads of a model, and of what makes it print, but its own standard modules."""
-    places = {path.stem: path for library in LIBRARIES for path in library.glob("*.tla")}
-    found, new = {model.config}, {model.module, *(places[name] for name in _PRINTERS)}
-    while new:
-        found |= new
-        used = [" ".join(found) for path in new for found in _USED.findall(path.read_text("utf-8"))]
-        words = set(re.findall(r"\w+", " ".join(used)))
-        new = {places[word] for word in words & places.keys()} - found
-    return found
+    """Return all that TLC reads of a model, and of what makes it print its transitions."""
+    return model.files(*PRINTERS)

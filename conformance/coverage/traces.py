@@ -64,24 +64,27 @@ def validate(
     window: int | None = step_checker.WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs as `validate.validate` does, and tells what those visit that are accepted.
+    """Judges logs as `validate_logs` does, and tells what those visit that are accepted.
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
-    found, marks = reachable(), set()
+    found = reachable()
+    marks: set[int] = set()
     with guard.scratch("covered-") as scratch:
         copy = marked(SPEC.read_text("utf-8"), found, 1)
         (scratch / SPEC.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
-            return tlc.run(
-                *sources,
-                **options | {"libraries": [scratch, *options["libraries"]]},
-                on_print=lambda line: _is_mark(line, marks) or listen(line),
-            )
 
-        verdicts = validating.validate(
+            def read(line: str) -> None:
+                if not _is_mark(line, marks):
+                    listen(line)
+
+            libraries = [scratch, *options.pop("libraries")]
+            return tlc.run(*sources, **options, libraries=libraries, on_print=read)
+
+        verdicts = validating.validate_logs(
             clusters, batch, window=window, on_progress=on_progress, run=run
         )
     accepted = [
@@ -104,11 +107,14 @@ def validate(
 
 
 def _is_mark(line: str, marks: set[int]) -> bool:
-    """Keeps the number of a branch that TLC prints; a judge prints none."""
-    said = json.loads(line)
-    if said.isdigit():
-        marks.add(int(said))
-    return said.isdigit()
+    """Return whether a line is the number of a branch, and add it to the marks then.
+
+    Trace validation itself prints no number.
+    """
+    printed = str(json.loads(line))
+    if printed.isdigit():
+        marks.add(int(printed))
+    return printed.isdigit()
 
 
 def reachable() -> list[Branch]:
@@ -117,7 +123,7 @@ def reachable() -> list[Branch]:
     """
     text = SPEC.read_text("utf-8")
     used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
-    return branches(SPEC.stem, text, used, step_checker.REPLACED)
+    return branches(SPEC.stem, text, used, step_checker.OVERRIDDEN)
 
 
 def actions() -> list[str]:

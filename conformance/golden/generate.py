@@ -53,6 +53,7 @@ class Generated:
     verified: int = 0
     members: list[str] = field(default_factory=list)
     automata: list[Automaton] = field(default_factory=list)
+    cached: bool = False
 
     @property
     def complete(self) -> bool:

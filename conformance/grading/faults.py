@@ -16,8 +16,8 @@ from ..formats import logs
 from ..running import inject
 from ..running.cluster import NodeError
 from ..validation import explanation, history_checker
-from ..validation.evidence import Evidence, contradiction
-from ..validation.observed import explain
+from ..validation.evidence import Evidence, find_contradiction
+from ..validation.observed import find_explanations
 from .plan import Plan
 from .results import Failure, Stage, stage
 from .stages import BATCH, Options, protocol_failures
@@ -28,7 +28,7 @@ Json = Any
 NODES, MOST_SAID = 3, 500
 
 # The rules of the judge of histories, the worst to break first.
-RULES = ("agreement", "durability", "validity", "refusals", "answers", "peace")
+RULES = ("agreement", "durability", "validity", "refusals", "answers", "quiescence")
 
 
 def faults(plan: Plan, command: Sequence[str], options: Options) -> Stage:
@@ -52,7 +52,7 @@ def faults(plan: Plan, command: Sequence[str], options: Options) -> Stage:
                 seed=plan.seed,
                 options=taken,
                 large=False,
-                on_progress=line.tell,
+                on_progress=line.update,
             )
         cases = _history_failures(folder, endured)
         if "--data" in taken:
@@ -85,7 +85,7 @@ def _log_failures(endured: inject.Endured) -> list[Failure | None]:
     [cluster] = logs.read_clusters([endured.logs])
     records = logs.by_node(cluster)
     against = [
-        contradiction(node, records.get(node, []), lives)
+        find_contradiction(node, records.get(node, []), lives)
         for node, lives in endured.evidence.items()
     ]
     cases = [
@@ -97,12 +97,12 @@ def _log_failures(endured: inject.Endured) -> list[Failure | None]:
 def _history_failures(folder: Path, endured: inject.Endured) -> list[Failure | None]:
     """What clients saw, held to one rule after the other."""
     settled = endured.settled is not None
-    found = history_checker.judge(endured.history, settled=settled)
+    found = history_checker.check_history(endured.history, quiescent=settled)
     where = folder / logs.HISTORY
     cases: list[Failure | None] = []
     for rule in RULES:
         first = next((each for each in found if each.rule == rule), None)
-        cases.append(first and Failure(rule, explanation.finding(first)))
+        cases.append(first and Failure(rule, explanation.format_finding(first)))
     answered = endured.happened["acknowledged"]
     cases.append(None if answered else Failure("progress", f"{where}: nothing was decided"))
     late = f"{where}: {inject.PEACE:g} s of peace were too short for every node to know all"
@@ -117,13 +117,13 @@ def _unexplained(
 
     Adds to `lost` what is open.
     """
-    seen = {node: lives[0].seen() for node, lives in evidence.items()}
+    seen = {node: lives[0].observation() for node, lives in evidence.items()}
     for node, each in seen.items():
         text = "".join(f"{line}\n" for line in each.lines())
         (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
-    judged = [(node, each.beginning(MOST_SAID)) for node, each in seen.items()]
+    judged = [(node, each.prefix(MOST_SAID)) for node, each in seen.items()]
     with report.Line(f"explaining what {len(seen)} nodes said") as line:
-        found = explain(list(seen), judged, BATCH, line.tell)
+        found = find_explanations(list(seen), judged, BATCH, line.update)
     cases: list[Failure | None] = []
     for (node, said), each in zip(judged, found, strict=True):
         if each.whole is None:

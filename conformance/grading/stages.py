@@ -160,7 +160,7 @@ def _recorded(
                 seed=plan.seed,
                 seconds=plan.patience,
                 launch=launch,
-                on_progress=lambda steps: line.tell(f"{steps:,} steps"),
+                on_progress=lambda steps: line.update(f"{steps:,} steps"),
             )
         except NodeError as error:
             given = [json.dumps(line) for node in launched if node.troubled for line in node.inputs]
@@ -236,7 +236,7 @@ def _protocol_failure(
     ]
     return Failure(
         f"the log of {bad.node}",
-        f"{bad.place}: {found.reason} ({found.judge})",
+        f"{bad.place}: {found.reason} ({found.checker})",
         command,
         given if command else (),
         found.allowed or (),

@@ -22,7 +22,7 @@ from typing import Any
 from ..formats import logs
 from ..formats.canonical import canonical
 from ..golden.automaton import Automaton, Transition
-from ..validation.names import UNTOLD
+from ..validation.names import UNSPECIFIED
 from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
 
@@ -242,5 +242,5 @@ class _World:
         """A message without what the model does not tell of it."""
         body = message["body"]
         if message["dest"] not in self._processes:
-            body = {field: item for field, item in body.items() if field not in UNTOLD}
+            body = {field: item for field, item in body.items() if field not in UNSPECIFIED}
         return {"src": message["src"], "dest": message["dest"], "body": body}

@@ -27,7 +27,7 @@ from ..formats import history as histories
 from ..formats import logs
 from ..formats.history import Entry
 from ..validation.evidence import Evidence
-from ..validation.history_checker import told
+from ..validation.history_checker import decisions_in
 from . import syscalls
 from .clients import Client, Last
 from .cluster import NodeError
@@ -338,7 +338,7 @@ class World:
         self._send(question)
 
     def _answered(self, message: Json) -> None:
-        self.acknowledged.update(slot for slot, _ in told(self._write("answer", message)))
+        self.acknowledged.update(slot for slot, _ in decisions_in(self._write("answer", message)))
         name = message["dest"]
         if name in self.lasts:
             self.lasts[name].answered(message)

@@ -13,9 +13,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from .. import guard
@@ -31,9 +33,13 @@ PORT = 10997
 # than with what Java chooses.
 _YOUNG = "-Xmn512m"
 
-# What is over in seconds is not worth optimizing: without the better of Java's two compilers it
-# takes little more than half of the processors' time.
+# A search of a few seconds is not worth optimizing: without the better of Java's two compilers it
+# takes little more than half of the CPU time.
 _BRIEF = ("-XX:TieredStopAtLevel=1",)
+
+# The JVM's ahead-of-time cache saves a third of the CPU time of a tiny model.  A long search gains
+# nothing by it.  Only Java 24 and later have it.
+_STARTUP_CACHE = "startup-cache-{}.aot"
 
 # TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
 _STACK = "-Xss64m"
@@ -130,6 +136,75 @@ def jar() -> str:
     return str(path)
 
 
+def version() -> str:
+    """Return what identifies the tools: the version that Java prints, and the jar's checksum."""
+    return _version(java(), jar())
+
+
+@cache
+def _version(java: str, jar: str) -> str:
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    return f"{printed.stderr}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
+
+
+def make_startup_cache(name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
+    """Run TLC on a model once so that later short runs start faster, if Java can do that.
+
+    The JVM's cache is a file in the virtual environment, named for the tools and for its own
+    checksum.  Takes about two seconds of CPU time, once.
+    """
+    folder = _startup_folder()
+    if folder is None or _startup_cache() is not None:
+        return
+    with guard.scratch("tlc-") as scratch:
+        _write(scratch, name, module, config, libraries)
+        made = scratch / "made.aot"
+        options = (f"-XX:AOTCacheOutput={made}", *_BRIEF)
+        command = [*_program(scratch, *options), "tlc2.TLC", "-deadlock", name]
+        process = start(command, scratch)
+        try:
+            process.communicate()
+        finally:
+            end(process)
+        if made.is_file():
+            digest = hashlib.sha256(made.read_bytes()).hexdigest()
+            copy = folder / f".{digest}-{os.getpid()}"
+            shutil.copyfile(made, copy)
+            copy.replace(folder / _STARTUP_CACHE.format(f"{_startup_key()}-{digest}"))
+    _find_startup_cache.cache_clear()
+
+
+def _startup_folder() -> Path | None:
+    """Return the folder of the JVM's cache: that of the virtual environment, if there is one."""
+    folder = Path(sys.prefix)
+    own = sys.prefix != sys.base_prefix and not re.search(r"[:\s]", str(folder))
+    return folder if own and os.access(folder, os.W_OK) else None
+
+
+def _startup_key() -> str:
+    return hashlib.sha256(version().encode()).hexdigest()[:16]
+
+
+def _startup_cache() -> Path | None:
+    folder = _startup_folder()
+    return None if folder is None else _find_startup_cache(folder, _startup_key())
+
+
+@cache
+def _find_startup_cache(folder: Path, key: str) -> Path | None:
+    """Return a cache whose content is what its name says; another one is ignored."""
+    for path in folder.glob(_STARTUP_CACHE.format(f"{key}-*")):
+        if path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()):
+            return path
+    return None
+
+
+def _brief() -> tuple[str, ...]:
+    """Return the options of Java for a search of a few seconds."""
+    found = _startup_cache()
+    return _BRIEF if found is None else (f"-XX:AOTCache={found}", *_BRIEF)
+
+
 def run(
     name: str,
     module: str,
@@ -156,7 +231,7 @@ def run(
     """
     with guard.scratch("tlc-") as scratch:
         command = [
-            *_program(scratch, *(_BRIEF if brief else ())),
+            *_program(scratch, *(_brief() if brief else ())),
             "tlc2.TLC",
             "-deadlock",
             "-lncheck",

@@ -69,7 +69,7 @@ def test_long_values_are_shown_where_they_differ() -> None:
     lines = report.beside([{"value": one}], [{"value": other}])
     assert all(len(line) < 2 * report.LONGEST_MESSAGE for line in lines)
     assert "xyz" in lines[0] and "xnz" in lines[1]
-    told = explanation.discrepancy(Discrepancy("value", one, other))
+    told = explanation.format_discrepancy(Discrepancy("value", one, other))
     assert len(told) < 1_000 and "xyz" in told and "xnz" in told
 
 

@@ -325,7 +325,7 @@ def main(number: int, seed: int) -> None:
     begun = time.monotonic()
     try:
         with report.Line(f"fuzzing, seed {seed}") as line:
-            counted = fuzz(number, seed, lambda done: line.tell(f"{done:,} lines"))
+            counted = fuzz(number, seed, lambda done: line.update(f"{done:,} lines"))
     except Wrong as error:
         report.say(str(error))
         report.say(f"repeat it with: python -m tests.fuzzing --lines {number} --seed {seed}")

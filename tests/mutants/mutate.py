@@ -21,7 +21,7 @@ import click
 
 from conformance import checking, report
 from conformance.formats import logs
-from conformance.jobs import CORES
+from conformance.jobs import cores
 from conformance.models import manifest, searching
 from conformance.models.manifest import Model
 from conformance.running import syscalls
@@ -124,7 +124,7 @@ class Hunt:
         given = {key: found for key, found in zip(rows, doubtful, strict=True) if found}
         begun = time.monotonic()
         with report.Line(f"{title}: {len(given)} checked by trace validation") as line:
-            found = runs.rejected(given, line.tell)
+            found = runs.rejected(given, line.update)
         for key, how in found.items():
             rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(found))
         shutil.rmtree(self.runs, ignore_errors=True)
@@ -137,11 +137,11 @@ class Hunt:
         done: list[Result] = []
         with (
             report.Line(f"{title}: {len(wanted):,} mutants") as line,
-            ThreadPoolExecutor(CORES) as threads,
+            ThreadPoolExecutor(cores()) as threads,
         ):
             for found in threads.map(lambda one: do(*one), wanted):
                 done.append(found)
-                line.tell(f"{len(done):,} done")
+                line.update(f"{len(done):,} done")
                 if time.monotonic() - self.saved >= SAVED_EVERY:
                     self.save()
         self.save()
@@ -222,7 +222,7 @@ def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
     rows = {model.name: row for row, model in wanted}
 
     def note(found: searching.ModelRow) -> None:
-        how = found.outcome.violated if found.agrees else None
+        how = found.outcome.violated if found.passed else None
         rows[found.model.name].found["invariants"] = Found(how, found.outcome.seconds)
         hunt.save()
 
@@ -342,7 +342,7 @@ def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
         raise CheckError(f"no mutant has {only} in its name")
     made = {mutant.name: mutant for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
-    with pool(CORES, golden.resolve()) as checks:
+    with pool(cores(), golden.resolve()) as checks:
         hunt = Hunt(checks, seed, output, rows)
         check_right_node(hunt)
         for group, check in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):

@@ -25,7 +25,7 @@ from conformance.running import syscalls
 from conformance.running.life import Life
 from conformance.running.power import SYNCS, Disk
 from conformance.running.process import CHUNK, ready
-from conformance.validation.evidence import Evidence, contradiction
+from conformance.validation.evidence import Evidence, find_contradiction
 
 Json = Any
 
@@ -343,7 +343,7 @@ def see_log(logged: Path, evidence: Evidence, number: int) -> None:
         for at, record in enumerate([*records, None])
         if record is None or record.input == "crash"
     )
-    if found := contradiction("n1", records[:until], [seen]):
+    if found := find_contradiction("n1", records[:until], [seen]):
         raise Caught(str(found))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from conformance.formats import logs
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from conformance.validation.verdict import Verdict
 
 from .checks import BATCH
@@ -44,7 +44,9 @@ def checked(
     wanted: Mapping[Key, Sequence[Path]], on_progress: Callable[[str], None]
 ) -> dict[Key, str | None]:
     owners = [(key, path) for key, paths in wanted.items() for path in paths]
-    verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
+    verdicts = validate_logs(
+        [logs.read(path) for _, path in owners], BATCH, on_progress=on_progress
+    )
     found: dict[Key, str | None] = {}
     for (key, _), verdict in zip(owners, verdicts, strict=True):
         found[key] = found.get(key) or first(verdict)

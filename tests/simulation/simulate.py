@@ -23,7 +23,7 @@ import click
 from conformance import report
 from conformance.formats import logs
 from conformance.validation import explanation
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from tests.simulation import buggy, loads
 from tests.simulation.faults import Script, draw
 from tests.simulation.lives import BATCH
@@ -168,7 +168,7 @@ def main(
     total = run_all(series, jobs)
     for found in total.failed[:1]:
         explain(series, found, output)
-    rejected = validate_logs(series, validated, output) if validated else 0
+    rejected = validate_seeds(series, validated, output) if validated else 0
     if total.failed or rejected:
         sys.exit(1)
     if missing := total.missing(faults=load is None):
@@ -182,7 +182,7 @@ def run_all(series: Series, jobs: int) -> Total:
     with report.Line(f"seeds {series.first}..{series.last}") as line:
         for found in series.trials(jobs):
             total.add(found)
-            line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
+            line.update(f"{total.seeds:,} done, {len(total.failed):,} failed")
     report.say(total.text(time.monotonic() - begun))
     return total
 
@@ -279,7 +279,7 @@ def repeat(script: Script, bug: str | None, output: Path) -> int:
     return 1 if found.failure else 0
 
 
-def validate_logs(series: Series, number: int, output: Path) -> int:
+def validate_seeds(series: Series, number: int, output: Path) -> int:
     """Check the logs of the first seeds by trace validation; return how many are rejected."""
     clusters = []
     for seed in range(series.first, min(series.last, series.first + number - 1) + 1):
@@ -291,10 +291,10 @@ def validate_logs(series: Series, number: int, output: Path) -> int:
 
 def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
     with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
-        verdicts = validate(clusters, BATCH, on_progress=line.tell)
+        verdicts = validate_logs(clusters, BATCH, on_progress=line.update)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.say(explanation.rejection(found))
+        report.say(explanation.format_rejection(found))
     report.say(
         f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records checked by "
         f"trace validation, {len(bad):,} rejected"

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from multipaxos.storage import Storage
 
 from conformance.formats import history, logs
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from tests.simulation import buggy, faults, simulate, trial
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Script, draw
@@ -102,7 +102,7 @@ def test_trace_validation_accepts_simulated_runs(tmp_path: Path) -> None:
         clusters.append(logs.read(tmp_path / "logs" / f"seed-{seed}.ndjson"))
         assert history.read(tmp_path / "histories" / f"seed-{seed}.ndjson")
     assert any(record.input == "crash" for cluster in clusters for record in cluster)
-    assert [verdict.rejections for verdict in validate(clusters, BATCH)] == [[], [], []]
+    assert [verdict.rejections for verdict in validate_logs(clusters, BATCH)] == [[], [], []]
 
 
 # What is broken is noticed.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.formats.history import Entry
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 
 from .cluster import Simulation
 from .faults import Script
@@ -82,5 +82,5 @@ def first_finding(history: list[dict], settled: bool) -> str | None:
         Entry(entry["at"], entry["kind"], entry["message"], Path("history"), line)
         for line, entry in enumerate(history, 1)
     ]
-    found = judge(entries, settled)
+    found = check_history(entries, settled)
     return f"{found[0].rule}: {found[0].entry.place}: {found[0].reason}" if found else None

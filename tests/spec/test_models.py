@@ -82,7 +82,7 @@ def test_a_view_or_a_constraint_is_kept_from_liveness() -> None:
 
 def test_tiny_models_match_the_manifest() -> None:
     rows = searching.models(TINY)
-    assert [(row.model.name, row.outcome.violated) for row in rows if not row.agrees] == []
+    assert [(row.model.name, row.outcome.violated) for row in rows if not row.passed] == []
 
 
 def test_built_states_equal_enumerated_states() -> None:
@@ -97,12 +97,12 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
     now, told = [0.0], []
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
-        now[0] += batch / searching.CORES
+        now[0] += batch / searching.cores()
         return tlc.Outcome(generated=1000 * seed)
 
     monkeypatch.setattr(searching.tlc, "run", run)
     monkeypatch.setattr(searching.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(report.Line, "tell", lambda _, text: told.append(text))
+    monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: told.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(told) == round(now[0] / (batch / searching.CORES))
+    assert len(told) == round(now[0] / (batch / searching.cores()))

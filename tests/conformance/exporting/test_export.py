@@ -154,12 +154,14 @@ def test_names_for_shiviz_have_no_blanks_and_stay_apart() -> None:
 
 def test_the_states_of_a_log_that_is_allowed() -> None:
     records = logs.read(OK)
-    found = states.follow(records, 1)
+    found = states.compute_states(records, 1)
     assert found.stopped == {}
     assert found.changes.keys() == {r.place for r in records if not r.starts}
     after = dict.fromkeys((record.node for record in records), found.fresh)
     for record in records:
-        after[record.node] = states.after(after[record.node], found.changes.get(record.place, {}))
+        after[record.node] = states.apply_change(
+            after[record.node], found.changes.get(record.place, {})
+        )
     assert after["n2"]["promised"] == 2 and after["n2"]["promises"] == ["n2", "n3"]
     assert after["n1"]["decided"] == [{"slot": 1, "value": "set x=1"}]
     assert after["n2"]["waiting"][-1]["request"]["body"]["value"] == "set y=2"
@@ -167,7 +169,7 @@ def test_the_states_of_a_log_that_is_allowed() -> None:
 
 def test_the_states_end_where_the_specification_does_not_allow_a_record() -> None:
     records = logs.read(BAD)
-    found = states.follow(records, 1)
+    found = states.compute_states(records, 1)
     assert list(found.stopped) == [f"{BAD}:11"]
     assert found.stopped[f"{BAD}:11"][0]["body"]["value"] == "set x=1"
     known = {r.line for r in records if r.node == "n2" and r.place in found.changes}
@@ -217,7 +219,7 @@ def test_a_trace_is_read_back_as_the_log() -> None:
 def test_a_trace_with_the_states_of_all_nodes() -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     records = logs.read(OK)
-    found = traced(itf.of_run(causality.arrange(records), states.follow(records, 1)))
+    found = traced(itf.of_run(causality.arrange(records), states.compute_states(records, 1)))
     assert found.vars[-1] == "replica"
     last = {node: to_json(state) for node, state in found.states[-1].values["replica"].items()}
     assert last.keys() == {"n1", "n2", "n3"} and last["n3"]["promised"] == 2
@@ -255,7 +257,7 @@ def test_a_model_that_is_broken_as_a_run() -> None:
     found = counterexample.find(manifest.get("broken-takes-half"))
     records = counterexample.records(found)
     assert found.violated == "Agreement" and len(records) == 2 + len(found.states) - 1
-    stopped = states.follow(records, 1).stopped
+    stopped = states.compute_states(records, 1).stopped
     assert stopped, "the specification itself must not allow what the broken one does"
 
 
@@ -318,9 +320,9 @@ def test_a_failure_is_one_though_no_page_can_be_written(tmp_path: Path) -> None:
 
 
 def test_page_of_a_long_run_has_the_part_around_the_failure() -> None:
-    records = run(*[("a", "timeout", [])] * (export.LONGEST + 9_000))
+    records = run(*[("a", "timeout", [])] * (export.MOST_RECORDS + 9_000))
     mark = page.Mark(records[25_000].place, "wrong", None, [])
-    found = export.failed("long", records, [mark], 1, lambda text: None)
+    found = export.make_failed_run("long", records, [mark], 1, lambda text: None)
     assert found.states is None and found.part == range(6_000, 26_000)
 
 
@@ -342,7 +344,7 @@ def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path
     link.symlink_to(mine)
     for path, forced in (mine, ()), (link, ()), (log, ()), (log, ("--force",)):
         done = conformance("export", log, "--states", 0, "--html", path, *forced)
-        not_run(done, "is there already" if path != log else "is the log itself")
+        not_run(done, "exists and was not made" if path != log else "is the log itself")
     assert mine.read_text() == "my own page" and log.read_bytes() == OK.read_bytes()
     # What an export has made it makes again, and it leaves a link's target alone.
     for path, forced in (other, ()), (other, ()), (link, ("--force",)):
@@ -356,13 +358,13 @@ def test_other_formats_are_made_again(name: str, tmp_path: Path) -> None:
     if name == "itf":
         pytest.importorskip("itf_py")
     paths = {name: tmp_path / name}
-    asked = export.Asked(
+    asked = export.ExportOptions(
         **{"html": None, "itf": None, "shiviz": None, **paths}, states=0, replica=False
     )
     for _ in range(2):
         export.export_logs([OK], asked, 1000, lambda text: None)
     paths[name].write_text("something else")
-    with pytest.raises(export.ExportError, match="no export has made it"):
+    with pytest.raises(export.ExportError, match="was not made by an export"):
         export.export_logs([OK], asked, 1000, lambda text: None)
 
 
@@ -392,7 +394,7 @@ def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
             }
         ],
     )
-    asked = export.Asked(tmp_path / "deep.html", None, None, 0, False)
+    asked = export.ExportOptions(tmp_path / "deep.html", None, None, 0, False)
     export.export_logs([path], asked, 1000, lambda text: None)
     assert "[" * 240 in (tmp_path / "deep.html").read_text()
 

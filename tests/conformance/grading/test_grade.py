@@ -124,7 +124,7 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
         .read_text("utf-8")
         .splitlines()
     ]
-    assert {"said": found.failure.found[0]} in seen
+    assert {"output": found.failure.found[0]} in seen
 
 
 @with_perl

@@ -29,15 +29,15 @@ def row(**found: object) -> searching.ModelRow:
 
 
 def test_results_must_equal_the_pinned_ones() -> None:
-    assert row().agrees
-    assert not row(distinct=SINGLE.states + 1).agrees
-    assert not row(depth=SINGLE.depth + 1).agrees
-    assert not row(violated="Agreement").agrees
+    assert row().passed
+    assert not row(distinct=SINGLE.states + 1).passed
+    assert not row(depth=SINGLE.depth + 1).passed
+    assert not row(violated="Agreement").passed
 
 
 def test_property_that_holds_in_no_state_is_vacuous() -> None:
     empty = replace(SINGLE, states=0, depth=0)
-    assert not searching.ModelRow(empty, tlc.Outcome()).agrees
+    assert not searching.ModelRow(empty, tlc.Outcome()).passed
 
 
 def test_a_pin_is_written_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from conformance.running.clients import Client, Last
 from conformance.running.cluster import NodeError
 from conformance.running.life import Life
 from conformance.running.network import Loss, Network
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 from tests.support.paths import CARELESS_NODE, NODE, ROOT
 
 CARELESS = CARELESS_NODE
@@ -235,7 +235,7 @@ def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
     endured = world(tmp_path)
     assert endured.happened["kills"] == 10 and endured.happened["acknowledged"] > 0
     assert endured.happened["requests"] >= endured.happened["acknowledged"]
-    assert judge(endured.history, settled=True) == [] and endured.settled is not None
+    assert check_history(endured.history, quiescent=True) == [] and endured.settled is not None
     assert (endured.missing, endured.unrefused, against(endured)) == ([], [], [])
     assert set(endured.statuses.values()) == {0}
     cluster = [record for path in endured.logs for record in logs.read(path)]
@@ -255,7 +255,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
 def test_lost_state_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
     endured = world(tmp_path, *CARELESS, bug, nodes=nodes)
-    rules = {finding.rule for finding in judge(endured.history, settled=True)}
+    rules = {finding.rule for finding in check_history(endured.history, quiescent=True)}
     assert rules & {"durability", "agreement"}
 
 
@@ -288,7 +288,7 @@ def test_output_that_differs_from_the_log_is_found(tmp_path: Path) -> None:
     endured = world(tmp_path, *CARELESS, "lies", kills=3)
     found = against(endured)
     assert found and all("phase1_skipped" in each for each in found)
-    assert judge(endured.history, settled=True) == []
+    assert check_history(endured.history, quiescent=True) == []
 
 
 def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_durable_node_passes_power_cuts(tmp_path: Path) -> None:
         tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
     )
     assert endured.happened["kills"] == 4 and endured.settled is not None
-    assert judge(endured.history, settled=True) == [] and against(endured) == []
+    assert check_history(endured.history, quiescent=True) == [] and against(endured) == []
     assert not list(tmp_path.glob("*.trace"))
 
 

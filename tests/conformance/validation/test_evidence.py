@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.formats import logs
-from conformance.validation.evidence import Evidence, contradiction
+from conformance.validation.evidence import Evidence, find_contradiction
 
 Json = Any
 
@@ -51,7 +51,7 @@ LIVES = [life(ASKED[:2], TOLD[:4]), life(ASKED[2:], TOLD[4:6], whole=True)]
 
 
 def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
-    found = contradiction("n1", list(logs.of(log)), lives)
+    found = find_contradiction("n1", list(logs.of(log)), lives)
     return found and str(found)
 
 

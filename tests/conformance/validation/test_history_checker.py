@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from conformance.formats import history as histories
 from conformance.formats.logs import LogError
 from conformance.formats.schema import SchemaError, check_entry
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 from tests.support.paths import HISTORIES
 
 OK, BAD = HISTORIES / "duel-ok.ndjson", HISTORIES / "duel-bad.ndjson"
@@ -49,17 +49,17 @@ def log(*decided: tuple[int, str]) -> Json:
     return [{"slot": slot, "value": value, "status": "chosen"} for slot, value in decided]
 
 
-def found(history: list[histories.Entry], settled: bool = False) -> list[tuple[Any, ...]]:
+def found(history: list[histories.Entry], quiescent: bool = False) -> list[tuple[Any, ...]]:
     """Each finding as its rule, its line and the line of what it contradicts."""
     return [
         (each.rule, each.entry.line, each.other and each.other.line)
-        for each in judge(history, settled)
+        for each in check_history(history, quiescent)
     ]
 
 
 def test_fixtures_come_in_pairs_one_accepted_one_rejected() -> None:
-    assert found(histories.read(OK), settled=True) == []
-    assert found(histories.read(BAD), settled=True) == [("agreement", 4, 3)]
+    assert found(histories.read(OK), quiescent=True) == []
+    assert found(histories.read(BAD), quiescent=True) == [("agreement", 4, 3)]
     ours, theirs = OK.read_text().splitlines(), BAD.read_text().splitlines()
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
@@ -116,13 +116,13 @@ def test_other_legal_observations(line: int, fields: Json) -> None:
 
 
 def test_in_peace_every_node_knows_everything() -> None:
-    assert found(altered(18, log=log(A, C)), settled=True) == [("peace", 18, 10)]
+    assert found(altered(18, log=log(A, C)), quiescent=True) == [("quiescence", 18, 10)]
 
 
 def test_every_log_is_complete_at_quiescence() -> None:
-    assert found(altered(17, limit=3), settled=True) == [("peace", 17, None)]
-    assert found(altered(17, limit=4), settled=True) == []
-    assert found(entries(LINES[:-1]), settled=True) == [("peace", 17, None)]
+    assert found(altered(17, limit=3), quiescent=True) == [("quiescence", 17, None)]
+    assert found(altered(17, limit=4), quiescent=True) == []
+    assert found(entries(LINES[:-1]), quiescent=True) == [("quiescence", 17, None)]
 
 
 def test_an_answer_for_another_slot() -> None:

@@ -19,7 +19,7 @@ from conformance.formats import logs
 from conformance.formats.schema import is_message
 from conformance.models import manifest
 from conformance.mutation import order
-from conformance.mutation.oracle import Opinion, said
+from conformance.mutation.oracle import Opinion, output_key
 from conformance.running import record
 from conformance.tlaplus import tlc
 from conformance.validation import trace_validation
@@ -78,7 +78,7 @@ def illegal_at(log: Log, batch: int) -> int | None:
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
         printed = [json.loads(line) for line in lines]
         ignored = node.replica is not None and not printed and is_refused(node, taken)
-        if said(printed) != said(taken.output) or ignored:
+        if output_key(printed) != output_key(taken.output) or ignored:
             return at
     return None
 
@@ -135,7 +135,7 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
             node = rng.choice(nodes)
             name = f"{alter.__name__} in {node}, seed {seed}"
             cases.append((name, altered(cluster, node, alter, rng)))
-    verdicts = trace_validation.validate([case for _, case in cases], batch)
+    verdicts = trace_validation.validate_logs([case for _, case in cases], batch)
     counts = {"rejected": 0, "legal": 0}
     for (name, case), verdict in zip(cases, verdicts, strict=True):
         found = {r.record.node: r.record.line for r in verdict.rejections}
@@ -156,7 +156,7 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
     assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
     cluster = logs.read(run.path)
-    [verdict] = trace_validation.validate([cluster], 1000)
+    [verdict] = trace_validation.validate_logs([cluster], 1000)
     assert verdict.rejections == [] and verdict.records == len(cluster)
     inputs = [taken.input for taken in cluster]
     assert {given for given in inputs if isinstance(given, str)} == {
@@ -190,12 +190,12 @@ def test_there_is_no_verdict_before_the_end_of_every_log(
 
         monkeypatch.setattr(tlc, "run", run)
         with pytest.raises(tlc.ToolError, match="end of every log"):
-            trace_validation.validate([small], 1000)
+            trace_validation.validate_logs([small], 1000)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
-    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     ok = path.stem.endswith("-ok")
     assert ok or path.stem.endswith("-bad")
     assert bool(verdict.rejections) != ok
@@ -236,5 +236,5 @@ def test_leader_that_proposes_in_many_slots_at_once_is_checked(tmp_path: Path) -
         node.turn([json.dumps({"src": "n2", "dest": "n1", "body": promise}).encode()])
     log = logs.read(path)
     assert len(log[-1].output) == 2 * len(requests)
-    [verdict] = trace_validation.validate([log], 1000)
+    [verdict] = trace_validation.validate_logs([log], 1000)
     assert verdict.rejections == []
