@@ -6,13 +6,12 @@ Calls the packages that do the work, with progress on a line; the verdicts are t
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import cache, report
+from . import cache, locations, report
 from .cache import Cache
 from .coverage import pinned
 from .exporting import export as exporting
@@ -23,7 +22,7 @@ from .golden import generate as generating
 from .golden import stored
 from .golden.generate import Generated
 from .jobs import at_once
-from .models import manifest, searching
+from .models import searching
 from .models.manifest import Model
 from .running import inject
 from .running import replay as replaying
@@ -37,7 +36,7 @@ from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
 
 # The node needs nothing installed, and starts in two thirds of the time without `site`.
-NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))
+NODE = locations.NODE
 
 # So impatient that it drops requests even in short fault periods.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")

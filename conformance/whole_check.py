@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import cache, checking, report
+from . import cache, checking, locations, report
 from .cache import Cache
 from .coverage import pinned, real_runs
 from .coverage import traces as trace_coverage
@@ -146,6 +146,8 @@ def check(
     `pin` commits the results if they are complete.  All tables are in `check.txt` in `output`;
     only rows that fail are printed, unless `verbose`.
     """
+    if pin:
+        locations.demand_checkout("--pin")
     node = tuple(command) or checking.NODE
     replaying.check_command(node)
     store = Cache(output / "cache" if use_cache else None)
@@ -263,7 +265,7 @@ def _case(suite: str, folder: Path, found: Replayed) -> Case:
 
 def _node(run: Check) -> Json:
     """Return what the results of this project's own node depend on, besides what it is given."""
-    sources = (manifest.ROOT / "impl").rglob("*.py")
+    sources = (manifest.ROOT / ("impl" if locations.IS_CHECKOUT else "multipaxos")).rglob("*.py")
     return [cache.files(sources), cache.code(*_RUNNERS)]
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 from ..formats.schema import SchemaError, check_pinned
 from ..golden.generate import Generated
-from ..models.manifest import ROOT, Model
+from ..locations import PACKAGE, in_checkout
+from ..models.manifest import Model
 from ..running.replay import Replayed
 
 Json = Any
 
-COMMITTED = ROOT / "conformance" / "pinned.json"
+COMMITTED = PACKAGE / "pinned.json"
 
 # What makes every model print its transitions.
 PRINTERS = ("LocalTransitions", "EveryInput")
@@ -111,9 +112,9 @@ def write(path: Path, results: Json) -> None:
 def checksum(paths: Iterable[Path]) -> str:
     """SHA-256 of files with their names, in the order of these."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
+    for name, path in sorted((in_checkout(path), path) for path in paths):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{name.as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 

@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import guard
+from .. import guard, locations
 from ..formats.logs import Record
 from ..formats.schema import action
 from ..models.branches import Branch, bodies, branches, marked, plain, words
-from ..models.manifest import ROOT
 from ..tlaplus import tlc
 from ..validation import step_checker
 from ..validation import trace_validation as validating
 from ..validation.verdict import Verdict
 
-SPEC = ROOT / "spec" / "MultiPaxos.tla"
-JUDGE = ROOT / "conformance" / "tla" / "Trace.tla"
+SPEC = locations.SPEC / "MultiPaxos.tla"
+JUDGE = locations.PACKAGE / "tla" / "Trace.tla"
 
 
 @dataclass(frozen=True)

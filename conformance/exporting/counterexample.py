@@ -11,7 +11,8 @@ from typing import Any
 from ..formats.logs import Record
 from ..golden.automaton import Step
 from ..golden.generate import log_of
-from ..models.manifest import LIBRARIES, Model
+from ..locations import LIBRARIES
+from ..models.manifest import Model
 from ..tlaplus import tlc, values
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..formats.logs import Record, by_node
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from ..validation.names import Names
 from ..validation.step_checker import CONFIG, Cursor, Window, by_cluster_size, module

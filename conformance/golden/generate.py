@@ -18,7 +18,8 @@ from typing import Any
 from .. import guard
 from ..formats import logs
 from ..formats.schema import action
-from ..models.manifest import LIBRARIES, Model
+from ..locations import LIBRARIES
+from ..models.manifest import Model
 from ..tlaplus import tlc, values
 from ..tlaplus.config import constants, without
 from ..tlaplus.translate import message_to_json, message_to_tla

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from .. import guard
 from ..jobs import at_once
+from ..locations import SPEC
 from ..tlaplus import tlc
-from .manifest import LIBRARIES, ROOT, Model
+from .manifest import LIBRARIES, Model
 
 # The modules whose branches are counted, and what their behaviours are made of.
 ROOTS = {
@@ -146,7 +147,7 @@ def every_branch() -> list[Branch]:
 
 def source(module: str) -> Path:
     """Return the file of a module of the specification."""
-    return ROOT / "spec" / f"{module}.tla"
+    return SPEC / f"{module}.tla"
 
 
 def measure(

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 
 from .. import guard
+from ..locations import LIBRARIES
 from ..tlaplus import tlc
 from ..tlaplus.config import listed
-from .manifest import LIBRARIES, Model
+from .manifest import Model
 
 LOOPBACK = "127.0.0.1"
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import tomlkit
 
+from .. import locations
+from ..locations import MODELS, PACKAGE, demand_checkout
 from ..tlaplus import config
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODELS = ROOT / "spec" / "models"
+ROOT = PACKAGE.parent
+LIBRARIES = locations.LIBRARIES
 MANIFEST = MODELS / "models.toml"
-LIBRARIES = (ROOT / "spec", MODELS, ROOT / "conformance" / "tla")
 
 TIERS = ("tiny", "standard", "large", "deep")
 
@@ -140,7 +141,8 @@ def get(name: str) -> Model:
 
 
 def pin(name: str, states: int, depth: int, seconds: float) -> None:
-    """Writes what a search found into the manifest."""
+    """Writes what a search found into the manifest.  Raises NoCheckout."""
+    demand_checkout("--pin")
     document = tomlkit.parse(MANIFEST.read_text("utf-8"))
     table = document[name]
     table["states"] = tomlkit.value(f"{states:_}")

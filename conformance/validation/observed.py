@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from .names import Names
 from .step_checker import SPEC

@@ -21,7 +21,7 @@ from ..formats.canonical import canonical
 from ..formats.logs import Record, members
 from ..formats.schema import is_message
 from ..jobs import in_turns
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from ..tlaplus.config import overridden
 from .intervals import edges

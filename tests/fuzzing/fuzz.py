@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from multipaxos.clock import Clock
 from multipaxos.node import Node
-from multipaxos.process import AT_ONCE, Lines
+from multipaxos.process import PIPE_BYTES, Lines
 
 from conformance import report
 from conformance.formats.schema import check_record, check_sent
@@ -74,7 +74,9 @@ class Pipe:
         """Have a line read; raises Wrong if it does not come out as it was put in."""
         rest = given + b"\n"
         while rest:
-            most = self.rng.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
+            most = (
+                self.rng.choice((1, 10, 1000, PIPE_BYTES)) if len(rest) < PIPE_BYTES else PIPE_BYTES
+            )
             rest = rest[os.write(self.sink, rest[: self.rng.randint(1, most)]) :]
             self.lines.read()
         found, self.lines.given = self.lines.given, []
@@ -113,7 +115,7 @@ class Subject:
         self.node = Node(
             batch=3,
             storage=self.disk.mount(),
-            complain=self.complain,
+            on_dropped=self.on_dropped,
             log=self,
             clock=lambda replica, now: Clock(replica, PACE, Random(self.rng.random()), now),
         )
@@ -127,7 +129,7 @@ class Subject:
         else:
             self.begin()
 
-    def complain(self, reason: str, given: bytes) -> None:
+    def on_dropped(self, reason: str, given: bytes) -> None:
         self.complaints += 1
 
     def write(self, record: bytes) -> None:
@@ -166,7 +168,7 @@ class Subject:
 
     def remembered(self) -> tuple:
         node = self.node
-        return state(node), list(node.held), list(node.clock.deadlines if node.clock else ())
+        return state(node), list(node.deferred), list(node.clock.deadlines if node.clock else ())
 
     def sent(self, text: bytes) -> dict:
         try:
@@ -287,7 +289,7 @@ def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
 
 def long_line(rng: Random) -> bytes:
     """A request with a value so large that its line fits no pipe."""
-    value = "x" * rng.randint(AT_ONCE, 2**20)
+    value = "x" * rng.randint(PIPE_BYTES, 2**20)
     return line({"type": "multi_paxos_propose", "msg_id": 1, "slot": 3, "value": value}).rstrip()
 
 

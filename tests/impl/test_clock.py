@@ -6,7 +6,7 @@ import json
 from random import Random
 
 import pytest
-from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
+from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.node import Node
 from multipaxos.overdue import Moment
 
@@ -115,23 +115,23 @@ def test_back_off_of_preempted_node_grows_to_a_limit() -> None:
     for outbid in range(1, 12):
         waits = []
         for _ in range(200):
-            clock.outbid, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
-            clock.stepped(10.0, [])
-            waits.append(clock.held_until - 10.0)
+            clock.preemptions, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
+            clock.note_step(10.0, [])
+            waits.append(clock.backoff_until - 10.0)
         longest.append(max(waits))
-        assert max(waits) <= PACE.backoff * min(2**outbid, LONGEST_BACKOFF)
-    assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * LONGEST_BACKOFF * PACE.backoff
+        assert max(waits) <= PACE.backoff * min(2**outbid, MAX_BACKOFF_FACTOR)
+    assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * MAX_BACKOFF_FACTOR * PACE.backoff
 
 
 def test_decision_resets_back_off() -> None:
     world = Timed()
     clock = world.nodes["n1"].clock
-    clock.outbid = 9
+    clock.preemptions = 9
     world.ask("n1", 1, 1, "v")
     world.run(0.2)
     world.ask("n2", 2, 2, "w")
     world.run(0.2)
-    assert world.told() == ["v", "w"] and clock.outbid == 0
+    assert world.told() == ["v", "w"] and clock.preemptions == 0
 
 
 def test_preempted_node_defers_requests() -> None:
@@ -144,8 +144,8 @@ def test_preempted_node_defers_requests() -> None:
         ),
     )
     node = world.nodes["n1"]
-    assert node.clock.holding(world.now) and world.ask("n1", 2, 2, "w") == []
-    assert len(node.held) == 1 and len(node.replica.leader.waiting) == 1
+    assert node.clock.backing_off(world.now) and world.ask("n1", 2, 2, "w") == []
+    assert len(node.deferred) == 1 and len(node.replica.leader.waiting) == 1
     world.give(
         "n1",
         json.dumps(
@@ -155,7 +155,7 @@ def test_preempted_node_defers_requests() -> None:
     assert world.ask("n1", 3, 3, "y")[0]["value"] == "x"
     world.cut = {"n2"}
     world.run(30)
-    assert not node.held and world.told() == ["x", "w"]
+    assert not node.deferred and world.told() == ["x", "w"]
     assert world.errors() == [11]
 
 
@@ -184,8 +184,8 @@ def test_deferred_requests_are_taken_after_back_off() -> None:
     node = world.nodes["n1"]
     assert world.ask("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
     node.clock.deadlines.clear()
-    node.clock.tick = node.clock.held_until + 1
-    assert node.due() == node.clock.held_until
+    node.clock.tick = node.clock.backoff_until + 1
+    assert node.due() == node.clock.backoff_until
 
 
 # Giving up.

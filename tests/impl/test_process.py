@@ -21,7 +21,7 @@ from multipaxos.members import Members
 from multipaxos.node import Node
 from multipaxos.process import Lines
 from multipaxos.replica import Replica
-from multipaxos.wire import Cut
+from multipaxos.wire import CutLine
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT
@@ -224,7 +224,7 @@ def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v" * 200_000).encode())
         time.sleep(0.3)
         node.terminate()
-        assert node.wait(process.PATIENCE + 10) == 0
+        assert node.wait(process.EXIT_SECONDS + 10) == 0
 
 
 @pytest.mark.parametrize("blocked", ["input", "output"])
@@ -376,9 +376,9 @@ def test_lines_are_whole_for_every_split_of_input() -> None:
 def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
     long, others = lines_of(b"on", b"e\ntoo ", b"long", b" a line\nlast\n", longest=4), []
     assert long == [b"one", b"too long", b"last"]
-    assert [type(line) for line in long] == [bytes, Cut, bytes]
+    assert [type(line) for line in long] == [bytes, CutLine, bytes]
     [line] = lines_of(b"a line ", b"too long", longest=4)
-    assert (line, type(line)) == (b"a line ", Cut)
+    assert (line, type(line)) == (b"a line ", CutLine)
     whole = lines_of(
         b"a line ",
         b"of a member",
@@ -414,7 +414,7 @@ def test_a_long_line_is_kept_if_it_begins_as_a_member_s(
     node = Node()
     node.turn([MEMBERS])
     lines = Lines(source, 1000, node.is_from_member)
-    monkeypatch.setattr(process, "AT_ONCE", 500)
+    monkeypatch.setattr(process, "PIPE_BYTES", 500)
     os.write(sink, line)
     while not lines.given:
         lines.read()
@@ -432,4 +432,4 @@ def test_a_client_s_line_that_is_too_long_is_refused_if_its_sender_can_be_known(
     body = json.loads(node.turn([line]))["body"]
     assert (body["in_reply_to"], body["code"]) == (7, 12) and "too long" in body["text"]
     late = b'{"src": "c1", "dest": "n1", "body": {"value": ' + LONG + b', "msg_id": 7}}'
-    assert node.turn([Cut(late[:1000])]) == b""
+    assert node.turn([CutLine(late[:1000])]) == b""

@@ -214,7 +214,7 @@ def test_a_run_of_a_mutant_is_recorded_and_rejected(checks: pool.Pool, tmp_path:
     [
         ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
         ("node", "self.log.flush()", "pass", "a node logged None but said"),
-        ("node", 'said.append("")', "pass", "but said"),
+        ("node", 'printed.append("")', "pass", "but said"),
         ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
     ],
 )
@@ -285,7 +285,7 @@ def act(size):
         look(size)
     except ValueError:
         raise Dropped("it is odd")
-    complain.complain("why", size)
+    self.on_dropped("why", size)
     return size
 """
 

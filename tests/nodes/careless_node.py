@@ -121,7 +121,7 @@ def shares(options: Namespace) -> None:
 
 def stays(options: Namespace) -> None:
     """Ignore SIGTERM."""
-    process.Signals.take = lambda *_: None
+    process.Signals.handle = lambda *_: None
 
 
 BUGS = {

@@ -12,9 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
-from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
+from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.node import Node
-from multipaxos.process import AT_ONCE
+from multipaxos.process import PIPE_BYTES
 from multipaxos.replica import Replica
 from multipaxos.storage import StorageError
 
@@ -24,7 +24,7 @@ BATCH = 3
 """Small enough for catching up to take more than one message."""
 
 PACE = Pace()
-LONGEST_ANSWER = PACE.request_timeout + LONGEST_BACKOFF * PACE.backoff + 2 * PACE.retry
+LONGEST_ANSWER = PACE.request_timeout + MAX_BACKOFF_FACTOR * PACE.backoff + 2 * PACE.retry
 """By when a node that lives has answered a request that it has taken, by its own clock."""
 
 TURN = 0.002
@@ -97,7 +97,7 @@ class Host:
             batch=self.batch,
             log=self.log,
             storage=self.disk.mount(),
-            complain=self.complain,
+            on_dropped=self.on_dropped,
             clock=lambda replica, now: self.parts.clock(replica, PACE, rng, now),
         )
         if self.log is not None:
@@ -115,7 +115,7 @@ class Host:
         """No crash lies in wait for the node."""
         self.left, self.disk.power_fails = None, False
 
-    def complain(self, reason: str, line: bytes) -> None:
+    def on_dropped(self, reason: str, line: bytes) -> None:
         raise Failed(f"wire: {self.name} dropped a line: {reason}: {line!r}")
 
     def take_turn(self, at: float) -> list[bytes] | None:
@@ -143,7 +143,7 @@ class Host:
     def read(self) -> tuple[list[bytes], list[int]]:
         """Take the lines of one read, and the questions among them: as much as a pipe holds."""
         lines, asked, size = [], [], 0
-        while self.inbox and size < AT_ONCE:
+        while self.inbox and size < PIPE_BYTES:
             line, question = self.inbox.popleft()
             lines.append(line)
             size += len(line) + 1

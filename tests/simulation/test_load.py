@@ -52,8 +52,8 @@ def test_burst_that_feeds_itself_is_detected() -> None:
 class ForgetsOvertaken(Clock):
     """Open slots are repeated only if nothing is decided for a while."""
 
-    def stepped(self, now: float, output: list) -> None:
-        super().stepped(now, output)
+    def note_step(self, now: float, output: list) -> None:
+        super().note_step(now, output)
         self.unanswered.reached = 0.0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import whole_check
+from conformance import locations, whole_check
 from conformance.coverage import pinned
 from conformance.golden.generate import Generated
 from conformance.models import manifest
@@ -88,7 +88,7 @@ def test_the_checksum_is_of_all_that_tlc_reads() -> None:
 def test_a_changed_file_changes_the_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pinned, "ROOT", tmp_path)
+    monkeypatch.setattr(locations, "PACKAGE", tmp_path)
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text("1"), other.write_text("2")
     first = pinned.checksum([one, other])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance import locations
 from conformance.golden import generate
 from conformance.models import manifest
 from conformance.running import replay
@@ -140,6 +141,6 @@ def test_a_model_without_behaviour_is_an_error(
     module = tmp_path / "Still.tla"
     module.write_text("---- MODULE Still ----\nEXTENDS MC\nNothing == FALSE /\\ Next\n====\n")
     monkeypatch.setattr(manifest.Model, "module", module)
-    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *manifest.LIBRARIES))
+    monkeypatch.setattr(generate, "LIBRARIES", (tmp_path, *locations.LIBRARIES))
     with pytest.raises(ToolError, match="it has no step, so it shows nothing"):
         generate.generate(single, tmp_path / "logs")

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from multipaxos.node import Node
 
+from conformance import locations
 from conformance.formats import logs
 from conformance.formats.schema import is_message
-from conformance.models import manifest
 from conformance.mutation import order
 from conformance.mutation.oracle import Opinion, output_key
 from conformance.running import record
@@ -219,10 +219,10 @@ ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
         "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
         "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
     )
-    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=manifest.LIBRARIES)
+    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=locations.LIBRARIES)
     with pytest.raises(tlc.ToolError, match="Assumption"):
         wrong = module.replace("{wrong}", " /\\ S # {2, 4}")
-        tlc.run("Same", wrong, config, libraries=manifest.LIBRARIES)
+        tlc.run("Same", wrong, config, libraries=locations.LIBRARIES)
 
 
 def test_leader_that_proposes_in_many_slots_at_once_is_checked(tmp_path: Path) -> None:
