@@ -76,7 +76,7 @@ lint: $(venv) ## Check style, format and types.
 
 .PHONY: test
 test: $(venv) lint ## Run lint and then the tests.
-	@$(python) -m pytest --numprocesses auto --dist loadfile
+	@$(python) -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: campaign
 campaign: $(venv) ## Simulation, fault injection and fuzzing, by the thousand.

@@ -83,7 +83,7 @@ def test_replay_agrees() -> None:
     assert done.returncode == 0 and "1 traces" in done.stdout and "0 traces differ" in done.stdout
 
 
-def test_replay_within_the_process_says_the_same(tmp_path: Path) -> None:
+def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     within = ("--in-process", "tests.support.in_process:node")
     done = conformance("replay", OK, *within)
     assert done.returncode == 0 and "0 traces differ" in done.stdout
@@ -118,7 +118,7 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
         assert (again.returncode, again.stdout.rsplit("; ", 1)[0]) == (1, verdict)
 
 
-def test_visited_names_what_is_left() -> None:
+def test_trace_coverage_names_uncovered_branches() -> None:
     done = conformance("trace-coverage", OK)
     assert done.returncode == 0, "coverage is a figure and not a verdict"
     assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
@@ -129,7 +129,7 @@ def test_visited_names_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("percent, status", [(10, 0), (100, 1)])
-def test_visited_holds_coverage_against_a_threshold(percent: int, status: int) -> None:
+def test_trace_coverage_compares_with_a_threshold(percent: int, status: int) -> None:
     done = conformance("trace-coverage", OK, "--at-least", percent)
     assert done.returncode == status
     assert ("of the branches are covered, and not 100 %" in done.stderr) == bool(status)
@@ -142,19 +142,19 @@ def test_explore_agrees(tmp_path: Path) -> None:
 
 
 def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
-    broken = [*BROKEN_NODE, "loser-told-its-own-value"]
+    broken = [*BROKEN_NODE, "loser-answered-with-own-value"]
     done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
     assert done.returncode == 1
     assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout
     assert "explore single -o again --runs" in " ".join(done.stderr.split())
 
 
-def test_judge_agrees() -> None:
+def test_check_history_passes() -> None:
     done = conformance("check-history", "--quiescent", HISTORIES / "duel-ok.ndjson")
     assert done.returncode == 0 and "0 findings" in done.stdout
 
 
-def test_judge_shows_the_entry_and_what_it_contradicts() -> None:
+def test_check_history_shows_the_entry_and_its_contradiction() -> None:
     bad = HISTORIES / "duel-bad.ndjson"
     done = conformance("check-history", bad)
     assert done.returncode == 1 and "1 findings" in done.stdout
@@ -175,7 +175,7 @@ def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
     assert conformance("validate", tmp_path).returncode == 0
 
 
-def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
+def test_inject_leaves_a_history_and_logs(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills" in done.stdout and "records not validated" in done.stdout
@@ -187,7 +187,7 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
 
 
-def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
+def test_run_with_too_few_events_exits_with_2(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
     not_run(done, "too little happened to decide", "at least 10 acknowledged", "at least 3 kills")
     recorded = record.Recorded(tmp_path)
@@ -196,7 +196,7 @@ def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
     assert recorded.missing(200) == ""
 
 
-def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
+def test_models_compares_with_the_manifest(tmp_path: Path) -> None:
     done = conformance("models", "single", "sometimes-inherits")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "single" in done.stdout and "sometimes-inherits" in done.stdout
@@ -378,7 +378,7 @@ for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many o
 """
 
 
-def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
+def test_unexpected_error_has_status_2_and_one_sentence() -> None:
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", FAILING],
@@ -421,7 +421,7 @@ def test_too_many_descriptors(tmp_path: Path) -> None:
     not_run(done, "conformance: ", "Too many open files")
 
 
-def test_nobody_reads_what_is_printed() -> None:
+def test_closed_standard_output_has_status_2() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [

@@ -137,7 +137,7 @@ def test_a_copy_that_is_killed_ends_the_job() -> None:
         list(in_copies(die_at_7, range(20)))
 
 
-def test_copies_end_where_nobody_wants_more() -> None:
+def test_copies_end_when_closed() -> None:
     found = in_copies(process, range(20))
     copy = next(found)
     found.close()

@@ -56,7 +56,7 @@ def proposals(slots: Iterable[int]) -> list[str]:
     return [request(slot + 10, "multi_paxos_propose", slot=slot, value=slot) for slot in slots]
 
 
-def test_only_what_the_bad_record_needs_is_left(tmp_path: Path) -> None:
+def test_shrunk_log_has_only_what_the_bad_record_needs(tmp_path: Path) -> None:
     again = request(99, "multi_paxos_propose", slot=3, value="late")
     records = lived(
         tmp_path / "n1",
@@ -85,7 +85,7 @@ def test_a_wrong_number_stays_wrong(tmp_path: Path) -> None:
     assert [each["output"][0]["body"]["msg_id"] for each in left] == [0, 1, 4]
 
 
-def test_what_was_never_sent_needs_its_sender_alone(tmp_path: Path) -> None:
+def test_shrunk_unsent_message_needs_its_sender_alone(tmp_path: Path) -> None:
     ours = lived(
         tmp_path / "n1",
         init("n1", "n2"),

@@ -56,7 +56,7 @@ def test_a_java_that_does_not_run_tlc(verb: str, java: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_java_that_ends_well_at_once(verb: str, tmp_path: Path) -> None:
+def test_java_that_does_nothing(verb: str, tmp_path: Path) -> None:
     """TLC itself would not have come by so few states."""
     script = (
         "echo 'Model checking completed. No error has been found.'; "
@@ -164,7 +164,7 @@ def test_a_history_without_answers(tmp_path: Path) -> None:
     not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
 
 
-def test_a_folder_whose_logs_have_another_name(tmp_path: Path) -> None:
+def test_folder_whose_logs_have_another_name(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text(OK.read_text())
     not_run(conformance("validate", tmp_path), "no *.ndjson file in this folder")
     not_run(conformance("replay", tmp_path, "--", *MANUAL_NODE), "no *.ndjson file in this folder")

@@ -294,7 +294,7 @@ def test_the_limit_is_not_for_members() -> None:
     assert b'"accepted"' in node.turn([accept])
 
 
-def test_what_was_refused_can_be_read_in_the_log() -> None:
+def test_refused_input_is_readable_in_the_log() -> None:
     for value in (b"[" * 900 + b"]" * 900, b"[" * 5000 + b"]" * 5000, b"1" * 5000, b"-1e400"):
         log = io.BytesIO()
         node = Node(log=log)
@@ -464,7 +464,7 @@ def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
-def test_the_highest_ballot_leaves_room_for_one_of_each_member(tmp_path: Path) -> None:
+def test_highest_ballot_leaves_one_more_for_each_member(tmp_path: Path) -> None:
     node = Node(storage=Storage(tmp_path))
     node.turn([init("n1", "n2", "n3").encode()])
     assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2**63 - 6, "known": []})])

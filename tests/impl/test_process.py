@@ -70,7 +70,7 @@ def test_a_signal_before_anything_came() -> None:
         assert node.wait(5) == 0
 
 
-def test_what_was_taken_is_said_in_spite_of_a_signal(tmp_path: Path) -> None:
+def test_signal_does_not_lose_output(tmp_path: Path) -> None:
     """However late the reader comes: the whole turn is printed, whole lines, and 0."""
     log = request(2, "multi_paxos_log")
     with started("--data", str(tmp_path)) as node:
@@ -117,7 +117,7 @@ def test_a_reader_that_went_away_ends_the_node_quietly(tmp_path: Path) -> None:
     assert json.loads(again.stdout.splitlines()[1])["body"]["log"][0]["value"] == "v"
 
 
-def test_a_node_with_a_clock_speaks_unasked() -> None:
+def test_node_with_clock_sends_without_input() -> None:
     with started("--retry-ms", "20", "--idle-ms", "50") as node:
         tell(node, init("n1", "n2"))
         assert json.loads(node.stdout.readline())["body"] == {"type": "learn", "known": []}
@@ -218,7 +218,7 @@ def test_unread_standard_error_does_not_stop_the_node() -> None:
         assert tell(node, request(2, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
 
 
-def test_a_signal_ends_a_node_whose_output_nobody_reads(tmp_path: Path) -> None:
+def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
     with started("--data", str(tmp_path)) as node:
         tell(node, init())
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v" * 200_000).encode())
@@ -272,7 +272,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
         assert modes == {"n1": 0o700, log.name: 0o600, "node.db": 0o600, "node.commits": 0o600}
 
 
-def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
+def test_old_python_gets_the_required_version(tmp_path: Path) -> None:
     """The first file is readable to a Python of any age, and stops there."""
     source = (ROOT / "impl/main.py").read_text()
     compile(source, "main.py", "exec", ast.PyCF_ONLY_AST)
@@ -289,7 +289,7 @@ def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
 # A turn is bounded.
 
 
-def test_much_to_say_is_said_bit_by_bit() -> None:
+def test_long_output_is_split_over_turns() -> None:
     """60 kB of requests for a log of 2 MB: what is held in memory is what one turn says."""
     node = Node(turn_bytes=100_000)
     node.turn([init().encode()])
@@ -364,7 +364,7 @@ def lines_of(*chunks: bytes, **limits: object) -> list[bytes]:
     return lines.given
 
 
-def test_lines_come_whole_wherever_they_were_cut() -> None:
+def test_lines_are_whole_for_every_split_of_input() -> None:
     text = b"one\n\ntwo\nthree"
     expected = [b"one", b"", b"two", b"three"]
     for first in range(len(text)):

@@ -54,7 +54,7 @@ def disagreements(page: str) -> set[str]:
     return found | (listed ^ needed)
 
 
-def test_the_page_and_the_schemas_tell_the_same_messages() -> None:
+def test_page_and_schemas_list_the_same_messages() -> None:
     assert len(BODIES) == 15 and disagreements(PAGE) == set()
 
 
@@ -96,13 +96,13 @@ def test_a_bad_example_is_found() -> None:
         check({"src": "n1", "dest": "n2", "body": {"type": "learn"}}, LINES)
 
 
-def test_every_error_code_is_told() -> None:
+def test_page_lists_every_error_code() -> None:
     [row] = [row for row in rows(PAGE, "field") if code(row[0]) == ["code"]]
     codes = DEFINITIONS["error"]["properties"]["code"]["enum"]
     assert sorted(map(int, re.findall(r"\d+", row[2]))) == sorted(codes)
 
 
-def test_the_ranges_of_numbers_are_told() -> None:
+def test_page_lists_number_ranges() -> None:
     assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
     assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {
         "integer, 0 to 2^63-1",
@@ -123,6 +123,6 @@ def test_cases_of_the_challenge_are_listed() -> None:
     assert listed == [(case.name, f"{case.weight} |") for case in CASES]
 
 
-def test_what_is_linked_is_there() -> None:
+def test_links_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", PAGE)
     assert links and [link for link in links if not (FOLDER / link).exists()] == []

@@ -131,12 +131,12 @@ def test_a_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -
         (message("n1", "ñ"), "ñ"),
     ],
 )
-def test_whom_a_line_is_for(line: bytes, dest: str) -> None:
+def test_destination_of_a_line(line: bytes, dest: str) -> None:
     assert load.destination(line, b'{"src": "n1", "dest": "') == dest.encode()
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"7", b'{"dest": 1}', b'{"src": "n1"}'])
-def test_what_is_for_nobody_is_an_error(line: bytes) -> None:
+def test_line_without_destination_is_an_error(line: bytes) -> None:
     with pytest.raises(LoadError, match="not a message"):
         load.destination(line, b'{"src": "n1", "dest": "')
 
@@ -277,7 +277,7 @@ def test_a_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
     assert bench._cells(measured, row) == told
 
 
-def test_what_is_missing_is_told_and_not_tried_again(tmp_path: Path) -> None:
+def test_missing_answers_are_reported_and_not_retried(tmp_path: Path) -> None:
     order: list[str] = []
     row = Row("ours", "theirs", 1, above=True)
     measured = comparison(order, [row], ours=[8.0, 9.0], theirs=[])
@@ -298,7 +298,7 @@ def test_pysyncobj_is_shown_with_what_it_does_not_persist(
     assert " ".join(capsys.readouterr().out.split()).count(bench.PYSYNCOBJ_NOTE) == times
 
 
-def test_what_was_measured_once_must_not_go_missing(tmp_path: Path) -> None:
+def test_measured_figure_must_not_go_missing(tmp_path: Path) -> None:
     left = [1.0]
 
     def run(_: Path) -> float:
@@ -341,7 +341,7 @@ def test_rows_are_about_runs_that_there_are() -> None:
         } == measured.runs.keys()
 
 
-def test_without_pysyncobj_the_error_says_what_to_do(
+def test_missing_pysyncobj_error_names_the_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)

@@ -28,7 +28,7 @@ def sendings(records: list[Record]) -> list[tuple[int, int] | None]:
     return [each and (each.step, each.index) for each in found]
 
 
-def test_a_message_said_again_is_taken_for_the_latest_and_then_repeated() -> None:
+def test_resent_message_matches_the_latest_sending() -> None:
     log = run(
         ("a", "timeout", [PONG, PING]),
         ("a", "timeout", [PING]),
@@ -39,7 +39,7 @@ def test_a_message_said_again_is_taken_for_the_latest_and_then_repeated() -> Non
     assert sendings(log) == [None, None, (1, 0), (0, 1), (1, 0)]
 
 
-def test_what_nobody_sent_has_no_sending_and_holds_nobody_up() -> None:
+def test_unsent_message_has_no_sending_and_blocks_nothing() -> None:
     log = run(
         ("a", PONG, []),
         ("b", message("c", "b", "init"), []),
@@ -77,7 +77,7 @@ def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     assert "ReceivePromise" in unsent
 
 
-def test_what_was_never_sent_moves_nothing_else() -> None:
+def test_unsent_message_moves_nothing_else() -> None:
     """Of logs in files of their own: all that can be is in order still."""
     parts = [replace(record, path=Path(record.node)) for record in logs.read(OK)]
     parts.sort(key=lambda record: record.node)
@@ -92,7 +92,7 @@ def test_what_was_never_sent_moves_nothing_else() -> None:
     assert unsent[0] < unsent[1]
 
 
-def test_a_clock_counts_what_came_before_for_certain() -> None:
+def test_vector_clock_counts_what_happened_before() -> None:
     """Said twice, received once: only the first saying is certain to come before."""
     log = run(
         ("a", "timeout", [PING]),
@@ -281,7 +281,7 @@ def test_all_formats_at_once(tmp_path: Path) -> None:
     assert len(json.loads(files["itf"].read_text())["states"]) == len(logs.read(OK))
 
 
-def test_what_cannot_be_exported(tmp_path: Path) -> None:
+def test_cases_that_cannot_be_exported(tmp_path: Path) -> None:
     (tmp_path / "empty.ndjson").touch()
     (tmp_path / "other.ndjson").write_text(OK.read_text())
     out = ("--shiviz", tmp_path / "out.log")
@@ -319,7 +319,7 @@ def test_a_failure_is_one_though_no_page_can_be_written(tmp_path: Path) -> None:
     assert done.returncode == 1 and "no page of this run" in done.stderr
 
 
-def test_of_a_very_long_run_the_page_has_the_part_about_what_is_wrong() -> None:
+def test_page_of_a_long_run_has_the_part_around_the_failure() -> None:
     records = run(*[("a", "timeout", [])] * (export.MOST_RECORDS + 9_000))
     mark = page.Mark(records[25_000].place, "wrong", None, [])
     found = export.make_failed_run("long", records, [mark], 1, lambda text: None)
@@ -399,7 +399,7 @@ def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
     assert "[" * 240 in (tmp_path / "deep.html").read_text()
 
 
-def test_what_fault_injection_leaves_is_told_apart(tmp_path: Path) -> None:
+def test_outputs_of_fault_injection_are_told_apart_by_kind(tmp_path: Path) -> None:
     """A folder has logs and a history, and here a FIFO as well."""
     (tmp_path / "n1.ndjson").write_bytes(OK.read_bytes())
     ok = HISTORIES / "duel-ok.ndjson"

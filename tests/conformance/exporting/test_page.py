@@ -108,13 +108,13 @@ def test_nothing_in_a_log_becomes_an_element() -> None:
     assert found == openings(made(logs.read(OK))) and found.count("<script") == 2
 
 
-def test_nothing_is_loaded_from_anywhere() -> None:
+def test_page_loads_no_resources() -> None:
     text = made(logs.read(OK))
     assert "default-src 'none'" in text and not re.search(r"\b(?:src|href)=", text)
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_numbers_that_a_browser_rounds_are_told_as_text() -> None:
+def test_numbers_that_a_browser_rounds_are_text() -> None:
     told = data(made(malicious()))
     asked = told["messages"][told["records"][-1]["input"]]["body"]
     assert asked["slot"] == {"#number": str(2**62)}

@@ -41,7 +41,7 @@ def test_a_cover_takes_every_transition_of_a_graph() -> None:
         assert automaton.walk(t.step.input for t in path) == path
 
 
-def test_what_cannot_be_reached_is_not_passed_over() -> None:
+def test_unreachable_transition_is_an_error() -> None:
     with pytest.raises(CoverError, match="1 transitions cannot be reached"):
         list(cover(machine(transition("b", "timeout", "", "c"))))
 
@@ -67,7 +67,7 @@ def paths_without_telling(made: Machine) -> list[list[Edge]]:
     return [[*around[:n], (n, idle[n])] for n in range(3)] + [around]
 
 
-def test_a_transition_that_is_taken_is_not_yet_told() -> None:
+def test_covered_transition_is_not_yet_verified() -> None:
     made = machine(*RING)
     paths = paths_without_telling(made)
     assert {edge for path in paths for edge in path} == made.transitions.keys()
@@ -79,7 +79,7 @@ def test_a_transition_that_is_taken_is_not_yet_told() -> None:
     assert verified(made, cover(made)) == made.transitions.keys()
 
 
-def test_what_is_not_in_the_model_tells_nothing() -> None:
+def test_inputs_outside_the_model_distinguish_nothing() -> None:
     """Both states say the same, and then one of them leaves the model."""
     made = machine(
         transition("a", "go", "", "b"),
@@ -108,14 +108,14 @@ def seen(made: Machine, paths: Iterable[list[Edge]], fault: Edge, astray: int) -
 
 def invented(seed: int) -> Machine:
     """Some states with some inputs, not all of which are known in each, that say a little."""
-    chance = random.Random(seed)
-    states = [f"s{number}" for number in range(chance.randint(2, 8))]
+    rng = random.Random(seed)
+    states = [f"s{number}" for number in range(rng.randint(2, 8))]
     found = []
     for state in states:
         for given in ("timeout", "expire", "inquire", "learn"):
-            after = chance.choice((state, state, *states, None))
-            if chance.random() < 0.8:
-                found.append(transition(state, given, chance.choice(("", "", "learn")), after))
+            after = rng.choice((state, state, *states, None))
+            if rng.random() < 0.8:
+                found.append(transition(state, given, rng.choice(("", "", "learn")), after))
     reached, new = set(), {"s0"}
     while new:
         reached |= new
@@ -124,7 +124,7 @@ def invented(seed: int) -> Machine:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_what_is_told_is_seen_and_nothing_else(seed: int) -> None:
+def test_verified_counts_only_identified_targets(seed: int) -> None:
     """Tries every fault that there is: a transition that leads to another state that differs."""
     made = invented(seed)
     paths = list(cover(made))

@@ -59,7 +59,7 @@ with_perl = pytest.mark.skipif(not has_perl(), reason="there is no Perl with its
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Golden logs of a small model in which nodes come back after crashes."""
+    """Golden traces of a small model in which nodes come back after crashes."""
     folder = tmp_path_factory.mktemp("golden")
     assert generate.generate(manifest.get("returns"), folder).complete
     return folder
@@ -124,7 +124,7 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
     found = stage(graded(NODE, tmp_path / "ours", "faults", without=without, seconds=3.0), "faults")
     assert found.passes and len(found.run) == 8 + 3, found.as_json()
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 1.0)
-    node = [*BROKEN_NODE, "phase1-skipped-told-at-reply"]
+    node = [*BROKEN_NODE, "phase1-skipped-as-of-reply"]
     found = stage(graded(node, tmp_path, "faults", without=without, seconds=3.0), "faults")
     name, failure = first(found)
     assert name.startswith("the messages of n")
@@ -180,7 +180,7 @@ def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
 
 
 @with_perl
-def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Path) -> None:
+def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> None:
     node = broken(tmp_path, "grep { !within($_, \\@known) } ascending(keys %accepted)", "()")
     done = verb(
         "-o",
@@ -252,7 +252,7 @@ def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
     assert name == "agreement" and "slot" in failure.reason and not found.passes
 
 
-def test_what_is_recommended_fails_nobody(tmp_path: Path) -> None:
+def test_missing_recommendation_does_not_fail(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--stage", "challenge", "--", *SOLVER)
     assert done.returncode == 0
     assert "FAIL  a different init is refused with 12\n" in done.stdout
@@ -365,9 +365,7 @@ def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None
             os.kill(int(pid), signal.SIGKILL)
 
 
-def test_a_log_is_compared_with_what_the_node_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_is_compared_with_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that logs rightly and says something else passes the specification by its log."""
     monkeypatch.setattr(faults, "add_logs", lambda stage, clusters: None)
     found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
@@ -376,7 +374,7 @@ def test_a_log_is_compared_with_what_the_node_says(
     assert "phase1_skipped" in failure.reason and "(router)" in failure.reason
 
 
-def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "SILENT", 0.3)
     for number in range(8):
         steps = [
@@ -429,7 +427,7 @@ def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> Non
     assert found.passes is None and "too little happened to decide: " in lost(found)
 
 
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+def test_left_out_stages_are_reported(tmp_path: Path) -> None:
     asked = [
         "-o",
         tmp_path,

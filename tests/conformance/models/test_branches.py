@@ -68,7 +68,7 @@ def test_every_module_has_branches(module: str) -> None:
     assert len(branching.branches(module, text, branching.ROOTS[module])) >= 3
 
 
-def test_what_no_model_takes_is_found() -> None:
+def test_uncovered_branch_is_found() -> None:
     """A cluster of one has no messages between nodes, and time is never lively in it."""
     measured = branching.measure([manifest.get("single")])
     uncovered = {branch.operator for branch in measured.uncovered}

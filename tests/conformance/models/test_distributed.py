@@ -67,7 +67,7 @@ def test_two_workers_here_find_what_one_machine_finds() -> None:
     assert done.stdout.count(f" {MODEL.states:,} ") == 2
 
 
-def test_what_was_not_decided_is_told() -> None:
+def test_undecided_check_is_reported() -> None:
     assert "SkipIsTrue" in distributed.undecided(MODEL)
     assert "Agreement" not in distributed.undecided(MODEL)
 

@@ -49,7 +49,7 @@ def rejecting(line: int, cluster: list[logs.Record]) -> Verdict:
     return Verdict(len(cluster), [Rejection(cluster[line - 1], "specification", "so it is")])
 
 
-def test_the_judge_is_right(
+def test_trace_validation_passes_trace_mutation(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert trial(short, trace_validation.validate_logs, tmp_path, number=60)
@@ -58,7 +58,7 @@ def test_the_judge_is_right(
     assert made == 60 and illegal == rejected > 30 and legal == accepted > 5 and known > 40
 
 
-def test_a_judge_that_accepts_everything(
+def test_checker_that_accepts_everything_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def blind(clusters: Clusters, batch: int) -> list[Verdict]:
@@ -73,7 +73,7 @@ def test_a_judge_that_accepts_everything(
     assert not trial(short, blind, tmp_path, only=int(left[0].stem))
 
 
-def test_a_judge_that_rejects_everything(short: Path, tmp_path: Path) -> None:
+def test_checker_that_rejects_everything_fails(short: Path, tmp_path: Path) -> None:
     def strict(clusters: Clusters, batch: int) -> list[Verdict]:
         return [rejecting(1, cluster) for cluster in clusters]
 
@@ -107,17 +107,17 @@ def told(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
     return judge
 
 
-def test_a_judge_that_repeats_the_second_opinion_passes(short: Path, tmp_path: Path) -> None:
+def test_checker_equal_to_the_oracle_passes(short: Path, tmp_path: Path) -> None:
     assert trial(short, told(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25)
 
 
 @pytest.mark.parametrize("off", [-1, 1])
-def test_a_judge_that_rejects_another_record(off: int, short: Path, tmp_path: Path) -> None:
+def test_checker_that_rejects_another_record_fails(off: int, short: Path, tmp_path: Path) -> None:
     inexact = told(lambda opinion: {line + off for line in opinion.bad.values()})
     assert not trial(short, inexact, tmp_path)
 
 
-def test_a_judge_that_stops_a_node_at_a_receipt_without_a_sending(
+def test_checker_that_stops_a_node_at_an_unsent_message(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All that waits for what that node sent later is innocent, and was rejected once."""
@@ -152,7 +152,7 @@ def stopped(records: Sequence[dict]) -> set[int]:
     return {log[0][0] for log in left.values() if log}
 
 
-def test_a_judge_that_breaks_down(
+def test_checker_that_raises(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def nervous(clusters: Clusters, batch: int) -> list[Verdict]:
@@ -185,7 +185,7 @@ def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
         (["--mutate-traces", "8"], 8, 0),
     ],
 )
-def test_check_puts_the_judge_on_trial_if_asked(
+def test_check_runs_trace_mutation_on_request(
     options: list[str], number: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -323,14 +323,16 @@ ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
         ("n2", {"type": "multi_paxos_log", "msg_id": 3}, (), "is from a node, not from a client"),
     ],
 )
-def test_nobody_takes_what_nobody_says(src: str, body: dict, output: tuple, reason: str) -> None:
+def test_message_that_was_never_sent_is_rejected(
+    src: str, body: dict, output: tuple, reason: str
+) -> None:
     """The specification does not ask who sends: its messages come from members alone."""
     records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
     found = check_handshake(logs.of(records))
     assert found is not None and found.record.line == 2 and reason in found.reason
 
 
-def test_nobody_is_answered_by_a_node_that_is_down() -> None:
+def test_answer_of_a_node_that_is_down_is_rejected() -> None:
     refusal = {"type": "error", "in_reply_to": 9, "code": 10, "text": "no", "msg_id": 1}
     ask = {"src": "c1", "dest": "n1", "body": {"type": "sing", "msg_id": 9}}
     records = [begun("n1"), of("n1", "crash"), of("n1", ask, ("c1", refusal))]

@@ -65,7 +65,7 @@ def test_partitions_come_and_go_and_some_have_one_way() -> None:
     assert min(ways[True], ways[False]) > 5
 
 
-def test_what_two_partitions_cut_one_alone_does_not_heal() -> None:
+def test_link_cut_by_two_partitions_heals_after_both() -> None:
     bad = network()
     first = bad.cut()
     while not (second := bad.cut()) & first:
@@ -115,8 +115,8 @@ def test_a_client_goes_on_when_it_is_answered() -> None:
 
 def test_clients_duel() -> None:
     """For one slot several values are proposed, at several nodes."""
-    chance = random.Random(2)
-    clients = [Client(f"c{number}", NODES, chance) for number in range(4)]
+    rng = random.Random(2)
+    clients = [Client(f"c{number}", NODES, rng) for number in range(4)]
     asked = [client.turn(5) for _ in range(200) for client in clients]
     bodies = [question["body"] for question in asked if "slot" in question["body"]]
     duels = [question for question in asked if question["body"].get("slot") == 5]
@@ -161,7 +161,7 @@ def life(tmp_path: Path):
     begun.close()
 
 
-def test_a_life_takes_lines_and_says_lines(life: Life) -> None:
+def test_life_carries_lines_in_and_out(life: Life) -> None:
     life.give(b"one")
     life.give(b"two")
     assert heard(life, 2) == [b"one", b"two"] and not life.over
@@ -179,7 +179,7 @@ def test_a_paused_node_is_not_waited_for_and_loses_nothing(life: Life) -> None:
     assert heard(life, 1000) == lines
 
 
-def test_what_was_said_before_the_kill_is_heard(life: Life) -> None:
+def test_output_before_a_kill_is_read(life: Life) -> None:
     life.give(b"one")
     time.sleep(1)
     assert life.kill() == [b"one"] and life.over
@@ -187,7 +187,7 @@ def test_what_was_said_before_the_kill_is_heard(life: Life) -> None:
     assert life.kill() == []
 
 
-def test_a_kill_meets_what_the_node_has_started(tmp_path: Path) -> None:
+def test_kill_ends_child_processes(tmp_path: Path) -> None:
     """As when the command is a script that starts the node."""
     life = Life(["sh", "-c", "sleep 100 & echo $!; wait"], tmp_path / "stderr")
     [child] = heard(life, 1)
@@ -209,7 +209,7 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def test_a_status_is_told_or_not_waited_for(tmp_path: Path) -> None:
+def test_status_is_returned_or_times_out(tmp_path: Path) -> None:
     for script, status in (("exit 3", 3), ("kill -9 $$", -9), ("sleep 100", None)):
         life = Life(["sh", "-c", script], tmp_path / "stderr")
         assert life.status(10 if status else 0.1) == status
@@ -231,7 +231,7 @@ def against(fault_run: inject.FaultRun) -> list[str]:
     return list(map(str, checking.contradictions(fault_run, checking.logs_of(fault_run))))
 
 
-def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
+def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
     fault_run = world(tmp_path)
     assert fault_run.happened["kills"] == 10 and fault_run.happened["acknowledged"] > 0
     assert fault_run.happened["requests"] >= fault_run.happened["acknowledged"]
@@ -256,14 +256,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
-def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
+def test_lost_state_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
     fault_run = world(tmp_path, *CARELESS, bug, nodes=nodes)
     rules = {finding.rule for finding in check_history(fault_run.history, quiescent=True)}
     assert rules & {"durability", "agreement"}
 
 
 @pytest.mark.parametrize("bug", ["answers-first", "forgets-votes"])
-def test_what_clients_cannot_see_is_found_in_the_logs(
+def test_loss_unseen_by_clients_is_found_in_the_logs(
     bug: str, impatient: None, tmp_path: Path
 ) -> None:
     fault_run = world(tmp_path, *CARELESS, bug)
@@ -280,13 +280,13 @@ def test_what_clients_cannot_see_is_found_in_the_logs(
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
 )
-def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Path) -> None:
+def test_node_that_misbehaves_ends_fault_injection(bug: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=f"(?s){reason}"):
         world(tmp_path, *CARELESS, bug, kills=100)
     assert all(map(is_gone, pids(tmp_path)))
 
 
-def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -> None:
+def test_output_that_differs_from_the_log_is_found(tmp_path: Path) -> None:
     """Its log is right, so nobody else finds it."""
     fault_run = world(tmp_path, *CARELESS, "lies", kills=3)
     found = against(fault_run)
@@ -300,7 +300,7 @@ def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path
 
 
 @pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
-def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> None:
+def test_durable_node_passes_power_cuts(tmp_path: Path) -> None:
     fault_run = inject.inject(
         tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
     )
@@ -309,25 +309,27 @@ def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.trace"))
 
 
-def test_power_that_cannot_be_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_power_cut_support_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(syscalls, "why_not", lambda: "there is no strace here")
     with pytest.raises(NodeError, match="power cannot be cut: there is no strace here"):
         inject.inject(tmp_path, NODE, nodes=1, kills=1, seconds=1, seed=1, power_cuts=True)
 
 
-def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:
+def test_run_with_too_few_events_names_what_is_missing(tmp_path: Path) -> None:
     fault_run = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
     assert fault_run.missing[0].endswith("of at least 10 acknowledged")
     assert fault_run.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
 
 
-def test_a_node_that_does_not_leave_is_told_of_and_ended(impatient: None, tmp_path: Path) -> None:
+def test_node_that_ignores_sigterm_is_reported_and_killed(impatient: None, tmp_path: Path) -> None:
     fault_run = world(tmp_path, *CARELESS, "stays", kills=1)
     assert set(fault_run.statuses.values()) == {None}
     assert all(map(is_gone, pids(tmp_path)))
 
 
-def test_what_disagrees_is_shown_with_its_seed(
+def test_difference_is_shown_with_its_seed(
     impatient: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = (*CARELESS, "forgets")

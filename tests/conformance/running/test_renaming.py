@@ -196,7 +196,7 @@ def is_well_formed(record: Record) -> bool:
 # What cannot be renamed.
 
 
-def test_a_log_that_cannot_be_renamed_says_why() -> None:
+def test_log_that_cannot_be_renamed_gives_a_reason() -> None:
     high = log_of("v1", "v2")
     high[1].input["body"]["slot"] = HIGHEST
     with pytest.raises(LogError, match="too high to be renamed"):

@@ -72,7 +72,7 @@ def test_a_member_of_the_group_may_print_after_the_first_has_ended(
         assert list(process.lines(60)) == [b"late"]
 
 
-def test_what_a_member_of_the_group_prints_last_is_not_lost(
+def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It prints and ends after the last wait, and before it is looked for."""
@@ -106,7 +106,7 @@ def test_a_flood_is_read_in_parts() -> None:
             assert len(lines) < 600_000
 
 
-def test_a_close_ends_what_the_process_started() -> None:
+def test_close_ends_child_processes() -> None:
     with shell("sleep 100 & echo $!; wait") as process:
         while not (lines := process.read_lines()):
             ready({process.source}, (), 10)

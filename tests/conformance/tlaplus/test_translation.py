@@ -65,7 +65,7 @@ def test_what_is_written_is_read(value: Any) -> None:
     assert values.parse(values.text(value)) == value
 
 
-def test_what_only_tlc_writes_is_read() -> None:
+def test_values_that_only_tlc_writes_are_read() -> None:
     assert values.parse("2..4") == frozenset({2, 3, 4})
     assert values.parse("[ n1 |->\n   << >>,\n  n2 |-> {} ]") == {"n1": [], "n2": frozenset()}
 
@@ -102,7 +102,7 @@ def evaluated(text: str) -> Any:
     return values.parse(f"{before}known |-> {values.text(slots)}]{after}")
 
 
-def test_who_claims_slots_that_nobody_spoke_of_is_found_out(tmp_path: Path) -> None:
+def test_claim_of_unmentioned_slots_is_found(tmp_path: Path) -> None:
     """The fixture's last node knows one slot; told as a range around it, it would know three."""
     path = OK
     log = [taken for taken in logs.read(path) if taken.node == "n1"]

@@ -67,7 +67,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> Log:
 def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
     """A message that was sent only once is reported exactly if it was received."""
     assert check_delivery(logs.by_node(five)) == []
-    chance, members = random.Random(1), logs.members(five)
+    rng, members = random.Random(1), logs.members(five)
     received = {message_key(taken.input) for taken in five if is_message(taken.input)}
     times = Counter(message_key(sent) for taken in five for sent in taken.output)
     sending = [
@@ -77,7 +77,7 @@ def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
         if sent["dest"] in members
     ]
     reported = 0
-    for at, place in chance.sample(sending, 60):
+    for at, place in rng.sample(sending, 60):
         output = list(five[at].output)
         lost = output.pop(place)
         found = check_delivery(
@@ -131,7 +131,7 @@ def test_two_values_in_a_slot_are_rejected_though_a_log_is_missing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["decided", "learned", "multi_paxos_propose_ok"])
-def test_whatever_tells_a_decision_is_compared(kind: str) -> None:
+def test_all_messages_with_decisions_are_compared(kind: str) -> None:
     decision = {"slot": 1, "value": "blue"}
     learned = {"decided": [decision], "more": False}
     fields: dict[str, Any] = learned if kind == "learned" else decision
@@ -139,7 +139,7 @@ def test_whatever_tells_a_decision_is_compared(kind: str) -> None:
     assert [found.record.line for found in check_agreement(records, logs.by_node(records))] == [5]
 
 
-def test_what_a_generated_test_case_is_told_comes_from_no_single_run() -> None:
+def test_golden_trace_inputs_need_no_sender() -> None:
     records = run(begun("n1"), *told("n1", "red"), ("n1", told("n1", "blue")[0][1], []))
     assert check_agreement(records, logs.by_node(records)) == []
 
@@ -196,7 +196,7 @@ def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> Non
         assert "there is no log of n3" in done.stderr
 
 
-def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
+def test_unchecked_parts_are_reported(tmp_path: Path) -> None:
     done = conformance("validate", written(tmp_path, "n1", *DUEL[:3]))
     assert done.returncode == 0 and "there is no log of n2, n3" in " ".join(done.stderr.split())
     [line] = explanation.format_missing_logs(

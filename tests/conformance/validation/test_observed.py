@@ -100,7 +100,7 @@ PROMISE = message("n1", "n2", "promise", ballot=2, accepted=[], known=[])
 EXPIRED = message("n1", "c1", "error", in_reply_to=1, code=11, text="late", msg_id=1)
 
 
-def test_time_is_guessed_from_what_it_makes_a_node_say() -> None:
+def test_clock_events_are_inferred_from_output() -> None:
     asks, begins = to_both("learn", known=[]), to_both("prepare", ballot=1, known=[])
     given = [(propose(1, 1), 2)]
     cases = [
@@ -115,7 +115,7 @@ def test_time_is_guessed_from_what_it_makes_a_node_say() -> None:
     assert [each.whole for each in found] == [True, True, False, False, False, True]
 
 
-def test_a_node_that_was_outbid_may_put_a_request_aside() -> None:
+def test_preempted_node_may_defer_a_request() -> None:
     later = to_both("prepare", ballot=4, known=[])
     outbid = Observation([(PREPARE, 0), (propose(1, 1), 0), (propose(2, 2), 0)], [PROMISE, *later])
     before = Observation([(propose(1, 1), 0), (PREPARE, 0)], [PROMISE, *later])

@@ -31,13 +31,13 @@ FIXTURES = sorted(FIXTURES.glob("*.ndjson"))
 Log = list[logs.Record]
 
 
-def altered_field(chance: random.Random, log: Log) -> tuple[Log, int]:
+def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
     """One number, text or truth somewhere in one record's input or output is another one."""
     places = [at for at, taken in enumerate(log) if is_message(taken.input)]
-    at = chance.choice(places)
+    at = rng.choice(places)
     taken = log[at]
-    message = chance.choice([taken.input, *taken.output])
-    field = chance.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
+    message = rng.choice([taken.input, *taken.output])
+    field = rng.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
     changed = {**message, "body": {**message["body"], field: other(message["body"][field])}}
     swap = [changed if m is message else m for m in (taken.input, *taken.output)]
     new = logs.Record(taken.node, swap[0], swap[1:], taken.path, taken.line)
@@ -57,13 +57,13 @@ def other(item: object) -> object:
     return [] if isinstance(item, list) else {"other": item}
 
 
-def dropped_record(chance: random.Random, log: Log) -> tuple[Log, int]:
-    at = chance.randrange(1, len(log))
+def dropped_record(rng: random.Random, log: Log) -> tuple[Log, int]:
+    at = rng.randrange(1, len(log))
     return [*log[:at], *log[at + 1 :]], at
 
 
-def swapped_records(chance: random.Random, log: Log) -> tuple[Log, int]:
-    at = chance.randrange(1, len(log) - 1)
+def swapped_records(rng: random.Random, log: Log) -> tuple[Log, int]:
+    at = rng.randrange(1, len(log) - 1)
     return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
 
 
@@ -105,10 +105,10 @@ def second_opinion(cluster: Log, batch: int) -> Opinion:
     return Opinion(records, bad, order.has_order(records, {}))
 
 
-def altered(cluster: Log, node: str, alter: Alter, chance: random.Random) -> Log:
+def altered(cluster: Log, node: str, alter: Alter, rng: random.Random) -> Log:
     """A cluster's log in which that of one node is altered, its lines numbered anew."""
     places = [at for at, taken in enumerate(cluster) if taken.node == node]
-    changed, at = alter(chance, [cluster[place] for place in places])
+    changed, at = alter(rng, [cluster[place] for place in places])
     dropped = {places.pop(at)} if len(changed) < len(places) else set()
     made: list[logs.Record | None] = list(cluster)
     for place, taken in zip(places, changed, strict=True):
@@ -131,10 +131,10 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
     cases = []
     for seed in seeds:
         for alter in ALTERATIONS:
-            chance = random.Random(f"{alter.__name__} {seed}")
-            node = chance.choice(nodes)
+            rng = random.Random(f"{alter.__name__} {seed}")
+            node = rng.choice(nodes)
             name = f"{alter.__name__} in {node}, seed {seed}"
-            cases.append((name, altered(cluster, node, alter, chance)))
+            cases.append((name, altered(cluster, node, alter, rng)))
     verdicts = trace_validation.validate_logs([case for _, case in cases], batch)
     counts = {"rejected": 0, "legal": 0}
     for (name, case), verdict in zip(cases, verdicts, strict=True):
@@ -225,7 +225,7 @@ ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
         tlc.run("Same", wrong, config, libraries=locations.LIBRARIES)
 
 
-def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) -> None:
+def test_leader_that_proposes_in_many_slots_at_once_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "n1.ndjson"
     requests = [request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in range(100)]
     promise = {"type": "promise", "ballot": 1, "accepted": [], "known": []}

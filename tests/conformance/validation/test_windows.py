@@ -103,7 +103,7 @@ def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch)
     assert max(sizes) <= 20 and sum(sizes) == len(crashed) - 1
 
 
-def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
+def test_window_with_many_slots_is_shorter(crashed: Log) -> None:
     cursor = step_checker.Cursor.at_start(crashed)
     told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
     learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
@@ -182,7 +182,7 @@ ASKED = (
 )
 
 
-def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> None:
+def test_log_reply_is_checked_to_the_last_slot(tmp_path: Path) -> None:
     cases = []
     for asked in ASKED:
         lines = [*decided(30), request(1, "multi_paxos_log", **asked)]
@@ -202,7 +202,7 @@ def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> Non
     assert all(path.startswith("output[0].body.log[") for path in differing)
 
 
-def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
+def test_order_of_keys_makes_no_difference(tmp_path: Path) -> None:
     """Not every language keeps it; but true, 1 and 1.0 are three values."""
     lines = [
         init("n1"),
@@ -234,7 +234,7 @@ def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> Non
     assert bad_lines(judged([log], None, 1)[0]) == []
 
 
-def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
+def test_too_many_decisions_are_rejected(tmp_path: Path) -> None:
     """As many stretches as a client may be told slots are too many slots."""
     lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
@@ -285,7 +285,7 @@ def owned(large: int, place: int) -> int:
 
 
 @pytest.mark.parametrize("large", [2**31 - 2, 2**61])
-def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> None:
+def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
     """n1 follows a ballot of n2, starts its own smallest one above it, and inherits votes."""
     first = owned(large, 1)
     mine, other = owned(first + 1, 0), owned(2 * large, 1)
@@ -384,7 +384,7 @@ def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: 
     assert all(f"line {taken.line}, before: " in text for taken in found.before)
 
 
-def test_what_an_input_lacks_is_told() -> None:
+def test_rejection_names_missing_input_fields() -> None:
     log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n1"][:1]
     astray = {"src": "n2", "dest": "n3", "body": {"type": "rejected", "promised": 1}}
     bad = [
@@ -400,7 +400,7 @@ def test_what_an_input_lacks_is_told() -> None:
     ]
 
 
-def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
+def test_rejection_lists_each_difference(tmp_path: Path) -> None:
     lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     [said] = log[-1].output
