@@ -19,7 +19,7 @@ LOADS ?= 100
 KILLS ?= 500
 LINES ?= 1000000
 
-# What is graded, and golden logs that are there already, as of `make check` in out/golden.
+# What is graded, and golden traces that exist, as `make check` leaves them in out/golden.
 NODE ?= python3 impl/main.py
 GOLDEN ?=
 
@@ -45,19 +45,23 @@ help: ## List the targets (this is what plain `make` does).
 	@echo 'Add PYTHON=python3.12 to choose the Python that .venv is made with (python3 otherwise).'
 
 .PHONY: check
-check: $(venv) ## Check the models, and hold the node and the specification to each other.
+check: $(venv) ## Check the models, and compare the node with the specification.
 	@$(python) -m conformance check
 
+.PHONY: demo
+demo: $(venv) ## Show in 20 seconds a run that passes and a planted bug that is caught.
+	@$(python) tests/demo.py
+
 .PHONY: check-large
-check-large: $(venv) ## Search the large models, for two to three hours; goes on where it was stopped.
+check-large: $(venv) ## Search the large models for two to three hours; continues where it was stopped.
 	@$(python) -m conformance models --tier large --checkpoints out/checkpoints
 
 .PHONY: mutate-traces
-mutate-traces: $(venv) ## Put the judge of logs on trial with MUTATED traces, from SEED on.
+mutate-traces: $(venv) ## Test trace validation with MUTATED traces, from SEED on.
 	@$(python) -m conformance mutate-traces --number $(MUTATED) --seed $(SEED)
 
 .PHONY: simulate
-simulate: $(venv) ## Random behaviours of a big cluster, for MINUTES from SEED on.
+simulate: $(venv) ## Random behaviours of a large cluster, for MINUTES from SEED on.
 	@$(python) -m conformance simulate --minutes $(MINUTES) --seed $(SEED)
 
 .PHONY: check-distributed
@@ -72,10 +76,10 @@ lint: $(venv) ## Check style, format and types.
 
 .PHONY: test
 test: $(venv) lint ## Run lint and then the tests.
-	@$(python) -m pytest --numprocesses auto --dist loadfile
+	@$(python) -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: campaign
-campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by the thousand.
+campaign: $(venv) ## Simulation, fault injection and fuzzing, by the thousand.
 	@$(python) -m tests.simulation --seeds 1..$(SEEDS) -o out/simulated
 	@for load in steady busy lossy takeover duel storm; do \
 	    $(python) -m tests.simulation --load $$load --seeds 1..$(LOADS) -o out/simulated || exit; done
@@ -87,15 +91,15 @@ campaign: $(venv) ## Simulated worlds, kills of real processes and bad lines, by
 	@$(python) -m tests.fuzzing --lines $(LINES) --seed $(SEED)
 
 .PHONY: mutants
-mutants: $(venv) ## Count how many wrong nodes and broken models the harness catches.
+mutants: $(venv) ## Count the mutants of node and specification that the harness catches.
 	@$(python) -m tests.mutants --seed $(SEED)
 
 .PHONY: grade
-grade: $(venv) ## Grade anybody's NODE="./my-node", in stages; GOLDEN=out/golden saves making them.
+grade: $(venv) ## Grade NODE="./my-node" in stages; GOLDEN=out/golden reuses golden traces.
 	@$(python) -m conformance grade $(GOLDEN:%=--golden %) -- $(NODE)
 
 .PHONY: bench
-bench: .venv/bench ## Measure the node side by side with its peers, for some minutes.
+bench: .venv/bench ## Measure the node beside its peers, for some minutes.
 	@$(python) -m conformance bench --repetitions $(REPETITIONS)
 
 .PHONY: growth

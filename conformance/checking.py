@@ -1,65 +1,55 @@
-"""The whole check, and the pieces of it that are verbs of their own.
+"""Steps that several verbs share: generate, replay, validate, inject faults, and show the results.
 
-Puts the rooms together and shows what they found; what agreement means is decided in them.
+Calls the packages that do the work, with progress on a line; the verdicts are theirs.
 """
 
 from __future__ import annotations
 
 import shlex
-import sys
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import report
-from .coverage import pinned as pinned
-from .coverage import real_runs
-from .coverage.traces import TraceCoverage
+from . import cache, locations, report
+from .cache import Cache
+from .coverage import pinned
 from .exporting import export as exporting
 from .exporting import page
+from .exporting.outputs import ExportError
 from .formats import logs
-from .formats.folders import fresh
 from .formats.logs import Record
 from .golden import generate as generating
+from .golden import stored
 from .golden.generate import Generated
 from .jobs import at_once
-from .models import manifest, searching
+from .models import searching
 from .models.manifest import Model
 from .running import inject
-from .running import record as recording
 from .running import replay as replaying
-from .running.explore import Explored
-from .running.inject import Endured
+from .running.inject import FaultRun
 from .running.replay import Difference, Replayed, Turn
+from .tlaplus import tlc
 from .validation import explanation, history_checker
 from .validation import trace_validation as validating
-from .validation.evidence import Contradiction, contradiction
+from .validation.evidence import Contradiction, find_contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
 
-# The node needs nothing installed, and starts in two thirds of the time without looking for it.
-NODE = (sys.executable, "-S", str(manifest.ROOT / "impl" / "main.py"))
+# The node needs nothing installed, and starts in two thirds of the time without `site`.
+NODE = locations.NODE
 
-# So impatient that it gives requests up even where all is bad for moments only.
+# So impatient that it drops requests even in short fault periods.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 
-# The standard runs of real processes: nodes and requests, and a --batch so small that a `learned`
-# may have to leave something out.  Runs in the world of each model.  Those of random models: runs,
-# steps.
-CLUSTERS, BATCH = ((1, 50), (3, 200), (5, 200)), 2
-RUNS = 10
-
-# One golden log in so many is replayed under a renaming, too.
+# One golden trace in so many is replayed with other names, too.
 RENAMED = 3
 
-# So small that even the standard runs are judged in several.
-SMALL_WINDOW = 300
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
 
 
 def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
-    """What was generated from models; of random runs nothing is counted but what they wrote."""
+    """Print what was generated from models; random runs have no count of transitions."""
     shown = []
     for model, made in rows:
         counts = (
@@ -70,19 +60,22 @@ def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:
             made.verified,
         )
         figures = counts if made.transitions else ("",) * len(counts)
-        shown.append((model.name, *figures, len(made.logs), made.steps, made.outcome.seconds))
+        seconds = "cached" if made.cached else made.outcome.seconds
+        row = (model.name, *figures, len(made.logs), made.steps, seconds, made.complete)
+        shown.append(row)
     columns = (
         "model",
+        "#searched",
         "#transitions",
-        "#local",
         "#no-ops",
         "#covered",
         "#verified",
-        "#logs",
+        "#traces",
         "#records",
         "#time",
+        "result",
     )
-    report.table("Generated logs", columns, shown)
+    report.table("Golden traces", columns, shown)
 
 
 def replay(
@@ -91,39 +84,38 @@ def replay(
     seconds: float = 30,
     renamed: int | None = None,
 ) -> list[Replayed]:
-    """Replays logs against a command, or against what a function makes, with a line that tells how
-    many are done."""
+    """Replay golden traces against a command, or in this process, and show how many are done."""
     done = 0
     under = "" if renamed is None else f", renamed by seed {renamed}"
-    with report.Line(f"replay of {len(paths):,} logs{under}") as line:
+    with report.Line(f"replay of {len(paths):,} golden traces{under}") as line:
 
-        def tell(_: Replayed) -> None:
+        def count(_: Replayed) -> None:
             nonlocal done
             done += 1
-            line.tell(f"{done:,} done")
+            line.update(f"{done:,} done", done / len(paths))
 
         if callable(node):
-            return replaying.replay_all_within(paths, node, renamed=renamed, on_done=tell)
-        return replaying.replay_all(paths, node, seconds=seconds, renamed=renamed, on_done=tell)
+            return replaying.replay_all_within(paths, node, renamed=renamed, on_done=count)
+        return replaying.replay_all(paths, node, seconds=seconds, renamed=renamed, on_done=count)
 
 
 def validate(
     clusters: Sequence[Sequence[logs.Record]], batch: int, window: int | None = WINDOW
 ) -> list[Verdict]:
-    """Judges logs, with a line that tells how far it is; raises `LogError` for an idle cluster."""
+    """Validate traces and show progress; raises `LogError` for a cluster that only has `init`."""
     for cluster in clusters:
         if all(record.starts for record in cluster):
             raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
-    with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return validating.validate(clusters, batch, window=window, on_progress=line.tell)
+    with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
+        return validating.validate_logs(clusters, batch, window=window, on_progress=line.update)
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
-    """The first of what replays found, each with a page of its run."""
+    """Print the first differences that replays found, each with a page of its run."""
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
         report.say(found.words())
-        path, marks = found.record.path, [page.of_difference(found)]
+        path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))
 
@@ -134,33 +126,33 @@ def show_rejections(
     verdicts: Sequence[Verdict],
     batch: int,
 ) -> None:
-    """The first of what judges of logs rejected, each cluster with a page of its run.
+    """Print the first rejections of trace validation, and write a page of each rejected run.
 
-    `places` are the logs, beside which the pages are left.
+    `places` are the traces; the pages are written beside them.
     """
     shown = 0
     for place, cluster, verdict in zip(places, clusters, verdicts, strict=True):
         if not verdict.rejections or shown >= 5:
             continue
         for found in verdict.rejections[: 5 - shown]:
-            report.say(explanation.rejection(found))
+            report.say(explanation.format_rejection(found))
         shown += len(verdict.rejections)
-        marks = list(map(page.of_rejection, verdict.rejections))
+        marks = list(map(page.mark_of_rejection, verdict.rejections))
         show_page(place.with_suffix(".html"), cluster, marks, batch)
 
 
 def show_page(
     place: Path, records: Sequence[logs.Record], marks: Sequence[page.Mark], batch: int
 ) -> None:
-    """Leaves a page of a run that is wrong, and tells where; the verdict stands without it."""
+    """Write a page of a run that fails, and print its path; the verdict does not depend on it."""
     try:
         with report.Line(f"a page of {records[0].path.name}") as line:
-            found = exporting.failed(place.stem, records, marks, batch, line.tell)
+            found = exporting.make_failed_run(place.stem, records, marks, batch, line.update)
             exporting.write_page(place, found)
-    except (OSError, RecursionError, exporting.ExportError) as error:
+    except (OSError, RecursionError, ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:
-        report.say(f"  to look at: {place}")
+        report.say(f"  page: {place}")
 
 
 def inject_faults(
@@ -174,10 +166,13 @@ def inject_faults(
     batch: int,
     records: int,
     power_cuts: bool = False,
+    on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
-    """Has a cluster endure a faulty world, has it judged and shows it.
+    """Run a cluster under fault injection, check what came of it and print that.
 
-    True if all agrees, False if something is wrong, None if too little was seen to tell.
+    Return True if everything passes, False if something fails, None if too little happened.
+
+    `on_row` is called with each check: what it is, whether it passes, its figure.
     """
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
@@ -187,7 +182,7 @@ def inject_faults(
     agrees = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
-            endured = inject.inject(
+            fault_run = inject.inject(
                 output,
                 command,
                 nodes=nodes,
@@ -195,59 +190,76 @@ def inject_faults(
                 seconds=seconds,
                 seed=seed,
                 power_cuts=power_cuts,
-                on_progress=line.tell,
+                on_progress=line.update,
             )
-        missing = list(endured.missing)
-        rows = [*_happened(endured), *_judged(endured, batch, records, missing)]
-        title = f"{nodes} nodes, seed {seed}, {endured.seconds:.0f} s"
-        report.table(title, ("what", "figure", "agrees"), rows)
+        missing = list(fault_run.missing)
+        rows = [*_happened(fault_run), *_judged(fault_run, batch, records, missing)]
+        title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
+        report.table(title, ("what", "figure", "result"), rows)
         agrees = all(row[-1] is not False for row in rows)
+        for what, figure, passes in rows:
+            if isinstance(passes, bool):
+                on_row(what, passes, figure)
     finally:
         if not agrees:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
     if agrees and missing:
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
         return None
     return agrees
 
 
-def _happened(endured: Endured) -> list[Any]:
-    """What a faulty world was like; a run in which little happened shows little."""
+def _happened(fault_run: FaultRun) -> list[Any]:
+    """Return rows with the events of a run with faults."""
 
-    def told(*what: str) -> str:
-        return ", ".join(f"{endured.happened[each]:,} {each}" for each in what)
+    def counts(*what: str) -> str:
+        return ", ".join(f"{fault_run.happened[each]:,} {each}" for each in what)
 
-    for text in endured.unrefused[:5]:
+    for text in fault_run.unrefused[:5]:
         report.say(text)
-    left = sum(status == 0 for status in endured.statuses.values())
-    peace = "never" if endured.settled is None else f"after {endured.settled:.1f} s"
-    seconds = endured.happened["second processes"]
-    refused = f"{seconds - len(endured.unrefused)} of {seconds}"
+    left = sum(status == 0 for status in fault_run.statuses.values())
+    recovery = (
+        "never"
+        if fault_run.recovery_seconds is None
+        else f"after {fault_run.recovery_seconds:.1f} s"
+    )
+    seconds = fault_run.happened["second processes"]
+    refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
     return [
-        ("nodes", told("kills", "restarts", "pauses"), ""),
-        ("network", told("partitions", "delivered", "late", "repeated"), ""),
-        ("", told("lost", "cut off", "met nobody"), ""),
-        ("clients", told("requests", "asked again", "given up", "errors", "answered late"), ""),
-        ("answers", told("acknowledged", "logs told"), ""),
-        ("second processes on a directory refused", refused, not endured.unrefused),
-        ("in peace every node decides and knows all", peace, endured.settled is not None),
-        ("left when asked to", f"{left} of {len(endured.statuses)}", left == len(endured.statuses)),
+        ("nodes", counts("kills", "restarts", "pauses"), ""),
+        ("network", counts("partitions", "delivered", "late", "repeated"), ""),
+        ("", counts("lost", "cut off", "node was down"), ""),
+        ("clients", counts("requests", "retries", "abandoned", "errors", "late replies"), ""),
+        ("answers", counts("acknowledged", "logs read"), ""),
+        ("second processes on a directory refused", refused, not fault_run.unrefused),
+        (
+            "without faults every node decides and knows all",
+            recovery,
+            fault_run.recovery_seconds is not None,
+        ),
+        (
+            "ended after SIGTERM",
+            f"{left} of {len(fault_run.statuses)}",
+            left == len(fault_run.statuses),
+        ),
     ]
 
 
-def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> list[Any]:
-    """What the judges say of what clients saw, and of what the nodes logged.
+def _judged(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
+    """Return rows with the verdicts on the clients' history and on the nodes' logs.
 
-    Adds to `missing` what could not be judged.
+    Adds to `missing` what could not be checked.
     """
-    # Where no peace came, what a node has not heard of is late and not lost.
-    found = history_checker.judge(endured.history, settled=endured.settled is not None)
+    # Without recovery, what a node has not learned is late and not lost.
+    found = history_checker.check_history(
+        fault_run.history, quiescent=fault_run.recovery_seconds is not None
+    )
     for finding in found[:5]:
-        report.say(explanation.finding(finding))
-    lost = sum(finding.rule in ("durability", "peace") for finding in found)
-    logged = logs_of(endured)
-    against = contradictions(endured, logged)
+        report.say(explanation.format_finding(finding))
+    lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
+    logged = logs_of(fault_run)
+    against = contradictions(fault_run, logged)
     for each in against:
         report.say(str(each))
     rows = [
@@ -258,210 +270,78 @@ def _judged(endured: Endured, batch: int, records: int, missing: list[str]) -> l
     cluster = [record for records in logged.values() for record in records]
     if len(cluster) > records or not cluster:
         if records:
-            missing.append(f"{len(cluster):,} records were not judged, of at most {records:,}")
-        return [*rows, ("records not judged", f"{len(cluster):,}", "")]
+            missing.append(f"{len(cluster):,} records were not validated, of at most {records:,}")
+        return [*rows, ("records not validated", f"{len(cluster):,}", "")]
     [verdict] = validate([cluster], batch)
-    show_rejections([endured.logs[0].parent / "run"], [cluster], [verdict], batch)
+    show_rejections([fault_run.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
-    return [*rows, ("what the specification says", rejected, not verdict.rejections)]
+    return [*rows, ("trace validation", rejected, not verdict.rejections)]
 
 
-def logs_of(endured: Endured) -> dict[str, list[Record]]:
-    """Reads what each node logged; nothing where it left no log, or an empty one."""
-    paths = zip(endured.evidence, endured.logs, strict=True)
+def logs_of(fault_run: FaultRun) -> dict[str, list[Record]]:
+    """Read what each node logged: an empty list where it wrote no log, or an empty one."""
+    paths = zip(fault_run.evidence, fault_run.logs, strict=True)
     return {
         node: logs.read(path) if path.is_file() and path.stat().st_size else []
         for node, path in paths
     }
 
 
-def contradictions(endured: Endured, logged: dict[str, list[Record]]) -> list[Contradiction]:
-    """Compares what each node logged with what the router saw of it."""
-    found = [contradiction(node, logged[node], lives) for node, lives in endured.evidence.items()]
+def contradictions(fault_run: FaultRun, logged: dict[str, list[Record]]) -> list[Contradiction]:
+    """Compare what each node logged with what the router saw of it."""
+    found = [
+        find_contradiction(node, logged[node], lives) for node, lives in fault_run.evidence.items()
+    ]
     return [each for each in found if each is not None]
 
 
-def check(output: Path, seed: int, command: Sequence[str], pin: bool = False) -> bool:
-    """Runs everything on the standard models; True when all of it agrees.
+def generated(
+    chosen: Sequence[Model], folder: Path, seed: int, store: Cache | None = None
+) -> list[tuple[Model, Generated]]:
+    """Generate golden traces of models, and random runs of those that are too large to search.
 
-    `pin` commits the certificate that was found, if it is whole.
+    What is complete is kept in `store` and taken from there.
     """
-    node = tuple(command) or NODE
-    replaying.check_command(node)
-    for old in ("golden", "run", "explored"):
-        fresh(output / old)
-    rows = searching.models([model for model in searching.standard() if not model.golden])
-    # Random runs of the deep model are golden logs, too.
-    walked = [model for model in manifest.load().values() if model.expect == "runs"]
-    made = generated([*manifest.golden(), *walked], output / "golden", seed)
-    rows += [searching.ModelRow(model, found.outcome) for model, found in made if model.golden]
-    branches = searching.coverage()
-    golden = [path for _, found in made for path in found.logs]
-    loop, replayed, covered = _loop(output, seed, node, golden)
-    explored, row = _explored(output / "explored", seed, node, made)
-    loop.append(row)
-    searching.show_models(rows)
-    searching.show_coverage(branches)
-    show_generated(made)
-    report.table("The loop", ("what", "figure", "#time", "agrees"), loop)
-    real_runs.show_trace_coverage(covered)
-    real_runs.show_explored(explored, node, seed)
-    real = real_runs.as_json(covered, explored, seed)
-    whole = hold_to_pinned(output, made, replayed, real, ours=not command, pin=pin)
-    return (
-        all(row.agrees for row in rows)
-        and not branches.uncovered
-        and all(found.complete for _, found in made)
-        and all(row[-1] for row in loop)
-        and covered.whole
-        and whole
-    )
-
-
-def generated(chosen: Sequence[Model], folder: Path, seed: int) -> list[tuple[Model, Generated]]:
-    """Golden logs of models that can be searched, and random runs of those that cannot."""
-    with report.Line(f"golden logs of {len(chosen)} models") as line:
+    store = store or Cache(None)
+    keys = {model: _golden_key(model, seed) for model in chosen}
+    found: dict[Model, Generated | None] = {}
+    for model in chosen:
+        value = store.get("golden", keys[model])
+        found[model] = value and stored.from_json(value, folder / model.name)
+    missing = [model for model in chosen if found[model] is None]
+    searching.make_startup_cache(missing)
+    total, done = sum(map(searching.cost, missing)), 0.0
+    with report.Line(f"golden traces of {len(missing)} models") as line:
 
         def make(model: Model) -> Generated:
+            nonlocal done
+
+            def update(text: str) -> None:
+                line.update(f"{model.name}, {text}", done / total)
+
             place = folder / model.name
-            if model.expect != "runs":
-                return generating.generate(
-                    model, place, on_progress=lambda text: line.tell(f"{model.name}, {text}")
-                )
-            return generating.simulate(model, place, RANDOM_RUNS, RANDOM_STEPS, seed)
+            if model.expect == "runs":
+                made = generating.simulate(model, place, RANDOM_RUNS, RANDOM_STEPS, seed)
+            else:
+                made = generating.generate(model, place, on_progress=update)
+            if made.complete:
+                store.put("golden", keys[model], stored.to_json(made))
+            done += searching.cost(model)
+            return made
 
-        found = dict(at_once(make, chosen, lambda model: model.workers))
-    return [(model, found[model]) for model in chosen]
+        found |= dict(at_once(make, missing, lambda model: model.workers, searching.cost))
+    return [(model, made) for model, made in found.items() if made]
 
 
-def _loop(
-    output: Path, seed: int, node: Sequence[str], golden: list[Path]
-) -> tuple[list[Any], list[Replayed], TraceCoverage]:
-    """Replays, records and validates, a row of the table for each; and what came of each replay,
-    and what the recorded runs covered.
-    """
-    rows: list[Any] = []
-    started = time.monotonic()
-    replayed = [*node, "--manual-clock", "--batch", "1"]
-    results = replay(golden, replayed)
-    rows.append(_replayed("replay of {:,} golden logs", results, replayed, started))
-    started = time.monotonic()
-    renamed = replay(some_renamed(golden, seed), replayed, renamed=seed)
-    rows.append(_replayed(f"{{:,}} of them renamed, seed {seed}", renamed, replayed, started))
-    places, recorded, clusters = _recorded(output / "run", seed, node)
-    validated, covered = _validated(places, clusters)
-    return [*rows, *recorded, *validated], results, covered
+def _golden_key(model: Model, seed: int) -> str:
+    """Return a checksum of everything that the golden traces of a model depend on."""
+    random = [RANDOM_RUNS, RANDOM_STEPS, seed] if model.expect == "runs" else []
+    read = model.files(*pinned.PRINTERS)
+    entry = {**asdict(model), "config": model.config.name}
+    code = cache.code("golden.generate", "golden.stored")
+    return cache.key(entry, random, cache.files(read), tlc.version(), code)
 
 
 def some_renamed(golden: Sequence[Path], seed: int) -> list[Path]:
-    """The golden logs that are also replayed under a renaming: others for each seed."""
+    """Return the golden traces that are also replayed with other names: others for each seed."""
     return list(golden[seed % RENAMED :: RENAMED]) or list(golden)
-
-
-def _replayed(
-    what: str, results: Sequence[Replayed], command: Sequence[str], started: float
-) -> Any:
-    """Shows what differed in replays; a row of the table for them."""
-    differing = [result.difference for result in results if result.difference]
-    show_differences(differing, command)
-    steps = sum(result.steps for result in results)
-    agrees = bool(results) and not differing
-    figure = f"{steps:,} records"
-    return (what.format(len(results)), figure, time.monotonic() - started, agrees)
-
-
-def _recorded(
-    folder: Path, seed: int, node: Sequence[str]
-) -> tuple[list[Path], list[Any], list[list[logs.Record]]]:
-    """The standard runs: the log of each, a row of the table, and the log's records."""
-    places, rows, clusters = [], [], []
-    for nodes, requests in CLUSTERS:
-        started = time.monotonic()
-        with report.Line(f"cluster of {nodes} processes, seed {seed}") as line:
-            recorded = recording.record(
-                folder / f"{nodes}-nodes",
-                [*node, "--batch", str(BATCH)],
-                nodes=nodes,
-                requests=requests,
-                seed=seed,
-                on_progress=lambda count, line=line: line.tell(f"{count:,} steps"),
-            )
-        places.append(recorded.path)
-        clusters.append(logs.read(recorded.path))
-        told = ("answered", "lost", "repeated", "crashes")
-        faults = ", ".join(f"{recorded.happened[what]:,} {what}" for what in told)
-        rows.append(
-            (
-                f"record {nodes} processes, {requests} requests, seed {seed}",
-                faults,
-                time.monotonic() - started,
-                recorded.happened["answered"] > 0,
-            )
-        )
-    return places, rows, clusters
-
-
-def _validated(
-    places: Sequence[Path], clusters: Sequence[Sequence[logs.Record]]
-) -> tuple[list[Any], TraceCoverage]:
-    """Judges logs window by window, and sees what they visit; and, as a cross-check, as wholes."""
-    started = time.monotonic()
-    verdicts, covered = real_runs.validate(clusters, BATCH, SMALL_WINDOW)
-    between = time.monotonic()
-    wholes = validate(clusters, BATCH, None)
-    show_rejections(places, clusters, verdicts, BATCH)
-    what, figure = f"validate {len(clusters)} logs", f"{sum(map(len, clusters)):,} records"
-    accepted = not any(verdict.rejections for verdict in verdicts)
-    return [
-        (f"{what} in windows of {SMALL_WINDOW}", figure, between - started, accepted),
-        (f"{what} as wholes", figure, time.monotonic() - between, wholes == verdicts),
-    ], covered
-
-
-def _explored(
-    folder: Path, seed: int, node: Sequence[str], made: Sequence[tuple[Model, Generated]]
-) -> tuple[dict[str, Explored], Any]:
-    """What runs in the worlds of the models visit, and a row of the table for all of them."""
-    started = time.monotonic()
-    explored = real_runs.explore(folder, node, made, RUNS, seed)
-    runs = sum(found.runs for found in explored.values())
-    steps = sum(found.inside + found.outside for found in explored.values())
-    what = f"explore {len(explored)} models, {runs} runs, seed {seed}"
-    agrees = real_runs.agrees(explored)
-    return explored, (what, f"{steps:,} records", time.monotonic() - started, agrees)
-
-
-def hold_to_pinned(
-    output: Path,
-    made: Sequence[tuple[Model, Generated]],
-    replayed: Sequence[Replayed],
-    real: Any,
-    *,
-    ours: bool,
-    pin: bool,
-) -> bool:
-    """Write the results; return whether they are complete and equal to the pinned ones."""
-    by_log = {each.path: each for each in replayed}
-    entries = {
-        model.name: pinned.entry(model, found, [by_log[path] for path in found.logs])
-        for model, found in made
-        if model.golden
-    }
-    found = pinned.make(entries, real)
-    pinned.write(output / "results.json", found)
-    wrong = pinned.gaps(found)
-    advice = "the node and the specification are not held against each other wholly"
-    if not wrong and pin and ours:
-        pinned.write(pinned.COMMITTED, found)
-    if not wrong:
-        committed = pinned.read(pinned.COMMITTED)
-        if real["seed"] != committed["real_runs"]["seed"]:
-            # Other runs cover something else.
-            committed["real_runs"] = real
-        wrong = list(pinned.drift(found, committed))
-        advice = "if that is what a change means, commit what is found: check --pin"
-    for line in wrong[:20]:
-        report.warn(f"pinned results: {line}")
-    if wrong:
-        report.warn(f"pinned results: {advice}", style="red")
-    return not wrong

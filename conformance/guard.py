@@ -43,13 +43,15 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 
     `options` are those of `subprocess.Popen`; `finish` has to follow.
     """
-    # A signal is handled in the main thread.  If that were starting a process just then, nobody
-    # would know of the process; so another thread starts it.
+    # A signal is handled in the main thread.  A process that is being started there just then would
+    # be missed; so another thread starts it.
     with ThreadPoolExecutor(1) as starter:
         return starter.submit(_start, command, options).result()
 
 
 def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[Any]:
+    if _ending:
+        raise Ended("interrupted")
     _guard()
     process = subprocess.Popen(command, start_new_session=True, **options)
     _under_way.add(process)
@@ -102,8 +104,10 @@ def end_all() -> None:
 def scratch(prefix: str) -> Iterator[Path]:
     """A folder that is removed in the end, with a path of plain letters alone."""
     _guard()
-    options = {"prefix": prefix, "dir": _plain_place(), "ignore_cleanup_errors": True}
-    with tempfile.TemporaryDirectory(**options) as folder:
+    place = _plain_place()
+    with tempfile.TemporaryDirectory(
+        prefix=prefix, dir=place, ignore_cleanup_errors=True
+    ) as folder:
         _tell("+", folder)
         yield Path(folder)
     if not Path(folder).exists():

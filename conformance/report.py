@@ -1,8 +1,8 @@
-"""What people see: a line that moves while something runs, tables at the end, texts as they are.
+"""Output for people: progress on one line while something runs, then tables and texts.
 
 Nothing else in the harness prints.  A text may hold anything that a node or a file name holds, so
 what could move a terminal's cursor, hide or reorder text, or command a CI runner is escaped here,
-and what is too long is shortened.  Nothing here decides anything, or knows what it shows.
+and what is too long is shortened.  Nothing here decides a verdict.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import re
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -23,13 +25,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-# Where nobody watches a terminal, a line this often shows that the job is alive.
+# Where standard error is no terminal, progress is printed once in so many seconds.
 QUIET_SECONDS = 20
+
+# An estimate is shown once this part of a job is done.
+LEAST_FRACTION = 0.05
 
 # Wide enough for every table here.
 WIDEST = 140
 
-# An answer may tell a log of thousands of slots; the file has the rest.
+# A message may hold a log of thousands of slots; the file has the rest.
 LONGEST_ENTRY = 300
 
 # Of a message that is compared with another one, and of any line at all.
@@ -37,6 +42,9 @@ LONGEST_MESSAGE, LONGEST_LINE = 1_000, 4_000
 
 # So many of the messages of one step are shown.
 MOST_MESSAGES = 20
+
+# What is printed: "quiet" leaves out progress and tables, "verbose" adds a line for each case.
+detail: Literal["quiet", "normal", "verbose"] = "normal"
 
 # A CI runner obeys the first where a line begins with it, and the others anywhere.
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
@@ -60,21 +68,23 @@ err = _Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """Prints a text as it is to standard output: a path that is cut in two cannot be copied."""
+    """Print a text to standard output, not wrapped, so that a path can be copied."""
     _print(out, text)
 
 
 def warn(text: str, style: str = "") -> None:
-    """The same to standard error."""
+    """Print a text to standard error, not wrapped."""
     _print(err, text, style)
 
 
 def _print(console: Console, text: str, style: str = "") -> None:
+    if _output.copy:
+        _output.copy.print(Text(plain(text)), soft_wrap=True)
     console.print(Text(plain(text, console.encoding), style), soft_wrap=True)
 
 
 def plain(text: str, encoding: str = "utf-8") -> str:
-    """The text with escapes for all that is not visible, or that the encoding does not have."""
+    """Return the text with escapes for what is invisible or missing in the encoding."""
     return "\n".join(_plain(line, encoding) for line in text.split("\n"))
 
 
@@ -92,11 +102,11 @@ def _plain(line: str, encoding: str) -> str:
 
 
 class Line:
-    """One line that tells what is being done; a context manager, on standard error."""
+    """One line on standard error that shows what is being done and how far it is."""
 
     def __init__(self, what: str) -> None:
-        self._what = what
-        self._told = time.monotonic()
+        self._what = f"{_output.prefix}{what}"
+        self._started = self._printed = time.monotonic()
         self._progress = Progress(
             SpinnerColumn("dots" if err.encoding.startswith("utf") else "line"),
             TextColumn("{task.description}", markup=False),
@@ -109,7 +119,7 @@ class Line:
         if err.is_terminal:
             self._progress.start()
             self._task = self._progress.add_task(self._shown(self._what), total=None)
-        else:
+        elif detail != "quiet" and not _output.prefix:
             warn(f"{self._what} ...")
         return self
 
@@ -117,20 +127,74 @@ class Line:
         if err.is_terminal:
             self._progress.stop()
 
-    def tell(self, how_far: str) -> None:
-        """Says how far it is."""
+    def update(self, how_far: str, fraction: float = 0.0) -> None:
+        """Show how far it is; with the fraction that is done, also an estimate of what is left."""
+        now = time.monotonic()
+        if LEAST_FRACTION <= fraction < 1:
+            left = (now - self._started) * (1 - fraction) / fraction
+            how_far = f"{how_far}, about {duration(left)} left"
         if err.is_terminal:
             self._progress.update(self._task, description=self._shown(f"{self._what}: {how_far}"))
-        elif time.monotonic() - self._told >= QUIET_SECONDS:
-            self._told = time.monotonic()
+        elif detail != "quiet" and now - self._printed >= QUIET_SECONDS:
+            self._printed = now
             warn(f"{self._what}: {how_far}")
 
     def _shown(self, text: str) -> str:
         return plain(text, err.encoding).replace("\n", " ")
 
 
+class _Output:
+    """How output is shown: `all_rows` or only rows that fail, with a prefix for progress, and with
+    a copy of all of it in a file."""
+
+    all_rows = True
+    prefix = ""
+    copy: Console | None = None
+
+
+_output = _Output()
+
+
+@contextmanager
+def copied(path: Path, all_rows: bool) -> Iterator[None]:
+    """Print only rows that fail, unless `all_rows`; write all rows and texts to a file as well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        _output.all_rows = all_rows
+        _output.copy = _Console(file=file, width=WIDEST, no_color=True)
+        try:
+            yield
+        finally:
+            _output.all_rows, _output.copy = True, None
+
+
+@contextmanager
+def phase(number: int, total: int) -> Iterator[str]:
+    """Begin every line of progress with the number of a phase; returns that text."""
+    _output.prefix = f"[{number}/{total}] "
+    try:
+        yield _output.prefix
+    finally:
+        _output.prefix = ""
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Prints a table; a column whose name starts with # holds figures."""
+    """Print a table; a column whose name starts with # holds figures, a bool is PASS or FAIL."""
+    every = list(rows)
+    if _output.copy:
+        _output.copy.print(_table(title, columns, every))
+    all_rows = _output.all_rows and detail != "quiet"
+    shown = every if all_rows else [row for row in every if _fails(row)]
+    if shown or all_rows:
+        # A line that a narrow terminal wraps shows more than one that is cut.
+        _Console(width=max(out.width, WIDEST)).print(_table(title, columns, shown))
+
+
+def _fails(row: Sequence[Any]) -> bool:
+    return any(cell is False for cell in row)
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     heading = Text(plain(title, out.encoding), "bold")
     shown = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
@@ -140,18 +204,29 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         )
     for row in rows:
         shown.add_row(*map(_cell, row))
-    # A line that a narrow terminal wraps tells more than one that is cut.
-    _Console(width=max(out.width, WIDEST)).print(shown)
+    return shown
 
 
 def _cell(item: Any) -> Text:
     if isinstance(item, bool):
-        return Text("yes", "green") if item else Text("NO", "bold red")
+        return Text("PASS", "green") if item else Text("FAIL", "bold red")
     if isinstance(item, int):
         return Text(f"{item:,}")
     if isinstance(item, float):
         return Text(f"{item:.1f} s")
     return Text(near(plain(str(item), out.encoding), "", WIDEST // 2))
+
+
+def verdict(passed: bool, text: str) -> None:
+    """Print the verdict of a command: PASS or FAIL, and what it is about."""
+    word, style = ("PASS", "green") if passed else ("FAIL", "bold red")
+    _print(out, f"{word}: {text}", style)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people read them: `4 s`, `6 min 40 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def pace(records: int, seconds: float) -> str:
@@ -163,7 +238,7 @@ def shortened(text: str) -> str:
 
 
 def near(text: str, other: str, longest: int = LONGEST_MESSAGE) -> str:
-    """What stands in a text about the first place where it differs from another one."""
+    """Return the part of a text around the first place where it differs from another one."""
     if len(text) <= longest:
         return text
     ends = range(min(len(text), len(other)) + 1)
@@ -175,20 +250,22 @@ def near(text: str, other: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def beside(expected: Sequence[Any], found: Sequence[Any]) -> list[str]:
-    """Lines with the messages that were expected, and those that were found."""
-    one, other = ([json.dumps(message) for message in said] for said in (expected, found))
+    """Return lines with the messages that were expected and those that were found."""
+    if not expected and not found:
+        return []
+    one, other = ([json.dumps(message) for message in each] for each in (expected, found))
     same = next((at for at, (a, b) in enumerate(zip_longest(one, other)) if a != b), 0)
     first = max(0, same + 1 - MOST_MESSAGES)
     return [*_listed("expected", one, other, first), *_listed("found", other, one, first)]
 
 
 def listed(name: str, messages: Iterable[Any]) -> list[str]:
-    """Lines with messages that there is nothing to compare with."""
+    """Return lines with messages that are compared with nothing."""
     return list(_listed(name, list(map(json.dumps, messages)), [], 0))
 
 
 def _listed(name: str, texts: list[str], others: list[str], first: int) -> Iterable[str]:
-    """The messages of one side from `first` on, as many as are shown."""
+    """Yield the messages of one side from `first` on, as many as are shown."""
     head = f"  {name + ':':9} "
     if not texts:
         yield f"{head}nothing"

@@ -1,8 +1,8 @@
-"""Makes a log that fails as small as can be, for as long as it fails in the same way.
+"""Shrink a failing log: leave out records as long as it fails in the same way.
 
-A log fails that the judges reject.  What a node does otherwise than a log says fails, too: the log
-that it writes of the same inputs is rejected.  A judge is slow to start and quick with many logs,
-so whatever can be left out is tried at once; for the same log the outcome is always the same.
+A log fails if trace validation rejects it.  If a node differs from a log, the log that the node
+writes from the same inputs is shrunk.  TLC is slow to start and fast with many logs, so many
+smaller logs are tried at once.  The result is deterministic unless time runs out.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ from .formats import logs
 from .formats.schema import action, is_message
 from .jobs import at_once
 from .running.replay import log_of, replay
-from .validation.trace_validation import validate
-from .validation.verdict import Rejection, Verdict
+from .validation.names import UNSPECIFIED
+from .validation.trace_validation import Checker, validate_logs
+from .validation.verdict import Rejection
 
 Json = Any
 Log = list[Json]
-Left = frozenset[int]
-"""The records that are left out, by their places in the log that was to be made smaller."""
-
-Judge = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
+Omitted = frozenset[int]
+"""Records to leave out, by their index in the original log."""
 
 Write = Callable[[Log], Log | None]
-"""The log that becomes of records, one for each, when others are left out; None if none does."""
+"""Turns the remaining records into a log with one record for each, None if that is impossible."""
 
-# Records that are judged at once: at first so few that something is found soon, and twice as many
-# each time that nothing is, up to where to start a judge is cheap.
+# How many records a run of TLC checks: few at first, for an early result, then twice as many after
+# each run without one, up to where the start of TLC does not count.
 FIRST_AT_ONCE, AT_ONCE = 10_000, 40_000
 
-_ELECTING = ("prepare", "promise", "rejected")
+# The messages of an election.
+_ELECTION = ("prepare", "promise", "rejected")
 
-# How long it is tried, unless the caller says.
+# The default time limit.
 SECONDS = 300.0
 
-# Of so few records any two are tried together.
+# Of at most so many records, every pair is tried.
 FEW = 12
 
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A log whose last record is rejected and no other; how many records it had before, and whether
-    it is as small as can be, or time was over.
+    """A log of which only the last record is rejected.
+
+    `before` is the number of records of the original log; `smallest` is False if time ran out.
     """
 
     records: Log
@@ -60,8 +61,9 @@ class Shrunk:
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a log is made smaller, in seconds, and who is told: `on_smaller` of each log that is
-    the smallest so far, the first one soon.
+    """The time limit in seconds, and callbacks.
+
+    `on_smaller` gets each log that is the smallest so far, the first one soon.
     """
 
     seconds: float = SECONDS
@@ -70,17 +72,19 @@ class Effort:
 
 
 def shrink_log(
-    path: Path, batch: int, judge: Judge = validate, effort: Effort = Effort()
+    path: Path, batch: int, checker: Checker = validate_logs, effort: Effort = Effort()
 ) -> Shrunk:
-    """Shrinks a log that is rejected.  What was sent in a step stays as it is, and what is demanded
-    in the last one, too; only replies are numbered anew.
+    """Shrink a rejected log; raises `LogError` if it is accepted.
 
-    Raises `LogError` for a log that is accepted.
+    The outputs stay as they are, and so does the output that is required at the last record; only
+    replies are renumbered.
     """
     records = logs.read_json(path)
-    search = _Search(batch, judge, lambda some: _numbered(some, +1), _demand, effort)
-    bare = _bare(records, path, search.reject)
-    return search.run(_numbered(bare, -1), len(records))
+    search = _Search(
+        batch, checker, lambda some: _renumbered(some, +1), _failure_and_output, effort
+    )
+    needed = _up_to_first_bad(records, path, search.rejections)
+    return search.run(_renumbered(needed, -1), len(records))
 
 
 def shrink_node(
@@ -88,62 +92,63 @@ def shrink_node(
     command: Sequence[str],
     batch: int,
     seconds: float = 30,
-    judge: Judge = validate,
+    checker: Checker = validate_logs,
     effort: Effort = Effort(),
 ) -> Shrunk:
-    """Shrinks the inputs of a log from which a node differs, for as long as what it does instead is
-    rejected in the same way; what is left is the node's own log.
+    """Shrink the inputs of a log that a node differs from; the result is the node's own log.
 
-    Raises `LogError` if the node does not differ, or what it does is allowed.
+    Raises `LogError` if the node does not differ, or if its log is accepted.
     """
     difference = replay(path, command, seconds=seconds).difference
     if difference is None:
-        raise logs.LogError(f"{path}: the node does what the log says; there is nothing to shrink")
+        raise logs.LogError(
+            f"{path}: the node does not differ from the log; there is nothing to shrink"
+        )
     bad = difference.record
     records = logs.read_json(path)
     search = _Search(
-        batch, judge, lambda some: log_of(some, command, seconds=seconds), _way, effort
+        batch, checker, lambda some: log_of(some, command, seconds=seconds), _failure, effort
     )
     mine = [record for record in records[: bad.line] if record["node"] == bad.node]
     return search.run(mine, len(records))
 
 
-def _bare(records: Log, path: Path, reject: Callable[[Log], list[Rejection]]) -> Log:
-    """The log up to its first bad record: that of the node alone, unless others had to send.
+def _up_to_first_bad(records: Log, path: Path, rejections: Callable[[Log], list[Rejection]]) -> Log:
+    """Return the log up to its first bad record, without other nodes if they do not matter for it.
 
-    Raises `LogError` if there is none.
+    Raises `LogError` if no record is bad.
     """
-    found = reject(records)
+    found = rejections(records)
     if not found:
         raise logs.LogError(f"{path}: the log is accepted, so there is nothing to shrink")
     first = min(found, key=lambda each: each.record.line)
     node, line = first.record.node, first.record.line
     bad, mine = records[line - 1], [r for r in records[: line - 1] if r["node"] == node]
-    if first.judge in ("handshake", "protocol"):
+    if first.checker in ("handshake", "specification"):
         return [*mine, bad]
     log = [*mine, *(record for record in records if record["node"] != node), bad]
-    while end := {r.record.node: r.record.line for r in reject(log) if r.record.node != node}:
-        # What waits in vain for something that the node did later would be rejected, too.
+    while end := {r.record.node: r.record.line for r in rejections(log) if r.record.node != node}:
+        # Records that depend on later steps of the node would be rejected, too.
         last = len(log) + 1
         log = [r for at, r in enumerate(log, 1) if at < end.get(r["node"], last)]
     return log
 
 
 class _Search:
-    """Leaves out what it can, until nothing can be left out any more."""
+    """Leaves out sets of records until none can be left out."""
 
     def __init__(
         self,
         batch: int,
-        judge: Judge,
+        checker: Checker,
         write: Write,
-        way: Callable[[Rejection], str],
+        failure: Callable[[Rejection], str],
         effort: Effort,
     ) -> None:
         self._batch = batch
-        self._judge = judge
+        self._checker = checker
         self._write = write
-        self._way = way
+        self._failure = failure
         self._effort = effort
         self._end = time.monotonic() + effort.seconds
         self._at_once = FIRST_AT_ONCE
@@ -154,33 +159,35 @@ class _Search:
     def run(self, records: Log, before: int) -> Shrunk:
         self._kept = dict(enumerate(records))
         written = self._write(records)
-        found = self.reject(written) if written else []
-        if not found:
-            raise logs.LogError("what the node does is allowed or no log at all: validate the log")
-        self._goal = self._way(found[0])
-        self._settle(frozenset(), written, found[0].record.line)
+        found = self.rejections(written) if written else []
+        if written is None or not found:
+            raise logs.LogError(
+                "the node differs from the log, but its own log is accepted or incomplete: "
+                "validate the log"
+            )
+        self._goal = self._failure(found[0])
+        self._accept(frozenset(), written, found[0].record.line)
         self._leave_out(_likely(self._kept))
         size = 0
-        while size != len(self._kept) and not self._over:
+        while size != len(self._kept) and not self._out_of_time:
             size = len(self._kept)
             self._leave_out(_candidates(self._kept))
-        return Shrunk(self._log, before, size == len(self._kept) and not self._over)
+        return Shrunk(self._log, before, size == len(self._kept) and not self._out_of_time)
 
     @property
-    def _over(self) -> bool:
+    def _out_of_time(self) -> bool:
         return time.monotonic() >= self._end
 
-    def reject(self, log: Log) -> list[Rejection]:
-        """What the judge rejects in a log."""
-        [verdict] = self._judge([logs.of(log)], self._batch)
+    def rejections(self, log: Log) -> list[Rejection]:
+        [verdict] = self._checker([logs.of(log)], self._batch)
         return verdict.rejections
 
-    def _leave_out(self, todo: list[Left]) -> None:
-        """Tries each set of records, and then as many as can be of those that were not missed."""
-        while todo and not self._over:
+    def _leave_out(self, todo: list[Omitted]) -> None:
+        """Try to leave out each set, and then as many of the successful ones as possible."""
+        while todo and not self._out_of_time:
             size = max(1, self._at_once // len(self._kept))
             some, todo = todo[:size], todo[size:]
-            fine = [left for left, *_ in self._fail_alike(some)]
+            fine = [omitted for omitted, *_ in self._still_failing(some)]
             if not fine:
                 self._at_once = min(2 * self._at_once, AT_ONCE)
                 continue
@@ -189,36 +196,40 @@ class _Search:
                 frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
                 for n in range(len(fine).bit_length())
             }
-            left, log, line = max(self._fail_alike(most), key=lambda each: most[each[0]])
-            self._settle(left, log, line)
-            todo = fine[most[left] :] + todo
+            omitted, log, line = max(self._still_failing(most), key=lambda each: most[each[0]])
+            self._accept(omitted, log, line)
+            todo = fine[most[omitted] :] + todo
 
-    def _fail_alike(self, sets: Iterable[Left]) -> Iterator[tuple[Left, Log, int]]:
-        """Those of the sets without which a log still fails alike, that log, and where."""
+    def _still_failing(self, sets: Iterable[Omitted]) -> Iterator[tuple[Omitted, Log, int]]:
+        """Yield the sets without which the log fails in the same way, with log and bad line."""
         *_, last = self._kept
-        inner = [left for left in sets if last not in left and left & self._kept.keys()]
-        self._effort.on_progress(f"{len(self._kept):,} records left, trying {len(inner):,} ways")
-        tried = [(left, log) for left, log in at_once(self._without, inner) if log]
-        verdicts = self._judge([logs.of(log) for _, log in tried], self._batch) if tried else []
-        for (left, log), verdict in zip(tried, verdicts, strict=True):
-            if len(verdict.rejections) == 1 and self._way(verdict.rejections[0]) == self._goal:
+        inner = [each for each in sets if last not in each and each & self._kept.keys()]
+        self._effort.on_progress(
+            f"{len(self._kept):,} records left, trying to leave out {len(inner):,} sets"
+        )
+        tried = [(omitted, log) for omitted, log in at_once(self._without, inner) if log]
+        verdicts = self._checker([logs.of(log) for _, log in tried], self._batch) if tried else []
+        for (omitted, log), verdict in zip(tried, verdicts, strict=True):
+            if len(verdict.rejections) == 1 and self._failure(verdict.rejections[0]) == self._goal:
                 line = verdict.rejections[0].record.line
                 if line == len(log) or len({record["node"] for record in log}) == 1:
-                    yield left, log, line
+                    yield omitted, log, line
 
-    def _without(self, left: Left) -> Log | None:
-        return self._write([record for at, record in self._kept.items() if at not in left])
+    def _without(self, omitted: Omitted) -> Log | None:
+        return self._write([record for at, record in self._kept.items() if at not in omitted])
 
-    def _settle(self, left: Left, log: Log, line: int) -> None:
-        """Leaves records out, and what comes behind the one that is rejected."""
-        kept = [(at, record) for at, record in self._kept.items() if at not in left]
+    def _accept(self, omitted: Omitted, log: Log, line: int) -> None:
+        """Leave records out, and all records after the rejected one."""
+        kept = [(at, record) for at, record in self._kept.items() if at not in omitted]
         self._kept, self._log = dict(kept[:line]), log[:line]
         self._effort.on_smaller(self._log)
 
 
-def _likely(kept: dict[int, Json]) -> list[Left]:
-    """All but what has to do with the last record: the same slot, ballot, type or request, what
-    elects a leader, and the events, as many or as few of these as there are; the most first.
+def _likely(kept: dict[int, Json]) -> list[Omitted]:
+    """Return sets that are likely to succeed, the largest first.
+
+    Each keeps the last record, the first of each node, and some groups of records: those with the
+    same slot, ballot, type or request as the last one, elections, events, other nodes.
     """
     *_, last = kept.values()
     mine = set(_subjects(last))
@@ -230,7 +241,7 @@ def _likely(kept: dict[int, Json]) -> list[Left]:
             groups["other node"].add(at)
         elif not is_message(record["input"]):
             groups["event"].add(at)
-        elif record["input"]["body"]["type"] in _ELECTING:
+        elif record["input"]["body"]["type"] in _ELECTION:
             groups["election"].add(at)
     every = list(map(frozenset, groups.values()))
     first = {record["node"]: at for at, record in reversed(kept.items())}
@@ -239,8 +250,8 @@ def _likely(kept: dict[int, Json]) -> list[Left]:
     return _largest_first({frozenset(kept) - some for some in unions})
 
 
-def _stretches(groups: Sequence[Left]) -> Iterator[Left]:
-    """All groups together, half of those that follow each other, a quarter and so on."""
+def _halvings(groups: Sequence[Omitted]) -> Iterator[Omitted]:
+    """Yield all groups together, each half of them, each quarter and so on."""
     length = len(groups)
     while length:
         for at in range(0, len(groups), length):
@@ -248,37 +259,40 @@ def _stretches(groups: Sequence[Left]) -> Iterator[Left]:
         length //= 2
 
 
-def _candidates(kept: dict[int, Json]) -> list[Left]:
-    """What may be missed together, the most records first: stretches of half of them, of a quarter
-    and so on, those that have something in common, and any two of a few.
+def _candidates(kept: dict[int, Json]) -> list[Omitted]:
+    """Return sets to leave out, the largest first.
+
+    These are halves, quarters and so on of the records, records with something in common, and every
+    pair of a few.
     """
     *places, last = kept
-    sets: set[Left] = {some - {last} for some in _alike(kept)}
-    sets |= set(_stretches([frozenset([place]) for place in places]))
+    sets: set[Omitted] = {some - {last} for some in _related(kept)}
+    sets |= set(_halvings([frozenset([place]) for place in places]))
     if len(places) <= FEW:
         sets |= set(map(frozenset, combinations(places, 2)))
     return _largest_first(sets)
 
 
-def _largest_first(sets: Iterable[Left]) -> list[Left]:
+def _largest_first(sets: Iterable[Omitted]) -> list[Omitted]:
     return sorted(sets, key=lambda some: (-len(some), sorted(some)))
 
 
-def _alike(kept: dict[int, Json]) -> Iterable[Left]:
-    """Records that speak of the same, and a crash with the restart that ends it."""
-    alike: dict[str, set[int]] = defaultdict(set)
+def _related(kept: dict[int, Json]) -> Iterable[Omitted]:
+    """Return sets of records with the same subject, and each crash with its restart."""
+    related: dict[str, set[int]] = defaultdict(set)
     down: dict[str, int] = {}
     for at, record in kept.items():
         for subject in _subjects(record):
-            alike[subject].add(at)
+            related[subject].add(at)
         if record["input"] == "crash":
             down[record["node"]] = at
         elif record["input"] == "restart" and record["node"] in down:
-            alike[f"crash {at}"] = {at, down[record["node"]]}
-    return map(frozenset, alike.values())
+            related[f"crash {at}"] = {at, down[record["node"]]}
+    return map(frozenset, related.values())
 
 
 def _subjects(record: Json) -> Iterator[str]:
+    """Yield what a record is about: its node, and type, slot, ballot, request of its messages."""
     yield f"node {record['node']}"
     for message in record["input"], *record["output"]:
         if is_message(message):
@@ -293,10 +307,10 @@ def _subjects(record: Json) -> Iterator[str]:
                 yield f"request {message['dest']} {body['in_reply_to']}"
 
 
-def _numbered(records: Log, sign: int) -> Log:
-    """Replies by how wrong their numbers are (sign -1), and as they are numbered (+1).
+def _renumbered(records: Log, sign: int) -> Log:
+    """Replace the numbers of replies by their error (sign -1), or the other way round (+1).
 
-    So the right number stays right when other replies are left out, and a wrong one as wrong.
+    So a right number stays right when other replies are left out, and a wrong one as wrong.
     """
     replies: dict[str, int] = defaultdict(int)
     made = []
@@ -314,30 +328,30 @@ def _numbered(records: Log, sign: int) -> Log:
     return made
 
 
-# In the same way: a log that fails otherwise is of no use to whoever looks for this failure.
+# What it means to fail in the same way.
 
 
-def _way(found: Rejection) -> str:
-    """Who rejects what and why; and of an output that is another, in which types and fields."""
-    said, demanded = found.record.output, found.allowed
+def _failure(found: Rejection) -> str:
+    """Return checker, reason and action of a rejection, and types and fields of wrong output."""
+    sent, allowed = found.record.output, found.allowed
     reason = re.sub(r"\d+", "#", found.reason)
-    way: list[Json] = [found.judge, reason, action(found.record.input)]
-    if demanded is not None:
-        types = [[message["body"]["type"] for message in each] for each in (said, demanded)]
-        way += [types, sorted(_differing(said, demanded)) if types[0] == types[1] else []]
-    return json.dumps(way)
+    failure: list[Json] = [found.checker, reason, action(found.record.input)]
+    if allowed is not None:
+        types = [[message["body"]["type"] for message in each] for each in (sent, allowed)]
+        failure += [types, sorted(_differing(sent, allowed)) if types[0] == types[1] else []]
+    return json.dumps(failure)
 
 
-def _differing(said: list[Json], demanded: list[Json]) -> set[str]:
-    """The fields that are others; a judge tells neither a reply's number nor an error's text."""
+def _differing(sent: list[Json], allowed: list[Json]) -> set[str]:
+    """Return the fields that differ, except those that the specification leaves out."""
     found: set[str] = set()
-    for one, other in zip(said, demanded, strict=True):
+    for one, other in zip(sent, allowed, strict=True):
         for each, beside in (one, other), (one["body"], other["body"]):
-            told = (each.keys() | beside.keys()) - {"body", "msg_id", "text"}
-            found |= {name for name in told if each.get(name) != beside.get(name)}
+            fields = (each.keys() | beside.keys()) - {"body", *UNSPECIFIED}
+            found |= {name for name in fields if each.get(name) != beside.get(name)}
     return found
 
 
-def _demand(found: Rejection) -> str:
-    """The same, and the very output that is demanded: what was sent is not another one, either."""
-    return json.dumps([_way(found), found.allowed], sort_keys=True)
+def _failure_and_output(found: Rejection) -> str:
+    """Return the failure with the whole required output, for the found output does not change."""
+    return json.dumps([_failure(found), found.allowed], sort_keys=True)

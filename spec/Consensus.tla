@@ -4,7 +4,7 @@
 (* holds it for ever.  Nothing is said of how the value is found, by whom, *)
 (* or whether all slots are filled.                                        *)
 (*                                                                         *)
-(* This is the top of the ladder.  Voting refines it, and MultiPaxos       *)
+(* This is the top of the refinement chain.  Voting refines it, MultiPaxos *)
 (* refines Voting.                                                         *)
 (***************************************************************************)
 CONSTANTS Slot, Value

@@ -81,7 +81,7 @@ DurableInv(n, s) ==
     /\ \A slot \in Slots \ Known(s) :
            RightAbout(s.accepted, slot, Below({n}, slot, s.promised + 1))
 
-(* Whoever runs a ballot owns it and has promised no higher one.  Those    *)
+(* A node that runs a ballot owns it, and promised no higher one.  Those   *)
 (* counted as having promised it have; so what they voted below it they    *)
 (* voted for good.  A closed slot is one that was chosen.                  *)
 

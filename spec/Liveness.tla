@@ -9,7 +9,7 @@
 (*                                                                         *)
 (* That one node proposes is an assumption too: no protocol that is always *)
 (* safe also ends always (Fischer, Lynch and Paterson), and two nodes that *)
-(* outbid each other show it (models/Duel.tla).                            *)
+(* preempt each other show it (models/Duel.tla).                           *)
 (*                                                                         *)
 (* A node does here what it does there, action by action; only the end of  *)
 (* each action differs, LossyStep in place of Step, because the network    *)
@@ -129,11 +129,11 @@ LossySpec == LossyInit /\ [][LossyNext]_live /\ Fairness
 -----------------------------------------------------------------------------
 (* What happens at last.  The links that are needed are those between the  *)
 (* proposing node and one other, if the two are a majority of three; what  *)
-(* a third node does, hears or loses cannot prevent it.                    *)
+(* a third node does, receives or loses cannot prevent it.                 *)
 
 EveryRequestIsAnswered == <>(Requests \subseteq answered)
 
-(* A slot is started when somebody has voted in it.  It is decided by the  *)
+(* A slot is started when a node has voted in it.  It is decided by the    *)
 (* node that is asked for it; the others hear of it or ask.                *)
 
 Started(slot) == \E n \in Node : slot \in DOMAIN replica[n].accepted

@@ -10,10 +10,10 @@
 (* each step.                                                              *)
 (*                                                                         *)
 (* This module knows no bounds and no JSON.  How TLC is bounded is in      *)
-(* models/, how a log is written and judged is in ../conformance/tla/.     *)
+(* models/, how a log is written and validated is in ../conformance/tla/.  *)
 (*                                                                         *)
-(* What a node remembers, what it says and why that is safe is told where  *)
-(* it is defined; read from top to bottom.                                 *)
+(* What a node keeps, what it sends and why that is safe is explained      *)
+(* where it is defined; read from top to bottom.                           *)
 (***************************************************************************)
 EXTENDS Naturals, Sequences, FiniteSets
 
@@ -115,8 +115,8 @@ ProposeOk(request, skipped, v) ==
      chosen         |-> TRUE,
      value          |-> v]
 
-(* An error claims that nothing came of the request and nothing will, or   *)
-(* (Indefinite) claims nothing.  Its text is for people and not told here. *)
+(* An error claims that the request had no effect and will have none, or   *)
+(* (Indefinite) claims nothing.  Its text is for people and left out here. *)
 
 Indefinite == 0
 Unavailable == 11
@@ -151,7 +151,7 @@ Leading(s) == s.ballot > 0 /\ IsQuorum(s.promises)
 
 InPhase1(s) == s.ballot > 0 /\ ~IsQuorum(s.promises)
 
-(* Whoever hears of a higher ballot follows it and stops running its own.  *)
+(* A node that receives a higher ballot follows it and stops its own.      *)
 (* Requests keep waiting: the next decision or timeout moves them on.      *)
 
 Follow(s, b) ==
@@ -174,9 +174,9 @@ VoteFor(n, t, b, slot, v) ==
               !.cast = @ \cup
                   {[node |-> n, slot |-> slot, ballot |-> b, value |-> v]}]
 
-(* Once a slot is decided its vote is of no more use: whoever asks is told *)
-(* the decision.  Every request that waits for the slot is answered with   *)
-(* the decided value, which may not be the one it proposed.                *)
+(* Once a slot is decided its vote is of no more use: the decision is sent *)
+(* instead.  Every request that waits for the slot is answered with the    *)
+(* decided value, which may not be the one it proposed.                    *)
 
 Decide(n, t, slot, v) ==
     IF slot \in Known(t.state) THEN t
@@ -214,8 +214,8 @@ Propose(n, t, slot, v) ==
 
 (* A leader serves a request by proposing its value, unless the slot is    *)
 (* taken: proposed in already (one value per slot and ballot), or closed,  *)
-(* that is, decided as far as somebody else knows.  What this node knows   *)
-(* to be decided nobody waits for.                                         *)
+(* that is, decided as far as another node knows.  No request waits for a  *)
+(* slot that this node knows to be decided.                                *)
 
 Serve(n, t, w) ==
     LET slot == w.request.body.slot
@@ -401,7 +401,7 @@ ReceiveDecided(n, m) ==
 (* Catching up: any node can be asked, and what it answers is bounded.  A  *)
 (* node answers with the first decisions that the other lacks.  How many   *)
 (* is its own choice, for values may be long and a message must not be:    *)
-(* at least one, so that whoever asks on comes to the end, at most Batch.  *)
+(* at least one, so that a node that asks on gets all, at most Batch.      *)
 
 Portions == 1..Batch
 
@@ -427,9 +427,9 @@ ReceiveLearned(n, m) ==
 
 -----------------------------------------------------------------------------
 (* Time.  A node that runs a ballot repeats what has not been answered, to *)
-(* those who have not answered.  A node whose requests wait without a      *)
-(* ballot starts one.  A node with nothing to do, and a leader who was     *)
-(* told of closed slots, asks what was decided unheard.                    *)
+(* those that have not answered.  A node whose requests wait without a     *)
+(* ballot starts one.  A node with nothing to do, and a leader with closed *)
+(* slots, queries its peers for what was decided.                          *)
 (*                                                                         *)
 (* A leader whose request still waits for a closed slot runs Phase 1       *)
 (* again: if the node that knew is gone, the others report their votes.    *)
@@ -547,10 +547,10 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 -----------------------------------------------------------------------------
-(* What is true.  Voting tells why this is safe; it is the rung above.     *)
+(* What is true.  Voting explains why this is safe; it is the level above. *)
 (* The votes of the one are the votes of the other, and so are the         *)
-(* promises; who leads, what is on its way and what anybody knows is       *)
-(* nothing to it.  What is chosen is read there from the votes alone,      *)
+(* promises; it has no leaders, messages or knowledge of nodes.  What is   *)
+(* chosen is read there from the votes alone,                              *)
 (* never from what a node believes.                                        *)
 
 Proposals == {m \in Requests : m.body.type = "multi_paxos_propose"}
@@ -580,7 +580,7 @@ Proposed(slot, v) ==
 
 Validity == \A c \in Choices : Proposed(c.slot, c.value)
 
-(* A leader skips Phase 1 for a slot, never for a ballot: before anybody   *)
+(* A leader skips Phase 1 for a slot, never for a ballot: before any node  *)
 (* votes in a ballot, a quorum has promised to vote in no lower one.  The  *)
 (* leader's own vote is the first, in the step that sends the accepts.     *)
 
@@ -612,20 +612,20 @@ TypeOK ==
                                        /\ w.request.body.slot \notin Known(s)
         /\ ~s.up => s = [Durable(s) EXCEPT !.up = FALSE]
 
-(* What is told to clients is true.  These speak of the record that a step *)
-(* leaves, so they are properties of steps.                                *)
+(* What clients receive is true.  These are about the record that a step   *)
+(* writes, so they are properties of steps.                                *)
 
 Input(type) ==
     "body" \in DOMAIN record'.input /\ record'.input.body.type = type
 
-Told(type) == {m \in Range(record'.output) : m.body.type = type}
+Output(type) == {m \in Range(record'.output) : m.body.type = type}
 
 ReplyIsTrue ==
-    [][\A m \in Told("multi_paxos_propose_ok") :
+    [][\A m \in Output("multi_paxos_propose_ok") :
            m.body.chosen /\ Chosen(m.body.slot, m.body.value)']_vars
 
 LogIsTrue ==
-    [][\A m \in Told("multi_paxos_log_ok") :
+    [][\A m \in Output("multi_paxos_log_ok") :
            \A entry \in Range(m.body.log) :
                entry.status = "chosen" /\ Chosen(entry.slot, entry.value)']_vars
 
@@ -633,7 +633,7 @@ LogIsTrue ==
 (* the node knows none is missing but those above a log that is full.      *)
 
 LogIsWhole ==
-    [][\A m \in Told("multi_paxos_log_ok") :
+    [][\A m \in Output("multi_paxos_log_ok") :
            LET asked == record'.input.body
                log == m.body.log
                shown == {entry.slot : entry \in Range(log)}
@@ -650,7 +650,7 @@ LogIsWhole ==
 (* arrived at a node that had to start one.                                *)
 
 SkipIsTrue ==
-    [][\A m \in Told("multi_paxos_propose_ok") :
+    [][\A m \in Output("multi_paxos_propose_ok") :
            LET n == m.src
                s == replica[n]
                mine(r) == r.src = m.dest /\ r.body.msg_id = m.body.in_reply_to
@@ -685,8 +685,8 @@ LearnedIsNext ==
            LET n == record'.node
                missing == Known(replica[n]) \ record'.input.body.known
                taught(m) == DOMAIN m.body.decided
-           IN  /\ (Told("learned") = {}) = (missing = {})
-               /\ \A m \in Told("learned") :
+           IN  /\ (Output("learned") = {}) = (missing = {})
+               /\ \A m \in Output("learned") :
                       /\ m.dest = record'.input.src
                       /\ taught(m) \subseteq missing
                       /\ Cardinality(taught(m)) \in 1..Batch
@@ -695,7 +695,7 @@ LearnedIsNext ==
                       /\ m.body.more = (taught(m) # missing)]_vars
 
 KnownIsTold ==
-    [][\A m \in Told("learn") \cup Told("prepare") :
+    [][\A m \in Output("learn") \cup Output("prepare") :
            m.body.known = Known(replica'[m.src])]_vars
 
 (* A node does not preempt itself: while it collects promises it starts no *)
@@ -716,7 +716,7 @@ PromisedGrows ==
     [][\A n \in Node : replica'[n].promised >= replica[n].promised]_vars
 
 -----------------------------------------------------------------------------
-(* The ladder.  A step of node n is, one rung above, that n promises what  *)
+(* Refinement.  A step of node n is, one level above, that n promises what *)
 (* it follows afterwards and casts the votes that are new, or nothing at   *)
 (* all.  VotingSpec says the same without naming them; so TLC has to look  *)
 (* for them, in finitely many ballots, and only a small model does that    *)

@@ -118,7 +118,7 @@ VotesSafe == \A x \in votes : SafeAt(x.slot, x.ballot, x.value)
 
 Inv == TypeOK /\ VotesKeepPromises /\ OneValuePerBallot /\ VotesSafe
 
-(* The rung above: what a log holds is what was chosen. *)
+(* The level above: what a log holds is what was chosen. *)
 
 C == INSTANCE Consensus WITH chosen <- Choices
 

@@ -1,4 +1,4 @@
-"""How all tests run: Hypothesis measures no time on shared machines, and says how to repeat."""
+"""Settings of all tests: Hypothesis has no deadlines and prints how to repeat a failure."""
 
 from __future__ import annotations
 

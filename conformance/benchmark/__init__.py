@@ -1,1 +1,1 @@
-"""How fast a node is, beside what it can be compared with in the same run."""
+"""Measure the speed of a node, and of comparable programs in the same run."""

@@ -1,8 +1,8 @@
-"""Measures a node side by side with what it could be compared with, and tells the ratios.
+"""Compare the speed of a node with that of other programs, as ratios.
 
-A machine is never the same twice, so every figure stands beside the one it is compared with, taken
-a moment before or after; only what was answered, and answered right, is counted.  How load is put
-on a process is told in `load`, what the peers do in `peers`.
+The speed of a machine varies, so each figure is compared with another one taken just before or
+after it.  A run counts only if every request was answered correctly.  `load` generates the load,
+`peers` has the programs to compare with.
 """
 
 from __future__ import annotations
@@ -20,54 +20,58 @@ from statistics import median
 
 from .. import report
 from . import load
-from .load import Link, LoadError, Process, Router, Taken
+from .load import Link, LoadError, Process, Router, Timed
 
 PEERS = (sys.executable, str(Path(__file__).with_name("peers.py")))
 MEMBERS = ("n1", "n2", "n3")
 NODE, DURABLE = "node, in memory", "node, --data"
-LOOP, BATCHES = "parse-print-flush loop", "the loop, flushing once a batch"
-# PySyncObj writes its journal into a mapped file, and leaves it to the system when to sync it.
+LOOP, BATCHES = "parse-print-flush loop", "loop, one flush per batch"
+# PySyncObj writes its journal into a mapped file, which the operating system syncs at some time.
 PYSYNCOBJ, JOURNAL = "PySyncObj, in memory", "PySyncObj, journal not synced"
 INSIDE = "PySyncObj, in memory, no client"
 COMMITS = {size: f"SQLite alone, commits of {size}" for size in (1, 32, 256)}
+PYSYNCOBJ_NOTE = (
+    "PySyncObj never syncs its journal, term and vote to disk, and up to 0.3.15 it did not store "
+    "term and vote at all (its issue 84, opened in 2018); the node with --data syncs each commit."
+)
 
-# What takes longer than streaming is done so many times less often, so that no run takes much
-# longer than another.
+# Slower kinds of runs have so many times fewer requests than streaming, so that all runs take
+# about as long.
 FEWER = {"in turn": 6, "one ahead": 20, "many ahead": 3, "rows": 5, "one synced": 60}
 MANY = 32
 
-# Bursts: so many requests are outstanding, and so many are sent in all, for a small burst is over
-# before it can be measured.  Values have so many characters, without which a burst is too small for
-# what it is to show.
+# Bursts: outstanding requests -> requests in all, for a small burst alone is too short to measure.
+# Each value has BURST_SIZE characters, so that a burst is large in bytes, too.
 BURSTS = {1: 2_000, MANY: 10_000, 1_000: 10_000, 20_000: 20_000, 200_000: 200_000}
 BURST_SIZE = 1_000
-# Bursts larger than this take so long that they are sent once.
-OFTEN = 20_000
+# Larger bursts take long and are measured once.
+MOST_REPEATED = 20_000
 
-# The longest that a process may live, in seconds.
+# The time limit of a process, in seconds.
 LONGEST = 300.0
 
 Run = Callable[[Path], float]
-"""One run with a fresh folder for what must be kept; its requests a second."""
+"""Takes a fresh folder for durable files, and returns the requests per second of one run."""
 
 
 class Unmeasurable(Exception):
-    """A figure that cannot be had here, and why; the rest of the table can."""
+    """A figure that cannot be measured here; the text is the reason.  Other figures can be."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A ratio to be told: ours over theirs.  Without a target it is for information."""
+    """A ratio to show, ours over theirs, with a target if there is one."""
 
     ours: str
     theirs: str
     target: float | None = None
     above: bool = False
 
-    def reached(self, ratio: float) -> bool | str:
+    def reached(self, ratio: float) -> str:
         if self.target is None:
             return ""
-        return ratio > self.target if self.above else ratio >= self.target
+        reached = ratio > self.target if self.above else ratio >= self.target
+        return "yes" if reached else "no"
 
     @property
     def wanted(self) -> str:
@@ -77,8 +81,8 @@ class Row:
 
 
 @dataclass
-class Contest:
-    """Runs that take turns, and the rows that are told about them."""
+class Comparison:
+    """Runs that take turns, and the ratios to show of them."""
 
     what: str
     runs: dict[str, Run]
@@ -89,12 +93,12 @@ class Contest:
     missing: dict[str, str] = field(default_factory=dict)
 
     def measure(self, repetitions: int, output: Path) -> None:
-        """Each run once, then each once more: what disturbs one disturbs its neighbours, too."""
+        """Do each run once, then each once more, so that a disturbance affects all of them."""
         repetitions = self.repetitions(repetitions)
         with report.Line(self.what) as line:
             for number in range(1, repetitions + 1):
                 for name in [name for name in self.runs if name not in self.missing]:
-                    line.tell(f"repetition {number} of {repetitions}, {name}")
+                    line.update(f"repetition {number} of {repetitions}, {name}")
                     self._measure_once(name, output)
 
     def repetitions(self, wanted: int) -> int:
@@ -106,13 +110,15 @@ class Contest:
                 self.figures.setdefault(name, []).append(self.runs[name](Path(folder)))
         except Unmeasurable as reason:
             if self.figures[name]:
-                raise LoadError(f"{self.what}, {name}, though it could before: {reason}") from None
+                raise LoadError(
+                    f"{self.what}, {name}: it failed after it had succeeded: {reason}"
+                ) from None
             self.missing[name] = str(reason)
         except LoadError as error:
             raise LoadError(f"{self.what}, {name}: {error}") from None
 
     def ratios(self, row: Row) -> list[float]:
-        """Of each repetition; none where a figure is missing."""
+        """Return the ratio of each repetition; none if a figure is missing."""
         if {row.ours, row.theirs} & self.missing.keys():
             return []
         pairs = zip(self.figures[row.ours], self.figures[row.theirs], strict=True)
@@ -122,102 +128,107 @@ class Contest:
 # The runs.
 
 
-def bursts(command: Sequence[str], largest: int) -> list[Contest]:
-    """Bursts up to a size, beside the same load with few requests outstanding."""
-    few, often, once = f"{MANY} outstanding", Contest("", {}, ()), Contest("", {}, (), once=True)
+def bursts(command: Sequence[str], largest: int) -> list[Comparison]:
+    """Compare bursts up to a size with the same load and few requests outstanding."""
+    few, title = f"{MANY} outstanding", f"three processes, values of {BURST_SIZE:,} characters"
+    often, once = Comparison(title, {}, ()), Comparison(title, {}, (), once=True)
     for outstanding, requests in BURSTS.items():
         if outstanding <= largest:
-            contest = once if outstanding > OFTEN else often
-            contest.runs[f"{outstanding:,} outstanding"] = partial(
-                _burst, Node(command), requests, outstanding, contest.waits
+            comparison = once if outstanding > MOST_REPEATED else often
+            comparison.runs[f"{outstanding:,} outstanding"] = partial(
+                _burst, Node(command), requests, outstanding, comparison.waits
             )
-    found = [contest for contest in (often, once) if contest.runs]
-    for contest in found:
-        contest.runs.setdefault(
-            few, partial(_burst, Node(command), BURSTS[MANY], MANY, contest.waits)
+    found = [comparison for comparison in (often, once) if comparison.runs]
+    for comparison in found:
+        comparison.runs.setdefault(
+            few, partial(_burst, Node(command), BURSTS[MANY], MANY, comparison.waits)
         )
-        contest.what = f"three processes, values of {BURST_SIZE:,} characters"
-        contest.rows = [Row(name, few) for name in contest.runs if name != few]
+        comparison.rows = [Row(name, few) for name in comparison.runs if name != few]
     return found
 
 
-def contests(command: Sequence[str], requests: int, peer: bool) -> list[Contest]:
-    """Everything that is measured of a node; without the peer, PySyncObj's figures are missing."""
+def comparisons(command: Sequence[str], requests: int, peer: bool) -> list[Comparison]:
+    """Return all comparisons but bursts; without the peer, PySyncObj's figures are missing."""
     few = {what: max(MANY, requests // times) for what, times in FEWER.items()}
     memory, durable = Node(command), Node(command, durable=True)
-    streamed = {
+    return [
+        _streamed(memory, durable, requests, few),
+        _in_turn(memory, durable, few),
+        _one_outstanding(memory, durable, few, peer),
+        _many_outstanding(memory, durable, few, peer),
+    ]
+
+
+def _streamed(memory: Node, durable: Node, requests: int, few: dict[str, int]) -> Comparison:
+    runs: dict[str, Run] = {
         NODE: partial(_single, memory, requests, True),
         DURABLE: partial(_single, durable, requests, True),
         LOOP: partial(_loop, "loop", requests, True),
         BATCHES: partial(_loop, "batches", requests, True),
         **{COMMITS[size]: partial(_sqlite, few["rows"], size) for size in (32, 256)},
     }
-    in_turn = {
+    rows = (
+        Row(NODE, LOOP, 1.2),
+        Row(NODE, BATCHES),
+        Row(DURABLE, LOOP, 0.6),
+        Row(DURABLE, COMMITS[32]),
+        Row(DURABLE, COMMITS[256]),
+    )
+    return Comparison("single node, streamed", runs, rows)
+
+
+def _in_turn(memory: Node, durable: Node, few: dict[str, int]) -> Comparison:
+    runs: dict[str, Run] = {
         NODE: partial(_single, memory, few["in turn"], False),
         DURABLE: partial(_single, durable, few["one synced"], False),
         LOOP: partial(_loop, "loop", few["in turn"], False),
         COMMITS[1]: partial(_sqlite, few["one synced"], 1),
     }
-    one_ahead = {
+    rows = (Row(NODE, LOOP, 0.95), Row(DURABLE, LOOP), Row(DURABLE, COMMITS[1]))
+    return Comparison("single node, one request at a time", runs, rows)
+
+
+def _one_outstanding(memory: Node, durable: Node, few: dict[str, int], peer: bool) -> Comparison:
+    runs: dict[str, Run] = {
         NODE: partial(_cluster, memory, few["one ahead"], 1),
         DURABLE: partial(_cluster, durable, few["one synced"], 1),
         PYSYNCOBJ: partial(_pysyncobj, peer, "waiting", few["one ahead"], 1),
     }
-    many_ahead = {
-        NODE: partial(_cluster, memory, few["many ahead"], MANY),
-        PYSYNCOBJ: partial(_pysyncobj, peer, "ahead", few["many ahead"], MANY),
-        INSIDE: partial(_pysyncobj, peer, "inside", few["many ahead"], MANY),
-        DURABLE: partial(_cluster, durable, few["many ahead"], MANY),
-        JOURNAL: partial(_pysyncobj, peer, "ahead", few["many ahead"], MANY, journal=True),
+    rows = (Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ))
+    return Comparison("three processes, 1 outstanding", runs, rows)
+
+
+def _many_outstanding(memory: Node, durable: Node, few: dict[str, int], peer: bool) -> Comparison:
+    requests = few["many ahead"]
+    runs: dict[str, Run] = {
+        NODE: partial(_cluster, memory, requests, MANY),
+        PYSYNCOBJ: partial(_pysyncobj, peer, "pipelined", requests, MANY),
+        INSIDE: partial(_pysyncobj, peer, "inside", requests, MANY),
+        DURABLE: partial(_cluster, durable, requests, MANY),
+        JOURNAL: partial(_pysyncobj, peer, "pipelined", requests, MANY, journal=True),
     }
-    return [
-        Contest(
-            "single node, streamed",
-            streamed,
-            (
-                Row(NODE, LOOP, 1.2),
-                Row(NODE, BATCHES),
-                Row(DURABLE, LOOP, 0.6),
-                Row(DURABLE, COMMITS[32]),
-                Row(DURABLE, COMMITS[256]),
-            ),
-        ),
-        Contest(
-            "single node, one request at a time",
-            in_turn,
-            (Row(NODE, LOOP, 0.95), Row(DURABLE, LOOP), Row(DURABLE, COMMITS[1])),
-        ),
-        Contest(
-            "three processes, 1 outstanding",
-            one_ahead,
-            (Row(NODE, PYSYNCOBJ, 1, above=True), Row(DURABLE, PYSYNCOBJ)),
-        ),
-        Contest(
-            f"three processes, {MANY} outstanding",
-            many_ahead,
-            (Row(NODE, PYSYNCOBJ, 2), Row(NODE, INSIDE), Row(DURABLE, JOURNAL, 1, above=True)),
-        ),
-    ]
+    rows = (Row(NODE, PYSYNCOBJ, 2), Row(NODE, INSIDE), Row(DURABLE, JOURNAL, 1, above=True))
+    return Comparison(f"three processes, {MANY} outstanding", runs, rows)
 
 
 @dataclass(frozen=True)
 class Node:
-    """How a node is started: as the command says, or with --data."""
+    """The command of a node, with --data if it is durable."""
 
     command: Sequence[str]
     durable: bool = False
 
     def start(self, stack: ExitStack, name: str, members: Sequence[str], folder: Path) -> Process:
-        """A node that knows its cluster; the stack ends it."""
+        """Start a node and send it `init`; the stack ends it."""
         data: list[str] = []
         if self.durable:
             (folder / name).mkdir()
             data = ["--data", str(folder / name)]
         process = stack.enter_context(closing(Process([*self.command, *data], LONGEST)))
         try:
-            load.check_started(process.ask(load.init(name, members)))
+            load.check_started(process.request(load.init(name, members)))
         except LoadError as error:
-            # It did start without --data, or there would be no figures at all.
+            # Without --data it started, so only this figure is missing.
             raise Unmeasurable(str(error)) if self.durable else error from None
         return process
 
@@ -226,7 +237,7 @@ def _single(node: Node, requests: int, streamed: bool, folder: Path) -> float:
     with ExitStack() as stack:
         process = node.start(stack, "n1", ["n1"], folder)
         lines = load.proposals("n1", range(requests))
-        seconds, replies = _loaded(process, lines, streamed)
+        seconds, replies = _timed(process, lines, streamed)
         process.end()
     load.check_chosen(replies, lines)
     return requests / seconds
@@ -235,19 +246,19 @@ def _single(node: Node, requests: int, streamed: bool, folder: Path) -> float:
 def _loop(peer: str, requests: int, streamed: bool, folder: Path) -> float:
     with closing(Process([*PEERS, peer], LONGEST)) as process:
         first, *lines = load.proposals("n1", range(requests + 1))
-        # As with a node, the time that it takes to start is not counted.
-        load.check_repeated([process.ask(first)], [first])
-        seconds, replies = _loaded(process, lines, streamed)
+        # The time to start is not counted, as for a node.
+        load.check_repeated([process.request(first)], [first])
+        seconds, replies = _timed(process, lines, streamed)
         process.end()
     load.check_repeated(replies, lines)
     return requests / seconds
 
 
-def _loaded(process: Process, lines: Sequence[bytes], streamed: bool) -> Taken:
+def _timed(process: Process, lines: Sequence[bytes], streamed: bool) -> Timed:
     if not streamed:
-        return load.in_turn(process, lines)
+        return load.one_at_a_time(process, lines)
     with closing(Router([Link("n1", process)])) as router:
-        return load.ahead(router, "n1", lines, len(lines))
+        return load.pipelined(router, "n1", lines, len(lines))
 
 
 def _burst(
@@ -265,7 +276,7 @@ def _cluster(
     size: int = 0,
     waits: list[float] | None = None,
 ) -> float:
-    """One run; `size` is of each value, in characters, and the longest wait is added to `waits`."""
+    """Run a cluster; values have `size` characters, and the longest wait is added to `waits`."""
     times = load.Times()
     with ExitStack() as stack:
         processes = {name: node.start(stack, name, MEMBERS, folder) for name in MEMBERS}
@@ -273,9 +284,9 @@ def _cluster(
         router = stack.enter_context(closing(Router(links, MEMBERS)))
         first, *lines = load.proposals("n1", range(requests + 1), size)
         # The first proposal makes the node the leader.
-        _, replies = load.ahead(router, "n1", [first], 1)
+        _, replies = load.pipelined(router, "n1", [first], 1)
         load.check_chosen(replies, [first])
-        seconds, replies = load.ahead(router, "n1", lines, window, times)
+        seconds, replies = load.pipelined(router, "n1", lines, window, times)
         for process in processes.values():
             process.end()
     load.check_chosen(replies, lines)
@@ -286,43 +297,26 @@ def _cluster(
 
 def _sqlite(rows: int, size: int, folder: Path) -> float:
     with closing(Process([*PEERS, "sqlite", str(folder), str(rows), str(size)], LONGEST)) as alone:
-        return rows / _told(alone)
+        return rows / _reported_seconds(alone)
 
 
 def _pysyncobj(
     peer: bool, client: str, requests: int, window: int, folder: Path, *, journal: bool = False
 ) -> float:
     if not peer:
-        raise Unmeasurable("PySyncObj was left out")
+        raise Unmeasurable("--without-pysyncobj was given")
     ports = ",".join(map(str, _free_ports(len(MEMBERS))))
     kept = [str(folder)] if journal else []
     with ExitStack() as stack:
-        # The first one leads, so it is started when it finds the others there.
-        *_, leader = [
-            stack.enter_context(
-                closing(
-                    Process(
-                        [
-                            *PEERS,
-                            "pysyncobj",
-                            str(index),
-                            ports,
-                            client,
-                            str(window),
-                            str(requests),
-                            *kept,
-                        ],
-                        LONGEST,
-                    )
-                )
-            )
-            for index in (2, 1, 0)
-        ]
-        return requests / _told(leader)
+        # The first node becomes leader, so it is started last.
+        for index in (2, 1, 0):
+            arguments = ["pysyncobj", str(index), ports, client, str(window), str(requests)]
+            leader = stack.enter_context(closing(Process([*PEERS, *arguments, *kept], LONGEST)))
+        return requests / _reported_seconds(leader)
 
 
-def _told(process: Process) -> float:
-    """The seconds that a peer took, by its own clock."""
+def _reported_seconds(process: Process) -> float:
+    """Return the seconds that a peer measured itself."""
     seconds = float(process.line())
     process.end()
     return seconds
@@ -336,52 +330,56 @@ def _free_ports(number: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-# The whole.
+# The command.
 
 
 def bench(
     command: Sequence[str], output: Path, repetitions: int, requests: int, peer: bool, largest: int
-) -> list[Contest]:
-    """Measures everything and shows it; raises `LoadError` where a run has no figure."""
+) -> list[Comparison]:
+    """Measure everything and show it; raises `LoadError` if a run fails."""
     if peer and importlib.util.find_spec("pysyncobj") is None:
-        raise LoadError("PySyncObj is not installed here; `make bench` installs it and measures")
+        raise LoadError(
+            "PySyncObj is not installed; `make bench` installs it and runs the benchmark"
+        )
     output.mkdir(parents=True, exist_ok=True)
-    measured = contests(command, requests, peer) + bursts(command, largest)
-    for contest in measured:
-        contest.measure(repetitions, output)
+    measured = comparisons(command, requests, peer) + bursts(command, largest)
+    for comparison in measured:
+        comparison.measure(repetitions, output)
     show(measured, repetitions)
     return measured
 
 
-def show(measured: Sequence[Contest], repetitions: int) -> None:
-    """A table for each contest, and at the end what is missing and why."""
+def show(measured: Sequence[Comparison], repetitions: int) -> None:
+    """Print a table for each comparison, and then the missing figures with their reasons."""
     columns = (
-        "what",
-        "#a second",
-        "against",
-        "#a second",
+        "measured",
+        "#answers/s",
+        "compared with",
+        "#per second",
         "#ratio",
-        "#least",
-        "#most",
+        "#lowest",
+        "#highest",
         "target",
         "reached",
     )
-    for contest in measured:
-        title = f"{contest.what}: the median of {contest.repetitions(repetitions)}"
-        report.table(title, columns, [_shown(contest, row) for row in contest.rows])
-        for name, seconds in contest.waits.items():
-            report.say(f"{name}: the longest wait for an answer was {max(seconds):.2f} s")
+    for comparison in measured:
+        title = f"{comparison.what}: median of {comparison.repetitions(repetitions)}"
+        report.table(title, columns, [_cells(comparison, row) for row in comparison.rows])
+        for name, seconds in comparison.waits.items():
+            report.say(f"{name}: longest wait for an answer {max(seconds):.2f} s")
     missing = {name: reason for each in measured for name, reason in each.missing.items()}
+    if any(PYSYNCOBJ in each.figures and PYSYNCOBJ not in missing for each in measured):
+        report.say(PYSYNCOBJ_NOTE)
     for name, reason in missing.items():
         report.say(f"{name}: not measured: {reason}")
 
 
-def _shown(contest: Contest, row: Row) -> tuple[str | int | bool, ...]:
+def _cells(comparison: Comparison, row: Row) -> tuple[str | int, ...]:
     ours, theirs = (
-        "not measured" if name in contest.missing else round(median(contest.figures[name]))
+        "not measured" if name in comparison.missing else round(median(comparison.figures[name]))
         for name in (row.ours, row.theirs)
     )
-    ratios = contest.ratios(row)
+    ratios = comparison.ratios(row)
     if not ratios:
         return row.ours, ours, row.theirs, theirs, "", "", "", row.wanted, ""
     ratio = median(ratios)

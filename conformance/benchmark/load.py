@@ -1,8 +1,7 @@
-"""Puts load on processes that take lines and print lines, with nothing in between but pipes.
+"""Generate load for processes that read and print lines, over pipes.
 
-The router shares the machine with what it measures, so it reads and writes what there is at once
-and looks no further into a line than its destination.  What a run is compared with belongs
-elsewhere.
+The router shares the machine with what it measures, so it reads and writes in large chunks, and
+parses no more of a line than its destination.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from ..running.replay import check_command
 
 Json = Any
 
-# A pipe holds no more, and what is larger than this costs a mapping of memory each time.
+# The capacity of a pipe; larger buffers cost a memory mapping each time.
 CHUNK = 1 << 16
 
 
 class LoadError(Exception):
-    """A run that failed, or lost or falsified something, so that it has no figure."""
+    """A run that failed, or lost or falsified an answer, so that it has no figure."""
 
 
 class Process:
-    """A process on pipes that is ended after so many seconds, whatever it is doing."""
+    """A process on pipes, killed after so many seconds."""
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
         check_command(command)
@@ -41,8 +40,8 @@ class Process:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
         )
-        self.given = self._process.stdin.fileno()  # type: ignore[union-attr]
-        self.said = self._process.stdout.fileno()  # type: ignore[union-attr]
+        self.stdin_fd = self._process.stdin.fileno()  # type: ignore[union-attr]
+        self.stdout_fd = self._process.stdout.fileno()  # type: ignore[union-attr]
         self._late = False
         self._alarm = threading.Timer(seconds, self._too_late)
         self._alarm.daemon = True
@@ -53,22 +52,22 @@ class Process:
         self._process.kill()
 
     def write(self, data: bytes | memoryview) -> int:
-        """Gives it as much as its pipe takes; where it waits for the reader, all of it."""
+        """Write as much as the pipe takes, everything if it blocks; return the number of bytes."""
         try:
-            return os.write(self.given, data)
+            return os.write(self.stdin_fd, data)
         except BlockingIOError:
             return 0
         except OSError:
-            raise self.trouble() from None
+            raise self.failure() from None
 
     def read(self) -> bytes:
-        """Some of what it says, never nothing."""
-        if chunk := os.read(self.said, CHUNK):
+        """Return some of the output, at least one byte."""
+        if chunk := os.read(self.stdout_fd, CHUNK):
             return chunk
-        raise self.trouble()
+        raise self.failure()
 
-    def ask(self, line: bytes) -> bytes:
-        """Gives it a line and waits for what it says to it."""
+    def request(self, line: bytes) -> bytes:
+        """Write a line, and return the next one that the process prints."""
         self.write(line + b"\n")
         return self.line()
 
@@ -78,26 +77,26 @@ class Process:
             reply += self.read()
         return reply[:-1]
 
-    def trouble(self) -> LoadError:
-        """What is to be said of a process that does not go on."""
+    def failure(self) -> LoadError:
+        """Return the error for a process that ended or was too slow."""
         if self._late:
-            what = f"was not done after {self._seconds:g} s"
+            what = f"did not finish within {self._seconds:g} s"
         else:
-            what = f"ended with status {self._process.wait()}"
+            what = f"exited with status {self._process.wait()}"
         self._errors.seek(0)
-        told = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-3:]
-        return LoadError("\n  ".join([f"{' '.join(self._command)} {what}", *told]))
+        last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-3:]
+        return LoadError("\n  ".join([f"{' '.join(self._command)} {what}", *last]))
 
     def end(self) -> None:
-        """Ends its input; raises `LoadError` unless it leaves with status 0."""
+        """Close the input; raises `LoadError` unless the process exits with status 0."""
         self._process.stdin.close()  # type: ignore[union-attr]
-        while os.read(self.said, CHUNK):
+        while os.read(self.stdout_fd, CHUNK):
             pass
         if self._process.wait() != 0:
-            raise self.trouble()
+            raise self.failure()
 
     def close(self) -> None:
-        """Makes sure that nothing of it is left."""
+        """Kill the process if it runs, and release its resources."""
         self._alarm.cancel()
         self._process.kill()
         self._process.wait()
@@ -107,7 +106,7 @@ class Process:
 
 
 class Router:
-    """Carries lines between processes, and gives back those that are for nobody among them."""
+    """Delivers lines between processes, and returns those for clients."""
 
     def __init__(self, links: Iterable[Link], members: Iterable[str] = ()) -> None:
         self._links = list(links)
@@ -115,135 +114,138 @@ class Router:
         self._members = {name.encode() for name in members}
         self._selector = selectors.DefaultSelector()
         for link in self._links:
-            os.set_blocking(link.process.given, False)
-            self._selector.register(link.process.said, selectors.EVENT_READ, link)
+            os.set_blocking(link.process.stdin_fd, False)
+            self._selector.register(link.process.stdout_fd, selectors.EVENT_READ, link)
 
     def close(self) -> None:
         self._selector.close()
 
     def turn(self) -> list[bytes]:
-        """Delivers what is due, waits for what comes of it, and returns the lines to clients."""
+        """Write pending lines, wait for output, and return the lines for clients."""
         for link in self._links:
             self._flush(link)
         to_clients: list[bytes] = []
         for key, _ in self._selector.select():
-            if key.fd == key.data.process.said:
-                to_clients += self._sorted(key.data, key.data.read())
+            if key.fd == key.data.process.stdout_fd:
+                to_clients += self._route(key.data, key.data.read())
         return to_clients
 
-    def give(self, name: str, lines: Sequence[bytes]) -> None:
-        self._by_name[name].give(lines)
+    def send(self, name: str, lines: Sequence[bytes]) -> None:
+        self._by_name[name].queue(lines)
 
     def _flush(self, link: Link) -> None:
-        """Writes what the pipe takes, and has the selector tell when it takes the rest."""
-        given = link.process.given
-        waited = given in self._selector.get_map()
-        blocked = bool(link.due) and not link.flush()
+        """Write what the pipe takes; the selector reports when it takes the rest."""
+        stdin = link.process.stdin_fd
+        waited = stdin in self._selector.get_map()
+        blocked = bool(link.pending) and not link.flush()
         if blocked and not waited:
-            self._selector.register(given, selectors.EVENT_WRITE, link)
+            self._selector.register(stdin, selectors.EVENT_WRITE, link)
         elif waited and not blocked:
-            self._selector.unregister(given)
+            self._selector.unregister(stdin)
 
-    def _sorted(self, link: Link, lines: list[bytes]) -> list[bytes]:
-        """Has a process's lines to others delivered, and returns the rest."""
+    def _route(self, link: Link, lines: list[bytes]) -> list[bytes]:
+        """Queue the lines of a process for other members, and return the rest."""
         if not self._members:
             return lines
         boxes: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for line in lines:
             boxes[destination(line, link.prefix)].append(line)
         for member in self._members & boxes.keys():
-            self.give(member.decode(), boxes.pop(member))
+            self.send(member.decode(), boxes.pop(member))
         return [line for box in boxes.values() for line in box]
 
 
 class Link:
-    """A process as the router sees it: what it has not said to the end, and what it is due."""
+    """The router's buffers for a process: its unfinished line, and the lines that it has to get."""
 
     def __init__(self, name: str, process: Process) -> None:
         self.name = name
         self.process = process
         self.prefix = b'{"src": %s, "dest": "' % json.dumps(name).encode()
-        self.due: deque[memoryview] = deque()
+        self.pending: deque[memoryview] = deque()
         self._rest = b""
 
     def read(self) -> list[bytes]:
         *lines, self._rest = (self._rest + self.process.read()).split(b"\n")
         return lines
 
-    def give(self, lines: Sequence[bytes]) -> None:
-        self.due.append(memoryview(b"\n".join(lines) + b"\n"))
+    def queue(self, lines: Sequence[bytes]) -> None:
+        self.pending.append(memoryview(b"\n".join(lines) + b"\n"))
 
     def flush(self) -> bool:
-        """Writes what the pipe takes; whether that was all."""
-        while self.due:
-            rest = self.due[0][self.process.write(self.due[0]) :]
+        """Write what the pipe takes; return whether that was all."""
+        while self.pending:
+            rest = self.pending[0][self.process.write(self.pending[0]) :]
             if rest:
-                self.due[0] = rest
+                self.pending[0] = rest
                 return False
-            self.due.popleft()
+            self.pending.popleft()
         return True
 
 
 def destination(line: bytes, prefix: bytes) -> bytes:
-    """Whom a line is for, found without parsing it where it is written as most nodes write it."""
+    """Return the destination of a line, without parsing it if it has the usual form."""
     if line.startswith(prefix):
         name = line[len(prefix) : line.find(b'"', len(prefix))]
         if b"\\" not in name:
             return name
     try:
-        return json.loads(line)["dest"].encode()
+        dest = json.loads(line)["dest"].encode()
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise LoadError(f"a node printed what is no message: {line[:80]!r}") from None
+        raise LoadError(f"a node printed a line that is not a message: {line[:80]!r}") from None
+    assert isinstance(dest, bytes)
+    return dest
 
 
 # Load.
 
-Taken = tuple[float, list[bytes]]
-"""The seconds that a run took, and what was answered."""
+Timed = tuple[float, list[bytes]]
+"""The seconds that a run took, and the replies."""
 
 
 class Times:
-    """When each request was sent, and when each reply came, in the order of either."""
+    """When each request was sent and each reply was received, each in its own order."""
 
     def __init__(self) -> None:
         self.sent: list[float] = []
-        self.came: list[float] = []
+        self.received: list[float] = []
 
     def longest(self, replies: Sequence[bytes], first: int) -> float:
-        """The longest time that a reply took, in seconds; `first` is the first request's number."""
+        """Return the longest wait for a reply, in seconds; `first` is the number of request 0."""
         numbers = (_body(reply)["in_reply_to"] - first for reply in replies)
-        return max(came - self.sent[at] for at, came in zip(numbers, self.came, strict=True))
+        waits = (at - self.sent[number] for number, at in zip(numbers, self.received, strict=True))
+        return float(max(waits))
 
 
-def ahead(
+def pipelined(
     router: Router, node: str, lines: Sequence[bytes], window: int, times: Times | None = None
-) -> Taken:
-    """Gives a node lines, with so many of them unanswered at any time."""
+) -> Timed:
+    """Send lines to a node, with `window` of them unanswered at any time."""
     replies: list[bytes] = []
     times = times or Times()
     started = time.perf_counter()
-    router.give(node, lines[:window])
+    router.send(node, lines[:window])
     times.sent += [started] * len(lines[:window])
     while len(replies) < len(lines):
         came = router.turn()
         now = time.perf_counter()
         sent = len(replies) + window
         if more := lines[sent : sent + len(came)]:
-            router.give(node, more)
+            router.send(node, more)
             times.sent += [now] * len(more)
         replies += came
-        times.came += [now] * len(came)
+        times.received += [now] * len(came)
     return time.perf_counter() - started, replies
 
 
-def in_turn(process: Process, lines: Sequence[bytes]) -> Taken:
-    """Gives a process lines, each one after the reply to the one before."""
+def one_at_a_time(process: Process, lines: Sequence[bytes]) -> Timed:
+    """Send lines to a process, each one after the reply to the one before."""
     started = time.perf_counter()
-    replies = [process.ask(line) for line in lines]
+    replies = [process.request(line) for line in lines]
     return time.perf_counter() - started, replies
 
 
-# What is asked, and what must be answered.
+# Requests, and checks of the replies.
 
 
 def init(node: str, members: Sequence[str]) -> bytes:
@@ -252,7 +254,7 @@ def init(node: str, members: Sequence[str]) -> bytes:
 
 
 def proposals(node: str, numbers: Iterable[int], size: int = 0) -> list[bytes]:
-    """Requests with a new slot each; the number of a request is its message's and its slot's.
+    """Return a proposal for each number, which is its slot and its msg_id.
 
     A value has at least `size` characters.
     """
@@ -279,7 +281,7 @@ def check_started(reply: bytes) -> None:
 
 
 def check_chosen(replies: Iterable[bytes], requests: Iterable[bytes]) -> None:
-    """Raises `LoadError` unless each request, and nothing else, was answered by its own value."""
+    """Raise `LoadError` unless each request was answered once, with its own value."""
     asked = {body["msg_id"]: body for body in map(_body, requests)}
     for reply in replies:
         body = _body(reply)
@@ -298,7 +300,7 @@ def _answers(body: Json, request: Json) -> bool:
 
 def check_repeated(replies: Sequence[bytes], lines: Sequence[bytes]) -> None:
     if list(replies) != list(lines):
-        raise LoadError("the loop printed other lines than it was given")
+        raise LoadError("the loop printed other lines than it read")
 
 
 def _body(line: bytes) -> dict[str, Json]:
@@ -307,5 +309,5 @@ def _body(line: bytes) -> dict[str, Json]:
     except (ValueError, LookupError, TypeError):
         body = None
     if not isinstance(body, dict):
-        raise LoadError(f"a node printed what is no message: {line[:80]!r}")
+        raise LoadError(f"a node printed a line that is not a message: {line[:80]!r}")
     return body

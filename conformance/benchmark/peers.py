@@ -1,8 +1,8 @@
-"""What a node is measured against: each peer is a program, `python peers.py NAME ARGUMENT...`.
+"""Programs to compare a node with: `python peers.py NAME ARGUMENT...`.
 
-A peer is here in the form in which it is at its best; the clock that it is held against is in
-`load`, or its own where it has no lines to answer.  Nothing of the harness is imported, so that a
-peer starts and runs as it would anywhere.
+Each peer has its fastest settings.  A peer that answers lines is timed by `load`, another one
+prints the seconds that it took.  Nothing of the harness is imported, so that a peer runs as it
+would on its own.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-# The longest that PySyncObj may take before its run counts as lost, in seconds.
+# The time limit for a command of PySyncObj, in seconds.
 LONGEST = 30.0
 
 
 def loop() -> None:
-    """The least that a node must do: parse a line, print a line, flush it."""
+    """Parse, print and flush each line: the least that a node must do."""
     for line in sys.stdin:
         msg = json.loads(line)
         print(json.dumps(msg), flush=True)
 
 
 def batches() -> None:
-    """The same, but flushed once for all the lines that came together."""
+    """Parse and print each line, and flush once for all lines of a read."""
     rest = b""
-    while chunk := sys.stdin.buffer.read1(1 << 16):
+    while chunk := os.read(sys.stdin.fileno(), 1 << 16):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             print(json.dumps(json.loads(line)))
@@ -40,16 +40,18 @@ def batches() -> None:
 
 
 def sqlite(folder: str, rows: str, size: str) -> None:
-    """Rows in synced commits of one size and nothing else; prints the seconds."""
+    """Insert rows in synced commits of one size, and print the seconds."""
     connection = sqlite3.connect(Path(folder) / "alone.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL)")
-    told = [(slot, f'"set x={slot}"') for slot in range(int(rows))]
+    values = [(slot, f'"set x={slot}"') for slot in range(int(rows))]
     started = time.perf_counter()
-    for first in range(0, len(told), int(size)):
+    for first in range(0, len(values), int(size)):
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO decided VALUES (?, ?)", told[first : first + int(size)])
+        connection.executemany(
+            "INSERT INTO decided VALUES (?, ?)", values[first : first + int(size)]
+        )
         connection.execute("COMMIT")
     print(time.perf_counter() - started, flush=True)
     connection.close()
@@ -58,10 +60,10 @@ def sqlite(folder: str, rows: str, size: str) -> None:
 def pysyncobj(
     index: str, ports: str, client: str, window: str, requests: str, folder: str = ""
 ) -> None:
-    """One of three nodes on loopback; the first one leads, runs the load and prints the seconds.
+    """Run one of three nodes on loopback; the first leads, runs the load and prints the seconds.
 
-    `client` tells where the load comes from, see `CLIENTS`.  With a folder it keeps its journal
-    there.  It ends with its input.
+    `client` is one of `CLIENTS`.  With a folder, the node keeps its journal there.  It exits at the
+    end of its input.
     """
     nodes = [f"127.0.0.1:{port}" for port in ports.split(",")]
     store = _store(int(index), nodes, int(window), folder)
@@ -73,32 +75,33 @@ def pysyncobj(
         CLIENTS[client](store, values, int(window))
         print(time.perf_counter() - started, flush=True)
     sys.stdin.read()
-    # Its thread for the ticks is no daemon and must not keep the process.
+    # PySyncObj's thread is not a daemon, and would keep the process alive.
     os._exit(0)
 
 
 def _store(index: int, nodes: list[str], window: int, folder: str) -> Any:
-    """A replicated store of values, with the settings that are the fastest for this window."""
+    """Return a replicated store of values, with the fastest settings for this window."""
     from pysyncobj import SyncObj, SyncObjConf, replicated
 
-    class Store(SyncObj):
+    # PySyncObj has no types.
+    class Store(SyncObj):  # type: ignore[misc]
         def __init__(self, **settings: Any) -> None:
             self.values: list[str] = []
             others = nodes[:index] + nodes[index + 1 :]
             super().__init__(nodes[index], others, SyncObjConf(**settings))
 
-        @replicated
+        @replicated  # type: ignore[untyped-decorator]
         def put(self, value: str) -> str:
             self.values.append(value)
             return value
 
     settings: dict[str, Any] = {"autoTickPeriod": 0.001, "connectionRetryTime": 0.1}
-    # A command alone is sent at once; many are sent together, as often as there is a tick.
+    # A single command is sent at once; many are sent together, once a tick.
     settings |= {"appendEntriesPeriod": 0.001, "appendEntriesUseBatch": window > 1}
-    # The first node is the only one that has the time to stand for leader, even on a busy machine.
+    # Only the first node has an election timeout that is short enough to become leader.
     least = 0.4 if index == 0 else 10.0
     settings |= {"raftMinTimeout": least, "raftMaxTimeout": least + 0.2, "connectionTimeout": 30.0}
-    # No run is long enough to need a compaction.
+    # No compaction during a run.
     settings |= {"logCompactionMinEntries": 1 << 30}
     if folder:
         settings["journalFile"] = str(Path(folder) / f"journal-{index}")
@@ -109,7 +112,7 @@ def _wait_until_leading(store: Any) -> None:
     deadline = time.monotonic() + LONGEST
     while not (store.isReady() and store._isLeader()):
         if time.monotonic() > deadline:
-            sys.exit("PySyncObj found no leader")
+            sys.exit("PySyncObj elected no leader")
         time.sleep(0.01)
 
 
@@ -119,37 +122,38 @@ def _put(store: Any, values: list[str], _: int = 1) -> None:
             sys.exit("PySyncObj returned another value")
 
 
-def _put_ahead(store: Any, values: list[str], window: int) -> None:
-    """Puts with so many of them under way, by a client that has a thread of its own."""
+def _put_pipelined(store: Any, values: list[str], window: int) -> None:
+    """Put values with `window` of them outstanding, from a thread of the client."""
     answers: list[tuple[Any, Any]] = []
     free = threading.Semaphore(window)
 
-    def answered(result: Any, error: Any) -> None:
+    def on_answer(result: Any, error: Any) -> None:
         answers.append((result, error))
         free.release()
 
     for value in values:
-        _take(free)
-        store.put(value, callback=answered)
+        _acquire(free)
+        store.put(value, callback=on_answer)
     for _ in range(window):
-        _take(free)
+        _acquire(free)
     _check(answers, values)
 
 
-def _take(free: threading.Semaphore) -> None:
+def _acquire(free: threading.Semaphore) -> None:
     if not free.acquire(timeout=LONGEST):
         sys.exit("PySyncObj lost a command")
 
 
 def _put_inside(store: Any, values: list[str], window: int) -> None:
-    """The same with no client at all: each put is made by the leader itself, in the callback of an
-    earlier one.  No service is used like this; it is what the replication alone is worth.
+    """Put values without a client: the leader makes each put in the callback of an earlier one.
+
+    No service works like this; it measures the replication alone.
     """
     left = iter(values)
     answers: list[tuple[Any, Any]] = []
     done = threading.Event()
 
-    def answered(result: Any, error: Any) -> None:
+    def on_answer(result: Any, error: Any) -> None:
         answers.append((result, error))
         if len(answers) == len(values):
             done.set()
@@ -157,7 +161,7 @@ def _put_inside(store: Any, values: list[str], window: int) -> None:
 
     def put() -> None:
         for value in islice(left, 1):
-            store.put(value, callback=answered)
+            store.put(value, callback=on_answer)
 
     for _ in range(window):
         put()
@@ -173,7 +177,7 @@ def _check(answers: list[tuple[Any, Any]], values: list[str]) -> None:
 
 CLIENTS: dict[str, Callable[..., None]] = {
     "waiting": _put,
-    "ahead": _put_ahead,
+    "pipelined": _put_pipelined,
     "inside": _put_inside,
 }
 

@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..formats.schema import SchemaError, check_pinned
 from ..golden.generate import Generated
-from ..models.manifest import LIBRARIES, ROOT, Model
+from ..locations import PACKAGE, in_checkout
+from ..models.manifest import Model
 from ..running.replay import Replayed
 
 Json = Any
 
-COMMITTED = ROOT / "conformance" / "pinned.json"
+COMMITTED = PACKAGE / "pinned.json"
 
 # What makes every model print its transitions.
-_PRINTERS = ("LocalTransitions", "EveryInput")
-
-_USED = re.compile(r"^EXTENDS (.*)$|\bINSTANCE (\w+)", re.MULTILINE)
+PRINTERS = ("LocalTransitions", "EveryInput")
 
 
 class PinnedError(Exception):
@@ -114,20 +112,13 @@ def write(path: Path, results: Json) -> None:
 def checksum(paths: Iterable[Path]) -> str:
     """SHA-256 of files with their names, in the order of these."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
+    for name, path in sorted((in_checkout(path), path) for path in paths):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
+        digest.update(f"{name.as_posix()} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
 def spec_of(model: Model) -> set[Path]:
-    """All that TLC reads of a model, and of what makes it print, but its own standard modules."""
-    places = {path.stem: path for library in LIBRARIES for path in library.glob("*.tla")}
-    found, new = {model.config}, {model.module, *(places[name] for name in _PRINTERS)}
-    while new:
-        found |= new
-        used = [" ".join(found) for path in new for found in _USED.findall(path.read_text("utf-8"))]
-        words = set(re.findall(r"\w+", " ".join(used)))
-        new = {places[word] for word in words & places.keys()} - found
-    return found
+    """Return all that TLC reads of a model, and of what makes it print its transitions."""
+    return model.files(*PRINTERS)

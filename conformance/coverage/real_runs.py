@@ -1,7 +1,6 @@
-"""What real runs cover, for people and as one value: by their logs, and in small worlds.
+"""Coverage by real runs: of the specification by recorded traces, of models by exploration.
 
-Has it measured, tells how far it is and shows what was found; what counts is decided in `covered`
-and in `explore`.
+Runs the measurements with progress on a line, and prints the results.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from ..running import explore as exploring
 from ..running.explore import Explored
 from ..validation.step_checker import WINDOW
 from ..validation.verdict import Verdict
-from . import traces as visiting
+from . import traces
 from .traces import TraceCoverage
 
 
 def validate(
     clusters: Sequence[Sequence[Record]], batch: int, window: int | None = WINDOW
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs and sees what they visit, with a line that tells how far it is."""
-    with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        return visiting.validate(clusters, batch, window=window, on_progress=line.tell)
+    """Validate traces and measure what they cover, with progress on a line."""
+    with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
+        return traces.validate(clusters, batch, window=window, on_progress=line.update)
 
 
 def show_trace_coverage(found: TraceCoverage) -> None:
-    """The actions and branches that real runs cover, and those that they have not."""
+    """Print the actions and branches that real runs cover, and the uncovered branches."""
     actions = [(name, count, count > 0) for name, count in found.actions.items()]
-    report.table("Actions in real runs", ("action", "#records", "agrees"), actions)
+    report.table("Actions in real runs", ("action", "#records", "result"), actions)
     there, left = len(found.branches), len(found.uncovered)
     report.table(
         "Branches in real runs",
-        ("module", "#branches", "#covered", "#uncovered", "agrees"),
-        [(visiting.SPEC.stem, there, there - left, left, not left)],
+        ("module", "#branches", "#covered", "#uncovered", "result"),
+        [(traces.SPEC.stem, there, there - left, left, not left)],
     )
     for branch in found.uncovered:
         report.warn(branch.uncovered())
@@ -54,9 +53,15 @@ def explore(
     seed: int,
     seconds: float = 30,
 ) -> dict[str, Explored]:
-    """Has real processes explore models, as many at a time as there are cores for."""
+    """Run real processes in the state spaces of models, as many at a time as there are cores."""
     chosen = [(model, generated) for model, generated in made if generated.automata]
-    with report.Line(f"real processes in the worlds of {len(chosen)} models") as line:
+    total, done = len(chosen) * runs, 0
+    with report.Line(f"exploration of {len(chosen)} models") as line:
+
+        def update(name: str, text: str) -> None:
+            nonlocal done
+            done += 1
+            line.update(f"{name}, {text}", done / total)
 
         def run(each: tuple[Model, Generated]) -> Explored:
             model, generated = each
@@ -68,23 +73,26 @@ def explore(
                 runs=runs,
                 seed=seed,
                 seconds=seconds,
-                on_progress=lambda text: line.tell(f"{model.name}, {text}"),
+                on_progress=lambda text: update(model.name, text),
             )
 
-        return {model.name: found for (model, _), found in at_once(run, chosen)}
+        def size(each: tuple[Model, Generated]) -> float:
+            return each[1].transitions
+
+        return {model.name: found for (model, _), found in at_once(run, chosen, cost=size)}
 
 
-def agrees(explored: dict[str, Explored]) -> bool:
-    """Whether there were runs and no node differs from its model."""
+def passed(explored: dict[str, Explored]) -> bool:
+    """Return whether there were runs and no node differs from its model."""
     return bool(explored) and all(f.covered and not f.differences for f in explored.values())
 
 
 def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: int) -> None:
-    """How much of each model was covered; where a node differs, and how to see it again."""
+    """Print how much of each model was covered, differences, and how to repeat them."""
     rows = []
     for name, figures in {**_figures(explored), "all": _sums(explored)}.items():
         there, covered, moves, moved, *rest = figures.values()
-        same = agrees(explored if name == "all" else {name: explored[name]})
+        same = passed(explored if name == "all" else {name: explored[name]})
         rows.append(
             (
                 name,
@@ -100,29 +108,29 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
         )
     columns = (
         "model",
-        "#local",
+        "#transitions",
         "#covered",
         "#%",
-        "#moves",
+        "#state-changing",
         "#covered",
         "#%",
         "#runs",
-        "#inside",
-        "#outside",
-        "agrees",
+        "#within bounds",
+        "#out of bounds",
+        "result",
     )
-    report.table("Local transitions in real runs", columns, rows)
+    report.table("Transitions covered by exploration", columns, rows)
     for name, found in explored.items():
         for difference in found.differences:
             report.say(difference.words())
             report.warn(
-                f"To see it again: python -m conformance explore {name} -o again "
+                f"To repeat it: python -m conformance explore {name} -o again "
                 f"--runs {found.runs} --seed {seed} -- {shlex.join(command)}"
             )
 
 
 def as_json(covered: TraceCoverage, explored: dict[str, Explored], seed: int) -> dict[str, Any]:
-    """All of it as JSON has it; the same for the same seed on any machine."""
+    """Return all of it as pinned results have it; the same for the same seed on any machine."""
     return {
         "seed": seed,
         **covered.as_json(),

@@ -1,8 +1,8 @@
 """What of the specification real runs cover: its actions and its branches.
 
-Logs are judged with the marked copy of the specification in the place of the original (see
-`branches`), so that TLC tells which branches it came by; the verdict is the same.  Only what it
-accepts counts.  How much of a model real runs visit is told in `explore`.
+Traces are validated with the marked copy of the specification in the place of the original (see
+`branches`), so that TLC prints which branches it evaluates; the verdict is the same.  Only accepted
+traces count.  `explore` measures how much of a model real runs cover.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import guard
+from .. import guard, locations
 from ..formats.logs import Record
 from ..formats.schema import action
 from ..models.branches import Branch, bodies, branches, marked, plain, words
-from ..models.manifest import ROOT
 from ..tlaplus import tlc
 from ..validation import step_checker
 from ..validation import trace_validation as validating
 from ..validation.verdict import Verdict
 
-SPEC = ROOT / "spec" / "MultiPaxos.tla"
-JUDGE = ROOT / "conformance" / "tla" / "Trace.tla"
+SPEC = locations.SPEC / "MultiPaxos.tla"
+TRACE = locations.PACKAGE / "tla" / "Trace.tla"
 
 
 @dataclass(frozen=True)
 class TraceCoverage:
-    """What accepted logs visit: how many records each action has, and the branches that TLC can
-    come by when it judges a log, with those that it did not.
+    """What accepted traces cover: the number of records of each action, the branches that TLC can
+    evaluate when it validates a trace, and those that it did not evaluate.
     """
 
     actions: dict[str, int]
@@ -64,24 +63,27 @@ def validate(
     window: int | None = step_checker.WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Verdict], TraceCoverage]:
-    """Judges logs as `validate.validate` does, and tells what those visit that are accepted.
+    """Validate traces as `validate_logs` does; return also what the accepted ones cover.
 
     Raises `ToolError` if TLC did not read the marked copy.
     """
-    found, marks = reachable(), set()
+    found = reachable()
+    marks: set[int] = set()
     with guard.scratch("covered-") as scratch:
         copy = marked(SPEC.read_text("utf-8"), found, 1)
         (scratch / SPEC.name).write_text(copy, "utf-8")
 
         def run(*sources: str, **options: Any) -> tlc.Outcome:
             listen = options.pop("on_print")
-            return tlc.run(
-                *sources,
-                **options | {"libraries": [scratch, *options["libraries"]]},
-                on_print=lambda line: _is_mark(line, marks) or listen(line),
-            )
 
-        verdicts = validating.validate(
+            def read(line: str) -> None:
+                if not _is_mark(line, marks):
+                    listen(line)
+
+            libraries = [scratch, *options.pop("libraries")]
+            return tlc.run(*sources, **options, libraries=libraries, on_print=read)
+
+        verdicts = validating.validate_logs(
             clusters, batch, window=window, on_progress=on_progress, run=run
         )
     accepted = [
@@ -90,7 +92,7 @@ def validate(
         if not verdict.rejections
     ]
     if 0 < len(accepted) < len(clusters):
-        # What a rejected log made TLC come by is among the marks, and must not be.
+        # Branches that only a rejected trace evaluates are among the marks, and must not be.
         return verdicts, validate(accepted, batch, window=window, on_progress=on_progress)[1]
     steps = [record for cluster in accepted for record in cluster if not record.refused]
     taken = Counter(action(record.input) for record in steps)
@@ -98,26 +100,30 @@ def validate(
     if not accepted:
         marks.clear()
     elif any(counts.values()) and not marks:
-        raise tlc.ToolError(f"TLC came by no mark, so it read another {SPEC.name} than the copy")
+        raise tlc.ToolError(f"TLC printed no mark, so it read another {SPEC.name} than the copy")
     left = [branch for number, branch in enumerate(found, 1) if number not in marks]
     return verdicts, TraceCoverage(counts, found, left)
 
 
 def _is_mark(line: str, marks: set[int]) -> bool:
-    """Keeps the number of a branch that TLC prints; a judge prints none."""
-    said = json.loads(line)
-    if said.isdigit():
-        marks.add(int(said))
-    return said.isdigit()
+    """Return whether a line is the number of a branch, and add it to the marks then.
+
+    Trace validation itself prints no number.
+    """
+    printed = str(json.loads(line))
+    if printed.isdigit():
+        marks.add(int(printed))
+    return printed.isdigit()
 
 
 def reachable() -> list[Branch]:
-    """The branches that TLC can come by when it judges a log: those of what the judge uses, except
-    where it puts something of its own in the place of an operator.
+    """Return the branches that TLC can evaluate when it validates a trace.
+
+    They are those of the operators that Trace.tla uses, except for those that it overrides.
     """
     text = SPEC.read_text("utf-8")
-    used = words(plain(JUDGE.read_text("utf-8"))) & bodies(plain(text)).keys()
-    return branches(SPEC.stem, text, used, step_checker.REPLACED)
+    used = words(plain(TRACE.read_text("utf-8"))) & bodies(plain(text)).keys()
+    return branches(SPEC.stem, text, used, step_checker.OVERRIDDEN)
 
 
 def actions() -> list[str]:

@@ -1,1 +1,1 @@
-"""A run for other eyes and tools: a page, a ShiViz log, an ITF trace, and what they are made of."""
+"""Export a run as an HTML page, a ShiViz log or an ITF trace."""

@@ -1,11 +1,10 @@
-"""Which sending each received message is of, and an order in which a run can have happened.
+"""Match each received message with its sending, and put a run in causal order.
 
-A log tells what a node took and what it sent.  The rest follows from the messages themselves, which
-are told apart by what they say.  Of those that say the same, the one received is taken for the
-latest that was not received yet, for what is said again was probably lost before; once all were
-received, it is the latest, received again.
+A log has the inputs and outputs of a node, and no identifiers of messages.  Of equal messages, the
+received one is matched with the latest that was not received yet, for an earlier one was probably
+lost and resent; once all were received, with the latest, as a duplicate.
 
-Nothing here is judged: a message that was never sent has no sending.
+Nothing is rejected here: a message that was never sent has no sending.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from typing import Any
 
 from ..formats.logs import Record, by_node
 from ..formats.schema import is_message
-from ..validation.delivery import content, in_order
+from ..validation.delivery import causal_order, message_key
 
 Json = Any
 
 
 @dataclass(frozen=True)
 class Sending:
-    """A message's place among what a step sent, and the place of that step in the run."""
+    """A sent message: the index of its step in the run, and its index in the step's output."""
 
     step: int
     index: int
@@ -32,10 +31,10 @@ class Sending:
 
 @dataclass(frozen=True)
 class Step:
-    """A record of a run, and where the message that it took was sent.
+    """A record of a run, and the sending of its input.
 
-    `sending` is None for an event, for what a client or a node without a log sent, and for what
-    nobody sent.  Whichever sending it really was, it was not before `earliest`.
+    `sending` is None for an event, for a message of a client or of a node without a log, and for a
+    message that was never sent.  `earliest` is the first sending of an equal message.
     """
 
     record: Record
@@ -44,30 +43,32 @@ class Step:
 
 
 def arrange(records: Sequence[Record]) -> list[Step]:
-    """The steps of one run in the order of their file, or, if they are in several files, in one in
-    which each message is sent before it is received.
+    """Return the steps of one run, in the order of its file or, of several files, in causal order.
 
-    A message that was never sent moves nothing else.
+    A message that was never sent does not change the order of other records.
     """
     steps: list[Step] = []
     sent: dict[str, list[Sending]] = defaultdict(list)
     unreceived: dict[str, list[Sending]] = defaultdict(list)
     files = {record.path for record in records}
-    ordered = records if len(files) == 1 else [each for each, _ in in_order(by_node(records))]
+    ordered = records if len(files) == 1 else [each for each, _ in causal_order(by_node(records))]
     for place, record in enumerate(ordered):
         sending = earliest = None
-        if is_message(record.input) and (key := content(record.input)) in sent:
+        if is_message(record.input) and (key := message_key(record.input)) in sent:
             earliest = sent[key][0]
             sending = unreceived[key].pop() if unreceived[key] else sent[key][-1]
         steps.append(Step(record, sending, earliest))
         for index, message in enumerate(record.output):
             for known in (sent, unreceived):
-                known[content(message)].append(Sending(place, index))
+                known[message_key(message)].append(Sending(place, index))
     return steps
 
 
 def clocks(steps: Iterable[Step]) -> list[dict[str, int]]:
-    """The vector clock of each step: how many steps of each node came before it for certain."""
+    """Return the vector clock of each step.
+
+    It counts the steps of each node that certainly happened before, so it uses `earliest`.
+    """
     found: list[dict[str, int]] = []
     latest: dict[str, dict[str, int]] = {}
     for step in steps:

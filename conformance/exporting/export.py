@@ -1,7 +1,4 @@
-"""A run for other tools and for people: an ITF trace, a ShiViz log, a page to look at.
-
-Puts together what the other rooms find out about the run, and writes the files.
-"""
+"""Export a run: collect steps, states and marks from the other modules, and write the files."""
 
 from __future__ import annotations
 
@@ -16,30 +13,30 @@ from ..formats.logs import Record
 from ..models.manifest import Model
 from ..tlaplus import tlc
 from . import counterexample, outputs, page, shiviz
-from . import states as following
+from . import states as computing
 from .causality import Step, arrange
 from .outputs import ExportError
 from .page import Mark
 from .states import States
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
-# For so many records TLC is asked for the states of the nodes; it takes some seconds a thousand.
-FOLLOWED = 5_000
+# For how many records TLC computes the states of the nodes; it takes some seconds a thousand.
+RECORDS_WITH_STATES = 5_000
 
-# The most records on a page that nobody chose, and how many of them come after what is wrong.
-LONGEST, AFTERWARDS = 20_000, 1_000
+# The most records on the page of a failed run, and how many of them follow the first bad one.
+MOST_RECORDS, RECORDS_AFTER = 20_000, 1_000
 
 # The constant Batch of every model.
 MODELS_BATCH = 1
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which files to write.
+class ExportOptions:
+    """The files to write.
 
-    `states` is for how many records the states of the nodes are told, `replica` whether in the ITF
-    trace as well.  With `force` files are overwritten that no export has made.
+    `states` is for how many records to compute the states of the nodes, `replica` whether the ITF
+    trace has them, too.  `force` overwrites files that were not made by an export.
     """
 
     html: Path | None
@@ -50,24 +47,24 @@ class Asked:
     force: bool = False
 
     def files(self) -> list[Path]:
-        """The files to write."""
+        """Return the paths of the files to write."""
         return [path for path in (self.html, self.itf, self.shiviz) if path is not None]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, its records in an order in which it can have happened, and what is wrong with it."""
+    """A run: its steps in causal order, the states of its nodes, and marks at what is wrong."""
 
     title: str
     steps: list[Step]
     states: States | None = None
     marks: Sequence[Mark] = ()
     part: range | None = None
-    """The part that is shown, if it is not all."""
+    """The steps to show, None for all."""
 
 
 def read(paths: Sequence[Path]) -> list[Record]:
-    """The records of one run, whose nodes may have a file each or all stand in one."""
+    """Return the records of one run, whose nodes have a file each or share one."""
     records: list[Record] = []
     places: dict[str, Path] = {}
     for path in paths:
@@ -83,97 +80,103 @@ def read(paths: Sequence[Path]) -> list[Record]:
     return records
 
 
-def run(title: str, records: Sequence[Record], batch: int, followed: int, on_progress: Tell) -> Run:
-    """A run, with the states of its nodes for the first records, and marked where they end.
+def make_run(
+    title: str, records: Sequence[Record], batch: int, with_states: int, on_progress: Progress
+) -> Run:
+    """Return a run with states for its first records, and marks where a step is not allowed.
 
-    `batch` is the spec's constant Batch that the nodes ran with, `followed` how many records TLC
-    is given; with 0 there are no states.
+    `batch` is the spec's constant Batch that the nodes ran with, `with_states` the number of
+    records to compute states for; with 0 there are none.
     """
     steps = arrange(records)
-    if not followed:
+    if not with_states:
         return Run(title, steps)
-    first = [step.record for step in steps[:followed]]
-    states = following.follow(first, batch, on_progress=on_progress)
-    return Run(title, steps, states, page.of_states(steps, states))
+    first = [step.record for step in steps[:with_states]]
+    states = computing.compute_states(first, batch, on_progress=on_progress)
+    return Run(title, steps, states, page.marks_of_states(steps, states))
 
 
-def failed(
-    title: str, records: Sequence[Record], marks: Sequence[Mark], batch: int, on_progress: Tell
+def make_failed_run(
+    title: str, records: Sequence[Record], marks: Sequence[Mark], batch: int, on_progress: Progress
 ) -> Run:
-    """A run that was found to be wrong, with what was found, and the states as far as can be.
+    """Return a run with marks, and states if possible; of a very long run, the part with the marks.
 
-    Where TLC cannot tell them, or what is wrong comes too late in the run, it does without; of a
-    very long run it is the part about what is wrong.
+    There are no states if TLC fails, or if the first mark is after `RECORDS_WITH_STATES`.
     """
     steps = arrange(records)
     wrong = {mark.place for mark in marks}
     first = next((at for at, step in enumerate(steps) if step.record.place in wrong), len(steps))
-    end = min(len(steps), first + AFTERWARDS)
-    part = range(max(0, end - LONGEST), end) if len(steps) > LONGEST else None
-    followed = FOLLOWED if first < FOLLOWED else 0
+    end = min(len(steps), first + RECORDS_AFTER)
+    part = range(max(0, end - MOST_RECORDS), end) if len(steps) > MOST_RECORDS else None
+    with_states = RECORDS_WITH_STATES if first < RECORDS_WITH_STATES else 0
     try:
-        seen = run(title, records, batch, followed, on_progress)
+        seen = make_run(title, records, batch, with_states, on_progress)
     except tlc.ToolError:
         return Run(title, steps, marks=marks, part=part)
-    # What the judges say comes first: a node that is replayed need not differ where its log does.
+    # The given marks come first: a replayed node may differ at another record than its log.
     return Run(title, seen.steps, seen.states, [*marks, *seen.marks], part)
 
 
 def write_page(path: Path, found: Run, force: bool = False) -> None:
-    """One HTML file with everything in it; raises `ExportError` as `written.write`."""
+    """Write a run as one HTML file; raises `ExportError` as `outputs.write` does."""
     text = page.html(found.title, found.steps, found.states, found.marks, found.part)
     outputs.write(path, text, {step.record.path for step in found.steps}, force)
 
 
-def export_logs(paths: Sequence[Path], asked: Asked, batch: int, on_progress: Tell) -> Run:
-    """Writes the run that is in these logs as asked, and returns it."""
-    for path in asked.files():
-        outputs.check(path, paths, asked.force)
+def export_logs(
+    paths: Sequence[Path], options: ExportOptions, batch: int, on_progress: Progress
+) -> Run:
+    """Write the run in these logs, and return it."""
+    for path in options.files():
+        outputs.check(path, paths, options.force)
     records = read(paths)
-    followed = asked.states if asked.html or asked.replica else 0
+    with_states = options.states if options.html or options.replica else 0
     title = paths[0].name if len(paths) == 1 else str(paths[0].parent)
-    found = run(title, records, batch, followed, on_progress)
-    _export(found, asked)
-    if asked.itf:
-        trace = _itf(lambda itf: itf.of_run(found.steps, asked.replica and found.states))
-        outputs.write(asked.itf, trace, paths, asked.force)
+    found = make_run(title, records, batch, with_states, on_progress)
+    _export(found, options)
+    if options.itf:
+        trace = _itf(lambda itf: itf.of_run(found.steps, found.states if options.replica else None))
+        outputs.write(options.itf, trace, paths, options.force)
     return found
 
 
-def export_model(model: Model, asked: Asked, on_progress: Tell) -> Run | None:
-    """Writes the counterexample of a model as asked, and returns its run if it has one.
+def export_model(model: Model, options: ExportOptions, on_progress: Progress) -> Run | None:
+    """Write the counterexample of a model, and return its run, None if only ITF was requested.
 
-    What is marked in the run of a broken model is where it leaves the specification.
+    In the run of a mutant of the specification, the step that is no step of the specification is
+    marked.
     """
-    for path in asked.files():
-        outputs.check(path, (), asked.force)
+    for path in options.files():
+        outputs.check(path, (), options.force)
     found = counterexample.find(model, on_progress)
-    if asked.itf:
+    if options.itf:
         trace = _itf(lambda itf: itf.of_counterexample(found))
-        outputs.write(asked.itf, trace, (), asked.force)
-    if not (asked.html or asked.shiviz):
+        outputs.write(options.itf, trace, (), options.force)
+    if not (options.html or options.shiviz):
         return None
     title = f"{model.name}: {found.violated} is violated"
-    taken = run(title, counterexample.records(found), MODELS_BATCH, asked.states, on_progress)
-    _export(taken, asked)
+    taken = make_run(
+        title, counterexample.records(found), MODELS_BATCH, options.states, on_progress
+    )
+    _export(taken, options)
     return taken
 
 
-def _export(found: Run, asked: Asked) -> None:
-    if asked.html:
-        write_page(asked.html, found, asked.force)
-    if asked.shiviz:
+def _export(found: Run, options: ExportOptions) -> None:
+    if options.html:
+        write_page(options.html, found, options.force)
+    if options.shiviz:
         sources = {step.record.path for step in found.steps}
-        outputs.write(asked.shiviz, shiviz.text(found.steps), sources, asked.force)
+        outputs.write(options.shiviz, shiviz.text(found.steps), sources, options.force)
 
 
 def _itf(trace: Callable[[Any], Any]) -> str:
-    """The text of a trace.  Nothing else of the harness needs what is needed to write a trace."""
+    """Return the text of a trace.  Only this needs itf-py, so it is imported here."""
     try:
         from . import itf
     except ImportError:
         raise ExportError(
-            "an ITF trace needs the package itf-py, which needs Python 3.11 or newer"
+            "an ITF trace needs the package itf-py, which requires Python 3.11 or newer"
         ) from None
     try:
         return json.dumps(trace(itf), separators=(",", ":")) + "\n"

@@ -1,7 +1,6 @@
-"""Traces in the Informal Trace Format of Apalache and Quint, which the ITF Trace Viewer shows, too.
+"""Map runs and counterexamples to the Informal Trace Format (ITF) of Apalache and Quint.
 
-https://apalache-mc.org/docs/adr/015adr-trace.html describes it, the package itf-py writes it.
-Here is told what of ours becomes what of theirs.
+https://apalache-mc.org/docs/adr/015adr-trace.html defines it, the package itf-py writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..tlaplus.values import Function, Sequence
 from .causality import Step
 from .counterexample import Counterexample
 from .outputs import MADE_BY
-from .states import States, after
+from .states import States, apply_change
 
 Json = Any
 
@@ -31,39 +30,39 @@ FORMAT = {
 }
 
 
-# What the format has no value for, null and fractions, as the text of its JSON.
+# Values that the format does not have, null and fractions, as the text of their JSON.
 Opaque = itf_variant(namedtuple("Json", ["value"]))
 
 
 def of_run(steps: Iterable[Step], states: States | None = None) -> Json:
-    """A run as a trace: a state for each record, and in `replica` the states of all nodes after it.
+    """Return a run as a trace with a state for each record.
 
-    Without `states` there is no `replica`.  A node is in it from its first known state on, and as
-    it was last known where TLC could follow it no further.
+    With `states`, its variable `replica` has the states of all nodes after the record.  A node is
+    in it from its first known state on, and keeps its last known one.
     """
     names = ["node", "action", "input", "output", *(["replica"] if states else [])]
     replica: dict[str, Json] = {}
     found = []
     for index, step in enumerate(steps):
         record = step.record
-        told = {
+        variables = {
             "node": record.node,
             "action": record.action,
             "input": record.input,
             "output": record.output,
         }
-        state = {name: value(item) for name, item in told.items()}
+        state = {name: value(item) for name, item in variables.items()}
         if states:
             if record.place in states.changes:
                 before = replica.get(record.node, states.fresh)
-                replica[record.node] = after(before, states.changes[record.place])
+                replica[record.node] = apply_change(before, states.changes[record.place])
             state["replica"] = {node: value(item) for node, item in replica.items()}
         found.append(State({"index": index, "place": record.place}, state))
     return _trace(names, found, {}, None)
 
 
 def of_counterexample(found: Counterexample) -> Json:
-    """A counterexample of TLC as a trace of the variables of its model."""
+    """Return a counterexample of TLC as a trace of the variables of its model."""
     states = [
         State(
             {"index": index, "action": step.action},
@@ -76,7 +75,7 @@ def of_counterexample(found: Counterexample) -> Json:
 
 
 def value(found: Any) -> Any:
-    """A JSON or a TLA+ value, as itf-py writes it.
+    """Return a JSON or TLA+ value as a value that itf-py writes.
 
     An object or record becomes a record if its keys can be names of fields, and a map otherwise.
     """
@@ -95,7 +94,7 @@ def value(found: Any) -> Any:
 
 
 class _Set(frozenset[Any]):
-    """A set that is always written in the same order."""
+    """A set with a fixed order of iteration, so that equal runs give equal files."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(sorted(super().__iter__(), key=repr))
@@ -108,7 +107,7 @@ def _shape(keys: tuple[str, ...]) -> Any:
 
 @cache
 def _are_names(keys: tuple[Any, ...]) -> bool:
-    """Whether a record may have these fields, and is not taken for a variant by who reads it."""
+    """Return whether a record may have these fields; `tag` and `value` would make it a variant."""
     return (
         bool(keys)
         and set(keys) != {"tag", "value"}
@@ -123,5 +122,5 @@ def _are_names(keys: tuple[Any, ...]) -> bool:
 
 def _trace(names: list[str], states: list[State], about: Json, loop: int | None) -> Json:
     trace = trace_to_json(Trace(FORMAT | about, [], names, states, loop))
-    # Not every reader takes null for an absent number.
+    # Some readers do not accept null for an absent number.
     return {key: item for key, item in trace.items() if item is not None}

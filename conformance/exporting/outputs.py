@@ -1,4 +1,4 @@
-"""Files that are written for other tools and people, and never in the place of anything else."""
+"""Write exported files without overwriting anything but earlier exports."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 from .shiviz import PARSER
 
 MADE_BY = "made by multipaxos conformance"
-"""Stands near the beginning of a file that was made here, but for one for ShiViz."""
+"""Marks a file as an export, near its beginning; a ShiViz file has no place for it."""
 
-# Where it is looked for, in bytes.
+# In how many bytes the mark is searched.
 _BEGINNING = 2_000
 
 
 class ExportError(Exception):
-    """What was asked for cannot be written; the text says why and what to do."""
+    """An export is not possible; the text says why and what to do."""
 
 
 def check(path: Path, sources: Iterable[Path], force: bool = False) -> None:
-    """Raises `ExportError` unless a file may be written: there is none, or one that was made here.
+    """Raise `ExportError` if a file exists that is not an export.
 
-    With `force` any file may, but never one of the sources.  A link is never followed.
+    With `force`, any file but a source may be overwritten.  A link is never followed.
     """
     if not (path.exists() or path.is_symlink()):
         return
@@ -31,17 +31,17 @@ def check(path: Path, sources: Iterable[Path], force: bool = False) -> None:
         raise ExportError(f"{path} is a folder; name a file")
     if not force and (path.is_symlink() or not _is_ours(path)):
         raise ExportError(
-            f"{path} is there already, and no export has made it; remove it, name another file or "
+            f"{path} exists and was not made by an export; remove it, name another file or "
             "add --force"
         )
 
 
 def write(path: Path, text: str, sources: Iterable[Path], force: bool = False) -> None:
-    """Writes a file, whole or not at all; raises `ExportError` as `check` does."""
+    """Write a file, whole or not at all; raises `ExportError` as `check` does."""
     check(path, sources, force)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    # What has no bytes, a lone surrogate in the name of a file, is escaped.
+    # A lone surrogate in the name of a file has no encoding and is escaped.
     part.write_text(text, "utf-8", "backslashreplace")
     part.replace(path)
 

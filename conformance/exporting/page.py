@@ -1,8 +1,7 @@
-"""A run as one HTML page, to be looked at in any browser: no other file and no network is needed.
+"""Render a run as one HTML page, which needs no other file and no network.
 
-Here the run becomes data; how it looks and moves is told in pages/.  What stands in a log may be
-anything, so all of it travels as JSON that cannot end the element it stands in, and pages/*.js puts
-it on the screen as text alone.
+This module turns the run into data; pages/ has the markup and scripts.  A log may contain anything,
+so its data is JSON that cannot end the element around it, and pages/*.js shows it as text only.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ Json = Any
 # In the order in which the browser runs them.
 SCRIPTS = ("run.js", "states.js", "labels.js", "chart.js", "panel.js", "filter.js", "main.js")
 
-# A browser's numbers are whole up to here.
+# A browser represents whole numbers exactly up to this one.
 _EXACT = 2**53
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A record at which something is wrong: why, what was expected there and what was found.
+    """A record at which something is wrong: the reason, the expected and the found output.
 
-    `expected` is None where there is nothing to compare.
+    `expected` is None if there is nothing to compare.
     """
 
     place: str
@@ -42,25 +41,25 @@ class Mark:
     found: list[Json]
 
 
-def of_difference(found: Difference) -> Mark:
-    """What a replay found to differ."""
-    reason = found.remark or "the node said something else than the log tells"
+def mark_of_difference(found: Difference) -> Mark:
+    """Return the mark of a record at which a replayed node differs."""
+    reason = found.remark or "the node's output differs from the log's"
     return Mark(found.record.place, reason, found.record.output, found.found)
 
 
-def of_rejection(found: Rejection) -> Mark:
-    """What a judge of logs rejected."""
-    reason = f"{found.reason} ({found.judge})"
+def mark_of_rejection(found: Rejection) -> Mark:
+    """Return the mark of a record that trace validation rejects."""
+    reason = f"{found.reason} ({found.checker})"
     return Mark(found.record.place, reason, found.allowed, found.record.output)
 
 
-def of_states(steps: Sequence[Step], states: States) -> list[Mark]:
-    """What TLC could not follow."""
+def marks_of_states(steps: Sequence[Step], states: States) -> list[Mark]:
+    """Return the marks of steps that the specification does not allow."""
     marks = []
     for record in (step.record for step in steps):
         if record.place in states.stopped:
             allowed = states.stopped[record.place]
-            what = "takes no such input" if allowed is None else "demands another output"
+            what = "does not allow this input" if allowed is None else "requires another output"
             reason = f"the specification {what} here"
             marks.append(Mark(record.place, reason, allowed, record.output))
     return marks
@@ -73,29 +72,30 @@ def html(
     marks: Iterable[Mark],
     part: range | None = None,
 ) -> str:
-    """The page of a run, or of a part of it; of several marks at one place the first one counts."""
+    """Return the page of a run, or of a part of it; the first mark at a place counts."""
     by_place = {mark.place: mark for mark in reversed(list(marks))}
     data = _run(title, steps, states or States(), by_place, part or range(len(steps)))
-    # No < is left, and so no end of the element and no comment; the rest of JSON is plain text.
+    # Without <, the text has neither the end of its element nor a comment.
     text = json.dumps(_exact(data), separators=(",", ":")).replace("<", "\\u003c")
     script = "\n".join(map(_read, SCRIPTS))
     page = _read("run.html")
-    for name, part in (("STYLE", _read("run.css")), ("SCRIPT", script), ("DATA", text)):
+    for name, insert in (("STYLE", _read("run.css")), ("SCRIPT", script), ("DATA", text)):
         before, after = page.split(f"@{name}@")
-        page = before + part + after
+        page = before + insert + after
     return page
 
 
 def _read(name: str) -> str:
-    return files(__package__).joinpath("pages", name).read_text("utf-8")
+    return (files(__package__) / "pages" / name).read_text("utf-8")
 
 
 def _run(
     title: str, steps: Sequence[Step], states: States, marks: Mapping[str, Mark], part: range
 ) -> dict[str, Json]:
-    """What the page has to know.  A message that stands in several records is told once.
+    """Return the data of the page.
 
-    A place in the run is counted from where the part begins.
+    Each message is in `messages` once, and records refer to it by index.  Indices of steps count
+    from the beginning of the part.
     """
     messages: dict[str, int] = {}
 
@@ -105,7 +105,7 @@ def _run(
     records = []
     for record, sending in ((steps[at].record, steps[at].sending) for at in part):
         mark = marks.get(record.place)
-        told = {
+        fields = {
             "node": record.node,
             "action": record.action,
             "input": number(record.input) if is_message(record.input) else record.input,
@@ -116,7 +116,7 @@ def _run(
             "change": states.changes.get(record.place),
             "mark": mark and [mark.reason, mark.expected, mark.found],
         }
-        records.append({key: item for key, item in told.items() if item is not None})
+        records.append({key: item for key, item in fields.items() if item is not None})
     return {
         "title": title,
         "begin": part.start,
@@ -136,14 +136,14 @@ def _members(steps: Iterable[Step]) -> list[str]:
 
 
 def _nodes(steps: Sequence[Step]) -> list[str]:
-    """The nodes that have a log, in the order of the cluster."""
+    """Return the nodes that have a log, in the order of the cluster."""
     logged = dict.fromkeys(step.record.node for step in steps)
     members = [node for node in _members(steps) if node in logged]
     return [*members, *(node for node in logged if node not in members)]
 
 
 def _exact(found: Json) -> Json:
-    """The same with each number that a browser would round or not read as the text of it."""
+    """Replace each number that a browser would round, or not read, by its text."""
     if isinstance(found, dict):
         return {key: _exact(item) for key, item in found.items()}
     if isinstance(found, (list, tuple)):

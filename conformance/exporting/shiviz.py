@@ -1,7 +1,7 @@
-"""Logs for ShiViz, which draws what happened before what: https://bestchai.bitbucket.io/shiviz/
+"""Logs with vector clocks for ShiViz, https://bestchai.bitbucket.io/shiviz/
 
-Each record is an event of its node; a message joins the clock of its sending.  What clients do has
-no clock, and so no place here.
+Each record is an event of its node, and its clock includes the clock of its input's sending.
+Clients have no log, so no clock and no events.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from .causality import Step, clocks
 
 Json = Any
 
-# The first line of a file that is uploaded tells how to read the rest, the second one how to tell
-# runs apart, of which there is one.
+# The first line of an uploaded file is the pattern of an event.  The second is the pattern that
+# separates runs; there is one run, so it is empty.
 PARSER = r"(?<host>\S+) (?<clock>\{.*\})\n(?<event>.*)"
 
 
 def text(steps: Sequence[Step]) -> str:
-    """A run as a file that ShiViz can be given."""
+    """Return a run as the text of a file for ShiViz."""
     lines = [PARSER, ""]
     for step, clock in zip(steps, clocks(steps), strict=True):
         named = {_host(node): count for node, count in clock.items()}
@@ -31,16 +31,16 @@ def text(steps: Sequence[Step]) -> str:
 
 
 def _host(name: str) -> str:
-    """A node's or client's name without blanks, which end a name here; no two become the same."""
+    """Return a name without blanks, which end a name in ShiViz; different names stay different."""
     return quote(name, safe="", errors="surrogatepass") or "%"
 
 
 def _event(step: Step) -> str:
-    """A record on one line: what was done, with what, and what was said."""
+    """Return a record on one line: action, input and output."""
     given, output = step.record.input, step.record.output
-    told = f" from {_message(given['src'], given)}" if is_message(given) else ""
-    said = ", ".join(_message(message["dest"], message) for message in output)
-    return f"{step.record.action}{told}" + (f" sends to {said}" if said else "")
+    source = f" from {_message(given['src'], given)}" if is_message(given) else ""
+    sent = ", ".join(_message(message["dest"], message) for message in output)
+    return f"{step.record.action}{source}" + (f" sends to {sent}" if sent else "")
 
 
 def _message(name: str, message: Json) -> str:

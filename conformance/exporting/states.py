@@ -1,7 +1,7 @@
-"""What the state of each node was after each record: the specification tells, and TLC works it out.
+"""Compute the state of each node after each record with TLC.
 
-A log tells no states.  TLC follows each node's log as it does to judge it, and prints what every
-step changes; where it cannot follow any further, no states are known.
+A log has no states.  TLC runs the specification along each node's log, as in trace validation, and
+prints what every step changes.  After a step that is not allowed, the states are unknown.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..formats.logs import Record, by_node
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from ..validation.names import Names
-from ..validation.step_checker import CONFIG, Window, alike, course_of, module
+from ..validation.step_checker import CONFIG, Cursor, Window, by_cluster_size, module
 
 Json = Any
 
-# Of these a change tells the slots that are new or different, and the slots that are gone.
+# Fields whose change has two parts: entries that are new or different, and slots that are removed.
 BY_SLOT = ("accepted", "decided", "reported", "votes")
 
 
 @dataclass
 class States:
-    """What each record that is a step changed, by the place of the record.
+    """The changes of a run's states, by the place of the record.
 
-    Every node begins with `fresh`.  A change holds fields of the state as they are afterwards; of a
-    field `BY_SLOT` it is a pair: entries that are new or different, slots that have none any more.
+    `fresh` is the initial state of every node.  A change has the new values of the changed fields;
+    for a field in `BY_SLOT`, a pair: entries that are new or different, slots that are removed.
 
-    `stopped` has the records that the specification does not allow, with the output that it demands
-    there, None if it takes no such input.
+    `stopped` are the records that the specification does not allow, each with the output that it
+    requires there, None if it does not allow the input.
     """
 
     fresh: Json = None
@@ -39,51 +39,57 @@ class States:
     stopped: dict[str, list[Json] | None] = field(default_factory=dict)
 
 
-def follow(
+def compute_states(
     records: Sequence[Record], batch: int, *, on_progress: Callable[[str], None] = lambda text: None
 ) -> States:
-    """The states of the nodes of one run, as far as the specification allows what they did.
+    """Return the states of the nodes of one run, for each node up to a step that is not allowed.
 
     `batch` is the spec's constant Batch that the nodes ran with.  Raises `tlc.ToolError`.
     """
     found = States()
-    courses = [course_of(log) for log in by_node(records).values()]
-    for same in alike(course for course in courses if course.steps):
-        windows = [Window.of(course, course.steps, at) for at, course in enumerate(same)]
-        _follow(found, windows, batch, on_progress)
+    cursors = [Cursor.at_start(log) for log in by_node(records).values()]
+    for same in by_cluster_size(cursor for cursor in cursors if cursor.steps):
+        windows = [Window.at(cursor, cursor.steps, at) for at, cursor in enumerate(same)]
+        _run(found, windows, batch, on_progress)
     return found
 
 
-def after(state: Json, change: Json) -> Json:
-    """The state of a node after a change."""
+def apply_change(state: Json, change: Json) -> Json:
+    """Return the state of a node after a change."""
     new = dict(state)
     for name, item in change.items():
         if name in BY_SLOT:
-            entries, gone = item
+            entries, removed = item
             kept = {entry["slot"]: entry for entry in state[name]}
             kept.update((entry["slot"], entry) for entry in entries)
-            new[name] = [kept[slot] for slot in sorted(kept.keys() - set(gone))]
+            new[name] = [kept[slot] for slot in sorted(kept.keys() - set(removed))]
         else:
             new[name] = item
     return new
 
 
-def _follow(
+def _run(
     found: States, windows: Sequence[Window], batch: int, on_progress: Callable[[str], None]
 ) -> None:
     def take(line: str) -> None:
         match values.parse(json.loads(line)):
             case ["fresh", fresh]:
                 names = windows[0].names
-                found.fresh = {name: names.part(name, item) for name, item in fresh.items()}
-            case [what, number, at, said]:
+                found.fresh = {
+                    name: names.field_from_tla(name, item) for name, item in fresh.items()
+                }
+            case [what, number, at, printed]:
                 window = windows[number - 1]
                 place = window.records[at - 1].place
                 if what == "change":
-                    told = {name: _told(window.names, name, item) for name, item in _fields(said)}
-                    found.changes[place] = told
+                    change = {
+                        name: _field(window.names, name, item) for name, item in _fields(printed)
+                    }
+                    found.changes[place] = change
                 elif what == "differs":
-                    found.stopped[place] = [window.names.meant(message) for message in said[1]]
+                    found.stopped[place] = [
+                        window.names.message_from_tla(message) for message in printed[1]
+                    ]
                 elif what == "refused":
                     found.stopped[place] = None
 
@@ -100,12 +106,12 @@ def _follow(
 
 
 def _fields(change: Any) -> Any:
-    """TLC prints a record without fields as a sequence."""
+    """Return the fields of a printed record; TLC prints one without fields as a sequence."""
     return change.items() if isinstance(change, dict) else ()
 
 
-def _told(names: Names, name: str, item: Any) -> Json:
+def _field(names: Names, name: str, item: Any) -> Json:
     if name not in BY_SLOT:
-        return names.part(name, item)
-    new, gone = item
-    return [names.part(name, new), names.slots(gone)]
+        return names.field_from_tla(name, item)
+    new, removed = item
+    return [names.field_from_tla(name, new), names.slots_from_tla(removed)]

@@ -1,4 +1,4 @@
-"""When two JSON values are the same, which the judges of logs must all agree about."""
+"""Equality of JSON values, the same for all checkers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def same_output(one: Iterable[Json], other: Iterable[Json]) -> bool:
 
 
 def _without_text(message: Json) -> Json:
-    """What an error tells people is free, as long as it is a string."""
+    """The text of an error is free, as long as it is a string."""
     match message:
         case {"body": {"type": "error", "text": str(), **fields}}:
             return {**message, "body": {"type": "error", **fields}}

@@ -1,6 +1,6 @@
 """Histories as files: what clients asked and were answered, in the order one observer saw it.
 
-Every entry that comes in or goes out satisfies its schema.  What nodes say to each other is no part
+Every entry that comes in or goes out satisfies its schema.  What nodes send each other is no part
 of a history, and whether an answer is right is not known here.
 """
 
@@ -39,15 +39,15 @@ class Entry:
 
     @property
     def type(self) -> str:
-        return self.message["body"]["type"]
+        return str(self.message["body"]["type"])
 
     @property
     def client(self) -> str:
-        return self.message["src" if self.kind == "ask" else "dest"]
+        return str(self.message["src" if self.kind == "ask" else "dest"])
 
     @property
     def node(self) -> str:
-        return self.message["dest" if self.kind == "ask" else "src"]
+        return str(self.message["dest" if self.kind == "ask" else "src"])
 
     @property
     def question(self) -> Question:
@@ -78,7 +78,7 @@ def _check_order(history: Iterable[Entry]) -> None:
 
 
 def _check_questions(history: Iterable[Entry]) -> None:
-    """A client that uses a msg_id twice for different questions cannot be told what is answered."""
+    """Raise `LogError` if a client uses a msg_id for two questions: its answers are ambiguous."""
     bodies: dict[Question, Json] = {}
     for entry in history:
         if entry.kind == "ask":

@@ -48,12 +48,12 @@ class Record:
 
     @property
     def starts(self) -> bool:
-        """Whether this tells of an `init`, be it the first, a repeated or a refused one."""
+        """Whether this is an `init`: the first, a repeated or a refused one."""
         return is_message(self.input) and self.input["body"].get("type") == "init"
 
     @property
     def refused(self) -> bool:
-        """Whether this tells of a request that was refused, and so of no step."""
+        """Whether this is a refused request, which is no step."""
         return is_refusal({"input": self.input, "output": self.output})
 
     @property
@@ -109,9 +109,9 @@ def lines(
     every, rest = split_lines(text)
     every += [rest] if rest else []
     groups = [every[at : at + _GROUP] for at in range(0, len(every), _GROUP)]
-    judged = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
+    checked = (map if len(groups) == 1 else in_copies)(partial(_wrong, check), groups)
     number = 0
-    for group, wrong in zip(groups, judged, strict=True):
+    for group, wrong in zip(groups, checked, strict=True):
         for at, line in enumerate(group):
             number += 1
             try:
@@ -181,7 +181,7 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
-        raise LogError("a history is what clients saw, for the verb judge; no log was given")
+        raise LogError("a history is for the verb check-history; no log was given")
     return list(found.values())
 
 

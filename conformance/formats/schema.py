@@ -1,7 +1,7 @@
 """Holds messages, records of logs, entries of histories and certificates against the schemas.
 
-What is well formed is told here and in schemas/.  Whether it was right to send it is not: that is
-for the specification to say.
+Defines, with schemas/, what is well formed.  Whether a message may be sent is defined by the
+specification.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-NAMES = ("messages", "record", "history", "pinned")
+NAMES = ("messages", "record", "history", "pinned", "results")
 
 LONGEST_REASON = 200
 LONGEST_REMEMBERED = 2_000
@@ -47,6 +47,11 @@ def check_pinned(certificate: Any) -> None:
     check(certificate, "urn:multipaxos:schema:pinned")
 
 
+def check_results(results: Any) -> None:
+    """Raise SchemaError unless these are well-formed results of a command (--json)."""
+    check(results, "urn:multipaxos:schema:results")
+
+
 def check_sent(message: Any) -> None:
     """Raises SchemaError unless this is a well-formed message that a node may send."""
     check(message, "urn:multipaxos:schema:messages#/$defs/sent_message")
@@ -65,7 +70,7 @@ def is_message(taken: Any) -> bool:
 
 
 def is_refusal(record: dict[str, Any]) -> bool:
-    """Whether a well-formed record tells of a request that was refused, and so of no step."""
+    """Return whether a well-formed record is a refused request, which is no step."""
     output = record["output"]
     return is_message(record["input"]) and len(output) == 1 and output[0]["body"]["type"] == "error"
 
@@ -89,9 +94,10 @@ def fields(kind: str) -> tuple[str, ...]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The text of a schema: of "messages", "record", "history" or "pinned"."""
-    path = files("conformance").joinpath("schemas", f"{name}.schema.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return a schema: "messages", "record", "history" or "pinned"."""
+    path = files("conformance") / "schemas" / f"{name}.schema.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def _check_text(text: str, reference: str) -> None:
@@ -161,25 +167,29 @@ def _format(
     try:
         holds = FORMATS[name](instance)
     except (LookupError, TypeError, ValueError):
-        # An instance of the wrong shape has no order; the other keywords tell what is wrong.
+        # An instance of the wrong shape has no order; other keywords report what is wrong.
         return
     if not holds:
         yield ValidationError(f"{instance!r} is not in the order of the format {name!r}")
 
 
 def _one_of(
-    validator: Validator, alternatives: list[dict[str, str]], instance: Any, _schema: Any
+    validator: Any, alternatives: list[dict[str, str]], instance: Any, _schema: Any
 ) -> Iterator[ValidationError]:
-    """Each alternative is a definition named after the only instances that it can describe: a body
-    by its type, a record by its action.  So one name tells which to try, and what is wrong with it.
+    """Yield what is wrong with an instance of one of several definitions.
+
+    A definition is named for the only instances that it can describe: a body by its type, a record
+    by its action.  So the name selects the one to try.
     """
+    path: list[str] = []
+    name: str | None = None
     match instance:
-        case {"type": str(name)}:
-            path, subject = ["type"], name
+        case {"type": str(kind)}:
+            path, subject, name = ["type"], kind, kind
         case {"input": subject}:
             path, name = ["input"], action(subject)
         case subject:
-            path, name = [], None
+            pass
     named = {alternative["$ref"].rpartition("/")[2]: alternative for alternative in alternatives}
     if name in named:
         yield from validator.descend(instance, named[name])
@@ -190,8 +200,9 @@ def _one_of(
 def _referred(
     _validator: Validator, reference: str, instance: Any, _schema: Any
 ) -> Iterator[ValidationError]:
-    """Messages come again and again, for each goes to many and is told by all of them; so of what
-    is in them, what was found well formed is remembered.
+    """Yield what is wrong with an instance of a referenced definition.
+
+    The same message stands in many records, so parts that are well formed are remembered.
     """
     again = reference.startswith(_MESSAGES) and isinstance(instance, (dict, list))
     if not (again and _is_well_formed(json.dumps(instance), reference)):
@@ -206,7 +217,8 @@ def _is_well_formed(text: str, reference: str) -> bool:
     return _validator_of(reference).is_valid(json.loads(text))
 
 
-_Checker = extend(
+# The types of jsonschema do not have `extend` typed, nor `descend` of the classes that it makes.
+_Checker: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     validators={"format": _format, "oneOf": _one_of, "$ref": _referred},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
@@ -215,7 +227,8 @@ _Checker = extend(
 
 @cache
 def _validator_of(reference: str) -> Validator:
-    return _Checker(_registry().resolver().lookup(reference).contents)
+    made: Validator = _Checker(_registry().resolver().lookup(reference).contents)
+    return made
 
 
 @cache

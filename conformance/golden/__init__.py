@@ -1,1 +1,1 @@
-"""From a model to golden logs: what a node must do, whole, in as few logs as it takes."""
+"""Golden traces: test cases that are generated from a model."""

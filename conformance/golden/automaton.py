@@ -1,8 +1,8 @@
-"""A node's local state graph: what it does in each state that a model reaches, on each input.
+"""A node as a state machine (a Mealy machine): output and next state for each state and input.
 
-Because a node is deterministic, each path from the initial state is a legal sequence of inputs for
-that node alone, and what it sends along the path is what the specification demands.  Nothing here
-knows TLC or files, and which paths are taken is decided elsewhere.
+The states are those that a model reaches.  A node is deterministic, so each path from the initial
+state is a legal sequence of inputs for that node alone, with the output that the specification
+requires.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Json = dict[str, Any]
 
 
 class CoverError(Exception):
-    """A graph that no logs can cover: a step with two outcomes, one out of reach, or none."""
+    """A state machine that no traces can cover: nondeterministic, not connected, or empty."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of one node: what it took, a message or an event, and what it sent."""
+    """One step of one node: its input, a message or an event, and the messages that it sends."""
 
     node: str
     input: Any
@@ -32,16 +32,16 @@ class Step:
 
     @staticmethod
     def of(node: str, given: Any, output: list[Any]) -> Step:
-        """A step as the specification has it."""
+        """Return a step of the specification, given as TLA+ values."""
         return Step(node, input_to_json(given), [message_to_json(message) for message in output])
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A step with the states before and after it, as texts of TLA+.
+    """A step with the states before and after it, as TLA+ text.
 
-    Where an input changes a state that it never meets in the model, the state after it is none of
-    the model's, and None.
+    `after` is None if the input never occurs in that state of the model and changes it: the next
+    state is out of the model.
     """
 
     before: str
@@ -50,17 +50,17 @@ class Transition:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The state and the input, of which there is one transition at most."""
+        """The state and the input, which identify a transition."""
         return self.before, json.dumps(self.step.input)
 
     @property
     def stays(self) -> bool:
-        """Whether the state is left as it is: the input is ignored, refused or answered again."""
+        """Whether it is a no-op: the state does not change."""
         return self.before == self.after
 
 
 class Automaton:
-    """A node's distinct local transitions, each once, and what it would say beyond them."""
+    """A node's distinct transitions, and the outputs of those that leave the model."""
 
     def __init__(self, node: str, start: str, transitions: Iterable[Transition]) -> None:
         self.node = node
@@ -71,7 +71,7 @@ class Automaton:
             self.add(transition)
 
     def add(self, transition: Transition) -> None:
-        """Adds a transition; the same one may come twice, another in its place must not."""
+        """Add a transition; raises `CoverError` if another one has its state and input."""
         key = transition.key
         if transition.after is None:
             if key not in self._taking:
@@ -83,30 +83,30 @@ class Automaton:
         return len(self._taking)
 
     def transitions(self) -> list[Transition]:
-        """All transitions, in an order that is the same for each run of the model."""
+        """Return all transitions, in the same order for each run of the model."""
         return [transition for _, transition in sorted(self._taking.items())]
 
     def beyond(self) -> list[Transition]:
-        """Those that leave the model, which no log can take."""
+        """Return the transitions that leave the model, which no trace can take."""
         return [transition for _, transition in sorted(self._beyond.items())]
 
     def states(self) -> list[str]:
-        """All local states, in order."""
+        """Return all states, sorted."""
         ends = {state for t in self._taking.values() for state in (t.before, t.after) if state}
         return sorted({self.start, *ends})
 
     def messages(self) -> dict[str, Json]:
-        """All messages that this node takes or sends, by their text."""
+        """Return all messages that this node receives or sends, by their text."""
         steps = [transition.step for transition in self._taking.values()]
         found = [message for step in steps for message in (step.input, *step.output)]
         return {json.dumps(message): message for message in found if is_message(message)}
 
     def taking(self, state: str, given: str) -> Transition | None:
-        """What a state does on an input, which is given as its text; None if that is not told."""
+        """Return the transition of a state on an input, given as JSON text; None if unknown."""
         return self._taking.get((state, given))
 
     def walk(self, inputs: Iterable[Any]) -> list[Transition]:
-        """The transitions that a sequence of inputs takes; `KeyError` where there is none."""
+        """Return the transitions that inputs take from the start, or raise `KeyError`."""
         path: list[Transition] = []
         state: str | None = self.start
         for given in inputs:

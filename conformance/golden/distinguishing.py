@@ -1,13 +1,12 @@
-"""Which states of an automaton can be told apart by what a node says, and by which inputs.
+"""Distinguishing sequences: which states of an automaton differ in their output, on which inputs.
 
-A step to a wrong state may say the right thing, and then shows only later, in something that the
-two states do otherwise.  So a step is judged by what follows it: inputs that tell its target from
-every other state.  This is how conformance testing finds transfer faults (T. S. Chow's W-method,
-1978, and its kin): a node of which one step leads to another state of the automaton than it should
-shows it, as long as the rest of it is right.
+A transition to a wrong state may send the right output; it shows only later, where the two states
+differ.  So a transition is verified by inputs after it that distinguish its target from every other
+state (the W-method: Chow 1978; UIO sequences: Sabnani and Dahbura).  This finds every single
+transfer fault: one transition that leads to a wrong state of the automaton, the rest being right.
 
-Where an input would change a state that it never meets in the model, the model tells what is said,
-and nothing of what would follow.  How logs are made of this is told in `cover`.
+Some inputs leave the model: of these the output is known and the next state is not.  `paths` makes
+golden traces of this.
 """
 
 from __future__ import annotations
@@ -21,34 +20,35 @@ from typing import NamedTuple
 
 from .automaton import Automaton, Transition
 
-Taken = tuple[int, int]
-"""A transition, by the numbers of its state and of its input."""
+Edge = tuple[int, int]
+"""A transition, as the numbers of its state and of its input."""
 
-Group = dict[Taken, set[int]]
+Group = dict[Edge, set[int]]
 """Faults: transitions, each with the wrong states that it may lead to."""
 
 
 class Effect(NamedTuple):
-    """What becomes, with a transition, of nodes in other states; sets of states as bits.
+    """What one input shows about nodes in other states than the right one; sets of states as bits.
 
-    Those that it `tells` say something else.  Those that it `loses` can not be told from its target
-    any more; of some of them, which it `hides`, the model does not tell what they do next.
+    reveals: states that send another output
+    loses: states from which the next state is equivalent to the target, or unknown
+    hides: those of `loses` whose next state is unknown, because it is out of the model
     """
 
-    tells: int
+    reveals: int
     loses: int
     hides: int
 
 
-# To leave a state costs more than any number of steps within it: there may be no way back.
+# Leaving a state costs more than any number of steps within it: there may be no path back.
 STAY, LEAVE = 1, 1_000
 
 
 class Machine:
     """An automaton with its states, inputs and outputs as numbers.
 
-    `does[state][given]` is what is said there on this input, and the state after it; that is None
-    if it is none of the model's.
+    `steps[state][given]` is the output on this input and the next state, which is None if it is out
+    of the model.
     """
 
     def __init__(self, automaton: Automaton) -> None:
@@ -56,161 +56,166 @@ class Machine:
         inputs: dict[str, int] = defaultdict(count().__next__)
         outputs: dict[str, int] = defaultdict(count().__next__)
         self.start = states[automaton.start]
-        self.does: list[dict[int, tuple[int, int | None]]] = [{} for _ in states]
-        self.transitions: dict[Taken, Transition] = {}
+        self.steps: list[dict[int, tuple[int, int | None]]] = [{} for _ in states]
+        self.transitions: dict[Edge, Transition] = {}
         for transition in (*automaton.transitions(), *automaton.beyond()):
-            taken = states[transition.before], inputs[transition.key[1]]
-            said = outputs[json.dumps(transition.step.output)]
+            edge = states[transition.before], inputs[transition.key[1]]
+            output = outputs[json.dumps(transition.step.output)]
             after = None if transition.after is None else states[transition.after]
-            self.does[taken[0]][taken[1]] = said, after
+            self.steps[edge[0]][edge[1]] = output, after
             if after is not None:
-                self.transitions[taken] = transition
-        self._numbers = {t.key: taken for taken, t in self.transitions.items()}
-        self._effects: dict[Taken, Effect] = {}
+                self.transitions[edge] = transition
+        self._numbers = {t.key: edge for edge, t in self.transitions.items()}
+        self._effects: dict[Edge, Effect] = {}
 
-    def ways(self, state: int) -> list[tuple[int, int]]:
-        """The inputs that a log may give in a state, and the states after them."""
-        does = self.does[state].items()
-        return [(given, after) for given, (_, after) in does if after is not None]
+    def successors(self, state: int) -> list[tuple[int, int]]:
+        """Return the inputs that a trace may give in a state, and the next states."""
+        steps = self.steps[state].items()
+        return [(given, after) for given, (_, after) in steps if after is not None]
 
-    def path(self, transitions: Iterable[Transition]) -> list[Taken]:
-        """Transitions of the automaton, by their numbers."""
+    def path(self, transitions: Iterable[Transition]) -> list[Edge]:
+        """Return transitions of the automaton by their numbers."""
         return [self._numbers[transition.key] for transition in transitions]
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
-        """The pairs of states, either way round, that have an input in common.
+        """The ordered pairs of states that have an input in common.
 
-        A node that is down takes none that one that is up takes, and answers nobody: that is seen
-        at once (see `replay`).
+        A node that is down and one that is up have none: that is seen at once (see `replay`).
         """
-        every = permutations(range(len(self.does)), 2)
-        return [(one, other) for one, other in every if self.does[one].keys() & self.does[other]]
+        every = permutations(range(len(self.steps)), 2)
+        return [(one, other) for one, other in every if self.steps[one].keys() & self.steps[other]]
 
     @cached_property
-    def apart(self) -> dict[tuple[int, int], tuple[int, int]]:
-        """For each pair of states that can be told apart: what that costs from the first of them,
-        and the input to begin with."""
+    def distinguishing(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """For each distinguishable pair of states: the cost from the first one, and the first input
+        of the cheapest distinguishing sequence."""
         found: dict[tuple[int, int], tuple[int, int]] = {}
         changed = True
         while changed:
             changed = False
             for pair in self.pairs:
-                cheapest = min(self._ways(*pair, found), default=None)
+                cheapest = min(self._distinguishing_inputs(*pair, found), default=None)
                 if cheapest is not None and cheapest != found.get(pair):
                     found[pair], changed = cheapest, True
         return found
 
-    def _ways(
+    def _distinguishing_inputs(
         self, one: int, other: int, found: dict[tuple[int, int], tuple[int, int]]
     ) -> Iterator[tuple[int, int]]:
-        """What it costs to tell two states apart beginning with each of the inputs that do."""
-        theirs = self.does[other]
-        for given, (said, after) in self.does[one].items():
+        """Yield the cost of distinguishing two states for each input that may come first."""
+        theirs = self.steps[other]
+        for given, (output, after) in self.steps[one].items():
             if given in theirs:
-                otherwise, elsewhere = theirs[given]
+                other_output, other_after = theirs[given]
                 cost = STAY if after == one else LEAVE
-                if said != otherwise and after is not None:
+                if output != other_output and after is not None:
                     yield cost, given
-                elif said == otherwise and (after, elsewhere) in found:
-                    yield cost + found[after, elsewhere][0], given
+                elif (
+                    output == other_output
+                    and after is not None
+                    and other_after is not None
+                    and (rest := found.get((after, other_after)))
+                ):
+                    yield cost + rest[0], given
 
     @cached_property
-    def rivals(self) -> list[frozenset[int]]:
-        """For each state those that it can be told from."""
-        found: list[set[int]] = [set() for _ in self.does]
-        for one, other in self.apart:
+    def distinguishable(self) -> list[frozenset[int]]:
+        """For each state the states that are distinguishable from it."""
+        found: list[set[int]] = [set() for _ in self.steps]
+        for one, other in self.distinguishing:
             found[one].add(other)
         return [frozenset(others) for others in found]
 
-    def owed(self) -> Group:
-        """The transitions, with the wrong states that they may lead to without being found out at
-        once: those that can be told from the right one."""
+    def unverified(self) -> Group:
+        """Return all transitions, each with the wrong targets that are distinguishable from its
+        own."""
         return {
-            (state, given): set(self.rivals[after])
-            for state in range(len(self.does))
-            for given, after in self.ways(state)
+            (state, given): set(self.distinguishable[after])
+            for state in range(len(self.steps))
+            for given, after in self.successors(state)
         }
 
-    def effect(self, taken: Taken) -> Effect:
-        """What a transition does for telling the states that others may be in."""
-        if taken not in self._effects:
-            state, given = taken
-            said, after = self.does[state][given]
-            tells = loses = hides = 0
-            for place, does in enumerate(self.does):
-                otherwise, elsewhere = does.get(given, (said, None))
-                if otherwise != said:
-                    tells |= 1 << place
-                elif (after, elsewhere) not in self.apart:
+    def effect(self, edge: Edge) -> Effect:
+        """Return what a transition shows about nodes in other states."""
+        if edge not in self._effects:
+            state, given = edge
+            output, after = self.steps[state][given]
+            reveals = loses = hides = 0
+            for place, steps in enumerate(self.steps):
+                other_output, other_after = steps.get(given, (output, None))
+                if other_output != output:
+                    reveals |= 1 << place
+                elif (after, other_after) not in self.distinguishing:
                     loses |= 1 << place
-                    hides |= (elsewhere is None) << place
-            self._effects[taken] = Effect(tells, loses, hides)
-        return self._effects[taken]
+                    hides |= (other_after is None) << place
+            self._effects[edge] = Effect(reveals, loses, hides)
+        return self._effects[edge]
 
 
 class Faults:
-    """Nodes of which one transition leads to a wrong state, whenever it is taken, and all else is
-    right: all such nodes at once, in step with the right one along a path.
+    """All nodes with a single transfer fault, run along a path together with the right node.
 
-    `owed` has the transitions that no path has taken or whose faults are not all seen, with these.
-    What this path takes and shows is removed.  `wrong` are the faulty nodes by the states in which
-    they are now, where the right one is in another.
+    `unverified` has the transitions that are not covered yet, or not verified, with the faults that
+    no path has shown; what this path covers and shows is removed.  `wrong` are the faulty nodes
+    that are in another state than the right one, by their state.
     """
 
-    def __init__(self, machine: Machine, owed: Group) -> None:
+    def __init__(self, machine: Machine, unverified: Group) -> None:
         self.wrong: dict[int, Group] = {}
         self._machine = machine
-        self._owed = owed
-        # Those that are in a wrong state, or in one of which the model does not tell.
+        self._owed = unverified
+        # Faulty nodes that are in a wrong state, or in one that is out of the model.
         self._away: Group = defaultdict(set)
 
-    def due(self, taken: Taken) -> bool:
-        """Whether something is owed to a transition that may be shown if it is taken now."""
-        owed = self._owed.get(taken)
-        return owed is not None and (not owed or not owed <= self._away[taken])
+    def is_pending(self, edge: Edge) -> bool:
+        """Return whether taking a transition now may cover it or show a fault of it."""
+        unverified = self._owed.get(edge)
+        return unverified is not None and (not unverified or not unverified <= self._away[edge])
 
-    def step(self, taken: Taken) -> None:
-        """The right node takes a transition; the others do what they do with this input."""
-        state, given = taken
-        said, after = self._machine.does[state][given]
+    def step(self, edge: Edge) -> None:
+        """Take a transition in the right node, and the same input in all faulty ones."""
+        state, given = edge
+        output, after = self._machine.steps[state][given]
+        # Faulty nodes by their next state, which is None where it is out of the model.
         moved: dict[int | None, list[Group]] = defaultdict(list)
         for place, group in self.wrong.items():
-            otherwise, elsewhere = self._machine.does[place].get(given, (said, None))
-            if otherwise != said:
+            other_output, other_after = self._machine.steps[place].get(given, (output, None))
+            if other_output != output:
                 self._see(group)
             else:
                 fault = place, given
-                moved[elsewhere].append({t: at for t, at in group.items() if t != fault})
+                moved[other_after].append({t: at for t, at in group.items() if t != fault})
                 for astray in group.get(fault, ()):
                     moved[astray].append({fault: {astray}})
-        fresh = self._owed.get(taken, set()) - self._away[taken]
-        self._away[taken] |= fresh
+        fresh = self._owed.get(edge, set()) - self._away[edge]
+        self._away[edge] |= fresh
         for astray in fresh:
-            moved[astray].append({taken: {astray}})
+            moved[astray].append({edge: {astray}})
         for group in moved.pop(after, ()):
             for fault, places in group.items():
                 self._away[fault] -= places
-        moved.pop(None, None)
-        self.wrong = {place: _joined(groups) for place, groups in moved.items()}
-        if taken in self._owed and not self._owed[taken]:
-            del self._owed[taken]
+        self.wrong = {
+            place: _joined(groups) for place, groups in moved.items() if place is not None
+        }
+        if edge in self._owed and not self._owed[edge]:
+            del self._owed[edge]
 
     def _see(self, group: Group) -> None:
-        """These nodes say something else than the right one, so their faults are seen."""
-        for taken, places in group.items():
-            if taken in self._owed:
-                self._owed[taken] = self._owed[taken] - places
-                if not self._owed[taken]:
-                    del self._owed[taken]
+        """Remove the faults of nodes whose output differs from that of the right one."""
+        for edge, places in group.items():
+            if edge in self._owed:
+                self._owed[edge] = self._owed[edge] - places
+                if not self._owed[edge]:
+                    del self._owed[edge]
 
     def suspects(self) -> int:
-        """The wrong states in which there are nodes whose faults are not seen yet, as bits."""
+        """Return the wrong states of nodes whose faults are not shown yet, as bits."""
         none: set[int] = set()
         return sum(
             1 << place
             for place, group in self.wrong.items()
-            if any(places & self._owed.get(taken, none) for taken, places in group.items())
+            if any(places & self._owed.get(edge, none) for edge, places in group.items())
         )
 
 
@@ -219,16 +224,16 @@ def _joined(groups: Sequence[Group]) -> Group:
         return groups[0]
     found: Group = {}
     for group in groups:
-        for taken, places in group.items():
-            found[taken] = found[taken] | places if taken in found else places
+        for edge, places in group.items():
+            found[edge] = found[edge] | places if edge in found else places
     return found
 
 
-def verified(machine: Machine, paths: Iterable[Sequence[Taken]]) -> set[Taken]:
-    """The transitions that some path takes and whose every fault is seen in some path."""
-    owed = machine.owed()
+def verified(machine: Machine, paths: Iterable[Sequence[Edge]]) -> set[Edge]:
+    """Return the transitions that some path takes and whose every fault some path shows."""
+    unverified = machine.unverified()
     for path in paths:
-        faults = Faults(machine, owed)
-        for taken in path:
-            faults.step(taken)
-    return machine.transitions.keys() - owed.keys()
+        faults = Faults(machine, unverified)
+        for edge in path:
+            faults.step(edge)
+    return machine.transitions.keys() - unverified.keys()

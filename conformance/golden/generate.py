@@ -1,8 +1,7 @@
-"""From a model to golden logs: every distinct local transition, covered by logs of one node.
+"""Golden traces of a model: together they cover and verify every transition of each node.
 
-TLC prints what each transition looks like from the acting node; `cover` finds paths through that
-graph, which show where each transition leads, too.  A random run of a bigger model becomes the log
-of a whole cluster instead.
+TLC prints each transition of the acting node; `cover` finds paths through that state machine.  A
+random run of a larger model becomes the trace of a whole cluster instead.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from typing import Any
 from .. import guard
 from ..formats import logs
 from ..formats.schema import action
-from ..models.manifest import LIBRARIES, Model
+from ..locations import LIBRARIES
+from ..models.manifest import Model
 from ..tlaplus import tlc, values
 from ..tlaplus.config import constants, without
 from ..tlaplus.translate import message_to_json, message_to_tla
 from .automaton import Automaton, CoverError, Step, Transition
-from .distinguishing import Machine, Taken, verified
+from .distinguishing import Edge, Machine, verified
 from .paths import cover
 
 Json = dict[str, Any]
@@ -31,14 +31,21 @@ Json = dict[str, Any]
 
 @dataclass
 class Generated:
-    """What was generated: the search, the distinct local transitions, the logs that cover them.
+    """What was generated: the search, the distinct transitions, and the traces that cover them.
 
-    Of the local transitions, `refused` leave the state as it is (ignored, refused, or answered once
-    more), `covered` are taken in some log, and of `told` the logs also show where they lead: what
-    follows tells the state after it from every other that can be told from it at all.  Of the
-    pairs of `states` that have an input in common, `alike` differ in nothing that the model's
-    inputs could show.  Random runs cover what they happen to cover, and so count no transitions.
-    `members` and `automata` are the cluster that was searched, and what each of its nodes does.
+    outcome:     the search of the model
+    logs:        the golden traces
+    steps:       the records in them
+    states:      the states of all nodes
+    pairs:       pairs of states that have an input in common
+    equivalent:  those of the pairs that no inputs of the model distinguish
+    transitions: the distinct transitions; random runs count none
+    no_ops:      those that leave the state as it is
+    covered:     those that some trace takes
+    verified:    those of which a trace also distinguishes the target from every other state
+    members:     the members of the cluster
+    automata:    the state machine of each node
+    cached:      whether it comes from the cache
     """
 
     outcome: tlc.Outcome
@@ -53,10 +60,11 @@ class Generated:
     verified: int = 0
     members: list[str] = field(default_factory=list)
     automata: list[Automaton] = field(default_factory=list)
+    cached: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether the model holds, there are logs, and they leave nothing out."""
+        """Whether the model holds, and there are traces that cover and verify everything."""
         whole = self.covered == self.verified == self.transitions
         return not self.outcome.violated and bool(self.logs) and whole
 
@@ -64,10 +72,10 @@ class Generated:
 def generate(
     model: Model, folder: Path, *, on_progress: Callable[[str], None] = lambda text: None
 ) -> Generated:
-    """Checks a model and writes the logs that cover its local transitions to a folder.
+    """Check a model and write golden traces that cover its transitions to a folder.
 
-    A model that does not hold gives no logs: what it prints may be wrong.  Raises `CoverError` for
-    one in which no node ever takes a step: there is nothing that it could show.
+    A model that does not hold gives no traces.  Raises `CoverError` for a model in which no node
+    ever takes a step.
     """
     logs.check_free(folder)
     outcome, printed = local_transitions(model, model.text(), on_progress)
@@ -77,7 +85,7 @@ def generate(
     members, automata = _automata(printed)
     if not automata:
         raise CoverError(f"{model.name} has no behaviour: none of its nodes ever takes a step")
-    on_progress("inputs that leave a state as it is")
+    on_progress("every input in every state")
     _add_every_input(model, automata)
     made = Generated(outcome, members=members, automata=automata)
     for automaton in automata:
@@ -95,7 +103,7 @@ def generate(
 def local_transitions(
     model: Model, config: str, on_progress: Callable[[str], None] = lambda text: None
 ) -> tuple[tlc.Outcome, set[str]]:
-    """Searches a model with a configuration; a line for each distinct local transition it has."""
+    """Search a model with a configuration; return also a line for each distinct transition."""
     printed: set[str] = set()
     outcome = tlc.run(
         "Generate",
@@ -111,10 +119,9 @@ def local_transitions(
 
 
 def _add_every_input(model: Model, automata: list[Automaton]) -> None:
-    """Adds every step that leaves a local state as it is, and what is said in those that do not.
+    """Add the transitions of every message of the model in every state that a node reaches.
 
-    Each message that exists anywhere in the model is delivered in each local state that the model
-    reaches, whether or not they meet there: most are ignored, refused or answered once more.
+    Most are no-ops.  Of those that leave the model only the output is known.
     """
     by_node = {automaton.node: automaton for automaton in automata}
     states = {node: automaton.states() for node, automaton in by_node.items()}
@@ -154,16 +161,16 @@ ACTION_CONSTRAINT PrintAll
 
 
 def _measure(made: Generated, automaton: Automaton, machine: Machine, found: list[Path]) -> None:
-    """Counts what the logs of a node show, from the logs as they were written."""
-    paths: list[list[Taken]] = []
+    """Count what the traces of a node cover and verify, from the files as they were written."""
+    paths: list[list[Edge]] = []
     for path in found:
         _, *records = logs.read(path)
         made.steps += 1 + len(records)
         paths.append(machine.path(automaton.walk(record.input for record in records)))
     made.logs += found
-    made.states += len(machine.does)
+    made.states += len(machine.steps)
     made.pairs += len(machine.pairs) // 2
-    made.equivalent += (len(machine.pairs) - len(machine.apart)) // 2
+    made.equivalent += (len(machine.pairs) - len(machine.distinguishing)) // 2
     made.transitions += len(automaton)
     made.no_ops += sum(transition.stays for transition in automaton.transitions())
     made.covered += len({taken for path in paths for taken in path})
@@ -171,14 +178,14 @@ def _measure(made: Generated, automaton: Automaton, machine: Machine, found: lis
 
 
 def simulate(model: Model, folder: Path, runs: int, depth: int, seed: int) -> Generated:
-    """Writes random runs of a model, each the log of a whole cluster.
+    """Write random runs of a model, each as the trace of a whole cluster.
 
-    TLC writes a run as a module whose states hold `record`, the last record of the log.
+    TLC writes a run as a module whose states hold `record`, the last record of the trace.
     """
     logs.check_free(folder)
     with guard.scratch("simulate-") as scratch:
         outcome = tlc.run(
-            # A view has no meaning in a random run, and TLC says so at length.
+            # A view has no meaning in a random run, and TLC warns about it at length.
             model.module.stem,
             model.module.read_text("utf-8"),
             without(model.text(), "VIEW"),
@@ -212,7 +219,7 @@ _REPLICA = re.compile(r"/\\ replica = (.*?)(?=\n/\\ |\n\n|\Z)", re.DOTALL)
 
 
 def _automata(printed: Iterable[str]) -> tuple[list[str], list[Automaton]]:
-    """The members of the cluster, and the automaton of each node that took a step."""
+    """Return the members of the cluster, and the automaton of each node that took a step."""
     members: list[str] = []
     transitions: dict[str, list[Transition]] = defaultdict(list)
     for line in sorted(printed):
@@ -227,7 +234,7 @@ def _automata(printed: Iterable[str]) -> tuple[list[str], list[Automaton]]:
 
 
 def log_of(nodes: Iterable[str], members: list[str], steps: Iterable[Step]) -> Iterable[Json]:
-    """Steps as the records of a log: every node opened by `init`, replies numbered as on the wire.
+    """Yield steps as records: first an `init` of each node; replies are numbered as on the wire.
 
     The specification begins after `init` and leaves the numbers of replies to the wire.
     """

@@ -1,1 +1,1 @@
-"""Anybody's node, graded in stages; what one stage asks, and how its marks are written."""
+"""Grades any node in stages.  Each module but plan, stage, probe and summary is one stage."""

@@ -1,315 +1,153 @@
-"""The cases of the challenge: lines for a fresh node on its own, and what it must print for them.
+"""The stage `challenge`: single requests, each case with a fresh process.
 
-They ask for nothing but lines in and lines out: no option, no other node, no time.  What is
-required is told by the challenge or follows from what consensus is; what is recommended is asked
-for by Maelstrom, or by the specification.  Running them and counting belong elsewhere.
+The cases are in `challenge_cases`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+
+from .. import report
+from ..formats.strict import NotJson, loads
+from ..jobs import at_once
+from ..running.process import Flood, Process, Silence, ready
+from .challenge_cases import BEGIN, CASES, Case, arranged, difference
+from .plan import Plan
+from .stage import Failure, Stage
 
 Json = Any
 
-REQUIRED, RECOMMENDED = "required", "recommended"
+# How many messages a node may print beyond the expected ones, and the bytes of a line, before it is
+# ended: what is expected is far shorter.
+MORE, LONGEST_LINE = 10, 1 << 24
+
+OPEN_INPUT = "init is answered while the input is still open"
 
 
-@dataclass(frozen=True)
-class Case:
-    """What a node is given, line by line, and the messages that it must print, in this order for
-    each destination.
-
-    Messages are compared as JSON.  A reply's own `msg_id` is compared only where one is expected,
-    the text of an error never.
-    """
-
-    name: str
-    weight: str
-    given: tuple[str, ...]
-    expected: tuple[Json, ...]
-
-
-def difference(case: Case, found: Sequence[Json]) -> int | None:
-    """The place of the first message that is not as expected, or None where all of them are."""
-    expected = arranged(case, found)
-    for place in range(max(len(expected), len(found))):
-        if place >= min(len(expected), len(found)):
-            return place
-        if not _agree(expected[place], found[place]):
-            return place
-    return None
-
-
-def arranged(case: Case, found: Sequence[Json]) -> list[Json]:
-    """What is expected, in the order in which the destinations were found to get their messages.
-
-    What is sent to different destinations has no order between them.
-    """
-    left = list(case.expected)
-    order: list[Json] = []
+def answers_init(plan: Plan, command: Sequence[str]) -> bool:
+    """Return whether the program replies to `init`."""
+    with closing(Process(command, longest=LONGEST_LINE)) as process:
+        found, _ = printed(process, CASES[0], plan.patience)
     for message in found:
         match message:
-            case {"dest": dest}:
-                same = (at for at, other in enumerate(left) if other["dest"] == dest)
-                order += [left.pop(at) for at in (next(same, 0),) if left]
-            case _:
-                order += [left.pop(0)] if left else []
-    return order + left
+            case {"body": {"type": "init_ok"}}:
+                return True
+    return False
 
 
-def _agree(expected: Json, found: Json) -> bool:
-    match found:
-        case {"body": {"type": kind, **fields}}:
-            if "msg_id" not in expected["body"]:
-                fields.pop("msg_id", None)
-            if kind == "error":
-                fields.pop("text", None)
-            found = {**found, "body": {"type": kind, **fields}}
-    # As text, for to Python true equals 1; the order of keys is of no account.
-    one, other = (json.dumps(message, sort_keys=True) for message in (expected, found))
-    return one == other
+def names(weight: str) -> list[str]:
+    """Return the names of the cases of a weight."""
+    found = [case.name for case in CASES if case.weight == weight]
+    return [*found, OPEN_INPUT] if weight == CASES[0].weight else found
 
 
-# How lines and messages are made.
+def run(plan: Plan, command: Sequence[str], weight: str, stage: Stage) -> None:
+    """Run all cases of a weight."""
+    cases = {case.name: case for case in CASES if case.weight == weight}
+    chosen = plan.select(names(weight), lambda name: f"{stage.name}: {name}")
+
+    def check(name: str) -> tuple[Failure | None, float]:
+        started = time.monotonic()
+        if name == OPEN_INPUT:
+            failure = open_input_failure(plan, command)
+        else:
+            failure = find_failure(plan, command, cases[name])
+        return failure, time.monotonic() - started
+
+    with report.Line(f"{stage.name}, {len(chosen)} cases"):
+        for name, (failure, seconds) in at_once(check, chosen):
+            stage.add(name, failure, seconds)
 
 
-def request(kind: str, msg_id: int, src: str = "c1", **fields: Json) -> str:
-    """A client's line to n1."""
-    body = {"type": kind, "msg_id": msg_id, **fields}
-    return json.dumps({"src": src, "dest": "n1", "body": body})
+def find_failure(plan: Plan, command: Sequence[str], case: Case) -> Failure | None:
+    """Run one case; return why it fails, None if it passes."""
+    errors = plan.errors("challenge", case.name)
+    with fresh_errors(errors), closing(Process(command, errors, longest=LONGEST_LINE)) as process:
+        found, remark = printed(process, case, plan.patience)
+    return failure_of(command, case, found, remark, errors)
 
 
-def init(*members: str, src: str = "c0", msg_id: int = 1) -> str:
-    """The line that tells n1 who it is: by default, all of its cluster."""
-    return request("init", msg_id, src, node_id="n1", node_ids=list(members) or ["n1"])
+@contextlib.contextmanager
+def fresh_errors(path: Path) -> Iterator[None]:
+    """Remove a file for standard error before a node is started, and after it if it is empty."""
+    path.unlink(missing_ok=True)
+    yield
+    if path.is_file() and not path.stat().st_size:
+        path.unlink()
 
 
-def propose(msg_id: int, slot: Json, value: Json, src: str = "c1") -> str:
-    return request("multi_paxos_propose", msg_id, src, slot=slot, value=value)
-
-
-def log(msg_id: int, **fields: Json) -> str:
-    return request("multi_paxos_log", msg_id, **fields)
-
-
-def reply(kind: str, msg_id: int, dest: str = "c1", **fields: Json) -> Json:
-    return {"src": "n1", "dest": dest, "body": {"type": kind, "in_reply_to": msg_id, **fields}}
-
-
-def decided(msg_id: int, slot: int, value: Json, skipped: bool = True, dest: str = "c1") -> Json:
-    return reply(
-        "multi_paxos_propose_ok",
-        msg_id,
-        dest,
-        slot=slot,
-        phase1_skipped=skipped,
-        chosen=True,
-        value=value,
+def failure_of(
+    command: Sequence[str], case: Case, found: Sequence[Json], remark: str, errors: Path
+) -> Failure | None:
+    """Return what is wrong with a node's output for a case, or with how it ended."""
+    place = difference(case, found)
+    if place is None and not remark:
+        return None
+    differs = "" if place is None else f"message {place + 1} differs from the expected one"
+    shown = slice(place, place + 1) if place is not None else slice(0, 0)
+    return Failure(
+        "; ".join(filter(None, (differs, remark))),
+        command,
+        case.given,
+        arranged(case, found)[shown],
+        found[shown],
+        errors=errors if errors.exists() else None,
     )
 
 
-def told(msg_id: int, *entries: tuple[int, Json]) -> Json:
-    chosen = [{"slot": slot, "value": value, "status": "chosen"} for slot, value in entries]
-    return reply("multi_paxos_log_ok", msg_id, log=chosen)
+def printed(process: Process, case: Case, seconds: float) -> tuple[list[Json], str]:
+    """Return what a node prints for the lines of a case, and what is wrong with how it ended.
+
+    Reading stops soon after more than the expected messages.
+    """
+    found: list[Json] = []
+    process.give("\n".join(case.given).encode())
+    try:
+        for line in process.lines(seconds):
+            found.append(_read(line))
+            if len(found) > len(case.expected) + MORE:
+                return found, f"it printed more than {len(found) - 1} messages and was ended"
+    except Flood as flood:
+        return found, f"it {flood} and was ended"
+    except Silence:
+        return found, f"it did not end within {seconds:g} s of its last input or output"
+    return found + [_read(process.rest)] * bool(process.rest), _end(process, seconds)
 
 
-def error(msg_id: int, code: int) -> Json:
-    return reply("error", msg_id, code=code)
+def _end(process: Process, seconds: float) -> str:
+    """Return what is wrong with how a node ended after its last output."""
+    status = process.status(seconds)
+    if status is None:
+        return f"it did not end within {seconds:g} s of the end of its output"
+    if status:
+        return " / ".join([f"it ended with status {status}", *process.last_words()])
+    return "its last line does not end with a newline" if process.rest else ""
 
 
-BEGIN = init()
-BEGUN = reply("init_ok", 1, "c0")
+def _read(line: bytes) -> Json:
+    """Return what a node printed; the text of the line if it is not JSON."""
+    try:
+        return loads(line)
+    except NotJson:
+        return line.decode("utf-8", "replace")
 
 
-def _case(name: str, weight: str, *steps: tuple[str, Json]) -> Case:
-    """A case that begins with `init`; each step is a line and the reply to it, None for none."""
-    replies = [message for _, message in steps if message is not None]
-    return Case(name, weight, (BEGIN, *(line for line, _ in steps)), (BEGUN, *replies))
-
-
-# The samples of the challenge, and what its text promises.
-
-FIRST = (propose(2, 1, "cmd1"), decided(2, 1, "cmd1", skipped=False))
-SECOND = (propose(3, 2, "cmd2"), decided(3, 2, "cmd2"))
-
-SHUFFLED = (7, 0, 1000000, 3, 6)
-TEXTS = ("", "set x=1", 'a "quoted" one\\', "line\nbreak", "dépôt 数 😀", "null")
-MANY = 100
-
-_REQUIRED = (
-    Case(
-        "init is answered, by the first reply",
-        REQUIRED,
-        (BEGIN,),
-        ({**BEGUN, "body": {**BEGUN["body"], "msg_id": 0}},),
-    ),
-    _case("the first slot needs Phase 1", REQUIRED, FIRST),
-    _case("a later slot skips Phase 1", REQUIRED, FIRST, SECOND),
-    _case(
-        "the log tells what is chosen",
-        REQUIRED,
-        FIRST,
-        SECOND,
-        (log(4), told(4, (1, "cmd1"), (2, "cmd2"))),
-    ),
-    _case("the log of nothing is empty", REQUIRED, (log(2), told(2))),
-    _case(
-        "slots in any order and with gaps",
-        REQUIRED,
-        *(
-            (propose(2 + at, slot, f"v{slot}"), decided(2 + at, slot, f"v{slot}", at > 0))
-            for at, slot in enumerate(SHUFFLED)
-        ),
-        (log(9), told(9, *((slot, f"v{slot}") for slot in sorted(SHUFFLED)))),
-    ),
-    _case(
-        "Phase 1 runs once for many slots",
-        REQUIRED,
-        *(
-            (propose(2 + slot, slot, slot), decided(2 + slot, slot, slot, slot > 0))
-            for slot in range(MANY)
-        ),
-    ),
-    _case(
-        "a slot keeps the first value that was chosen",
-        REQUIRED,
-        (propose(2, 5, "first"), decided(2, 5, "first", skipped=False)),
-        (propose(3, 5, "second"), decided(3, 5, "first")),
-        (log(4), told(4, (5, "first"))),
-    ),
-    _case(
-        "a repeated request is answered again", REQUIRED, FIRST, (FIRST[0], decided(2, 1, "cmd1"))
-    ),
-    _case(
-        "the reply goes to the client that asked",
-        REQUIRED,
-        (propose(2, 1, "a", src="c1"), decided(2, 1, "a", skipped=False, dest="c1")),
-        (propose(2, 2, "b", src="c2"), decided(2, 2, "b", dest="c2")),
-    ),
-    _case(
-        "any text is a value",
-        REQUIRED,
-        *(
-            (propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
-            for slot, value in enumerate(TEXTS)
-        ),
-    ),
-)
-
-# Maelstrom's rules and the specification's.
-
-VALUES = (None, True, 0, -7, 1.5, [], {}, [[1], {"a": [None, False]}], {"set": {"x": 1}})
-FURTHEST = 2**63 - 1
-ENVELOPE = '{"id": 4, "body": {"extra": 1, "value": "v", "slot": 1, "msg_id": 2, "type": '
-
-_RECOMMENDED = (
-    _case(
-        "any JSON is a value",
-        RECOMMENDED,
-        *(
-            (propose(2 + slot, slot, value), decided(2 + slot, slot, value, slot > 0))
-            for slot, value in enumerate(VALUES)
-        ),
-    ),
-    _case(
-        "slots go up to 2^63-1",
-        RECOMMENDED,
-        (propose(2, FURTHEST, "v"), decided(2, FURTHEST, "v", skipped=False)),
-        (log(3), told(3, (FURTHEST, "v"))),
-    ),
-    _case(
-        "keys in any order, and some more of them",
-        RECOMMENDED,
-        (
-            ENVELOPE + '"multi_paxos_propose"}, "dest": "n1", "src": "c1"}',
-            decided(2, 1, "v", skipped=False),
-        ),
-    ),
-    Case(
-        "replies are numbered 0, 1, 2",
-        RECOMMENDED,
-        (BEGIN, FIRST[0], log(3)),
-        tuple(
-            {**message, "body": {**message["body"], "msg_id": number}}
-            for number, message in enumerate((BEGUN, FIRST[1], told(3, (1, "cmd1"))))
-        ),
-    ),
-    _case(
-        "an equal init is answered again",
-        RECOMMENDED,
-        FIRST,
-        (init(src="c9"), reply("init_ok", 1, "c9")),
-        SECOND,
-    ),
-    _case(
-        "a different init is refused with 12",
-        RECOMMENDED,
-        FIRST,
-        (init("n1", "n2", msg_id=4), {**error(4, 12), "dest": "c0"}),
-        SECOND,
-    ),
-    _case(
-        "an unknown type is refused with 10",
-        RECOMMENDED,
-        (request("no_such_request", 4), error(4, 10)),
-        FIRST,
-    ),
-    _case(
-        "a request without a slot is refused with 12",
-        RECOMMENDED,
-        (request("multi_paxos_propose", 4, value="v"), error(4, 12)),
-        FIRST,
-    ),
-    _case(
-        "a slot that is none is refused with 12",
-        RECOMMENDED,
-        *(
-            (propose(5 + at, slot, "v"), error(5 + at, 12))
-            for at, slot in enumerate((-1, 1.5, "1", True, None, [1]))
-        ),
-        FIRST,
-    ),
-    _case(
-        "a request without a value is refused with 12",
-        RECOMMENDED,
-        (request("multi_paxos_propose", 4, slot=1), error(4, 12)),
-        FIRST,
-    ),
-    Case(
-        "a request before init is refused with 11",
-        RECOMMENDED,
-        (propose(7, 1, "early"), BEGIN, FIRST[0]),
-        (error(7, 11), BEGUN, FIRST[1]),
-    ),
-    _case(
-        "a line that is no message is dropped",
-        RECOMMENDED,
-        ("no JSON", None),
-        ("", None),
-        ("[1, 2]", None),
-        ('{"src": "c1"}', None),
-        FIRST,
-    ),
-    _case(
-        "a part of the log: from a slot on, at most so many",
-        RECOMMENDED,
-        FIRST,
-        SECOND,
-        (log(4, **{"from": 2}), told(4, (2, "cmd2"))),
-        (log(5, limit=1), told(5, (1, "cmd1"))),
-        (log(6, limit=0), told(6)),
-    ),
-    _case(
-        "null stands for a field that is not there",
-        RECOMMENDED,
-        FIRST,
-        SECOND,
-        (log(4, **{"from": None, "limit": 1, "in_reply_to": None}), told(4, (1, "cmd1"))),
-        (log(5, **{"from": 2, "limit": None}), told(5, (2, "cmd2"))),
-    ),
-)
-
-CASES = _REQUIRED + _RECOMMENDED
+def open_input_failure(plan: Plan, command: Sequence[str]) -> Failure | None:
+    """Check that a node replies to a line before its input ends, as clients wait for replies."""
+    errors = plan.errors("challenge", OPEN_INPUT)
+    with fresh_errors(errors), closing(Process(command, errors)) as process:
+        process.give(BEGIN.encode())
+        deadline = time.monotonic() + plan.patience
+        with contextlib.suppress(Flood):
+            while not process.over and (left := deadline - time.monotonic()) > 0:
+                if ready([process.source], [], left)[0] and process.read_lines():
+                    return None
+    reason = f"no output within {plan.patience:g} s: is each line flushed?"
+    slowly = ("sh", "-c", f"(cat; sleep {plan.patience:g}) | {shlex.join(command)}")
+    return Failure(reason, slowly, (BEGIN,), CASES[0].expected)

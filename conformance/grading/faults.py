@@ -1,49 +1,48 @@
-"""The stage in real time: a cluster that is cut off, paused and, as far as it can be, killed.
+"""The stage `faults`: a cluster in real time with partitions, pauses and, with --data, kills.
 
-What the router saw is the evidence.  A node's own log is compared with it before the specification
-judges the log, so that a node cannot log one thing and say another.
+The router's observations are the evidence.  A node's own log is compared with them before the
+specification checks the log, so that a node cannot log one thing and send another.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from .. import report
 from ..formats import logs
 from ..running import inject
 from ..running.cluster import NodeError
+from ..running.nodes import OPTIONS
 from ..validation import explanation, history_checker
-from ..validation.evidence import Evidence, contradiction
-from ..validation.observed import explain
+from ..validation.evidence import Evidence, find_contradiction
+from ..validation.observed import find_explanations
 from .plan import Plan
-from .results import Failure, Stage, stage
-from .stages import BATCH, Options, protocol_failures
+from .record import BATCH, add_logs
+from .replay import Options
+from .stage import Failure, Stage
 
-Json = Any
+# The size of the cluster, and how many messages of each node the specification must explain.
+NODES, MOST_EXPLAINED = 3, 500
 
-# The size of the cluster, and how many messages of each node are to be explained.
-NODES, MOST_SAID = 3, 500
-
-# The rules of the judge of histories, the worst to break first.
-RULES = ("agreement", "durability", "validity", "refusals", "answers", "peace")
+# The rules of the history checker, the most serious first.
+RULES = ("agreement", "durability", "validity", "refusals", "answers", "quiescence")
 
 
-def faults(plan: Plan, command: Sequence[str], options: Options) -> Stage:
-    """A case is a rule for what clients saw, or what one node said: its log, or as it was seen."""
-    # No large values, for whether a slow node is done with them in time says nothing of it; that it
-    # takes them is seen in the stage `feeding`.
-    begun = time.monotonic()
-    taken = [option for option in inject.OPTIONS if not options[option]]
+def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> None:
+    """Check each rule for what clients saw, and each node's log or its messages."""
+    # Large values are left to the stage `framing`: a slow node may not be done with them in time.
+    name = f"{NODES} nodes"
+    if not plan.selects(f"faults: {name}"):
+        return
+    taken = [option for option in OPTIONS if not options[option]]
     kills = plan.kills if "--data" in taken else None
-    lost = ["" if kills else "nobody was killed, for it takes no --data"]
     given = [*command, *([] if options["--batch"] else ["--batch", str(BATCH)])]
-    folder = plan.folder("endured")
+    folder = plan.folder("faults")
+    found = Stage(stage.name, shown=False)
     try:
         with report.Line(f"{NODES} nodes in real time, seed {plan.seed}") as line:
-            endured = inject.inject(
+            fault_run = inject.inject(
                 folder,
                 given,
                 nodes=NODES,
@@ -52,87 +51,78 @@ def faults(plan: Plan, command: Sequence[str], options: Options) -> Stage:
                 seed=plan.seed,
                 options=taken,
                 large=False,
-                on_progress=line.tell,
+                on_progress=line.update,
             )
-        cases = _history_failures(folder, endured)
+        _add_rules(found, folder, fault_run)
         if "--data" in taken:
-            cases.append(_second_process_failure(endured))
+            _add_second_process(found, fault_run)
         if "--log" in taken:
-            cases += _log_failures(endured)
+            _add_logs(found, fault_run)
         else:
-            if kills:
-                lost.append(
-                    "after its first kill only what clients saw of a node was judged, for "
-                    "it takes no --log"
-                )
-            cases += _unexplained(folder, endured.evidence, lost)
+            _add_explanations(found, folder, fault_run.evidence)
     except (NodeError, logs.LogError) as error:
-        return stage("faults", [Failure("a cluster in real time", str(error))], begun, *lost)
-    lost += [f"too little happened to tell: {missing}" for missing in endured.missing]
-    if endured.missing and not any(cases):
-        # What little happened was right, which shows nothing.
-        cases = []
-    return stage("faults", cases, begun, *lost)
+        stage.add(name, Failure(str(error)))
+        return
+    if not kills:
+        found.skip("kills", "the node does not take --data")
+    elif "--log" not in taken:
+        found.skip("messages after the first kill of a node", "the node does not take --log")
+    if fault_run.missing and not found.failures:
+        # A short run without a failure shows nothing.
+        stage.skip(name, f"too little happened to decide: {'; '.join(fault_run.missing)}")
+        return
+    for outcome in found.outcomes:
+        stage.append(outcome)
 
 
-def _second_process_failure(endured: inject.Endured) -> Failure | None:
-    found = endured.unrefused
-    return Failure("a second process on --data", found[0]) if found else None
+def _add_second_process(stage: Stage, fault_run: inject.FaultRun) -> None:
+    found = fault_run.unrefused
+    stage.add("a second process on --data is refused", Failure(found[0]) if found else None)
 
 
-def _log_failures(endured: inject.Endured) -> list[Failure | None]:
-    """A case for each node's log against what the router saw, and one against the specification."""
-    [cluster] = logs.read_clusters([endured.logs])
+def _add_logs(stage: Stage, fault_run: inject.FaultRun) -> None:
+    """Compare each node's log with what the router saw, and with the specification."""
+    [cluster] = logs.read_clusters([fault_run.logs])
     records = logs.by_node(cluster)
-    against = [
-        contradiction(node, records.get(node, []), lives)
-        for node, lives in endured.evidence.items()
-    ]
-    cases = [
-        each and Failure(f"the log of {each.node} and what it said", str(each)) for each in against
-    ]
-    return cases + protocol_failures([cluster])
+    for node, lives in fault_run.evidence.items():
+        found = find_contradiction(node, records.get(node, []), lives)
+        stage.add(f"the log of {node} and its messages", Failure(str(found)) if found else None)
+    add_logs(stage, {f"{NODES} nodes": list(cluster)})
 
 
-def _history_failures(folder: Path, endured: inject.Endured) -> list[Failure | None]:
-    """What clients saw, held to one rule after the other."""
-    settled = endured.settled is not None
-    found = history_checker.judge(endured.history, settled=settled)
-    where = folder / logs.HISTORY
-    cases: list[Failure | None] = []
+def _add_rules(stage: Stage, folder: Path, fault_run: inject.FaultRun) -> None:
+    """Check the clients' history by each rule."""
+    recovered = fault_run.recovery_seconds is not None
+    found = history_checker.check_history(fault_run.history, quiescent=recovered)
     for rule in RULES:
         first = next((each for each in found if each.rule == rule), None)
-        cases.append(first and Failure(rule, explanation.finding(first)))
-    answered = endured.happened["acknowledged"]
-    cases.append(None if answered else Failure("progress", f"{where}: nothing was decided"))
-    late = f"{where}: {inject.PEACE:g} s of peace were too short for every node to know all"
-    cases.append(None if settled else Failure("recovery", late))
-    return cases
+        stage.add(rule, Failure(explanation.format_finding(first)) if first else None)
+    path = folder / logs.HISTORY
+    decided = fault_run.happened["acknowledged"]
+    stage.add("progress", None if decided else Failure(f"{path}: nothing was decided"))
+    late = f"{path}: after {inject.RECOVERY_SECONDS:g} s without faults a node lacks decisions"
+    stage.add("recovery", None if recovered else Failure(late))
 
 
-def _unexplained(
-    folder: Path, evidence: Mapping[str, Sequence[Evidence]], lost: list[str]
-) -> list[Failure | None]:
-    """Whether the specification can explain what each node said in its first life.
-
-    Adds to `lost` what is open.
-    """
-    seen = {node: lives[0].seen() for node, lives in evidence.items()}
-    for node, each in seen.items():
+def _add_explanations(
+    stage: Stage, folder: Path, evidence: Mapping[str, Sequence[Evidence]]
+) -> None:
+    """Check whether the specification explains each node's messages before its first crash."""
+    observed = {node: lives[0].observation() for node, lives in evidence.items()}
+    for node, each in observed.items():
         text = "".join(f"{line}\n" for line in each.lines())
-        (folder / f"{node}.seen.ndjson").write_text(text, "utf-8")
-    judged = [(node, each.beginning(MOST_SAID)) for node, each in seen.items()]
-    with report.Line(f"explaining what {len(seen)} nodes said") as line:
-        found = explain(list(seen), judged, BATCH, line.tell)
-    cases: list[Failure | None] = []
-    for (node, said), each in zip(judged, found, strict=True):
-        if each.whole is None:
-            lost.append(f"what {node} said was explained up to message {each.outputs} only")
+        (folder / f"{node}.messages.ndjson").write_text(text, "utf-8")
+    checked = [(node, each.prefix(MOST_EXPLAINED)) for node, each in observed.items()]
+    with report.Line(f"explaining the messages of {len(observed)} nodes") as line:
+        found = find_explanations(list(observed), checked, BATCH, line.update)
+    for (node, prefix), explained in zip(checked, found, strict=True):
+        name = f"the messages of {node}"
+        if explained.whole is None:
+            stage.skip(name, f"explained up to message {explained.outputs} only")
             continue
         reason = (
-            f"{folder / node}.seen.ndjson: the specification explains {each.outputs:,} messages "
-            "that the node said, and the next one never"
+            f"{folder / node}.messages.ndjson: the specification explains "
+            f"{explained.outputs:,} messages that the node sent, and not the next one"
         )
-        rest = said.outputs[each.outputs : each.outputs + 1]
-        cases.append(None if each.whole else Failure(f"what {node} said", reason, found=rest))
-    return cases
+        rest = prefix.outputs[explained.outputs : explained.outputs + 1]
+        stage.add(name, None if explained.whole else Failure(reason, found=rest))

@@ -1,67 +1,131 @@
-"""Anybody's node, graded in stages: each asks more of it than the one before.
+"""Grades any node in stages: each demands more of it than the one before.
 
-What a node does not support is found out, left out and said.  The stages themselves are in
-`answering`, `feeding`, `stages` and `realtime`.
+Options that a node does not take are detected; what needs them is skipped and reported.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from .. import report
+from ..formats import logs
 from ..running.replay import check_command
-from . import answering, faults, feeding, stages
-from .challenge import CASES
-from .plan import STAGES, Plan
+from . import challenge, faults, framing, record, replay
+from .challenge_cases import CASES, RECOMMENDED, REQUIRED
+from .framing import FRAMING_CASES
+from .plan import STAGES, Plan, file_name
 from .probe import probe
-from .results import Grade, Stage, stage
+from .stage import Grade, Stage
 
-DEEPER = {"replay": stages.replay, "record": stages.record, "faults": faults.faults}
+DEEPER = {"replay": replay.run, "record": record.run, "faults": faults.run}
 
 
-def grade(plan: Plan, command: Sequence[str]) -> Grade:
-    """Grades a node; raises `CommandError` where there is no such command.
+def grade(
+    plan: Plan,
+    command: Sequence[str],
+    on_stage: Callable[[Grade, Stage], None] = lambda grade, stage: None,
+) -> Grade:
+    """Grade a node; raises `CommandError` if there is no such command.
 
-    A node that does not answer `init` is asked for nothing else.
+    `on_stage` is called when a stage ends, also if it is interrupted.  A node that does not reply
+    to `init` gets that one case only.
     """
     check_command(command)
     plan.output.mkdir(parents=True, exist_ok=True)
+    for name in ("failures", "stderr"):
+        plan.folder(name)
     found = Grade(command)
-    if not answering.answers_init(plan, command):
-        begun = time.monotonic()
-        failure = answering.failure(plan, command, CASES[0])
-        first = stage("challenge", [failure], begun, "only one case was tried")
-        lost = "not tried, for the node does not answer init"
-        left = [Stage(name, lost=lost) for name in STAGES[1:] if name in plan.stages]
-        found.stages = [first, *left]
+
+    def run(name: str, do: Callable[[Stage], None], recommended: bool = False) -> None:
+        stage = Stage(name, recommended)
+        found.stages.append(stage)
+        try:
+            do(stage)
+        finally:
+            write_scripts(plan, stage)
+            on_stage(found, stage)
+
+    if not challenge.answers_init(plan, command):
+        run("challenge, required", partial(_only_init, plan, command))
+        for name in STAGES[1:]:
+            if name in plan.stages:
+                run(name, _skip_all)
         return found
-    if "challenge" in plan.stages:
-        found.stages += answering.run(plan, command)
-    if "feeding" in plan.stages:
-        found.stages.append(feeding.run(plan, command))
-    if DEEPER.keys() & set(plan.stages):
-        with report.Line("which options the node takes"):
-            place = plan.output / "probe"
-            found.options = probe(command, place, plan.patience, plan.without)
-    for name, run in DEEPER.items():
-        if name in plan.stages:
-            found.stages.append(run(plan, command, found.options))
+    wanted = wanted_stages(plan)
+    if "challenge" in wanted:
+        for weight in (REQUIRED, RECOMMENDED):
+            do = partial(challenge.run, plan, command, weight)
+            run(f"challenge, {weight}", do, weight == RECOMMENDED)
+    if "framing" in wanted:
+        run("framing", partial(framing.run, plan, command))
+    if DEEPER.keys() & set(wanted):
+        with report.Line("the options of the node"):
+            found.options = probe(command, plan.output / "probe", plan.patience, plan.without)
+    for name, run_stage in DEEPER.items():
+        if name in wanted:
+            run(name, partial(run_stage, plan, command, found.options))
     return found
 
 
-def write(found: Grade, folder: Path) -> dict[str, Path]:
-    """Writes `grade.json`, and a script for each stage that can be seen to fail in a shell."""
-    for old in folder.glob("first-failure-*.sh"):
-        old.unlink()
-    text = json.dumps(found.summary(), indent=2)
-    (folder / "grade.json").write_text(f"{text}\n", "utf-8")
-    scripts = {}
-    for each in found.stages:
-        if each.failure is not None and each.failure.inputs:
-            path = folder / f"first-failure-{each.name.replace(', ', '-')}.sh"
-            path.write_text(each.failure.script(), "utf-8")
-            scripts[each.name] = path
-    return scripts
+def _only_init(plan: Plan, command: Sequence[str], stage: Stage) -> None:
+    stage.add(CASES[0].name, challenge.find_failure(plan, command, CASES[0]))
+    stage.skip("all other cases", "the node does not reply to init")
+
+
+def _skip_all(stage: Stage) -> None:
+    stage.skip("all cases", "the node does not reply to init")
+
+
+def wanted_stages(plan: Plan) -> list[str]:
+    """Return the stages of a plan that have a case to run.
+
+    The names of golden traces are known only once they are generated.
+    """
+    if not plan.cases:
+        return [stage for stage in STAGES if stage in plan.stages]
+    found = [
+        stage
+        for stage in STAGES
+        if stage in plan.stages and any(plan.selects(name) for name in case_names(plan, stage))
+    ]
+    if "replay" in plan.stages and "replay" not in found and plan.unmatched:
+        found.append("replay")
+    return found
+
+
+def case_names(plan: Plan, stage: str) -> list[str]:
+    """Return the names of a stage's cases, as far as they are known before it runs."""
+    if stage == "challenge":
+        return [
+            f"challenge, {weight}: {name}"
+            for weight in (REQUIRED, RECOMMENDED)
+            for name in challenge.names(weight)
+        ]
+    if stage == "framing":
+        return [f"framing: {case.name}" for case in FRAMING_CASES]
+    if stage == "replay":
+        return [f"replay: {replay.case_name(path, None)}" for path in known_traces(plan)]
+    if stage == "record":
+        return [f"record: {nodes} nodes" for nodes in plan.clusters]
+    return [f"faults: {faults.NODES} nodes"]
+
+
+def known_traces(plan: Plan) -> list[Path]:
+    """Return the golden traces that need not be generated first."""
+    if plan.golden is not None:
+        return replay.given_traces(plan.golden, plan.models)
+    folders = [(plan.output / "golden" / model.name, model) for model in replay.models(plan)]
+    current = [folder for folder, model in folders if replay.is_current(folder, model)]
+    return logs.find(current, logs.LOG) if current else []
+
+
+def write_scripts(plan: Plan, stage: Stage) -> None:
+    """Write a script for each failure that a shell can reproduce."""
+    folder = plan.output / "failures"
+    for outcome in stage.outcomes:
+        failure = outcome.failure
+        if failure is not None and failure.inputs:
+            failure.script = folder / f"{file_name(stage.name, outcome.name)}.sh"
+            failure.script.write_text(failure.script_text(), "utf-8")

@@ -1,7 +1,6 @@
-"""Which options does a node take?  Starts it with each one and looks for a sign that it does.
+"""Detects the options of a node: starts it with each option and looks for an observable effect.
 
-A node that looks at no option at all answers `init` whatever it is given, so that alone is no sign.
-What an option is good for, and what is lost without it, is told elsewhere.
+A node may ignore options that it does not know, so a reply to `init` alone shows nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +15,18 @@ from typing import Any
 from ..formats.folders import fresh
 from ..running.cluster import NodeError
 from ..running.fenced import FencedNode
-from .challenge import BEGIN, FIRST, init
+from .challenge_cases import BEGIN, FIRST, init
 
 Json = Any
 
 
 @dataclass(frozen=True)
-class Sign:
-    """What a node is given besides an option, and what then shows that it takes it.
+class Effect:
+    """The observable effect of an option.
 
-    `value` is what the option is given, IT standing for a place on the disk; `shown` is asked with
-    what the node said and with that place, and `otherwise` says what was seen instead.
+    `value` is the option's value, with PATH for a path on the disk.  The node gets `inputs`;
+    `shown` decides from its messages and that path whether the option had its effect, and
+    `otherwise` says what was observed instead.
     """
 
     value: Sequence[str]
@@ -35,34 +35,34 @@ class Sign:
     otherwise: str
 
 
-IT = "IT"
+PATH = "PATH"
 
 
 def probe(
     command: Sequence[str], folder: Path, seconds: float, without: Collection[str] = ()
 ) -> dict[str, str]:
-    """Each option with "" if the node takes it, or with the reason why it does not.
+    """Return each option with "" if the node takes it, or the reason why it does not.
 
-    Those named in `without` are not tried.
+    Options in `without` are not tried.
     """
     fresh(folder)
     return {
         option: "not tried" if option in without else _refusal(option, command, folder, seconds)
-        for option in SIGNS
+        for option in EFFECTS
     }
 
 
 def _refusal(option: str, command: Sequence[str], folder: Path, seconds: float) -> str:
-    sign, place = SIGNS[option], folder / option.lstrip("-")
-    given = [option, *(str(place) if text is IT else text for text in sign.value)]
+    effect, place = EFFECTS[option], folder / option.lstrip("-")
+    given = [option, *(str(place) if text is PATH else text for text in effect.value)]
     node = FencedNode("n1", [*command, *given], folder / f"{place.name}.stderr", seconds)
     with closing(node):
         try:
-            said = [message for line in sign.inputs for message in node.step(line)["output"]]
+            sent = [message for line in effect.inputs for message in node.step(line)["output"]]
         except NodeError as error:
-            told = " / ".join(line.strip() for line in str(error).splitlines())
-            return f"with {option} {told}"
-        return "" if sign.shown(said, place) else sign.otherwise
+            reason = " / ".join(line.strip() for line in str(error).splitlines())
+            return f"with {option} {reason}"
+        return "" if effect.shown(sent, place) else effect.otherwise
 
 
 def _between(kind: str, **fields: Json) -> Json:
@@ -74,49 +74,49 @@ REQUEST = json.loads(FIRST[0])
 TWO_DECISIONS = [_between("decided", slot=slot, value="v") for slot in (1, 2)]
 
 
-def _says_more_than_init_ok(said: list[Json], place: Path) -> bool:
-    return len(said) > 1
+def _sends_more_than_init_ok(sent: list[Json], place: Path) -> bool:
+    return len(sent) > 1
 
 
-def _tells_one_at_a_time(said: list[Json], place: Path) -> bool:
-    match said[-1]["body"]:
+def _sends_one_decision(sent: list[Json], place: Path) -> bool:
+    match sent[-1]["body"]:
         case {"type": "learned", "decided": [_], "more": True}:
             return True
     return False
 
 
-def _has_written(said: list[Json], place: Path) -> bool:
+def _has_written(sent: list[Json], place: Path) -> bool:
     return any(place.iterdir()) if place.is_dir() else place.exists() and place.stat().st_size > 0
 
 
-def _answers(said: list[Json], place: Path) -> bool:
+def _replies(sent: list[Json], place: Path) -> bool:
     return True
 
 
-SIGNS = {
-    "--manual-clock": Sign(
+EFFECTS = {
+    "--manual-clock": Effect(
         (),
         (AMONG_THREE, "timeout", "inquire"),
-        _says_more_than_init_ok,
-        'the lines "timeout" and "inquire" make it say nothing',
+        _sends_more_than_init_ok,
+        'it sends nothing for the lines "timeout" and "inquire"',
     ),
-    "--batch": Sign(
+    "--batch": Effect(
         ("1",),
         (AMONG_THREE, *TWO_DECISIONS, _between("learn", known=[])),
-        _tells_one_at_a_time,
-        "with --batch 1 it does not tell one decision at a time",
+        _sends_one_decision,
+        "with --batch 1 it does not send one decision at a time",
     ),
-    "--data": Sign(
-        (IT,),
+    "--data": Effect(
+        (PATH,),
         (ALONE, REQUEST),
         _has_written,
-        "with --data DIR it answers and leaves nothing in DIR",
+        "with --data DIR it replies and writes nothing into DIR",
     ),
-    "--log": Sign(
-        (IT,),
+    "--log": Effect(
+        (PATH,),
         (ALONE, REQUEST),
         _has_written,
-        "with --log FILE it answers and leaves nothing in FILE",
+        "with --log FILE it replies and writes nothing into FILE",
     ),
-    "--seed": Sign(("1",), (AMONG_THREE,), _answers, ""),
+    "--seed": Effect(("1",), (AMONG_THREE,), _replies, ""),
 }

@@ -1,53 +1,60 @@
-"""A grade in words, and the first failure of each stage as lines to paste into a shell."""
+"""The text of a grade: the failures of each stage when it ends, and a table at the end."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from ..report import LONGEST_LINE, say, table
+from .stage import Failure, Grade, Stage
 
-from ..report import LONGEST_LINE, beside, listed, say, table
-from .results import Failure, Grade
-
-# Longer lists of inputs are not shown whole; the script has them all.
+# Inputs of a failure that are printed; the script has all of them.
 MOST_INPUTS = 40
 
-
-def show(found: Grade, scripts: dict[str, Path]) -> None:
-    """Prints a grade: the stages, what failed first in each, and what was not graded.
-
-    `scripts` has the file of each stage that failed and can be seen to fail in a shell.
-    """
-    rows = [
-        (stage.name, f"{stage.passed:,} of {stage.cases:,}", stage.seconds, stage.agrees)
-        if stage.cases
-        else (stage.name, "not graded", "", "")
-        for stage in found.stages
-    ]
-    table("Grade", ("stage", "#passed", "#time", "agrees"), rows)
-    for stage in found.stages:
-        if stage.failure is not None:
-            text = failure(stage.name, stage.failure, scripts.get(stage.name))
-            say(f"{text}\n")
-    lost = [f"  {stage.name}: {stage.lost}" for stage in found.stages if stage.lost]
-    lost += [f"  {option}: {why}" for option, why in found.options.items() if why]
-    if lost:
-        say("Not graded, and the options that the node does not take:")
-        say("\n".join(lost) + "\n")
-    passed, cases = (sum(getattr(each, of) for each in found.stages) for of in ("passed", "cases"))
-    say(f"{passed:,} of {cases:,} cases passed")
+# Failures of a stage that are printed with all details; the others get a line each.
+DETAILED = 5
 
 
-def failure(stage: str, found: Failure, script: Path | None) -> str:
-    """The first case of a stage that failed, and what to paste into a shell to see it."""
-    lines = [f"{stage}, first failure: {found.case}", f"  {found.reason}"]
-    # What is shortened cannot be pasted.
+def show_stage(stage: Stage) -> None:
+    """Print a stage when it ends: its figures, and each failure."""
+    verdict = {True: "PASS", False: "FAIL", None: "NOT RUN"}[stage.passes]
+    if stage.recommended and not stage.passes:
+        verdict = "NOTE"
+    say(
+        f"{verdict}  {stage.name}: {stage.passed:,} of {len(stage.run):,} cases pass, "
+        f"{stage.seconds:.1f} s"
+    )
+    for line in stage.skipped:
+        say(f"  not run: {line}")
+    failing = [(each.name, each.failure) for each in stage.outcomes if each.failure]
+    for name, failure in failing[:DETAILED]:
+        say("\n" + failure_text(name, failure))
+    if failing:
+        say("")
+    for name, failure in failing[DETAILED:]:
+        say(f"  FAIL  {name}: {failure.reason}")
+
+
+def failure_text(name: str, found: Failure) -> str:
+    """Return a failure as text, with what to paste into a shell to see it."""
+    lines = [f"FAIL  {name}"]
     short = all(len(line) < LONGEST_LINE for line in found.inputs)
     if 0 < len(found.inputs) <= MOST_INPUTS and short:
-        lines += ["", *found.script().split("\n"), ""]
+        lines += ["", *found.script_text().rstrip("\n").split("\n"), ""]
     elif found.inputs:
-        lines += [f"  its {len(found.inputs):,} lines are in {script}, and the last of them is"]
-        lines += [f"  {found.inputs[-1]}"]
-    if found.inputs or found.expected:
-        lines += beside(found.expected, found.found)
-    else:
-        lines += listed("found", found.found)
+        lines.append(f"  its {len(found.inputs):,} input lines are in the script; the last one is")
+        lines.append(f"  {found.inputs[-1]}")
+    lines += found.lines()
+    if found.script is not None:
+        lines.append(f"  script:   sh {found.script}")
     return "\n".join(lines)
+
+
+def show(found: Grade) -> None:
+    """Print the table of all stages, and the options that the node does not take."""
+    rows = [
+        (stage.name, stage.passed, len(stage.failures), len(stage.skipped), stage.seconds)
+        for stage in found.stages
+    ]
+    table("Grade", ("stage", "#pass", "#fail", "#not run", "#time"), rows)
+    missing = [f"  {option}: {why}" for option, why in found.options.items() if why]
+    if missing:
+        say("Options that the node does not take:")
+        say("\n".join(missing) + "\n")

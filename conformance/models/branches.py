@@ -1,8 +1,8 @@
-"""What of the specification no model has ever evaluated.
+"""Branch coverage of the specification: which branches no model evaluates.
 
-What there is to evaluate is read from the text of the modules: the branches of every operator that
-Init and Next are made of.  Each is marked in a copy (see tla/Taken.tla), models are run with the
-copy in the place of the original, and a mark that TLC came by is printed by it.
+The branches of every operator that Init and Next use are read from the text of the modules.  Each
+is marked in a copy (see tla/Taken.tla).  TLC runs models with the copy in the place of the original
+and prints each mark that it evaluates.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from .. import guard
 from ..jobs import at_once
+from ..locations import SPEC
 from ..tlaplus import tlc
-from .manifest import LIBRARIES, ROOT, Model
+from .manifest import LIBRARIES, Model
 
 # The modules whose branches are counted, and what their behaviours are made of.
 ROOTS = {
@@ -34,7 +36,7 @@ _COMMENT = re.compile(r"\(\*.*?\*\)|\\\*[^\n]*", re.DOTALL)
 
 @dataclass(frozen=True)
 class Branch:
-    """A part of an operator that may or may not be evaluated, and where it begins in the text."""
+    """A part of an operator that TLC may or may not evaluate, and where it begins in the text."""
 
     module: str
     operator: str
@@ -47,34 +49,34 @@ class Branch:
         return f"spec/{self.module}.tla:{self.line}"
 
     def uncovered(self) -> str:
-        """What to say if it was never taken."""
-        return f"{self.place}: {self.operator} never takes: {self.text}"
+        """Return the message for an uncovered branch."""
+        return f"{self.place}: uncovered branch of {self.operator}: {self.text}"
 
 
 def plain(text: str) -> str:
-    """The text of a module with blanks for its comments, so that every place stays where it is."""
+    """Return the text of a module with blanks for its comments; every position stays the same."""
     return _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
 
 
 def bodies(text: str) -> dict[str, tuple[int, int]]:
-    """Where the definition of each operator begins and ends in a text without comments."""
+    """Return where the definition of each operator begins and ends in a text without comments."""
     heads = list(_DEFINITION.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     return {head[1]: (head.end(), end) for head, end in zip(heads, ends, strict=True)}
 
 
 def words(text: str) -> set[str]:
-    """All names and keywords in a text."""
+    """Return all names and keywords in a text."""
     return set(re.findall(r"\w+", text))
 
 
 def branches(
     module: str, text: str, roots: Iterable[str], replaced: Iterable[str] = ()
 ) -> list[Branch]:
-    """The branches of the operators that the roots use, in the text of a module; operators that
-    are replaced have none.
+    """Return the branches of the operators that the roots use, in the text of a module.
 
-    Raises `ToolError` if a root is not there: without it nothing would be left to take.
+    Operators that are replaced have none.  Raises `ToolError` if a root is missing: without it
+    there would be no branch to cover.
     """
     bare = plain(text)
     every = bodies(bare)
@@ -96,9 +98,10 @@ def branches(
 
 
 def _places(operator: str, bare: str, start: int, end: int) -> Iterator[int]:
-    """Where the branches of one operator begin.
+    """Yield where the branches of one operator begin.
 
-    Raises `ValueError` for one with a CASE, whose arms a mark would take for its own.
+    Raises `ValueError` for an operator with a CASE: the mark, which is a CASE itself, would take
+    its arms.
     """
     tokens = [(found[0], found.start()) for found in _TOKEN.finditer(bare, start, end)]
     if "CASE" in {token for token, _ in tokens}:
@@ -110,7 +113,7 @@ def _places(operator: str, bare: str, start: int, end: int) -> Iterator[int]:
 
 
 def marked(text: str, found: Sequence[Branch], first: int) -> str:
-    """The text of a module with its branches marked by numbers from `first` on."""
+    """Return the text of a module with its branches marked by numbers from `first` on."""
     pieces, last = [], 0
     for number, branch in enumerate(found, first):
         # Bullets mean something by their column, so what follows stays in its own.
@@ -125,32 +128,46 @@ def marked(text: str, found: Sequence[Branch], first: int) -> str:
 
 @dataclass(frozen=True)
 class Coverage:
-    """All branches, and those that no model took, after so many models."""
+    """All branches, the uncovered ones, and the names of the models that covered the others."""
 
     branches: list[Branch]
     uncovered: list[Branch]
     models: list[str]
+    cached: bool = False
+
+
+def every_branch() -> list[Branch]:
+    """Return the branches of all modules in `ROOTS`."""
+    return [
+        branch
+        for name in ROOTS
+        for branch in branches(name, source(name).read_text("utf-8"), ROOTS[name])
+    ]
+
+
+def source(module: str) -> Path:
+    """Return the file of a module of the specification."""
+    return SPEC / f"{module}.tla"
 
 
 def measure(
-    models: Iterable[Model], on_progress: Callable[[str], None] = lambda text: None
+    models: Iterable[Model], on_progress: Callable[[str, float], None] = lambda text, fraction: None
 ) -> Coverage:
-    """Runs models, as many at a time as there are cores for, until nothing is left to take."""
-    texts = {name: (ROOT / "spec" / f"{name}.tla").read_text("utf-8") for name in ROOTS}
-    everything: list[Branch] = []
-    taken: set[int] = set()
+    """Run models, as many at a time as there are cores, until every branch is covered."""
+    every = every_branch()
+    covered: set[int] = set()
     used: list[str] = []
     with guard.scratch("coverage-") as scratch:
-        for name, text in texts.items():
-            found = branches(name, text, ROOTS[name])
-            copy = marked(text, found, len(everything) + 1)
+        for name in ROOTS:
+            own = [branch for branch in every if branch.module == name]
+            copy = marked(source(name).read_text("utf-8"), own, every.index(own[0]) + 1)
             (scratch / f"{name}.tla").write_text(copy, "utf-8")
-            everything += found
 
         def marks(model: Model) -> set[int]:
-            if len(taken) == len(everything):
+            if len(covered) == len(every):
                 return set()
-            on_progress(f"{len(taken)} of {len(everything)} branches, {model.name}")
+            share = len(covered) / len(every)
+            on_progress(f"{len(covered)} of {len(every)} branches, {model.name}", share)
             outcome = tlc.run(
                 *model.sources(),
                 libraries=[scratch, *LIBRARIES],
@@ -160,7 +177,7 @@ def measure(
             return {int(json.loads(line)) for line in outcome.printed}
 
         for model, found in at_once(marks, models):
-            used += [model.name] * (not found <= taken)
-            taken |= found
-    left = [branch for number, branch in enumerate(everything, 1) if number not in taken]
-    return Coverage(everything, left, used)
+            used += [model.name] * (not found <= covered)
+            covered |= found
+    left = [branch for number, branch in enumerate(every, 1) if number not in covered]
+    return Coverage(every, left, used)

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 
 from .. import guard
+from ..locations import LIBRARIES
 from ..tlaplus import tlc
 from ..tlaplus.config import listed
-from .manifest import LIBRARIES, Model
+from .manifest import Model
 
 LOOPBACK = "127.0.0.1"
 
@@ -113,8 +114,8 @@ def welcome(host: str, jar: str) -> str:
     except subprocess.TimeoutExpired:
         raise tlc.ToolError(f"host {host}: no answer within {ANSWER_SECONDS} s") from None
     if done.returncode != 0 or not done.stdout.strip():
-        told = done.stderr.strip() or f"ssh ended with status {done.returncode}"
-        raise tlc.ToolError(f"host {host} cannot be used: {told}")
+        output = done.stderr.strip() or f"ssh ended with status {done.returncode}"
+        raise tlc.ToolError(f"host {host} cannot be used: {output}")
     return done.stdout.split()[-1]
 
 
@@ -133,7 +134,7 @@ def free_port() -> int:
 class Workers:
     """The workers of one run: started when the server is ready, ended with the context.
 
-    `lost` tells why the server was ended before its time: a worker is gone, or none came.
+    `lost` is the reason why the server was ended before its time: a worker is gone, or none came.
     """
 
     def __init__(self, hosts: Sequence[str], address: str, port: int, jar: str) -> None:
@@ -180,8 +181,8 @@ class Workers:
         # One that came when all was done already is not missed.
         if tlc.worker_is_done(printed) or self._over.wait(GRACE_SECONDS):
             return
-        told = "\n  ".join(printed.strip().splitlines()[-5:])
-        self.lost = f"the worker on {host} is lost (exit status {process.returncode}):\n  {told}"
+        output = "\n  ".join(printed.strip().splitlines()[-5:])
+        self.lost = f"the worker on {host} is lost (exit status {process.returncode}):\n  {output}"
         end_server()
 
     def _wait(self, end_server: Callable[[], None]) -> None:

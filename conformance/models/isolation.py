@@ -1,6 +1,6 @@
 """A network of this process's own, in which there is nothing but loopback.
 
-What TLC's server and workers meet by listens on all interfaces, and nothing tells it not to.  See
+TLC's server and workers listen on all interfaces, and no option changes that.  See
 namespaces(7), user_namespaces(7) and netdevice(7).
 """
 
@@ -32,7 +32,7 @@ def isolate() -> bool:
     if libc.unshare(_NEW_NETWORK) != 0:
         if libc.unshare(_NEW_USER | _NEW_NETWORK) != 0:
             return False
-        # Whoever it was before, it still is.
+        # The process keeps its user and group.
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")

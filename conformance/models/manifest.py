@@ -6,18 +6,20 @@ in `spec/models/models.toml`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import tomlkit
 
+from .. import locations
+from ..locations import MODELS, PACKAGE, demand_checkout
 from ..tlaplus import config
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODELS = ROOT / "spec" / "models"
+ROOT = PACKAGE.parent
+LIBRARIES = locations.LIBRARIES
 MANIFEST = MODELS / "models.toml"
-LIBRARIES = (ROOT / "spec", MODELS, ROOT / "conformance" / "tla")
 
 TIERS = ("tiny", "standard", "large", "deep")
 
@@ -27,8 +29,11 @@ FOR_ONE_WORKER = 50_000
 # The most names that are suggested for one that is not known.
 _NEAR = 5
 
-# Below this a search is over before it pays to optimize it.
-BRIEF_SECONDS = 10
+# Below this a search ends before it pays to optimize it.
+BRIEF_SECONDS = 24
+
+
+_USED = re.compile(r"\bEXTENDS\s+(\w+(?:\s*,\s*\w+)*)|\bINSTANCE\s+(\w+)")
 
 
 class UnknownModel(Exception):
@@ -41,10 +46,10 @@ class Model:
 
     `expect` is "holds" (TLC finds nothing wrong), or TLC must find that `violates` is violated:
     "reaches" because something must be possible, "needs" because an assumption was left out,
-    "breaks" because the model is broken on purpose; or it is "runs" (too big to search, for random
-    runs only).  `tier` tells who can afford it.  `states` and `depth` are what a search must find,
-    `seconds` is how long it took when they were pinned.  `golden` says that the model's transitions
-    become golden logs.
+    "breaks" because the model is broken on purpose; or it is "runs" (too large to search, for
+    random runs only).  `tier` is the size of the search.  `states` and `depth` are what a search
+    must find, `seconds` is how long it took when they were pinned.  `golden` says that the model's
+    transitions become golden traces.
     """
 
     name: str
@@ -87,6 +92,20 @@ class Model:
         """The text of the configuration."""
         return self.config.read_text("utf-8")
 
+    def files(self, *extra: str) -> set[Path]:
+        """Return the configuration and every module that TLC reads, except its standard ones.
+
+        `extra` names modules that are read besides the model's own.
+        """
+        places = {path.stem: path for folder in LIBRARIES for path in folder.glob("*.tla")}
+        found, new = {self.config}, {self.module, *(places[name] for name in extra)}
+        while new:
+            found |= new
+            texts = "\n".join(path.read_text("utf-8") for path in new)
+            used = " ".join(" ".join(names) for names in _USED.findall(texts)).replace(",", " ")
+            new = {places[name] for name in used.split() if name in places} - found
+        return found
+
     def checked(self) -> list[str]:
         """The invariants and properties that the configuration lists."""
         return config.listed(self.text(), "INVARIANT", "PROPERTY")
@@ -105,7 +124,7 @@ def load() -> dict[str, Model]:
 
 
 def golden() -> list[Model]:
-    """The models whose local transitions become golden logs."""
+    """Return the models whose transitions become golden traces."""
     return [model for model in load().values() if model.golden]
 
 
@@ -122,10 +141,11 @@ def get(name: str) -> Model:
 
 
 def pin(name: str, states: int, depth: int, seconds: float) -> None:
-    """Writes what a search found into the manifest."""
+    """Writes what a search found into the manifest.  Raises NoCheckout."""
+    demand_checkout("--pin")
     document = tomlkit.parse(MANIFEST.read_text("utf-8"))
     table = document[name]
-    table["states"] = tomlkit.value(f"{states:_}")  # type: ignore[index]
-    table["depth"] = depth  # type: ignore[index]
-    table["seconds"] = round(seconds, 1)  # type: ignore[index]
+    table["states"] = tomlkit.value(f"{states:_}")
+    table["depth"] = depth
+    table["seconds"] = round(seconds, 1)
     MANIFEST.write_text(tomlkit.dumps(document), "utf-8")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ..locations import SPEC
 from . import manifest
 from .manifest import Model
 
-README = manifest.ROOT / "spec" / "README.md"
+README = SPEC / "README.md"
 
 _TABLE = re.compile(r"(<!-- models that (\w+)[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -1,1 +1,1 @@
-"""The judge of logs on trial: accepted logs are altered, and it must see through it."""
+"""Test the checker of traces by trace mutation: mutate accepted traces and check its verdicts."""

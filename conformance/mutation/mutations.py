@@ -1,7 +1,8 @@
-"""How an accepted log is altered: records dropped, repeated, swapped, edited, cut off, spliced.
+"""Mutations of accepted traces: records dropped, repeated, swapped or edited, traces spliced, files
+truncated.
 
-Each kind takes its chance from outside and says what is known of what it made, for it knows what it
-did.  Nothing here reads a file or asks a judge.
+Each kind of mutation takes a random generator, and returns the mutated records with what can be
+expected of them.  Nothing here reads a file or runs a checker.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..formats.canonical import canonical
 from . import expectations
-from .expectations import Claim, illegal
+from .expectations import Expectation, illegal
 
 Json = Any
 Path = tuple[Any, ...]
@@ -24,9 +25,9 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """An accepted log of a cluster, in an order in which it can have happened.
+    """An accepted trace of a cluster, in an order in which each message is sent before its receipt.
 
-    `batch` is what its nodes ran with.
+    `batch` is the spec's constant Batch that its nodes ran with.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Source:
 
     @property
     def cluster(self) -> str:
-        """Logs can be spliced where this is the same."""
+        """The members and `batch`, as text; traces of equal clusters can be spliced."""
         opened = next(
             r["input"]["body"] for r in self.records if expectations.is_message(r["input"])
         )
@@ -43,10 +44,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Altered:
-    """An altered log: its records, and how many characters are missing at the end of its file.
+class MutatedTrace:
+    """A mutated trace: its records, and how many characters are missing at the end of its file.
 
-    Nothing may be rejected before line `first`, for up to there it is as it was.
+    `first` is the first line that is mutated; no line before it may be rejected.
     """
 
     kind: str
@@ -54,13 +55,13 @@ class Altered:
     source: Source
     records: list[Json]
     first: int
-    claim: Claim
+    expectation: Expectation
     missing: int = 0
 
     @property
-    def innocent(self) -> frozenset[str]:
+    def unaffected(self) -> frozenset[str]:
         """The nodes that must not be rejected."""
-        return expectations.innocent(self.source.records, self.records)
+        return expectations.unaffected_nodes(self.source.records, self.records)
 
     @property
     def text(self) -> str:
@@ -69,61 +70,63 @@ class Altered:
 
     @property
     def whole(self) -> bool:
-        """Whether no record is cut off; the end of its line is no part of one."""
+        """Whether no record is truncated; the end of a line is no part of its record."""
         return self.missing <= 1
 
 
-Made = tuple[str, list[Json], int, Claim | None]
-"""What was done, the records that came of it, the first line that is another, what is known."""
+Mutation = tuple[str, list[Json], int, Expectation | None]
+"""A description, the mutated records, the first mutated line, what follows from the mutation."""
 
-Alter = Callable[[random.Random, Source, Sequence[Source]], Made | None]
-"""Alters a log by chance; None where chance found nothing to alter.  The last are for splicing."""
+Mutator = Callable[[random.Random, Source, Sequence[Source]], Mutation | None]
+"""Mutates a trace at a random place, or returns None if it cannot be mutated there.  The third
+argument are the traces to splice with.
+"""
 
 
-def dropped(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    at = chance.randrange(len(source.records))
+def drop_record(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    at = rng.randrange(len(source.records))
     gone, rest = source.records[at], [*source.records[:at], *source.records[at + 1 :]]
     if not rest:
         return None
     later = [record for record in rest[at:] if record["node"] == gone["node"]]
     known = None
-    if expectations.unheard(gone, rest) and not later:
-        known = Claim(True, "it was its node's last step, and nobody received what it sent")
+    if expectations.is_unreceived(gone, rest) and not later:
+        known = Expectation(True, "it was its node's last step, and no node received its output")
     elif (
-        expectations.unheard(gone, rest)
-        and expectations.unanswered(gone)
-        and expectations.changes_nothing(gone)
+        expectations.is_unreceived(gone, rest)
+        and expectations.sends_no_reply(gone)
+        and expectations.is_noop(gone)
     ):
-        known = Claim(True, "it changed nothing, and nobody received what it sent")
+        known = Expectation(True, "it was a no-op, and no node received its output")
     return f"line {at + 1} dropped", rest, at + 1, known
 
 
-def repeated(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    at = chance.randrange(len(source.records))
+def repeat_record(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    at = rng.randrange(len(source.records))
     record = source.records[at]
     made = [*source.records[: at + 1], record, *source.records[at + 1 :]]
-    return f"line {at + 1} repeated", made, at + 2, expectations.repeated(record, at + 2)
+    return f"line {at + 1} repeated", made, at + 2, expectations.of_repeated(record, at + 2)
 
 
-def swapped(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    """Neighbours in the file."""
+def swap_records(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    """Swap two neighbouring records of the file."""
     if len(source.records) < 2:
         return None
-    at = chance.randrange(len(source.records) - 1)
+    at = rng.randrange(len(source.records) - 1)
     return _swap(source, at, at + 1)
 
 
-def swapped_in_node(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    """Neighbours in the log of a node."""
-    at = chance.randrange(len(source.records))
+def swap_within_node(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    """Swap two neighbouring records of one node."""
+    at = rng.randrange(len(source.records))
     node = source.records[at]["node"]
     later = range(at + 1, len(source.records))
     after = next((i for i in later if source.records[i]["node"] == node), None)
     return None if after is None else _swap(source, at, after)
 
 
-def _swap(source: Source, at: int, other: int) -> Made | None:
-    """Two records, between which there is none of the first one's node."""
+def _swap(source: Source, at: int, other: int) -> Mutation | None:
+    """Swap two records; none of the first one's node is between them."""
     one, two = source.records[at], source.records[other]
     if one == two:
         return None
@@ -131,51 +134,51 @@ def _swap(source: Source, at: int, other: int) -> Made | None:
     made[at], made[other] = two, one
     known = None
     if one["node"] != two["node"]:
-        known = Claim(True, "records of different nodes stand in no order")
-    elif all(
-        expectations.changes_nothing(r) and expectations.unanswered(r) for r in (one, two)
-    ) and (expectations.unheard(one, made)):
-        known = Claim(True, "neither changed anything, and nobody received what the first one sent")
+        known = Expectation(True, "records of different nodes have no order")
+    elif all(expectations.is_noop(r) and expectations.sends_no_reply(r) for r in (one, two)) and (
+        expectations.is_unreceived(one, made)
+    ):
+        known = Expectation(True, "both were no-ops, and no node received the output of the first")
     return f"lines {at + 1} and {other + 1} swapped", made, at + 1, known
 
 
-def spliced(chance: random.Random, source: Source, others: Sequence[Source]) -> Made | None:
-    """The beginning of one log and the end of another, or of the same one."""
-    other = chance.choice(others)
-    end, begin = chance.randint(1, len(source.records)), chance.randrange(len(other.records))
+def splice_traces(rng: random.Random, source: Source, others: Sequence[Source]) -> Mutation | None:
+    """Join the beginning of one trace with the end of another, or of the same one."""
+    other = rng.choice(others)
+    end, begin = rng.randint(1, len(source.records)), rng.randrange(len(other.records))
     if other is source and end == begin:
         return None
     made = source.records[:end] + other.records[begin:]
     return f"cut before line {end + 1}, {other.name} from line {begin + 1} on", made, end + 1, None
 
 
-def spliced_in_node(chance: random.Random, source: Source, others: Sequence[Source]) -> Made | None:
-    """The log of one node is that of another run."""
-    other = chance.choice(others)
-    node = chance.choice(sorted({record["node"] for record in source.records}))
-    strange = [record for record in other.records if record["node"] == node]
+def splice_node(rng: random.Random, source: Source, others: Sequence[Source]) -> Mutation | None:
+    """Replace the log of one node by its log in another run."""
+    other = rng.choice(others)
+    node = rng.choice(sorted({record["node"] for record in source.records}))
+    others_log = [record for record in other.records if record["node"] == node]
     lines = [at for at, r in enumerate(source.records) if r["node"] == node]
-    if other is source or not strange or len(lines) == len(source.records):
+    if other is source or not others_log or len(lines) == len(source.records):
         return None
     kept = [record for record in source.records if record["node"] != node]
-    return f"{node} is that of {other.name}", kept + strange, lines[0] + 1, None
+    return f"{node} is that of {other.name}", kept + others_log, lines[0] + 1, None
 
 
-# One field is edited.  A place is a path into a record; what is edited there is named by the side
-# of the record, the type of the message and the field, so that none of them is forgotten.
+# Edit one field.  Mutations take turns over all places, so that every field of every message is
+# edited.
 
 ADDED = "extra"
 _OPAQUE = ("value", "text")
 _TYPES = ("accept", "accepted", "decided", "error", "learn", "prepare", "promise", "unheard-of")
-_VALUES = ("w", 1, 1.0, True, False, None, 0, "", [], {}, {"set": 1}, [1, None])
+_VALUES: tuple[Json, ...] = ("w", 1, 1.0, True, False, None, 0, "", [], {}, {"set": 1}, [1, None])
 _NOTHING = object()
 
 Place = tuple[str, str, str]
-"""Side, type and field: ("output", "promise", "accepted[].ballot")."""
+"""Side of the record, type of the message, field: ("output", "promise", "accepted[].ballot")."""
 
 
 def places(sources: Sequence[Source]) -> dict[Place, list[tuple[Source, int, Path]]]:
-    """Every field that there is, and where it stands: source, place in the log, path."""
+    """Return all places with their occurrences: source, index of the record, path into it."""
     found: dict[Place, list[tuple[Source, int, Path]]] = defaultdict(list)
     for source in sources:
         for at, record in enumerate(source.records):
@@ -192,20 +195,20 @@ def _fields(record: Json) -> Iterator[tuple[str, str, Path]]:
     given = record["input"]
     if not expectations.is_message(given):
         yield "input", "event", ("input",)
-    for path, message in (
-        (("input",), given),
-        *((("output", at), message) for at, message in enumerate(record["output"])),
-    ):
+    messages: list[tuple[str, Path, Json]] = [("input", ("input",), given)]
+    messages += [("output", ("output", at), each) for at, each in enumerate(record["output"])]
+    for side, path, message in messages:
         if expectations.is_message(message):
+            kind = expectations.kind_of(message)
             for name in ("src", "dest", ADDED):
-                yield path[0], expectations.kind_of(message), (*path, name)
+                yield side, kind, (*path, name)
             for inner in _inner(message["body"]):
-                yield path[0], expectations.kind_of(message), (*path, "body", *inner)
-            yield path[0], expectations.kind_of(message), (*path, "body", ADDED)
+                yield side, kind, (*path, "body", *inner)
+            yield side, kind, (*path, "body", ADDED)
 
 
 def _inner(item: Json) -> Iterator[Path]:
-    """The paths of all fields in a body."""
+    """Yield the paths of all fields in a body."""
     steps = item.items() if isinstance(item, dict) else enumerate(item)
     for step, inner in steps:
         if not (isinstance(step, int) and isinstance(inner, (dict, list))):
@@ -214,32 +217,32 @@ def _inner(item: Json) -> Iterator[Path]:
             yield from ((step, *path) for path in _inner(inner))
 
 
-def edited(chance: random.Random, source: Source, at: int, path: Path) -> Made | None:
-    """One field of one record is another one, or gone."""
+def edit_field(rng: random.Random, source: Source, at: int, path: Path) -> Mutation | None:
+    """Replace or remove one field of one record."""
     record = source.records[at]
     old = _get(record, path)
     choices = [new for new in _others(source, path, old) if new is _NOTHING or not _same(new, old)]
-    new = chance.choice(choices)
+    new = rng.choice(choices)
     made = list(source.records)
     made[at] = _with(record, path, new)
     place = ".".join(map(str, path))
     what = f"line {at + 1}: {place} is {_shown(new)} instead of {_shown(old)}"
-    return what, made, at + 1, _known_of_edit(record, made[at], path, at + 1)
+    return what, made, at + 1, _expectation_of_edit(record, made[at], path, at + 1)
 
 
-def _known_of_edit(record: Json, made: Json, path: Path, line: int) -> Claim | None:
+def _expectation_of_edit(record: Json, made: Json, path: Path, line: int) -> Expectation | None:
     node, missing = record["node"], _get(made, path) is _NOTHING
     if path[0] == "output":
         free = path[-1] == "text" and (missing or isinstance(_get(made, path), str))
         if free:
-            return Claim(True, "what an error tells people is free")
-        return illegal(node, line, "a node does one thing only in one state with one input")
+            return Expectation(True, "the text of an error is free")
+        return illegal(node, line, "the output is a function of state and input")
     if path == ("action",) and missing:
-        return Claim(True, "an action need not be told")
+        return Expectation(True, "a record need not have an action")
     if path in (("action",), (ADDED,)):
-        return illegal(node, line, "the schema has no such record")
+        return illegal(node, line, "the schema does not allow such a record")
     if path[-1] == ADDED and (len(path) == 2 or _is_request(record)):
-        return Claim(True, "an envelope and a request may have more fields")
+        return Expectation(True, "an envelope and a request may have more fields")
     if path == ("input",) and made["input"] == "tick":
         return illegal(node, line, "the schema has no such event")
     return None
@@ -250,7 +253,7 @@ def _is_request(record: Json) -> bool:
 
 
 def _others(source: Source, path: Path, old: Json) -> list[Json]:
-    """What could stand in a place, well formed or not."""
+    """Return values to put in a place, well formed or not."""
     names = [*_members(source), "c1", "c9", ""]
     if path[-1] == ADDED:
         return [0, "x"]
@@ -268,7 +271,7 @@ def _others(source: Source, path: Path, old: Json) -> list[Json]:
     if isinstance(old, bool):
         return [not old, int(old), *gone]
     if isinstance(old, int):
-        # With a larger ballot than this a judge need not be able to count.
+        # A checker need not support larger ballots.
         large = 2**20 if path[-1] in ("ballot", "promised") else 2**62
         next_own = old + len(_members(source))
         return [old + 1, old - 1, next_own, 0, 7, 11, large, -1, float(old), str(old), *gone]
@@ -278,7 +281,8 @@ def _others(source: Source, path: Path, old: Json) -> list[Json]:
 
 
 def _members(source: Source) -> list[str]:
-    return json.loads(source.cluster)[0]
+    members: list[str] = json.loads(source.cluster)[0]
+    return members
 
 
 def _get(item: Json, path: Path) -> Json:
@@ -290,7 +294,7 @@ def _get(item: Json, path: Path) -> Json:
 
 
 def _with(item: Json, path: Path, new: Json) -> Json:
-    """A copy with something else in one place."""
+    """Return a copy with another value at a path."""
     step, *rest = path
     if isinstance(item, list):
         return [
@@ -311,36 +315,36 @@ def _shown(item: Json) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-# What a node sent in one step is another list.
+# Change what a node sent in one step.
 
 
-def said_otherwise(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    """A message of an output is dropped or repeated, or two of them are swapped."""
-    talkative = [at for at, record in enumerate(source.records) if record["output"]]
-    at = chance.choice(talkative)
+def change_output(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    """Drop or repeat a message of an output, or move it to the front."""
+    sending = [at for at, record in enumerate(source.records) if record["output"]]
+    at = rng.choice(sending)
     record, output = source.records[at], source.records[at]["output"]
-    place = chance.randrange(len(output))
-    what, said = chance.choice(
+    place = rng.randrange(len(output))
+    what, changed = rng.choice(
         [
             ("dropped", output[:place] + output[place + 1 :]),
             ("repeated", output[: place + 1] + output[place:]),
             ("put first", [output[place], *output[:place], *output[place + 1 :]]),
         ]
     )
-    if said == output:
+    if changed == output:
         return None
     made = list(source.records)
-    made[at] = {**record, "output": said}
-    if all(_to(dest, said) == _to(dest, output) for dest in _dests(said) | _dests(output)):
-        known = Claim(True, "what goes to different nodes and clients is in no order")
+    made[at] = {**record, "output": changed}
+    if all(_to(dest, changed) == _to(dest, output) for dest in _dests(changed) | _dests(output)):
+        known = Expectation(True, "messages to different destinations have no order")
     else:
-        known = illegal(record["node"], at + 1, "a node sends what it sends, in one order to each")
+        known = illegal(record["node"], at + 1, "the order of messages to one destination is fixed")
     return f"line {at + 1}: output.{place} {what}", made, at + 1, known
 
 
-def lost(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | None:
-    """A message between nodes is no more among what was sent, whether it was received or not."""
-    logged = expectations.nodes(source.records)
+def lose_message(rng: random.Random, source: Source, _: Sequence[Source]) -> Mutation | None:
+    """Remove a message between nodes from the output that sent it, received or not."""
+    logged = expectations.nodes_in(source.records)
     sent = [
         (at, place)
         for at, record in enumerate(source.records)
@@ -349,11 +353,11 @@ def lost(chance: random.Random, source: Source, _: Sequence[Source]) -> Made | N
     ]
     if not sent:
         return None
-    at, place = chance.choice(sent)
+    at, place = rng.choice(sent)
     record = source.records[at]
     made = list(source.records)
     made[at] = {**record, "output": record["output"][:place] + record["output"][place + 1 :]}
-    known = illegal(record["node"], at + 1, "a node sends what it sends")
+    known = illegal(record["node"], at + 1, "the output is a function of state and input")
     return f"line {at + 1}: output.{place} dropped", made, at + 1, known
 
 
@@ -365,105 +369,116 @@ def _to(dest: str, output: Sequence[Json]) -> list[str]:
     return [canonical(message) for message in output if message["dest"] == dest]
 
 
-# The file is cut off.
+# Truncate the file.
 
 
-def cut_off(chance: random.Random, source: Source) -> Altered:
-    """Most often in the middle of a record, sometimes at the end of one or of its line."""
-    at = chance.randrange(1, len(source.records))
+def truncate_file(rng: random.Random, source: Source) -> MutatedTrace:
+    """Truncate mostly in the middle of a record, sometimes at the end of one or of its line."""
+    at = rng.randrange(1, len(source.records))
     length = len(json.dumps(source.records[at]))
-    end = chance.choice([*[chance.randrange(1, length)] * 8, length, 0])
-    known = illegal(source.records[at]["node"], at + 1, "half a record is none")
+    end = rng.choice([*[rng.randrange(1, length)] * 8, length, 0])
+    known = illegal(source.records[at]["node"], at + 1, "the last record is incomplete")
     if end == length:
-        known = Claim(True, "the end of the last line may be missing")
+        known = Expectation(True, "the last line may lack its end")
     elif end == 0:
-        known = Claim(True, "up to there it has happened")
-    what = f"cut off behind character {end} of line {at + 1}"
+        known = Expectation(True, "it is a prefix of the trace")
+    what = f"truncated after character {end} of line {at + 1}"
     kept, missing = source.records[: at + bool(end)], (length + 1 - end) * bool(end)
-    return Altered("cut off", what, source, kept, at + 1, known, missing)
+    return MutatedTrace("truncate-file", what, source, kept, at + 1, known, missing)
 
 
 # All of it.
 
-_KINDS: dict[str, Alter] = {
-    "drop": dropped,
-    "repeat": repeated,
-    "swap": swapped,
-    "swap in one node": swapped_in_node,
-    "splice": spliced,
-    "splice one node": spliced_in_node,
-    "other messages": said_otherwise,
-    "lost message": lost,
+_MUTATORS: dict[str, Mutator] = {
+    "drop-record": drop_record,
+    "repeat-record": repeat_record,
+    "swap-records": swap_records,
+    "swap-within-node": swap_within_node,
+    "splice-traces": splice_traces,
+    "splice-node": splice_node,
+    "change-output": change_output,
+    "lose-message": lose_message,
 }
 
-# So often chance may find nothing to alter.
+# How often a random place is tried before another kind of mutation is taken.
 TRIES = 200
 
-# A long log is altered so often; a number that shares no factor with the number of shares below.
+# One mutation of so many is of a long trace; coprime to the sum of the shares below.
 LONG_EVERY = 97
 
-# Of some twenty alterations so many are of each kind.
+# How many of some twenty mutations are of each kind.
 _SHARES = {
-    **{"edit input": 5, "edit output": 4, "edit record": 1, "drop": 2, "repeat": 2, "swap": 1},
-    **{"swap in one node": 1, "splice": 1, "splice one node": 1, "other messages": 1, "cut off": 1},
-    "lost message": 1,
+    "edit-input": 5,
+    "edit-output": 4,
+    "edit-record": 1,
+    "drop-record": 2,
+    "repeat-record": 2,
+    "swap-records": 1,
+    "swap-within-node": 1,
+    "splice-traces": 1,
+    "splice-node": 1,
+    "change-output": 1,
+    "truncate-file": 1,
+    "lose-message": 1,
 }
 
 KINDS = tuple(_SHARES)
 
 
-def alterations(
+def mutated_traces(
     sources: Sequence[Source],
     long: Sequence[Source],
     seed: int,
     first: int = 1,
     only: str | None = None,
-) -> Iterator[Altered]:
-    """Altered logs without end, from one of them on, or those of one kind only; each field is
-    edited in its turn.
+) -> Iterator[MutatedTrace]:
+    """Yield mutated traces without end, from number `first` on.
 
-    Now and then it is one of the long logs.
+    `only` is the kind of all of them, if given.  Edits take turns over all fields, and one mutation
+    in `LONG_EVERY` is of a trace in `long`.
     """
     kinds = cycle([only] if only else [kind for kind, n in _SHARES.items() for _ in range(n)])
     everything = [*sources, *long]
     every, every_long = places(sources), places(long)
     sides = {
-        f"edit {side}": cycle([place for place in every if place[0] == side])
+        f"edit-{side}": cycle([place for place in every if place[0] == side])
         for side in ("input", "output", "record")
     }
     planned = (
         (n, kind, next(sides[kind]) if kind in sides else None) for n, kind in enumerate(kinds, 1)
     )
     for n, kind, place in islice(planned, first - 1, None):
-        chance = random.Random(f"{seed} {n}")
+        rng = random.Random(f"{seed} {n}")
         if long and n % LONG_EVERY == 0 and (place is None or place in every_long):
-            yield _one(chance, kind, long, everything, every_long.get(place, []))
+            yield _one(rng, kind, long, everything, every_long[place] if place else [])
         else:
-            yield _one(chance, kind, sources, everything, every.get(place, []))
+            yield _one(rng, kind, sources, everything, every[place] if place else [])
 
 
 def _one(
-    chance: random.Random,
+    rng: random.Random,
     kind: str,
     sources: Sequence[Source],
     everything: Sequence[Source],
     where: Sequence[tuple[Source, int, Path]],
-) -> Altered:
+) -> MutatedTrace:
     for _ in range(TRIES):
         if where:
-            source, at, path = chance.choice(where)
-            made = edited(chance, source, at, path)
+            source, at, path = rng.choice(where)
+            made = edit_field(rng, source, at, path)
         else:
-            source = chance.choice(sources)
-            if kind == "cut off":
-                return cut_off(chance, source)
+            source = rng.choice(sources)
+            if kind == "truncate-file":
+                return truncate_file(rng, source)
             others = [other for other in everything if other.cluster == source.cluster]
-            made = _KINDS[kind](chance, source, others)
+            made = _MUTATORS[kind](rng, source, others)
         if made is not None:
             what, records, first, known = made
-            # With other nodes, what was a stranger's word before may be one that must be sent.
-            alike = expectations.nodes(records) == expectations.nodes(source.records)
-            known = expectations.agreed(known, records)
-            return Altered(kind, what, source, records, first if alike else 1, known)
-    # Such logs cannot be altered so, but any can be altered like this.
-    return _one(chance, "repeat", sources, everything, [])
+            # If a node is added, earlier messages from it must have been sent, too.
+            same_nodes = expectations.nodes_in(records) == expectations.nodes_in(source.records)
+            expectation = expectations.combined(known, records)
+            return MutatedTrace(
+                kind, what, source, records, first if same_nodes else 1, expectation
+            )
+    # These traces cannot be mutated in this way, but every trace can be in the following one.
+    return _one(rng, "repeat-record", sources, everything, [])

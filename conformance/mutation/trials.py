@@ -1,8 +1,8 @@
-"""Is the judge of logs to be trusted?  Alters accepted logs and sees what it says of each.
+"""Compare the verdicts of the checker under test with what is expected of mutated traces.
 
-Three know something of an altered log: whoever altered it (`alterations`), a node that is given its
-inputs (`oracle`), and the judge that is on trial here.  Where they do not agree, one of them is
-wrong; which one is for people to find out.
+There are three sources for the verdict on a mutated trace: the mutation (`mutations`), a node that
+is given its inputs (`oracle`), and the checker under test.  Where they disagree, one of them is
+wrong; people have to find out which one.
 """
 
 from __future__ import annotations
@@ -10,171 +10,180 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats import logs
 from ..jobs import at_once
 from ..tlaplus.tlc import ToolError
-from ..validation.trace_validation import validate
+from ..validation.trace_validation import Checker, validate_logs
 from ..validation.verdict import Verdict
 from .expectations import is_causal
-from .mutations import Altered, Source
+from .mutations import MutatedTrace, Source
 from .oracle import Opinion, Oracle
-from .order import Found
+from .order import BadLines
 
-# Whose a record is that cannot be read.
-NOBODY = ""
-
-Judge = Callable[[Sequence[Sequence[logs.Record]], int], list[Verdict]]
+# The node of a record that cannot be read.
+UNREADABLE = ""
 
 Oracles = Mapping[int, Oracle]
-"""Nodes to ask, by the batch that they run with."""
+"""Oracles, by the constant Batch that their nodes run with."""
 
-# Logs that are judged in one go: enough that to start a judge is cheap, few enough to tell of it.
+# How many traces are checked together: enough to make up for the start of the checker, and few
+# enough to show progress.
 AT_ONCE = 200
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An altered log, whether the second opinion takes it for legal, and where the checker or that
-    opinion is wrong.
-    """
+    """A mutated trace, whether it is legal according to the oracle, and all disagreements."""
 
     number: int
-    altered: Altered
+    mutated: MutatedTrace
     legal: bool
     disagreements: list[str]
 
 
 def source(path: Path, batch: int, most: int | None = None) -> Source:
-    """The log in a file, or its first records; raises `LogError` if it stands in no order."""
+    """Return the trace in a file, or its first records.
+
+    Raises `LogError` if a message is received in a line before the one that sends it.
+    """
     records = logs.read_json(path)
     if not is_causal(records):
-        raise logs.LogError(f"{path}: a message is received before the line that tells it was sent")
+        raise logs.LogError(f"{path}: a message is received in a line before the one that sends it")
     return Source(str(path), records[:most], batch)
 
 
-def trials(
-    made: Iterable[tuple[int, Altered]], oracles: Oracles, judge: Judge = validate
+def run_trials(
+    made: Iterable[tuple[int, MutatedTrace]], oracles: Oracles, checker: Checker = validate_logs
 ) -> Iterator[Trial]:
-    """Tries the judge with numbered altered logs; whatever it cannot judge is a disagreement."""
+    """Check numbered mutated traces; a trace without a verdict is a disagreement."""
 
-    def tried(some: Sequence[tuple[int, Altered]]) -> list[Trial] | ToolError:
+    def tried(some: Sequence[tuple[int, MutatedTrace]]) -> list[Trial] | ToolError:
         try:
-            return list(_try(some, oracles, judge))
+            return list(_try(some, oracles, checker))
         except ToolError as error:
             return error
 
     for some, found in at_once(tried, _groups(made)):
-        yield from found if isinstance(found, list) else _apart(some, found, oracles, judge)
+        yield from found if isinstance(found, list) else _halves(some, found, oracles, checker)
 
 
-def _apart(
-    some: Sequence[tuple[int, Altered]], error: ToolError, oracles: Oracles, judge: Judge
+def _halves(
+    some: Sequence[tuple[int, MutatedTrace]], error: ToolError, oracles: Oracles, checker: Checker
 ) -> Iterator[Trial]:
-    """Tries in ever smaller groups what cannot be judged together."""
+    """Check in ever smaller groups the traces that have no verdict together."""
     if len(some) == 1:
-        [(number, altered)] = some
-        yield Trial(number, altered, _opinion(altered, oracles).legal, [f"no verdict: {error}"])
+        [(number, mutated)] = some
+        yield Trial(number, mutated, _opinion(mutated, oracles).legal, [f"no verdict: {error}"])
         return
     for part in some[: len(some) // 2], some[len(some) // 2 :]:
         try:
-            yield from list(_try(part, oracles, judge))
+            yield from list(_try(part, oracles, checker))
         except ToolError as reason:
-            yield from _apart(part, reason, oracles, judge)
+            yield from _halves(part, reason, oracles, checker)
 
 
-def check(sources: Sequence[Source], oracles: Oracles, judge: Judge = validate) -> None:
-    """Raises `LogError` for a log that is rejected as it is: altering it would show nothing."""
+def require_accepted(
+    sources: Sequence[Source], oracles: Oracles, checker: Checker = validate_logs
+) -> None:
+    """Raise `LogError` for a source that is rejected: mutating it would show nothing."""
     for batch, oracle in oracles.items():
-        alike = [each for each in sources if each.batch == batch]
-        verdicts = judge([logs.of(each.records) for each in alike], batch)
-        for each, verdict in zip(alike, verdicts, strict=True):
+        some = [each for each in sources if each.batch == batch]
+        verdicts = checker([logs.of(each.records) for each in some], batch)
+        for each, verdict in zip(some, verdicts, strict=True):
             opinion = oracle.opinion(each.records)
-            for who, bad in ("tlc", _lines(verdict)), ("node", opinion.bad):
+            for name, bad in ("checker", _bad_lines(verdict)), ("node", opinion.bad):
                 if bad:
                     line = min(bad.values())
-                    raise logs.LogError(f"{each.name}:{line}: rejected by the {who} as it is")
+                    raise logs.LogError(
+                        f"{each.name}:{line}: rejected by the {name} before any mutation"
+                    )
 
 
-def _groups(made: Iterable[tuple[int, Altered]]) -> Iterator[list[tuple[int, Altered]]]:
-    """Logs of one cluster together, for a judge may have to be started anew for each cluster."""
-    alike: dict[str, list[tuple[int, Altered]]] = defaultdict(list)
-    for number, altered in made:
-        alike[altered.source.cluster].append((number, altered))
-    for some in alike.values():
+def _groups(
+    made: Iterable[tuple[int, MutatedTrace]],
+) -> Iterator[list[tuple[int, MutatedTrace]]]:
+    """Group traces by cluster, for a checker may have to start anew for each cluster."""
+    groups: dict[str, list[tuple[int, MutatedTrace]]] = defaultdict(list)
+    for number, mutated in made:
+        groups[mutated.source.cluster].append((number, mutated))
+    for some in groups.values():
         for at in range(0, len(some), AT_ONCE):
             yield some[at : at + AT_ONCE]
 
 
-def _try(some: Sequence[tuple[int, Altered]], oracles: Oracles, judge: Judge) -> Iterator[Trial]:
-    """Tries the judge with logs of one cluster."""
+def _try(
+    some: Sequence[tuple[int, MutatedTrace]], oracles: Oracles, checker: Checker
+) -> Iterator[Trial]:
+    """Check traces of one cluster."""
     batch = some[0][1].source.batch
-    read = [_read(altered) for _, altered in some]
+    read = [_read(mutated) for _, mutated in some]
     readable = [each for each in read if isinstance(each, list)]
-    verdicts = iter(judge(readable, batch) if readable else ())
-    for (number, altered), each in zip(some, read, strict=True):
-        found = _lines(next(verdicts)) if isinstance(each, list) else each
-        opinion = _opinion(altered, oracles)
-        wrong = [*disagreements(altered, found, opinion)]
-        yield Trial(number, altered, opinion.legal, wrong)
+    verdicts = iter(checker(readable, batch) if readable else ())
+    for (number, mutated), each in zip(some, read, strict=True):
+        found = _bad_lines(next(verdicts)) if isinstance(each, list) else each
+        opinion = _opinion(mutated, oracles)
+        wrong = [*disagreements(mutated, found, opinion)]
+        yield Trial(number, mutated, opinion.legal, wrong)
 
 
-def _opinion(altered: Altered, oracles: Oracles) -> Opinion:
-    """The second opinion; half a record is nothing that a node could be asked about."""
-    if altered.whole:
-        return oracles[altered.source.batch].opinion(altered.records)
-    return Opinion([], {NOBODY: altered.first}, True)
+def _opinion(mutated: MutatedTrace, oracles: Oracles) -> Opinion:
+    """Return the oracle's opinion; an incomplete record is bad without it."""
+    if mutated.whole:
+        return oracles[mutated.source.batch].opinion(mutated.records)
+    return Opinion([], {UNREADABLE: mutated.first}, True)
 
 
-def disagreements(altered: Altered, found: Found, opinion: Opinion) -> Iterator[str]:
-    """Where what the checker found is not what is known by construction, or what the node says."""
-    claim = altered.claim
-    for who, lines, legal in (
-        ("the judge", found, not found),
+def disagreements(mutated: MutatedTrace, found: BadLines, opinion: Opinion) -> Iterator[str]:
+    """Yield where the checker, the oracle and the expectation do not agree."""
+    expected = mutated.expectation
+    for name, lines, legal in (
+        ("the checker", found, not found),
         ("the node", opinion.bad, opinion.legal),
     ):
-        if claim.legal is not None and claim.legal != legal:
-            yield f"{'legal' if claim.legal else 'illegal'}, for {claim.reason}; {who} disagrees"
-        early = [line for line in lines.values() if line < altered.first]
+        if expected.legal is not None and expected.legal != legal:
+            verdict = "legal" if expected.legal else "illegal"
+            yield f"{verdict}, because {expected.reason}; {name} disagrees"
+        early = [line for line in lines.values() if line < mutated.first]
         if early:
-            yield f"{who} rejects line {early[0]}, and what is altered begins in {altered.first}"
-        for node, line in claim.at.items():
-            at = lines.get(node, lines.get(NOBODY, line + 1))
+            yield f"{name} rejects line {early[0]}, before the first mutated line {mutated.first}"
+        for node, line in expected.at.items():
+            at = lines.get(node, lines.get(UNREADABLE, line + 1))
             if lines and at > line:
-                yield f"{who} does not reject {node} in line {line} or before, for {claim.reason}"
-        for node in sorted(lines.keys() & altered.innocent):
-            yield f"{who} rejects {node}, which neither was altered nor received what was"
-    if NOBODY in found:
-        # Nothing is read behind the first line that is no record.
-        if found[NOBODY] not in opinion.bad.values():
-            yield f"line {found[NOBODY]} is no record to the reader, and {_told(opinion.bad)}"
+                yield f"{name} does not reject {node} up to line {line}, though {expected.reason}"
+        for node in sorted(lines.keys() & mutated.unaffected):
+            yield f"{name} rejects {node}, which is not mutated and received no mutated message"
+    if UNREADABLE in found:
+        # Nothing is read after the first line that is not a record.
+        if found[UNREADABLE] not in opinion.bad.values():
+            line = found[UNREADABLE]
+            yield f"line {line} cannot be read, but the node rejects {_places(opinion.bad)}"
     elif not opinion.allows(found):
-        circle = "" if opinion.ordered else ", and one of the receipts of what is sent later"
-        yield f"the judge rejects {_told(found)}, the node {_told(opinion.bad)}{circle}"
+        cycle = "" if opinion.ordered else ", and a receipt of a message that is sent later"
+        yield f"the checker rejects {_places(found)}, the node {_places(opinion.bad)}{cycle}"
 
 
-def _told(lines: Found) -> str:
-    return ", ".join(f"line {line} of {node or 'the file'}" for node, line in lines.items()) or (
-        "nothing"
-    )
+def _places(lines: BadLines) -> str:
+    places = (f"line {line} of {node or 'the file'}" for node, line in lines.items())
+    return ", ".join(places) or "nothing"
 
 
-def _read(altered: Altered) -> list[logs.Record] | Found:
-    """What is in the file of an altered log, or where it is no log."""
-    with tempfile.TemporaryDirectory(prefix="altered-") as scratch:
+def _read(mutated: MutatedTrace) -> list[logs.Record] | BadLines:
+    """Return the records in the file of a mutated trace, or the first line that is not a record."""
+    with tempfile.TemporaryDirectory(prefix="mutated-") as scratch:
         path = Path(scratch) / "log.ndjson"
-        path.write_text(altered.text, "utf-8")
+        path.write_text(mutated.text, "utf-8")
         try:
             return logs.read(path)
         except logs.LogError as error:
             named = re.match(rf"{re.escape(str(path))}:(\d+): ", str(error))
             if named is None:
                 raise
-            return {NOBODY: int(named[1])}
+            return {UNREADABLE: int(named[1])}
 
 
-def _lines(verdict: Verdict) -> Found:
+def _bad_lines(verdict: Verdict) -> BadLines:
     return {found.record.node: found.record.line for found in verdict.rejections}

@@ -1,7 +1,7 @@
-"""What clients ask in a faulty world, and when they are content.
+"""Clients of a run with faults: their requests, and when they are done.
 
-They duel: several fill the same slots, at different nodes, with different values.  Nothing here is
-sent, and no time passes: a client is told when it is its turn and what it was answered.
+Clients compete: several propose different values for the same slots, at different nodes.  Nothing
+here sends a message or knows the time: the caller asks for the next request and passes replies.
 """
 
 from __future__ import annotations
@@ -14,88 +14,88 @@ from typing import Any
 Json = Any
 
 
-# A value as large as a node need take, by the length of its text as JSON, and one in which a line
-# fits no pipe; and which questions of a client have such a value.
+# Sizes as JSON: the largest value that a node must accept, and one whose line does not fit into a
+# pipe; and which requests of a client have such a value.
 LARGEST, LARGE = 1 << 20, 70_000
 LARGEST_AT, LARGE_AT = 13, 4
 
 
 def padded(text: str, size: int) -> str:
-    """Return a text that is so long as JSON, quotes included, if it is not longer itself."""
+    """Return a text padded to a size as JSON, quotes included."""
     return text.ljust(size - 2, "-")
 
 
 class Client:
-    """Asks one thing at a time; when no answer comes it asks again, or gives up."""
+    """Has one open request at a time; without a reply it retries it, or abandons it."""
 
     TRIES = 3
 
     def __init__(
-        self, name: str, members: Sequence[str], chance: random.Random, large: bool = True
+        self, name: str, members: Sequence[str], rng: random.Random, large: bool = True
     ) -> None:
         self.name = name
         self._large = large
         self.happened: Counter[str] = Counter()
         self._members = list(members)
-        self._chance = chance
-        self._favourite = chance.choice(self._members)
+        self._rng = rng
+        self._favourite = rng.choice(self._members)
         self._number = 0
         self._tries = 0
         self._open: Json | None = None
 
     def turn(self, newest: int) -> Json:
-        """What it asks now; `newest` is the highest slot that anybody has asked for."""
-        if self._open and self._tries < self.TRIES and self._chance.random() < 0.7:
+        """Return its next request; `newest` is the highest slot in any request so far."""
+        if self._open and self._tries < self.TRIES and self._rng.random() < 0.7:
             self._tries += 1
-            self.happened["asked again"] += 1
+            self.happened["retries"] += 1
             return self._open
-        self.happened["given up"] += self._open is not None
+        self.happened["abandoned"] += self._open is not None
         self.happened["requests"] += 1
         self._number += 1
         self._tries = 1
-        self._open = self._question(newest)
+        self._open = self._request(newest)
         return self._open
 
-    def _question(self, newest: int) -> Json:
-        if self._chance.random() < 0.1:
-            self._favourite = self._chance.choice(self._members)
+    def _request(self, newest: int) -> Json:
+        if self._rng.random() < 0.1:
+            self._favourite = self._rng.choice(self._members)
         body: Json = {"type": "multi_paxos_propose", "msg_id": self._number}
-        if self._chance.random() < 0.15:
+        if self._rng.random() < 0.15:
             body["type"] = "multi_paxos_log"
-            # Rarely the whole log, for what it costs to judge grows with the square of its length.
-            if self._chance.random() < 0.9:
-                body["from"] = max(0, newest - self._chance.randint(0, 20))
-                body["limit"] = self._chance.randint(1, 20)
+            # Rarely the whole log: the cost of checking it grows with the square of its length.
+            if self._rng.random() < 0.9:
+                body["from"] = max(0, newest - self._rng.randint(0, 20))
+                body["limit"] = self._rng.randint(1, 20)
         else:
-            # Mostly a new slot or the newest, which somebody else may be asking for just now.
-            ahead = self._chance.choice((1, 1, 1, 0, 0, 0, -1, -5))
+            # Mostly a new slot or the newest, for which another client may have a request open.
+            ahead = self._rng.choice((1, 1, 1, 0, 0, 0, -1, -5))
             body |= {"slot": max(0, newest + ahead), "value": self._value()}
         return {"src": self.name, "dest": self._favourite, "body": body}
 
     def _value(self) -> str:
-        """A value that nobody else proposes: mostly short, twice in its life not."""
+        """Return a value that no other client proposes: mostly short, in two requests large."""
         sizes = {LARGE_AT: LARGE, LARGEST_AT: LARGEST if self.name == "c1" else 0}
         sizes = sizes if self._large else {}
         return padded(f"{self.name}-{self._number}", sizes.get(self._number, 0))
 
-    def answered(self, message: Json) -> bool:
-        """Takes an answer; whether it was waited for."""
+    def receive(self, message: Json) -> bool:
+        """Process a reply; return whether the client was waiting for it."""
         body = message["body"]
         waited = self._open is not None and self._number == body["in_reply_to"]
         if not waited:
-            self.happened["answered late"] += 1
+            self.happened["late replies"] += 1
         elif body["type"] == "error":
             self.happened["errors"] += 1
         else:
             self.happened["acknowledged"] += body["type"] == "multi_paxos_propose_ok"
-            self.happened["logs told"] += body["type"] == "multi_paxos_log_ok"
+            self.happened["logs read"] += body["type"] == "multi_paxos_log_ok"
         if waited:
             self._open = None
         return waited
 
 
-class Last:
-    """The last client of a node: has a new slot decided there, then waits for the whole log."""
+class FinalClient:
+    """The client of a node in the fault-free period: decides a new slot, then reads the log."""
 
     def __init__(self, node: str, slot: int, large: bool = True) -> None:
         self.name = f"last-{node}"
@@ -107,22 +107,22 @@ class Last:
         self._number = 0
 
     def turn(self) -> Json:
-        """A proposal is the same until it is answered; every log is asked for anew."""
+        """Return its next request: the same proposal until it has a reply, then log requests."""
         body: Json = {"type": "multi_paxos_propose", "msg_id": self._number}
         if self.decided:
             self._number += 1
             body = {"type": "multi_paxos_log", "msg_id": self._number}
         else:
-            # A node that cannot read a long line never comes to know all.
+            # A node that cannot read a long line does not recover.
             body |= {"slot": self._slot, "value": padded(f"{self.name}-{self._number}", self._size)}
         return {"src": self.name, "dest": self._node, "body": body}
 
-    def answered(self, message: Json) -> None:
+    def receive(self, message: Json) -> None:
         body = message["body"]
         if body["type"] == "multi_paxos_propose_ok":
             self.decided = True
         elif body["type"] == "multi_paxos_log_ok":
             self.log = {entry["slot"] for entry in body["log"]}
         elif not self.decided:
-            # What was given up has to be asked for under another number.
+            # A request that failed needs another number.
             self._number += 1

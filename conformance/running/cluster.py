@@ -26,13 +26,13 @@ Json = Any
 
 
 class NodeError(Exception):
-    """A node that ended, fell silent or said one thing and logged another; the text tells which."""
+    """A node that ended, was silent, or logged something else than it printed."""
 
     @classmethod
     def of(cls, node: str, what: str, errors: Path) -> NodeError:
-        """What is to be said of a node, with the last lines of its standard error, a file."""
-        told = last_lines(end_of(errors))
-        return cls(f"node {node} {what}" + "".join(f"\n  {line}" for line in told))
+        """Return the error about a node, with the last lines of its standard error, a file."""
+        last = last_lines(end_of(errors))
+        return cls(f"node {node} {what}" + "".join(f"\n  {line}" for line in last))
 
 
 class NodeWrong(NodeError):
@@ -49,7 +49,7 @@ class Waiting:
         return bool(self._open)
 
     def step(self, given: Json, output: list[Json]) -> None:
-        """Sees a step of the node: what it was given and what it said."""
+        """Process a step of the node: its input and its output."""
         if given == "crash":
             self._open.clear()
         elif is_message(given) and given["body"]["type"] == "multi_paxos_propose":
@@ -84,24 +84,24 @@ class NodeProcess:
             self._close_log()
             raise
         self._logged: deque[bytes] = deque()
-        self._said: deque[bytes] = deque()
+        self._unread: deque[bytes] = deque()
 
     def step(self, given: Json) -> Json:
         """Gives the node an input it takes as a step; raises `NodeError` where it does not."""
-        if self._said:
-            raise self._trouble("said more than it logged", NodeWrong)
+        if self._unread:
+            raise self._trouble("printed more than it logged", NodeWrong)
         self._process.give(json.dumps(given).encode())
         record = self._next(self._logged, "log record")
         try:
             check_record(record)
         except SchemaError as error:
             raise self._trouble(f"logged what is no record: {error}", NodeWrong) from None
-        said = [self._next(self._said, "message") for _ in record["output"]]
-        if not same_output(said, record["output"]):
-            raise self._trouble(f"logged {record['output']} but said {said}", NodeWrong)
+        sent = [self._next(self._unread, "message") for _ in record["output"]]
+        if not same_output(sent, record["output"]):
+            raise self._trouble(f"logged {record['output']} but printed {sent}", NodeWrong)
         if record["node"] != self.node or canonical(record["input"]) != canonical(given):
-            told = f"{record['input']} of {record['node']}"
-            raise self._trouble(f"logged {told} but was given {given}", NodeWrong)
+            logged = f"{record['input']} of {record['node']}"
+            raise self._trouble(f"logged {logged} but was given {given}", NodeWrong)
         return record
 
     def _next(self, lines: deque[bytes], what: str) -> Json:
@@ -119,7 +119,7 @@ class NodeProcess:
             raise self._trouble(wrong, NodeWrong) from None
 
     def _listen(self) -> bool:
-        """Waits a little for what the node says and logs, and has it take what it is given."""
+        """Wait a little for output and log records, and write pending input."""
         process, log = self._process, self._log
         sources = [log.source] if process.over else [log.source, process.source]
         readable, writable = ready(sources, [process.sink] if process.unsent else [], 0.1)
@@ -128,12 +128,12 @@ class NodeProcess:
         if writable:
             process.push()
         try:
-            self._said += process.hear() if process.source in readable else []
+            self._unread += process.read_lines() if process.source in readable else []
             self._logged += log.read() if log.source in readable else []
         except Flood as error:
             raise self._trouble(str(error)) from None
-        if len(self._said) + len(self._logged) > MOST_MESSAGES:
-            raise self._trouble(f"said more than {MOST_MESSAGES:,} messages in one step")
+        if len(self._unread) + len(self._logged) > MOST_MESSAGES:
+            raise self._trouble(f"printed more than {MOST_MESSAGES:,} messages in one step")
         return bool(readable or writable)
 
     def _trouble(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
@@ -141,9 +141,9 @@ class NodeProcess:
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""
-        more = self._said or left(self._process, self._seconds, self._trouble)
+        more = self._unread or left(self._process, self._seconds, self._trouble)
         if more:
-            raise self._trouble("said more than it logged", NodeWrong)
+            raise self._trouble("printed more than it logged", NodeWrong)
 
     def close(self) -> None:
         """Makes sure that nothing of the node is left."""
@@ -157,7 +157,7 @@ class NodeProcess:
 
 
 def left(process: Process, seconds: float, trouble: Callable[[str], NodeError]) -> list[bytes]:
-    """Ends the input of a node; what it says after that, though not much more than a line.
+    """End the input of a node; return its output after that, about one line at most.
 
     Raises what `trouble` makes of a reason unless it leaves with status 0.
     """

@@ -1,4 +1,4 @@
-"""Real processes in a model's own small world: how much of the model do they visit?
+"""Runs real processes within the bounds of a model, and counts the transitions that they cover.
 
 A cluster with the model's members is asked what the model's clients ask, and nothing else.  What
 the nodes send is delivered at any time, again, or never; they are crashed and restarted, and events
@@ -6,7 +6,7 @@ happen to them.  Each node is followed through the automaton that TLC has found 
 is in it is a covered transition, and must say what the automaton says; a node that takes a step
 which is not in it has left the model, and its further steps are only counted.
 
-All chance comes from one seed, and prefers what no run has covered yet.
+All randomness comes from one seed; it prefers what no run has covered yet.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 from ..formats import logs
 from ..formats.canonical import canonical
 from ..golden.automaton import Automaton, Transition
-from ..validation.names import UNTOLD
+from ..validation.names import UNSPECIFIED
 from .cluster import NodeError, NodeProcess, Waiting
 from .replay import Difference
 
 Json = Any
 
 # How often a run goes on to something new where there is something, to a message that has not
-# arrived yet where there is nothing new, and wherever chance will have it, even out of the model.
+# arrived yet where there is nothing new, and sometimes any, even out of bounds.
 NEW, FIRST, ANYWHERE = 0.9, 0.6, 0.01
 
 # A run ends after so many steps, or after so many that show nothing new.
@@ -42,7 +42,7 @@ FIGURES = ("transitions", "covered", "moves", "moved", "runs", "inside", "outsid
 
 @dataclass
 class Explored:
-    """What runs in the world of one model cover.
+    """What runs within the bounds of one model cover.
 
     `moves` are the transitions that change the state of a node: each of them happens in some run.
     Of the others some never do, for the automaton has every message in every state.  `inside` and
@@ -74,7 +74,7 @@ def explore(
     seconds: float = 10,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Explored:
-    """Runs clusters in the world of a model, one after the other.
+    """Run clusters within the bounds of a model, one after the other.
 
     A run in which a node differs from the model is the last one; its log is left in the folder.
     """
@@ -92,14 +92,14 @@ def explore(
                 )
                 for node in members
             }
-            chance = random.Random(f"{seed} {number}")
-            world = _World(processes, model, covered, chance)
-            difference = world.run(folder / f"run-{number:04}.ndjson")
+            rng = random.Random(f"{seed} {number}")
+            cluster_run = _Cluster(processes, model, covered, rng)
+            difference = cluster_run.run(folder / f"run-{number:04}.ndjson")
             for process in () if difference else processes.values():
                 process.end()
         found.runs += 1
-        found.inside += world.inside
-        found.outside += world.outside
+        found.inside += cluster_run.inside
+        found.outside += cluster_run.outside
         found.covered, found.moved = len(covered), len(covered & moves)
         on_progress(f"{number} of {runs} runs, {len(covered):,} of {len(everything):,} covered")
         if difference:
@@ -109,7 +109,7 @@ def explore(
 
 
 class _Model:
-    """What is known beforehand: the automata by their nodes, and what clients ask whom."""
+    """What is fixed before a run: the automaton of each node, and the requests of clients."""
 
     def __init__(self, members: Sequence[str], automata: Sequence[Automaton]) -> None:
         self.automata = {automaton.node: automaton for automaton in automata}
@@ -126,14 +126,14 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Something that may happen now: a node, its input as text, and what the model says of it."""
+    """A possible step: a node, its input as text, and the transition, None if out of bounds."""
 
     node: str
     given: str
     transition: Transition | None
 
 
-class _World:
+class _Cluster:
     """One run: the processes, what they have sent, and where each is in its automaton."""
 
     def __init__(
@@ -141,13 +141,13 @@ class _World:
         processes: dict[str, NodeProcess],
         model: _Model,
         covered: set[int],
-        chance: random.Random,
+        rng: random.Random,
     ) -> None:
         self.inside = self.outside = 0
         self._processes = processes
         self._model = model
         self._covered = covered
-        self._chance = chance
+        self._rng = rng
         # None is outside.
         self._at: dict[str, str | None] = dict.fromkeys(processes)
         self._at |= {node: automaton.start for node, automaton in model.automata.items()}
@@ -158,7 +158,7 @@ class _World:
         self._records: list[Json] = []
 
     def run(self, log: Path) -> Difference | None:
-        """Runs until nothing new is seen; tells where a node differs, and writes the log."""
+        """Run until nothing new is covered; write the log, return where a node differs."""
         members = list(self._processes)
         for node, process in self._processes.items():
             body = {"type": "init", "msg_id": 0, "node_id": node, "node_ids": members}
@@ -166,18 +166,18 @@ class _World:
         idle = 0
         while idle < IDLE and self.inside + self.outside < LONGEST:
             known, choice = len(self._covered), self._choose()
-            said, remark = self._give(choice)
+            sent, remark = self._give(choice)
             transition = choice.transition
             if transition is None:
                 self._at[choice.node] = None
                 self.outside += 1
-            elif remark or canonical(said) != canonical(transition.step.output):
+            elif remark or canonical(sent) != canonical(transition.step.output):
                 logs.write(log, self._records)
                 line = len(self._records) + bool(remark)
                 expected = logs.Record(
                     choice.node, transition.step.input, transition.step.output, log, line
                 )
-                return Difference(expected, said, remark)
+                return Difference(expected, sent, remark)
             else:
                 self._at[choice.node] = transition.after
                 self._covered.add(id(transition))
@@ -189,13 +189,13 @@ class _World:
         every = list(self._choices())
         inside = [c for c in every if c.transition]
         new = [c for c in inside if id(c.transition) not in self._covered]
-        # What leaves the state as it is goes first, for it costs no way back.
-        stays = [c for c in new if c.transition.stays]
+        # No-ops go first: they need no way back.
+        stays = [c for c in new if c.transition and c.transition.stays]
         first = [c for c in inside if not self._arrived.get((c.node, c.given), True)]
         for often, some in ((ANYWHERE, every), (NEW, stays or new), (FIRST, first)):
-            if some and self._chance.random() < often:
-                return self._chance.choice(some)
-        return self._chance.choice(inside or every)
+            if some and self._rng.random() < often:
+                return self._rng.choice(some)
+        return self._rng.choice(inside or every)
 
     def _choices(self) -> Iterator[_Choice]:
         for node, given in (*self._arrived, *self._model.asked, *self._events()):
@@ -212,7 +212,7 @@ class _World:
                     yield node, json.dumps(event)
 
     def _give(self, choice: _Choice) -> tuple[list[Json], str]:
-        """Has a step taken: what the node says, and what else is wrong where it should say it."""
+        """Execute a step; return the output, and what else is wrong with it."""
         given = json.loads(choice.given)
         try:
             record = self._processes[choice.node].step(given)
@@ -222,25 +222,25 @@ class _World:
             return [], str(error)
         self._records.append(record)
         self._waiting[choice.node].step(given, record["output"])
-        said = [self._plain(message) for message in record["output"]]
-        self._follow(choice.node, choice.given, said)
-        return said, ""
+        sent = [self._plain(message) for message in record["output"]]
+        self._follow(choice.node, choice.given, sent)
+        return sent, ""
 
-    def _follow(self, node: str, given: str, said: list[Json]) -> None:
-        """Keeps who is down, and what has been sent and has arrived."""
+    def _follow(self, node: str, given: str, sent: list[Json]) -> None:
+        """Update which nodes are down, and which messages have arrived."""
         if given == '"crash"':
             self._down.add(node)
         elif given == '"restart"':
             self._down.discard(node)
         elif (node, given) in self._arrived:
             self._arrived[node, given] = True
-        for message in said:
+        for message in sent:
             if message["dest"] in self._processes:
                 self._arrived.setdefault((message["dest"], self._model.text(message)), False)
 
     def _plain(self, message: Json) -> Json:
-        """A message without what the model does not tell of it."""
+        """Return a message without the fields that the model leaves out."""
         body = message["body"]
         if message["dest"] not in self._processes:
-            body = {field: item for field, item in body.items() if field not in UNTOLD}
+            body = {field: item for field, item in body.items() if field not in UNSPECIFIED}
         return {"src": message["src"], "dest": message["dest"], "body": body}

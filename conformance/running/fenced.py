@@ -1,6 +1,6 @@
 """A node that keeps no log: its records are made here, from what goes in and what comes out.
 
-Behind each input goes a fence, and what the node says before it answers that belongs to the input.
+Each input is followed by a fence; what the node prints before its reply belongs to the input.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Json = Any
 class FencedNode:
     """One node: `step` gives it an input and returns the record of what it did.
 
-    `inputs` is what it was given so far, without the fences; `troubled` tells whether that ended
-    with something that is no record.
+    `inputs` are all inputs so far, without the fences; `troubled` is true if the last one led to
+    something that is no record.  `errors` is the file with its standard error.
     """
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
@@ -35,18 +35,18 @@ class FencedNode:
         self.node = node
         self.inputs: list[Json] = []
         self.troubled = False
-        self._errors = errors
+        self.errors = errors
         self._seconds = seconds
         self._process = Process(command, errors)
         self._init: Json = None
         self._taken: set[str] = set()
         self._answered = 0
-        self._said: deque[bytes] = deque()
+        self._unread: deque[bytes] = deque()
 
     def step(self, given: Json) -> Json:
         """Gives the node an input; raises `NodeError` where it does not come to the fence.
 
-        The first input is `init`.  A node that is down answers nothing, so what it says at a crash
+        The first input is `init`.  A node that is down replies to nothing, so its output at a crash
         is found at the restart.
         """
         self.inputs.append(given)
@@ -61,7 +61,7 @@ class FencedNode:
         try:
             check_record(record)
         except SchemaError as error:
-            raise self._trouble(f"said what is no record: {error}", NodeWrong) from None
+            raise self._trouble(f"printed what is no record: {error}", NodeWrong) from None
         return record
 
     def _up_to(self, asked: Fence) -> list[Json]:
@@ -70,7 +70,7 @@ class FencedNode:
         while not asked.is_answered_by(message := self._next()):
             output.append(renumbered(message, self._answered))
             if len(output) > MOST_MESSAGES:
-                raise self._trouble(f"said more than {MOST_MESSAGES:,} messages in one step")
+                raise self._trouble(f"printed more than {MOST_MESSAGES:,} messages in one step")
         self._answered += 1
         return output
 
@@ -79,20 +79,20 @@ class FencedNode:
 
     def _next(self) -> Json:
         alive = time.monotonic()
-        while not self._said:
+        while not self._unread:
             if self._listen():
                 alive = time.monotonic()
             elif time.monotonic() - alive > self._seconds:
                 silent = f"did not answer a repeated init within {self._seconds:g} s"
                 raise self._trouble(silent)
-        line = self._said.popleft()
+        line = self._unread.popleft()
         try:
             return loads(line)
         except NotJson:
-            raise self._trouble(f"said what is not JSON: {line[:80]!r}", NodeWrong) from None
+            raise self._trouble(f"printed what is not JSON: {line[:80]!r}", NodeWrong) from None
 
     def _listen(self) -> bool:
-        """Waits a little for what the node says, and has it take what it is given."""
+        """Wait a little for output, and write pending input."""
         if self._process.over:
             status = self._process.status(1)
             raise self._trouble(f"ended by itself, with status {status}")
@@ -101,19 +101,19 @@ class FencedNode:
         if writable:
             self._process.push()
         try:
-            self._said += self._process.hear() if readable else []
+            self._unread += self._process.read_lines() if readable else []
         except Flood as error:
             raise self._trouble(str(error)) from None
         return bool(readable or writable)
 
     def _trouble(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
         self.troubled = True
-        return kind.of(self.node, what, self._errors)
+        return kind.of(self.node, what, self.errors)
 
     def end(self) -> None:
         """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""
-        if self._said or left(self._process, self._seconds, self._trouble):
-            raise self._trouble("said more when its input had ended", NodeWrong)
+        if self._unread or left(self._process, self._seconds, self._trouble):
+            raise self._trouble("printed more when its input had ended", NodeWrong)
 
     def close(self) -> None:
         """Makes sure that nothing of the node is left."""

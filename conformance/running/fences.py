@@ -1,8 +1,8 @@
-"""Fences: a repeated `init` behind an input, whose answer tells where the output of the input ends.
+"""Fences: a repeated `init` after an input, whose reply marks the end of the input's output.
 
 An equal `init` is answered at once and changes nothing, so what a node prints before the answer
-belongs to the input.  A fence comes from a client whose name nobody else has, and counts as one of
-the replies that the node numbers.
+belongs to the input.  A fence comes from a client whose name is used nowhere else, and
+counts as one of the replies that the node numbers.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A real faulty world: processes in real time, each on a directory of its own, who are killed.
+"""Fault injection: real processes in real time, each with its own directory.
 
-Between them runs a bad network, in this process: loss, repetition, delay, and partitions that come
-and go.  Nodes are stopped for a while, killed at any moment (right after they were given a line,
-too) and started again on what they left.  All chance comes from one seed; time is real, so the same
-seed is the same schedule of faults and not the same run.
+This process is the network between them: it loses, repeats, delays and partitions messages.  Nodes
+are paused, killed at any moment (also right after they got a line) and restarted on their
+directory.  All randomness comes from one seed; time is real, so the same seed gives the same
+schedule of faults and not the same run.
 
-Here things happen and are written down.  Whether they were right is for the judges to say.
+Nothing here decides whether the outcome is right: the history checker and trace validation do.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..formats import history as histories
 from ..formats import logs
 from ..formats.history import Entry
 from ..validation.evidence import Evidence
-from ..validation.history_checker import told
+from ..validation.history_checker import decisions_in
 from . import syscalls
-from .clients import Client, Last
+from .clients import Client, FinalClient
 from .cluster import NodeError
 from .life import Life
 from .network import Loss, Network, Pairs
@@ -42,7 +42,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class Faults:
-    """How bad the world is: mean times in seconds, from one fault to the next and of each."""
+    """How bad the injector is: mean times in seconds, from one fault to the next and of each."""
 
     network: Loss = field(default_factory=Loss)
     kill: float = 0.5
@@ -56,33 +56,35 @@ class Faults:
 
 CLIENTS = 4
 
-# Seconds: between the requests of a client, until it loses patience, between those of the end.
-THOUGHT, PATIENCE, AGAIN = 0.1, 1.0, 0.25
+# Seconds: between a client's requests, until it stops waiting for a reply, and between the requests
+# of the fault-free period.
+THINK_TIME, CLIENT_TIMEOUT, RETRY_INTERVAL = 0.1, 1.0, 0.25
 
-# Seconds: until all is well once nothing fails any more, and until a node leaves when asked to.
-PEACE, LEAVE = 30.0, 10.0
+# Seconds: the longest fault-free period, and until a node ends after SIGTERM.
+RECOVERY_SECONDS, EXIT_SECONDS = 30.0, 10.0
 
-# How long a node that is to be killed at a line waits for one, and how soon after it it dies.
-AMBUSH, STEP = 0.5, 0.01
+# Seconds: how long a kill at the next line waits for one, and the longest delay after it.
+LONGEST_WAIT_TO_KILL, KILL_DELAY = 0.5, 0.01
 
 
 @dataclass
-class Endured:
-    """What happened in a faulty world, and where it is written down."""
+class FaultRun:
+    """What happened in a faulty injector, and where it is written down."""
 
     history: list[Entry]
     logs: list[Path]
     happened: Counter[str]
     seconds: float
-    settled: float | None
-    """How long the peace took until every node had a new slot decided and told everything."""
+    recovery_seconds: float | None
+    """How long the fault-free period took until every node had decided a new slot and had sent all
+    decisions; None if that did not happen."""
     statuses: dict[str, int | None]
     evidence: dict[str, list[Evidence]]
-    """What the router saw of each life of each node."""
+    """The router's observations of each process of each node."""
     unrefused: list[str]
-    """What is wrong with second processes on a directory that were not refused."""
+    """For each second process on a directory that did not end with an error: what it did."""
     missing: list[str]
-    """What must have happened and has not, or not often enough, for a run to show anything."""
+    """Which events happened too rarely for the run to show anything."""
 
 
 def inject(
@@ -98,14 +100,14 @@ def inject(
     faults: Faults | None = None,
     large: bool = True,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> Endured:
-    """Runs a cluster until so many kills were made or the time is up, and then until all is well.
+) -> FaultRun:
+    """Inject faults into a cluster for N kills or some seconds, then run it without faults.
 
-    Where `kills` is None nobody is killed; with `power_cuts`, a kill loses what was not synced.
-    Before the time is up, enough must have happened as well.  `options` are those of `Nodes`.
-    Some values are `large`, which a slow node may take too long for.
-    Raises `NodeError` for a node that ends by itself, floods or says what is no message, and for
-    power that cannot be cut here.
+    With `kills` None no node is killed; with `power_cuts`, a kill drops a random part of what was
+    not synced.  A run of N kills goes on until the events that it needs have happened.  `options`
+    are those of `Nodes`.  `large` adds large values, which a slow node may take too long for.
+    Raises `NodeError` for a node that ends by itself, floods or prints what is no message, and if
+    power cuts cannot be simulated here.
     """
     check_command(command)
     if power_cuts and (why := syscalls.why_not()):
@@ -116,40 +118,40 @@ def inject(
         writer = stack.enter_context(closing(histories.Writer(folder / logs.HISTORY)))
         members = [f"n{number}" for number in range(1, nodes + 1)]
         power = Random(f"{seed} power") if power_cuts else None
-        pieces = Pieces(Random(f"{seed} pieces"))
+        pieces = WriteSizes(Random(f"{seed} pieces"))
         cluster = stack.enter_context(
             closing(Nodes(folder, command, members, options, power, pieces.size))
         )
-        least = least_of(nodes, kills, "--data" in options)
-        world = World(cluster, seed, faults or Faults(), writer, least, large)
-        world.run(kills, seconds, on_progress)
-        return world.endured()
+        minimum = minimum_counts(nodes, kills, "--data" in options)
+        injector = FaultInjector(cluster, seed, faults or Faults(), writer, minimum, large)
+        injector.run(kills, seconds, on_progress)
+        return injector.fault_run()
 
 
-class Pieces:
-    """The sizes of the pieces in which a line is given: mostly all of it, at times a few bytes."""
+class WriteSizes:
+    """Sizes of the writes of a line: mostly the whole line, sometimes few bytes."""
 
-    def __init__(self, chance: Random) -> None:
-        self._chance = chance
+    def __init__(self, rng: Random) -> None:
+        self._random = rng
 
     def size(self) -> int:
-        return self._chance.randint(1, 200) if self._chance.random() < 0.1 else CHUNK
+        return self._random.randint(1, 200) if self._random.random() < 0.1 else CHUNK
 
 
-def least_of(nodes: int, kills: int | None, on_disk: bool) -> dict[str, int]:
-    """What must happen for a run to show anything, and how often at least."""
-    least = {"acknowledged": 10, "logs told": 2, "pauses": 1}
+def minimum_counts(nodes: int, kills: int | None, on_disk: bool) -> dict[str, int]:
+    """What must happen for a run to show anything, and how often at minimum."""
+    minimum = {"acknowledged": 10, "logs read": 2, "pauses": 1}
     if nodes > 1:
-        least["partitions"] = 1
+        minimum["partitions"] = 1
     if kills is not None:
-        least["kills"] = min(kills, nodes)
+        minimum["kills"] = min(kills, nodes)
     if on_disk:
-        least["second processes"] = 1
-    return least
+        minimum["second processes"] = 1
+    return minimum
 
 
-class World:
-    """The nodes, the network between them, the clients and the bad luck."""
+class FaultInjector:
+    """The nodes, the network between them, the clients and the schedule of faults."""
 
     def __init__(
         self,
@@ -157,7 +159,7 @@ class World:
         seed: int,
         faults: Faults,
         writer: histories.Writer,
-        least: dict[str, int],
+        minimum: dict[str, int],
         large: bool,
     ) -> None:
         self.nodes = nodes
@@ -166,119 +168,122 @@ class World:
         self.faults = faults
         self.large = large
         self.happened: Counter[str] = Counter()
-        # Each has chance of its own, so that one taking more of it changes nothing for the others.
-        self.luck = random.Random(f"{seed} faults")
+        # A PRNG for each part, so that one that draws more changes nothing for the others.
+        self.random = random.Random(f"{seed} faults")
         self.network = Network(self.members, random.Random(f"{seed} network"), faults.network)
-        chance = random.Random(f"{seed} clients")
+        rng = random.Random(f"{seed} clients")
         names = [f"c{number}" for number in range(1, CLIENTS + 1)]
-        self.clients = {name: Client(name, self.members, chance, large) for name in names}
-        self.lasts: dict[str, Last] = {}
+        self.clients = {name: Client(name, self.members, rng, large) for name in names}
+        self.final_clients: dict[str, FinalClient] = {}
         self.newest = 0
         self.acknowledged: set[int] = set()
         self.history: list[Entry] = []
         self.writer = writer
-        self.least = least
+        self.minimum = minimum
         self.unrefused: list[str] = []
         self.statuses: dict[str, int | None] = {}
-        self.settled: float | None = None
-        self._peace = False
+        self.recovery_seconds: float | None = None
+        self._quiescent = False
         self._leaving = False
-        self._ambushed: set[str] = set()
-        self._guarded: set[str] = set()
+        self._kill_at_next_line: set[str] = set()
+        self._protected: set[str] = set()
         self._turns: Counter[str] = Counter()
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._started = time.monotonic()
 
-    def endured(self) -> Endured:
+    def fault_run(self) -> FaultRun:
         paths = [self.nodes.log(node) for node in self.members]
-        return Endured(
+        return FaultRun(
             self.history,
             paths,
-            self._all_that_happened(),
+            self._counts(),
             self._now(),
-            self.settled,
+            self.recovery_seconds,
             self.statuses,
             self.nodes.evidence,
             self.unrefused,
             self._missing(),
         )
 
-    def _all_that_happened(self) -> Counter[str]:
+    def _counts(self) -> Counter[str]:
         happened = self.happened + self.network.happened
         for client in self.clients.values():
             happened += client.happened
         return happened
 
     def _missing(self) -> list[str]:
-        happened = self._all_that_happened()
+        happened = self._counts()
         return [
-            f"{happened[what]:,} of at least {least:,} {what}"
-            for what, least in self.least.items()
-            if happened[what] < least
+            f"{happened[what]:,} of at least {minimum:,} {what}"
+            for what, minimum in self.minimum.items()
+            if happened[what] < minimum
         ]
 
-    # From the beginning to the end.
+    # The run.
 
-    def run(self, kills: int | None, seconds: float, tell: Callable[[str], None]) -> None:
+    def run(self, kills: int | None, seconds: float, on_progress: Callable[[str], None]) -> None:
         for node in self.members:
             self._start(node)
         for client in self.clients:
             self._take_turn(client, 0)
         if kills is not None:
-            self._soon(self.faults.kill, self._strike, kills)
-        self._soon(self.faults.pause, self._pause)
-        self._soon(self.faults.cut, self._cut)
-        if "second processes" in self.least:
-            self._soon(self.faults.second, self._start_second)
+            self._schedule_at_random(self.faults.kill, self._schedule_kill, kills)
+        self._schedule_at_random(self.faults.pause, self._pause)
+        self._schedule_at_random(self.faults.cut, self._partition)
+        if "second processes" in self.minimum:
+            self._schedule_at_random(self.faults.second, self._start_second)
 
         def over() -> bool:
             made = self.happened["kills"]
-            told = "" if kills is None else f"{made:,} of {kills:,} kills, "
-            tell(f"{told}{len(self.acknowledged):,} slots acknowledged")
+            counted = "" if kills is None else f"{made:,} of {kills:,} kills, "
+            on_progress(f"{counted}{len(self.acknowledged):,} slots acknowledged")
             enough = kills is not None and made >= kills and not self._missing()
             return enough or self._now() >= seconds
 
-        self._live(over)
-        self._make_peace(tell)
-        self._end()
+        self._run_until(over)
+        self._recover(on_progress)
+        self._shut_down()
 
-    def _make_peace(self, tell: Callable[[str], None]) -> None:
-        """Nothing fails any more; every node is to do its work, and in the end to know all."""
+    def _recover(self, on_progress: Callable[[str], None]) -> None:
+        """Run without faults until every node has decided a new slot and knows all decisions."""
         begun = self._now()
-        self._peace = self.network.peace = True
+        self._quiescent = self.network.quiescent = True
         for place, node in enumerate(self.members, 1):
             if node not in self.lives:
                 self._start(node)
             elif self.lives[node].paused:
                 self.lives[node].resume()
-            last = Last(node, self.newest + place, self.large)
-            self.lasts[last.name] = last
-            self._insist(last)
+            last = FinalClient(node, self.newest + place, self.large)
+            self.final_clients[last.name] = last
+            self._retry(last)
 
         def over() -> bool:
-            tell(f"peace, {sum(map(self._is_content, self.lasts.values()))} nodes are well")
-            well = self._all_is_well() and not self._guarded
-            return well or self._now() > begun + PEACE
+            recovered = sum(map(self._has_recovered, self.final_clients.values()))
+            on_progress(f"no faults, {recovered} nodes have recovered")
+            well = self._all_recovered() and not self._protected
+            return well or self._now() > begun + RECOVERY_SECONDS
 
-        self._live(over)
-        if self._all_is_well():
-            self.settled = self._now() - begun
+        self._run_until(over)
+        if self._all_recovered():
+            self.recovery_seconds = self._now() - begun
 
-    def _all_is_well(self) -> bool:
-        return all(map(self._is_content, self.lasts.values()))
+    def _all_recovered(self) -> bool:
+        return all(map(self._has_recovered, self.final_clients.values()))
 
-    def _is_content(self, last: Last) -> bool:
+    def _has_recovered(self, last: FinalClient) -> bool:
         return last.decided and last.log is not None and self.acknowledged <= last.log
 
-    def _end(self) -> None:
-        """Asks every node to leave, and hears the last that they say."""
+    def _shut_down(self) -> None:
+        """Send SIGTERM to every node and read its last output."""
         self._leaving = True
         for life in self.lives.values():
             life.terminate()
         begun = self._now()
-        self._live(
-            lambda: all(life.over for life in self.lives.values()) or self._now() > begun + LEAVE
+        self._run_until(
+            lambda: (
+                all(life.over for life in self.lives.values()) or self._now() > begun + EXIT_SECONDS
+            )
         )
         for node, life in self.lives.items():
             self.statuses[node] = life.status(1)
@@ -289,14 +294,14 @@ class World:
     def _now(self) -> float:
         return time.monotonic() - self._started
 
-    def _plan(self, delay: float, what: Callable[..., None], *about: Any) -> None:
+    def _schedule(self, delay: float, what: Callable[..., None], *about: Any) -> None:
         heapq.heappush(self._agenda, (self._now() + delay, next(self._order), what, about))
 
-    def _soon(self, mean: float, what: Callable[..., None], *about: Any) -> None:
-        self._plan(self.luck.expovariate(1 / mean), what, *about)
+    def _schedule_at_random(self, mean: float, what: Callable[..., None], *about: Any) -> None:
+        self._schedule(self.random.expovariate(1 / mean), what, *about)
 
-    def _live(self, over: Callable[[], bool]) -> None:
-        """Lets time pass until something is true."""
+    def _run_until(self, over: Callable[[], bool]) -> None:
+        """Run the schedule and the network until a condition is true."""
         while not over():
             now = self._now()
             while self._agenda and self._agenda[0][0] <= now:
@@ -310,19 +315,19 @@ class World:
 
     def _send(self, message: Json) -> None:
         for delay in self.network.delays(message["src"], message["dest"]):
-            self._plan(delay, self._arrive, message)
+            self._schedule(delay, self._deliver, message)
 
-    def _arrive(self, message: Json) -> None:
+    def _deliver(self, message: Json) -> None:
         node = message["dest"]
         if node not in self.members:
-            self._answered(message)
+            self._receive_reply(message)
         elif not self.network.reaches(message["src"], node):
             return
         elif node not in self.lives:
-            self.happened["met nobody"] += 1
+            self.happened["node was down"] += 1
         else:
             self.happened["delivered"] += 1
-            give = self._ambush if node in self._ambushed else self.nodes.give
+            give = self._give_and_kill if node in self._kill_at_next_line else self.nodes.give
             give(node, message)
 
     def _write(self, kind: str, message: Json) -> Entry:
@@ -332,86 +337,86 @@ class World:
 
     # Clients.
 
-    def _ask(self, question: Json) -> None:
+    def _send_request(self, question: Json) -> None:
         self._write("ask", question)
         self.newest = max(self.newest, question["body"].get("slot", 0))
         self._send(question)
 
-    def _answered(self, message: Json) -> None:
-        self.acknowledged.update(slot for slot, _ in told(self._write("answer", message)))
+    def _receive_reply(self, message: Json) -> None:
+        self.acknowledged.update(slot for slot, _ in decisions_in(self._write("answer", message)))
         name = message["dest"]
-        if name in self.lasts:
-            self.lasts[name].answered(message)
-        elif name in self.clients and self.clients[name].answered(message):
+        if name in self.final_clients:
+            self.final_clients[name].receive(message)
+        elif name in self.clients and self.clients[name].receive(message):
             self._turns[name] += 1
-            self._plan_turn(name, self.luck.expovariate(1 / THOUGHT))
+            self._plan_turn(name, self.random.expovariate(1 / THINK_TIME))
 
     def _take_turn(self, name: str, turn: int) -> None:
-        """A client asks, unless it has been answered since it was planned that it would."""
-        if not self._peace and turn == self._turns[name]:
+        """Send a client's next request, unless it got a reply since this was scheduled."""
+        if not self._quiescent and turn == self._turns[name]:
             self._turns[name] += 1
-            self._ask(self.clients[name].turn(self.newest))
-            self._plan_turn(name, PATIENCE)
+            self._send_request(self.clients[name].turn(self.newest))
+            self._plan_turn(name, CLIENT_TIMEOUT)
 
     def _plan_turn(self, name: str, delay: float) -> None:
-        self._plan(delay, self._take_turn, name, self._turns[name])
+        self._schedule(delay, self._take_turn, name, self._turns[name])
 
-    def _insist(self, last: Last) -> None:
-        if not self._is_content(last):
-            self._ask(last.turn())
-        self._plan(AGAIN, self._insist, last)
+    def _retry(self, last: FinalClient) -> None:
+        if not self._has_recovered(last):
+            self._send_request(last.turn())
+        self._schedule(RETRY_INTERVAL, self._retry, last)
 
-    # Bad luck.
+    # Faults.
 
-    def _strike(self, left: int) -> None:
-        """Kills a node now, or lies in wait for the next line that it is given."""
-        if self._peace:
+    def _schedule_kill(self, left: int) -> None:
+        """Kill a node now, or when it gets its next line."""
+        if self._quiescent:
             return
-        node = self._victim()
+        node = self._choose_node()
         if node is None:
-            self._soon(self.faults.kill, self._strike, left)
+            self._schedule_at_random(self.faults.kill, self._schedule_kill, left)
             return
-        if self.luck.random() < 0.5:
+        if self.random.random() < 0.5:
             self._kill(node, self.lives[node])
         else:
-            self._ambushed.add(node)
-            self._plan(AMBUSH, self._kill, node, self.lives[node])
+            self._kill_at_next_line.add(node)
+            self._schedule(LONGEST_WAIT_TO_KILL, self._kill, node, self.lives[node])
         if left > 1:
-            self._soon(self.faults.kill, self._strike, left - 1)
+            self._schedule_at_random(self.faults.kill, self._schedule_kill, left - 1)
 
-    def _ambush(self, node: str, message: Json) -> None:
-        """Gives a node a message and kills it: soon after, or as soon as it logs the step.
+    def _give_and_kill(self, node: str, message: Json) -> None:
+        """Give a node a message and kill it: soon after, or as soon as it logs the step.
 
-        Then the step is not yet saved or has just been: a moment that chance would hardly meet.
+        Then the step is not saved yet or was saved just now: random moments rarely hit that.
         """
         length = self.nodes.logged(node)
         self.nodes.give(node, message)
-        if self.luck.random() < 0.5:
-            self._plan(self.luck.uniform(0, STEP), self._kill, node, self.lives[node])
+        if self.random.random() < 0.5:
+            self._schedule(self.random.uniform(0, KILL_DELAY), self._kill, node, self.lives[node])
             return
-        until = self._now() + STEP
+        until = self._now() + KILL_DELAY
         while self.nodes.logged(node) == length and self._now() < until:
             pass
         self._kill(node, self.lives[node])
 
-    def _victim(self) -> str | None:
-        """A node that lives and is not to be killed already."""
-        spared = self._ambushed | self._guarded
+    def _choose_node(self) -> str | None:
+        """Return a running node that is not about to be killed, None if there is none."""
+        spared = self._kill_at_next_line | self._protected
         alive = [node for node in self.members if node in self.lives]
-        return self.luck.choice([node for node in alive if node not in spared] or [None])
+        return self.random.choice([node for node in alive if node not in spared] or [None])
 
     def _kill(self, node: str, life: Life) -> None:
-        if self._peace or self.lives.get(node) is not life:
+        if self._quiescent or self.lives.get(node) is not life:
             return
-        self._ambushed.discard(node)
+        self._kill_at_next_line.discard(node)
         self.happened["kills"] += 1
         for message in self.nodes.kill(node):
             self._send(message)
-        self._soon(self.faults.downtime, self._restart, node)
+        self._schedule_at_random(self.faults.downtime, self._restart, node)
 
     def _start(self, node: str) -> None:
-        """Begins a life; its first line tells the node who it is, whatever else is waiting."""
-        self.nodes.start(node, self.luck.getrandbits(31))
+        """Start a process of a node; its first line is `init`."""
+        self.nodes.start(node, self.random.getrandbits(31))
         init = self._init(node)
         self._write("ask", init)
         self.nodes.give(node, init)
@@ -421,33 +426,33 @@ class World:
         return {"src": "c0", "dest": node, "body": body}
 
     def _start_second(self) -> None:
-        """Starts another process on the directory of a node, which is not killed meanwhile."""
-        if self._peace:
+        """Start a second process on a node's directory; the node is not killed meanwhile."""
+        if self._quiescent:
             return
-        node = self._victim()
-        # Only one that has said something is known to have its directory.
+        node = self._choose_node()
+        # Only a node that has printed something is known to have locked its directory.
         if node is not None and self.nodes.evidence[node][-1].outputs:
-            self._guarded.add(node)
-            second = self.nodes.start_second(node, self.luck.getrandbits(31))
+            self._protected.add(node)
+            second = self.nodes.start_second(node, self.random.getrandbits(31))
             second.give(json.dumps(self._init(node)).encode())
-            self._see_refused(node, second, self._now() + REFUSED)
-        self._soon(self.faults.second, self._start_second)
+            self._check_refused(node, second, self._now() + REFUSED)
+        self._schedule_at_random(self.faults.second, self._start_second)
 
-    def _see_refused(self, node: str, second: Life, until: float) -> None:
-        """Sees to it that a second process ends by itself, with an error and without a word."""
+    def _check_refused(self, node: str, second: Life, until: float) -> None:
+        """Check that a second process ends by itself, with an error and without output."""
         status = second.status(0)
         if status is None and self._now() < until:
-            self._plan(0.02, self._see_refused, node, second, until)
+            self._schedule(0.02, self._check_refused, node, second, until)
             return
-        # Only now it shows something: a run may be over before.
+        # Counted only now: a run may end before this is known.
         self.happened["second processes"] += 1
-        said = second.kill()
+        sent = second.kill()
         second.close()
-        self._guarded.discard(node)
-        if status in (None, 0) or said:
+        self._protected.discard(node)
+        if status in (None, 0) or sent:
             ended = "did not end" if status is None else f"ended with status {status}"
             self.unrefused.append(
-                f"a second process on the directory of {node} {ended}; it printed {said[:1]}"
+                f"a second process on the directory of {node} {ended}; it printed {sent[:1]}"
             )
 
     def _restart(self, node: str) -> None:
@@ -456,24 +461,24 @@ class World:
             self.happened["restarts"] += 1
 
     def _pause(self) -> None:
-        if self._peace:
+        if self._quiescent:
             return
-        node = self._victim()
+        node = self._choose_node()
         if node is not None and not self.lives[node].paused:
             self.lives[node].pause()
             self.happened["pauses"] += 1
-            self._soon(self.faults.paused, self._resume, self.lives[node])
-        self._soon(self.faults.pause, self._pause)
+            self._schedule_at_random(self.faults.paused, self._resume, self.lives[node])
+        self._schedule_at_random(self.faults.pause, self._pause)
 
     def _resume(self, life: Life) -> None:
         if life.paused:
             life.resume()
 
-    def _cut(self) -> None:
-        if not self._peace:
+    def _partition(self) -> None:
+        if not self._quiescent:
             pairs = self.network.cut()
-            self._soon(self.faults.parted, self._mend, pairs)
-            self._soon(self.faults.cut, self._cut)
+            self._schedule_at_random(self.faults.parted, self._heal, pairs)
+            self._schedule_at_random(self.faults.cut, self._partition)
 
-    def _mend(self, pairs: Pairs) -> None:
+    def _heal(self, pairs: Pairs) -> None:
         self.network.heal(pairs)

@@ -1,4 +1,4 @@
-"""One life of a node: a real process with a clock of its own, from its start to its end."""
+"""One process of a node in real time, from its start to its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .process import CHUNK, Process
 class Life(Process):
     """A process that can be paused, and is given its lines in pieces of any size.
 
-    `pieces` tells how many bytes the next piece has at most.
+    `pieces` returns the maximum size of the next piece in bytes.
     """
 
     def __init__(

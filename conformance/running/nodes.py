@@ -1,4 +1,4 @@
-"""The nodes of a faulty world: each has a directory, a log and at most one life at a time.
+"""The nodes of a run with faults: each has a directory, a log and at most one process at a time.
 
 Lines become messages here, or trouble.  When a node lives and dies, and what becomes of what it
 says, is decided elsewhere.
@@ -41,7 +41,7 @@ class Nodes:
     """The nodes of a cluster, by their names; `lives` has those that live.
 
     `options` are those of OPTIONS that the command takes.  `evidence` has what each node was given
-    and printed in each of its lives.  With `power`, which is a source of chance, every kill is a
+    and printed in each of its lives.  With `power`, a PRNG, every kill is a
     power cut as well: what the node has not synced may be lost.
     """
 
@@ -112,10 +112,10 @@ class Nodes:
             raise self.trouble(node, f"does not read: {len(life.unsent):,} bytes wait for it")
 
     def kill(self, node: str) -> list[Json]:
-        """Ends a life; what the node said before had left it."""
+        """Kill a process of a node; return what it had printed."""
         life = self.lives.pop(node)
         try:
-            said = self._read(node, life.kill())
+            sent = self._read(node, life.kill())
         except Flood as error:
             raise self.trouble(node, str(error)) from None
         finally:
@@ -125,37 +125,37 @@ class Nodes:
                 self._recorded.pop(node).cut(self._power)
             except NotFollowed as error:
                 raise self.trouble(node, f"cannot be followed to cut its power: {error}") from None
-        return said
+        return sent
 
     def listen(self, seconds: float, leaving: bool) -> list[Json]:
-        """What nodes say within this time; puts in what they have not taken yet.
+        """Return what nodes print within this time; write pending input.
 
-        Raises `NodeError` for one that says what is no message, or is gone and not `leaving`.
+        Raises `NodeError` for one that prints what is no message, or ended and is not `leaving`.
         """
         sources = {life.source: node for node, life in self.lives.items() if not life.over}
         sinks = {life.sink: life for life in self.lives.values() if life.unsent}
         readable, writable = ready(sources, sinks, seconds)
         for sink in writable:
             sinks[sink].push()
-        said: list[Json] = []
+        sent: list[Json] = []
         for node in (sources[source] for source in readable):
             life = self.lives[node]
             try:
-                said += self._read(node, life.hear())
+                sent += self._read(node, life.read_lines())
             except Flood as error:
                 raise self.trouble(node, str(error)) from None
             if life.over and not leaving:
                 raise self.trouble(node, f"left by itself, with status {life.status(1)}")
-        return said
+        return sent
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
         evidence = self.evidence[node][-1]
         self._check_amount(node, evidence, len(lines))
-        said = []
+        sent = []
         for line in lines:
-            said.append(self._message(node, line))
-            evidence.add(False, said[-1])
-        return said
+            sent.append(self._message(node, line))
+            evidence.add(False, sent[-1])
+        return sent
 
     def _check_amount(self, node: str, evidence: Evidence, more: int) -> None:
         """Raises `NodeError` for a node that prints without end, before all is full of it."""
@@ -170,10 +170,10 @@ class Nodes:
             message = loads(line)
             check_sent(message)
         except ValueError as error:
-            raise self.trouble(node, f"said {line[:80]!r}: {error}", NodeWrong) from None
+            raise self.trouble(node, f"printed {line[:80]!r}: {error}", NodeWrong) from None
         # Only replies have a number, and only they are for clients.
         if (message["dest"] in self.members) == ("msg_id" in message["body"]):
-            raise self.trouble(node, f"said to {message['dest']}: {line[:80]!r}", NodeWrong)
+            raise self.trouble(node, f"printed to {message['dest']}: {line[:80]!r}", NodeWrong)
         return message
 
     def trouble(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:

@@ -33,7 +33,7 @@ NOT_KEPT = "-shm"
 
 
 class NotFollowed(Exception):
-    """A node uses files in a way that is not understood here; the text says which."""
+    """A node uses files in a way that is not supported here; the text says which."""
 
 
 @dataclass
@@ -56,10 +56,10 @@ class File:
                 put(self.content, write)
         self.pending = [(call, write) for call, write in self.pending if call >= before]
 
-    def left(self, chance: Random | None) -> bytes:
-        """Return what a power cut leaves; nothing that is not durable without `chance`."""
+    def left(self, rng: Random | None) -> bytes:
+        """Return what a power cut leaves; nothing that is not durable without `rng`."""
         left = bytearray(self.content)
-        for write in _survivors([write for _, write in self.pending], chance):
+        for write in _survivors([write for _, write in self.pending], rng):
             put(left, write)
         return bytes(left)
 
@@ -75,18 +75,18 @@ def put(content: bytearray, write: Write) -> None:
         content[offset:end] = data
 
 
-def _survivors(writes: list[Write], chance: Random | None) -> Iterator[Write]:
+def _survivors(writes: list[Write], rng: Random | None) -> Iterator[Write]:
     """Some of the writes that were not synced: none, the first ones, or any, some of them torn."""
-    how = chance.choice(("none", "first", "any")) if chance else "none"
-    if chance is None or how == "none":
+    how = rng.choice(("none", "first", "any")) if rng else "none"
+    if rng is None or how == "none":
         return
     if how == "first":
-        yield from writes[: chance.randint(0, len(writes))]
+        yield from writes[: rng.randint(0, len(writes))]
         return
     for offset, data in writes:
-        if chance.random() < 0.5:
-            if data is not None and chance.random() < 0.3:
-                data = data[: chance.randrange(len(data) + 1) // SECTOR * SECTOR]
+        if rng.random() < 0.5:
+            if data is not None and rng.random() < 0.3:
+                data = data[: rng.randrange(len(data) + 1) // SECTOR * SECTOR]
             yield offset, data
 
 
@@ -203,12 +203,12 @@ class Disk:
 
     # What is left of it.
 
-    def left(self, chance: Random | None = None) -> dict[str, bytes]:
-        """Return the files after a power cut now: by chance, or, without, only what is durable."""
+    def left(self, rng: Random | None = None) -> dict[str, bytes]:
+        """Return the files after a power cut now; without `rng`, only what is durable."""
         names = dict(self._durable)
-        kept = chance.randint(0, len(self._renamed)) if chance else 0
+        kept = rng.randint(0, len(self._renamed)) if rng else 0
         _renew(names, self._renamed[:kept])
-        return {path: file.left(chance) for path, file in names.items()}
+        return {path: file.left(rng) for path, file in names.items()}
 
     def cut(self, files: dict[str, bytes]) -> None:
         """Put in place what a power cut has left."""

@@ -1,7 +1,7 @@
 """A process of a node: started in a session of its own, fed and read without waiting, ended whole.
 
-Nothing here waits without a limit or keeps more of the output than it is told to.  What the lines
-mean, and when a process begins or ends, is decided elsewhere.
+Nothing here waits without a limit or keeps more of the output than its caller allows.  What the
+lines mean, and when a process begins or ends, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from .. import guard
@@ -22,7 +22,7 @@ from .. import guard
 CHUNK, AT_ONCE, TAIL = 1 << 16, 1 << 20, 1 << 12
 
 LONGEST = 1 << 26
-"""Bytes in a line of output, unless the caller knows better: far more than a node is asked for."""
+"""Bytes in a line of output, unless the caller knows better: far more than any node needs."""
 
 # Seconds: between two looks at whether a silent process has ended, and how long what it left behind
 # may be silent and still write.
@@ -30,7 +30,7 @@ LOOK, LINGER = 0.1, 1.0
 
 
 class Flood(Exception):
-    """A process prints more than anybody asked for; the text says what."""
+    """A process prints more than allowed; the text says what."""
 
 
 class Silence(Exception):
@@ -49,7 +49,7 @@ def ready(
         poll.register(source, select.POLLIN)
     for sink in sinks:
         poll.register(sink, select.POLLOUT)
-    # What was closed at the other end is ready: reading or writing tells.
+    # What was closed at the other end is ready: reading or writing shows it.
     found = {number for number, _ in poll.poll(max(0.0, seconds) * 1000)}
     return found & set(sources), found & set(sinks)
 
@@ -57,7 +57,7 @@ def ready(
 class Lines:
     r"""Lines out of a descriptor; only `\n` ends one.
 
-    `over` tells that there will be no more, `rest` is what came behind the last end of a line.
+    `over` is true if there will be no more, `rest` is what came behind the last end of a line.
     """
 
     def __init__(self, source: int, longest: int = LONGEST) -> None:
@@ -165,12 +165,14 @@ class Process:
 
     # Output.
 
-    def hear(self) -> list[bytes]:
+    def read_lines(self) -> list[bytes]:
         """Return some of the whole lines that it has printed since; raises `Flood`."""
         return self._output.read()
 
-    def lines(self, seconds: float) -> Iterator[bytes]:
+    def lines(self, seconds: float, may_end: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
         """Yield the lines as they come, while it is fed; its input ends behind what was given.
+
+        The input stays open while `may_end` returns false.
 
         Ends with the output: at the latest when nothing is left of the process that could print
         more, even if somebody else holds the output open.  Raises `Silence` when the process has
@@ -179,11 +181,11 @@ class Process:
         alive = time.monotonic()
         fed = False
         while not self.over:
-            if not fed and not self.unsent:
+            if not fed and not self.unsent and may_end():
                 self.end_input()
                 fed = True
-            if self._wait(() if fed else (self.sink,)):
-                yield from self.hear()
+            if self._wait((self.sink,) if self.unsent else ()):
+                yield from self.read_lines()
                 alive = time.monotonic()
                 continue
             silent = time.monotonic() - alive
@@ -243,8 +245,8 @@ class Process:
     def kill(self) -> list[bytes]:
         """End it at once with all of its group, and return what it printed before."""
         guard.finish(self._process)
-        lines = self.hear()
-        # Somebody who is not of its group may hold the output open.
+        lines = self.read_lines()
+        # A process outside of its group may hold the output open.
         self._output.over = True
         return lines
 

@@ -1,8 +1,8 @@
 """Runs a cluster of real node processes in a bad network, and leaves its log.
 
-All chance comes from one seed: what is lost, repeated or late, who crashes and when, what members
-and clients are called and what clients ask (see `vocabulary`).  Time is the router's own, so a run
-takes as long as the nodes need and not longer.
+All randomness comes from one seed: lost, repeated and late messages, crashes, the names of members
+and clients, and requests (see `vocabulary`).  Time is the router's own, so a run takes as long as
+the nodes need and not longer.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ _ANSWERS = {None: "answered", 12: "refused"}
 # How long clients wait between requests, and how long the network is whole at the end.
 PAUSE = 6.0
 
-# Of so many steps in which a leader opens slots, in one it is told that they are overdue.
+# Of so many steps in which a leader opens slots, one gets the event that they are overdue.
 OVERDUE = 5
-PEACE = 600.0
+QUIESCENCE = 600.0
 
 
 def record(
@@ -102,7 +102,7 @@ def record(
     that it may be silent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary, chance = Vocabulary(seed), random.Random(seed)
+    vocabulary, rng = Vocabulary(seed), random.Random(seed)
     members = vocabulary.members(nodes)
     with ExitStack() as stack:
         processes = {
@@ -111,11 +111,11 @@ def record(
             )
             for place, node in enumerate(members, 1)
         }
-        asked = Requests(vocabulary, members, chance, requests)
-        world = _World(processes, asked, chance, faults or Faults())
+        asked = Requests(vocabulary, members, rng, requests)
+        cluster_run = _Cluster(processes, asked, rng, faults or Faults())
         recorded = Recorded(folder / f"seed-{seed}.ndjson")
         try:
-            for taken in world.run(requests):
+            for taken in cluster_run.run(requests):
                 recorded.records.append(taken)
                 on_progress(len(recorded.records))
             for process in processes.values():
@@ -123,26 +123,26 @@ def record(
         finally:
             # A run that failed is left as a log, too: it is what shows the failure.
             logs.write(recorded.path, recorded.records)
-    recorded.happened = world.happened
+    recorded.happened = cluster_run.happened
     return recorded
 
 
-class _World:
-    """The network, the clients and the bad luck."""
+class _Cluster:
+    """The network, the clients and the schedule of crashes."""
 
     def __init__(
-        self, processes: dict[str, Node], requests: Requests, chance: random.Random, faults: Faults
+        self, processes: dict[str, Node], requests: Requests, rng: random.Random, faults: Faults
     ) -> None:
         self.processes = processes
         self.requests = requests
         self.members = list(processes)
-        self.chance = chance
+        self.rng = rng
         self.faults = faults
         self.down: set[str] = set()
         self.waiting = {node: Waiting() for node in processes}
         self.happened: Counter[str] = Counter()
         self._now = 0.0
-        self._peace = float("inf")
+        self._quiescent = float("inf")
         self._agenda: list[tuple[float, int, str, Any]] = []
         self._order = count()
         self._opened = count()
@@ -155,7 +155,7 @@ class _World:
         for node in self.members:
             for event in ("timeout", "inquire", "expire", "crash"):
                 self._plan_soon(event, node)
-        end = self._peace + PEACE
+        end = self._quiescent + QUIESCENCE
         while self._agenda:
             self._now, _, kind, what = heapq.heappop(self._agenda)
             if self._now > end:
@@ -176,7 +176,7 @@ class _World:
         return self._step(node, message)
 
     def _happen(self, event: str, node: str) -> Json | None:
-        if event in ("crash", "expire") and self._now >= self._peace:
+        if event in ("crash", "expire") and self._now >= self._quiescent:
             return None
         if event == "crash":
             self.down.add(node)
@@ -214,14 +214,14 @@ class _World:
 
     def _send(self, message: Json) -> None:
         """Hands a message to the network, which may lose it or carry it twice."""
-        peace = self._now >= self._peace
-        copies = 1 + (not peace and self.chance.random() < self.faults.repeat)
+        quiescent = self._now >= self._quiescent
+        copies = 1 + (not quiescent and self.rng.random() < self.faults.repeat)
         self.happened["repeated"] += copies - 1
         for _ in range(copies):
-            if not peace and self.chance.random() < self.faults.loss:
+            if not quiescent and self.rng.random() < self.faults.loss:
                 self.happened["lost"] += 1
             else:
-                delay = self.chance.uniform(0, self.faults.slowest)
+                delay = self.rng.uniform(0, self.faults.slowest)
                 self._plan(self._now + delay, "message", message)
 
     # What will happen.
@@ -231,27 +231,27 @@ class _World:
 
     def _plan_soon(self, event: str, node: str) -> None:
         mean = getattr(self.faults, event)
-        self._plan(self._now + self.chance.expovariate(1 / mean), event, node)
+        self._plan(self._now + self.rng.expovariate(1 / mean), event, node)
 
     def _plan_clients(self, requests: int) -> None:
         """Clients mostly stay with one node and fill new slots, but not always."""
         when, favourite, newest = 0.0, self.members[0], 0
         for number in range(1, requests + 1):
-            when += self.chance.expovariate(1 / PAUSE)
-            if self.chance.random() < 0.05:
-                favourite = self.chance.choice(self.members)
-            stray = self.chance.random() < 0.1
-            node = self.chance.choice(self.members) if stray else favourite
-            if self.chance.random() < 0.7:
-                newest += self.chance.choice((1, 1, 1, 2))
-            slot = max(0, newest - self.chance.choice((0, 0, 0, 1, 2)))
+            when += self.rng.expovariate(1 / PAUSE)
+            if self.rng.random() < 0.05:
+                favourite = self.rng.choice(self.members)
+            stray = self.rng.random() < 0.1
+            node = self.rng.choice(self.members) if stray else favourite
+            if self.rng.random() < 0.7:
+                newest += self.rng.choice((1, 1, 1, 2))
+            slot = max(0, newest - self.rng.choice((0, 0, 0, 1, 2)))
             self._plan_request(when, node, number, slot)
-        self._peace = when
+        self._quiescent = when
 
     def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
         """A request that is sent twice may have its keys in another order the second time."""
         request = self.requests.draw(node, number, slot)
-        for _ in range(1 + (self.chance.random() < self.faults.repeat)):
-            later = when + self.chance.uniform(0, self.faults.slowest)
-            self._plan(later, "message", reordered(request, self.chance))
+        for _ in range(1 + (self.rng.random() < self.faults.repeat)):
+            later = when + self.rng.uniform(0, self.faults.slowest)
+            self._plan(later, "message", reordered(request, self.rng))
         self.happened["requests"] += 1

@@ -33,7 +33,7 @@ class Recorded:
         self._held = -1
         return life
 
-    def cut(self, chance: Random) -> None:
+    def cut(self, rng: Random) -> None:
         """Leave of the files of a process that was killed what a power cut leaves.
 
         Raises `NotFollowed` if that cannot be known.
@@ -45,7 +45,7 @@ class Recorded:
             if self._trace.exists():
                 for call in syscalls.calls(self._trace):
                     self._disk.take(call)
-            self._disk.cut(self._disk.left(chance))
+            self._disk.cut(self._disk.left(rng))
         finally:
             self.close()
 

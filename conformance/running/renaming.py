@@ -59,7 +59,7 @@ class _Renaming:
 
     def __init__(self, records: Sequence[logs.Record], vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._chance = vocabulary.chance("order of keys")
+        self._rng = vocabulary.rng("order of keys")
         self._names = _names(records, vocabulary)
         self._slots = _slots(records, vocabulary)
         self._values: dict[int, dict[str, int]] = {}
@@ -81,7 +81,7 @@ class _Renaming:
         """In two of three logs, makes proposals equal but for their slots and one other thing:
         their values or their clients.  If some became equal altogether, all stay apart.
         """
-        how = self._vocabulary.chance("requests").choice(("apart", "one asker", "one value"))
+        how = self._vocabulary.rng("requests").choice(("apart", "one asker", "one value"))
         if how == "apart" or not proposals:
             return
         apart, (client, number) = self._askers, self._askers[_asker(proposals[0])]
@@ -101,8 +101,8 @@ class _Renaming:
         given = record.input
         output = [self._message(message) for message in record.output]
         if is_message(given):
-            given = reordered(self._message(given), self._chance)
-            _raise_limit(given["body"], output, self._chance)
+            given = reordered(self._message(given), self._rng)
+            _raise_limit(given["body"], output, self._rng)
         elif isinstance(given, dict):
             given = {**given, "slots": self._slots.ranges(given["slots"])}
         return replace(record, node=self._names[record.node], input=given, output=output)
@@ -115,7 +115,7 @@ class _Renaming:
         elif "in_reply_to" in body:
             asker = dest, body["in_reply_to"]
             if asker not in self._askers:
-                raise logs.LogError(f"nobody asks what is answered to {asker}: {message}")
+                raise logs.LogError(f"a reply without a request to {asker}: {message}")
             new_dest, new["in_reply_to"] = self._askers[asker]
         return {**message, "src": new_src, "dest": new_dest, "body": new}
 
@@ -193,17 +193,17 @@ def _named(message: Json) -> Iterator[int]:
         yield from (entry["slot"] for entry in body.get(field, ()))
 
 
-def _raise_limit(body: Json, output: Sequence[Json], chance: Random) -> None:
+def _raise_limit(body: Json, output: Sequence[Json], rng: Random) -> None:
     """In one of two requests whose limit cuts nothing off, makes it the highest."""
     told = [message["body"]["log"] for message in output if "log" in message["body"]]
-    if told and body.get("limit", 0) > len(told[0]) and chance.random() < 0.5:
+    if told and body.get("limit", 0) > len(told[0]) and rng.random() < 0.5:
         body["limit"] = HIGHEST
 
 
 # Steps that change nothing.
 
 
-def _with_more(records: Sequence[logs.Record], chance: Random) -> Iterator[logs.Record]:
+def _with_more(records: Sequence[logs.Record], rng: Random) -> Iterator[logs.Record]:
     """Adds steps at nodes that are up, and numbers the replies of each node anew."""
     members = logs.members(records)
     clients = [record.input["src"] for record in records if _is_request(record.input)]
@@ -217,20 +217,20 @@ def _with_more(records: Sequence[logs.Record], chance: Random) -> Iterator[logs.
         yield _numbered(record, members, replies)
         if record.input == "restart":
             del replies[record.node]
-        if record.node in up and chance.random() < ADDED:
-            yield _numbered(_more(record, chance.choice(clients), chance), members, replies)
+        if record.node in up and rng.random() < ADDED:
+            yield _numbered(_more(record, rng.choice(clients), rng), members, replies)
 
 
-def _more(record: logs.Record, client: str, chance: Random) -> logs.Record:
+def _more(record: logs.Record, client: str, rng: Random) -> logs.Record:
     """A step that changes nothing, at the node of a record and told with it."""
-    number = chance.choice((0, -1, 2**53 + 1))
+    number = rng.choice((0, -1, 2**53 + 1))
     propose, log = "multi_paxos_propose", "multi_paxos_log"
     refused = {"type": "error", "in_reply_to": number, "code": 12, "text": ""}
-    body, reply = chance.choice(
+    body, reply = rng.choice(
         (
             ({"type": log, "limit": 0}, {"type": f"{log}_ok", "in_reply_to": number, "log": []}),
-            ({"type": propose, "slot": chance.choice(NO_SLOTS), "value": "no slot"}, refused),
-            ({"type": log, "from": chance.choice(NO_SLOTS)}, refused),
+            ({"type": propose, "slot": rng.choice(NO_SLOTS), "value": "no slot"}, refused),
+            ({"type": log, "from": rng.choice(NO_SLOTS)}, refused),
         )
     )
     given = {"src": client, "dest": record.node, "body": {**body, "msg_id": number}}

@@ -1,8 +1,7 @@
-"""Does a node do what a log says?  Feeds it the inputs, compares all that it says.
+"""Replays golden traces: gives a node the inputs and compares its output.
 
-The node is any command that speaks the protocol, one line in, some lines out; each log gets a
-process of its own.  It may also be a function of this process, which is a hundred times as fast and
-what mutants are tried with.
+The node is any command that speaks the protocol; each trace gets a fresh process.  It may also be a
+function of this process, which is a hundred times as fast and is used for mutants of the node.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -30,27 +30,32 @@ from .process import Flood, Process, Silence
 
 Json = Any
 
-# After so many logs in which the node hangs no more are begun.
+# After so many traces in which the node hangs, no other is started.
 HANGS = 3
 
-# What a node may print besides eight times what is expected (as much as it takes to write each
-# character as an escape), in bytes: longer texts of errors, and spaces.
+# Seconds that a node may be silent when it gets one input at a time, after a difference.
+STEPWISE_SECONDS = 3.0
+
+# Bytes that a node may print beyond eight times the expected ones (which suffices to write each
+# character as an escape): longer texts of errors, and spaces.
 MORE = 1 << 20
 
 Turn = Callable[[list[bytes]], bytes]
-"""A node within this process: it takes lines, and returns the lines that it prints."""
+"""A node within this process: a function from input lines to output lines."""
 
 
 class CommandError(Exception):
-    """A node that cannot be run: its command, or the function that makes it."""
+    """A command or a function of a node that cannot be run."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first record where the node did something else than the log says.
+    """The first record where the node's output differs from the golden trace.
 
-    `hangs` tells that it did nothing more, for as long as it may be silent.
-    `renamed` is the seed of the renaming that the record is under, None if it is as it was written.
+    `remark` is what else is wrong: the node ended, printed junk, too much, or hangs.
+    `hangs` is true if it was silent for longer than it may be.  `ahead` is true if it differs only
+    when it can read all inputs at once.  `renamed` is the seed of the renaming of the record, None
+    for none.
     """
 
     record: logs.Record
@@ -58,9 +63,10 @@ class Difference:
     remark: str = ""
     hangs: bool = False
     renamed: int | None = None
+    ahead: bool = False
 
     def words(self) -> str:
-        """What people need to see of it, expected beside found."""
+        """Return the difference as text, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
         if self.renamed is not None:
             lines.append(f"  under a renaming; again: replay --renamed {self.renamed}")
@@ -71,19 +77,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The replay of one log: how many records agreed, and what differed, if anything.
+    """The replay of one golden trace: how many records are equal, and the first difference.
 
-    It was not `tried` where the node hanged in others before.
+    `tried` is false if the node hung in other traces before.
     """
 
     path: Path
     steps: int
     difference: Difference | None
     tried: bool = True
+    seconds: float = field(default=0.0, compare=False)
 
 
 def check_command(command: Sequence[str]) -> None:
-    """Raises `CommandError` unless the command names a program."""
+    """Raise `CommandError` unless the command names a program."""
     if not command:
         raise CommandError("no command for the node; give it after --, as in: -- python3 main.py")
     if shutil.which(command[0]) is None:
@@ -97,12 +104,13 @@ def replay_all(
     seconds: float = 30,
     renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
+    errors: Callable[[Path], Path] | None = None,
 ) -> list[Replayed]:
-    """Replays logs, some at a time, each against a process of its own.
+    """Replay golden traces, some at a time, each with a fresh process.
 
-    `renamed` is the seed of a renaming (see `renaming`); without it, logs are replayed as they are.
-    A node may be silent for some seconds.  After a few logs in which it was silent for longer the
-    others are not tried.
+    `renamed` is the seed of a renaming (see `renaming`), None for none.  A node may be silent for
+    some seconds; after `HANGS` traces in which it was silent for longer, the others are not tried.
+    `errors` returns the file for standard error in a trace; it is kept if the node differs.
     """
     check_command(command)
     results: list[Replayed] = []
@@ -111,7 +119,10 @@ def replay_all(
     def do(path: Path) -> Replayed:
         if len(hanging) >= HANGS:
             return Replayed(path, 0, None, tried=False)
-        found = replay(path, command, seconds=seconds, renamed=renamed)
+        file = errors(path) if errors else None
+        found = replay(path, command, seconds=seconds, renamed=renamed, errors=file)
+        if file and file.exists() and not (found.difference and file.stat().st_size):
+            file.unlink()
         if found.difference and found.difference.hangs:
             hanging.append(path)
         return found
@@ -123,10 +134,17 @@ def replay_all(
 
 
 def replay(
-    path: Path, command: Sequence[str], *, seconds: float = 30, renamed: int | None = None
+    path: Path,
+    command: Sequence[str],
+    *,
+    seconds: float = 30,
+    renamed: int | None = None,
+    errors: Path | None = None,
 ) -> Replayed:
-    """Replays one log; each node of it is fed its own records in order."""
-    return _replayed(path, lambda case: _difference(case.records, command, seconds), renamed)
+    """Replay one golden trace; each node in it gets its own inputs in order."""
+    return _replayed(
+        path, lambda case: _difference(case.records, command, seconds, errors), renamed
+    )
 
 
 def replay_all_within(
@@ -136,7 +154,7 @@ def replay_all_within(
     renamed: int | None = None,
     on_done: Callable[[Replayed], None] = lambda replayed: None,
 ) -> list[Replayed]:
-    """Replays logs within this process, each node of each against one that is made for it."""
+    """Replay golden traces within this process, with a fresh node for each node of a trace."""
     results = []
     for path in paths:
         results.append(_replayed(path, lambda case: differs(case, make()), renamed))
@@ -147,88 +165,92 @@ def replay_all_within(
 def _replayed(
     path: Path, differs: Callable[[Case], Difference | None], renamed: int | None
 ) -> Replayed:
-    steps = 0
+    steps, started = 0, time.monotonic()
     for case in cases(path, renamed):
         difference = differs(case)
         if difference:
-            at = steps + case.records.index(difference.record)
-            return Replayed(path, at, replace(difference, renamed=renamed))
+            steps += case.records.index(difference.record)
+            difference = replace(difference, renamed=renamed)
+            return Replayed(path, steps, difference, seconds=time.monotonic() - started)
         steps += len(case.records)
-    return Replayed(path, steps, None)
+    return Replayed(path, steps, None, seconds=time.monotonic() - started)
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one node of a log is given and must say."""
+    """The inputs and expected outputs of one node in a golden trace."""
 
     records: list[logs.Record]
 
     @cached_property
     def lines(self) -> list[bytes]:
-        """Its inputs as lines."""
+        """The inputs as lines."""
         return [json.dumps(record.input).encode() for record in self.records]
 
     @cached_property
     def texts(self) -> list[bytes]:
-        """What it must say to each, as most nodes write it."""
+        """The expected output of each input, as most nodes write it."""
         return [b"".join(map(_line, record.output)) for record in self.records]
 
 
 def cases(path: Path, renamed: int | None = None) -> list[Case]:
-    """The nodes of a log, each a case; raises `LogError` if one is never to say anything, for then
-    a node that says nothing would agree."""
+    """Return a case for each node of a golden trace.
+
+    Raises `LogError` for a node without expected output: a node that prints nothing would pass.
+    """
     found = logs.by_node(read(path, renamed))
     for node, records in found.items():
         if not any(record.output for record in records):
-            raise LogError(f"{path}: node {node} is never to say anything, so it shows nothing")
+            raise LogError(f"{path}: node {node} has no expected output, so it shows nothing")
     return list(map(Case, found.values()))
 
 
 def read(path: Path, renamed: int | None) -> list[logs.Record]:
-    """The records of a log, under the renaming of a seed if one is given."""
+    """Return the records of a golden trace, under the renaming of a seed if one is given."""
     return logs.read(path) if renamed is None else renaming.read(path, renamed)
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:
-    """Gives a fresh node its inputs, one at a time, until it says something else than it must."""
+    """Give a fresh node its inputs one at a time; return the first difference."""
     for record, line, text in zip(case.records, case.lines, case.texts, strict=True):
         try:
-            said = turn([line])
+            output = turn([line])
         except Exception as error:
             return Difference(record, [], f"the node raised {error!r}")
-        if said != text:
-            found, remark = _read(said)
+        if output != text:
+            found, remark = _read(output)
             if remark or not same_output(found, record.output):
                 return Difference(record, found, remark)
     return None
 
 
 def maker(name: str) -> Callable[[], Turn]:
-    """The function MODULE:FUNCTION, which makes a node to be run within this process."""
+    """Return the function MODULE:FUNCTION, which returns a node within this process."""
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found: Any = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise CommandError(f"{name}: not MODULE:FUNCTION, or it is not there: {error}") from None
     if not callable(found):
         raise CommandError(f"{name}: not a function")
-    return found
+    make: Callable[[], Turn] = found
+    return make
 
 
 def log_of(
     records: Sequence[Json], command: Sequence[str], *, seconds: float = 30
 ) -> list[Json] | None:
-    """The log that tells what a node prints when it is given the inputs of one node's records.
+    """Return the log of a node that gets the inputs of one node's records.
 
-    None if it prints what no log can hold, or does not end well.
+    None if it prints what no log can hold, or ends with an error.
     """
     given = [logs.Record(r["node"], r["input"], [], Path(), 0) for r in records]
     made: list[Json] = []
-    with closing(_Fed(groups(given), command, seconds)) as node:
+    with closing(_ReplayProcess(groups(given), command, seconds)) as node:
         for group in node.groups:
             found = node.output(group, MOST_MESSAGES)
             some = [{"node": r.node, "input": r.input, "output": []} for r in group.records]
-            # Of what is printed at the end of several, nobody can tell which of them it belongs to.
+            # Output after several inputs is attributed to the last of them.
             some[-1]["output"] += found
             made += some
         node.finish()
@@ -241,10 +263,33 @@ def log_of(
 
 
 def _difference(
-    records: list[logs.Record], command: Sequence[str], seconds: float
+    records: list[logs.Record], command: Sequence[str], seconds: float, errors: Path | None
 ) -> Difference | None:
-    """Feeds a node all its inputs and reads until it prints something else than it must."""
-    with closing(_Fed(groups(records), command, seconds)) as node:
+    """Give a node all its inputs and read until its output differs.
+
+    A node that ends or prints junk may do so because of an input that it has read ahead, so then
+    each input is given only after the node has replied to the one before.
+    """
+    found = _first_difference(records, command, seconds, errors)
+    if found is None or not found.remark or found.hangs:
+        return found
+    if errors:
+        errors.unlink(missing_ok=True)
+    patience = min(seconds, STEPWISE_SECONDS)
+    stepwise = _first_difference(records, command, patience, errors, stepwise=True)
+    if stepwise is None:
+        return replace(found, ahead=True)
+    return found if stepwise.hangs else stepwise
+
+
+def _first_difference(
+    records: list[logs.Record],
+    command: Sequence[str],
+    seconds: float,
+    errors: Path | None,
+    stepwise: bool = False,
+) -> Difference | None:
+    with closing(_ReplayProcess(groups(records), command, seconds, errors, stepwise)) as node:
         for group in node.groups:
             found = node.output(group, len(group.expected))
             if node.remark or not same_output(found, group.expected):
@@ -256,49 +301,59 @@ def _difference(
 
 
 @dataclass
-class _Fed:
-    """A process that is fed all inputs of a node with fences; its output is read group by group.
+class _ReplayProcess:
+    """A process that gets all inputs of a node with fences; its output is read group by group.
 
-    `remark` tells what is wrong with how it printed or ended; nothing is read after that.
+    `stepwise` gives it the inputs of a group only when its output is to be read.  `remark` is what
+    is wrong with how it printed or ended; nothing is read after that.
     """
 
     groups: list[Group]
     command: Sequence[str]
     seconds: float
+    errors: Path | None = None
+    stepwise: bool = False
     remark: str = ""
     hangs: bool = False
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
+        expected = sum(len(_line(m)) for group in self.groups for m in group.expected)
+        self.process = Process(self.command, self.errors, longest=MORE + 8 * expected)
+        if not self.stepwise:
+            self._give(self.groups)
+        self._lines = self.process.lines(self.seconds, lambda: not self.stepwise)
+
+    def _give(self, some: Sequence[Group]) -> None:
         inputs: list[Json] = []
-        for group in self.groups:
+        for group in some:
             inputs += [record.input for record in group.records]
             inputs += [group.fence.line] if group.fence else []
-        text = b"".join(map(_line, inputs))
-        expected = sum(len(_line(m)) for group in self.groups for m in group.expected)
-        self.process = Process(self.command, longest=MORE + 8 * expected)
-        self.process.give(text.removesuffix(b"\n"))
-        self._lines = self.process.lines(self.seconds)
+        self.process.give(b"".join(map(_line, inputs)).removesuffix(b"\n"))
 
     def output(self, group: Group, most: int) -> list[Json]:
-        """The messages of a group, and not more than one that is too many."""
+        """Return the messages of a group, and at most one more than `most`."""
+        if self.stepwise:
+            self._give([group])
+            self.stepwise = group.fence is not None
         found, answered = self._read(most, group.fence)
         if group.fence and not answered and not self.remark:
             self._check_end()
-            self.remark = self.remark or "the node ended without an answer to a repeated init"
+            self.remark = self.remark or "the node ended without a reply to a repeated init"
         return [group.plain(message) for message in found]
 
     def finish(self) -> list[Json]:
-        """What the node prints behind all that it must, until it has ended."""
+        """Return what the node prints after all expected output, until it ends."""
         if self.remark:
             return []
+        self.stepwise = False
         found, _ = self._read(0, None)
         if not self.remark:
             self._check_end()
         return found
 
     def _read(self, most: int, fence: Fence | None) -> tuple[list[Json], bool]:
-        """Messages up to the answer to a fence, and whether it came."""
+        """Return the messages before the reply to a fence, and whether that came."""
         found: list[Json] = []
         try:
             for line in self._lines:
@@ -322,8 +377,8 @@ class _Fed:
         if status is None:
             self._hang()
         elif status:
-            told = " / ".join(self.process.last_words())
-            self.remark = f"the node ended with status {status}: {told}"
+            last = " / ".join(self.process.last_words())
+            self.remark = f"the node ended with status {status}: {last}"
         elif self.process.rest:
             self.remark = "the last line that the node printed does not end"
 
@@ -340,7 +395,7 @@ def _line(message: Json) -> bytes:
 
 
 def _read(printed: bytes) -> tuple[list[Json], str]:
-    """The messages that were printed, and what is wrong with the first that is none."""
+    """Return the messages in an output, and what is wrong with the first that is none."""
     found: list[Json] = []
     lines, rest = split_lines(printed)
     for line in lines:

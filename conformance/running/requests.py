@@ -1,4 +1,4 @@
-"""What clients of a recorded run ask, in the names, slots, numbers and values of a vocabulary.
+"""The requests of clients in a recorded run, with the names, slots and values of a vocabulary.
 
 Several clients may use the same number, and one client may use a number twice for requests that
 differ in something else.  When a request is sent, and to which node, is decided elsewhere.
@@ -27,14 +27,14 @@ class Requests:
     """Draws the requests to the members of one cluster, `count` of them at most."""
 
     def __init__(
-        self, vocabulary: Vocabulary, members: Sequence[str], chance: Random, count: int
+        self, vocabulary: Vocabulary, members: Sequence[str], rng: Random, count: int
     ) -> None:
         self._members = list(members)
         self._vocabulary = vocabulary
-        self._chance = chance
+        self._rng = rng
         self._slots = vocabulary.slots(2 * count + 1)
         self._operator, *self._clients = vocabulary.clients(1 + CLIENTS, members)
-        few = vocabulary.chance("few numbers").random() < 0.5
+        few = vocabulary.rng("few numbers").random() < 0.5
         self._different = FEW_NUMBERS if few else count + 1
 
     def init(self, node: str) -> Json:
@@ -45,21 +45,21 @@ class Requests:
     def draw(self, node: str, number: int, place: int) -> Json:
         """A proposal for the slot at a place of the log or, rarely, something else."""
         body: Json = {"type": "multi_paxos_propose", "slot": self._slots(place)}
-        body["value"] = self._vocabulary.value(place, self._chance.randrange(4))
-        if self._chance.random() < READ:
+        body["value"] = self._vocabulary.value(place, self._rng.randrange(4))
+        if self._rng.random() < READ:
             body = self._read(place)
-        if self._chance.random() < MALFORMED:
+        if self._rng.random() < MALFORMED:
             field = "slot" if "slot" in body else "from"
-            body = {**body, field: self._chance.choice(NO_SLOTS)}
+            body = {**body, field: self._rng.choice(NO_SLOTS)}
         body["msg_id"] = self._vocabulary.number(number % self._different)
-        return self._message(self._chance.choice(self._clients), node, body)
+        return self._message(self._rng.choice(self._clients), node, body)
 
     def _read(self, place: int) -> Json:
         body: Json = {"type": "multi_paxos_log"}
-        if self._chance.random() < 0.5:
-            body["from"] = self._slots(place - self._chance.randint(0, 20))
-        if self._chance.random() < 0.5:
-            body["limit"] = self._chance.choice((0, self._chance.randint(1, 20), HIGHEST))
+        if self._rng.random() < 0.5:
+            body["from"] = self._slots(place - self._rng.randint(0, 20))
+        if self._rng.random() < 0.5:
+            body["limit"] = self._rng.choice((0, self._rng.randint(1, 20), HIGHEST))
         return body
 
     def _message(self, client: str, node: str, body: Json) -> Json:

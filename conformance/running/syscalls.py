@@ -1,4 +1,4 @@
-"""What a process asks of the system about files, in order: recorded by strace, and read here.
+"""The system calls of a process on files, in order: recorded by strace, and read here.
 
 strace runs beside the process, in a process group of its own, so that the process keeps its number,
 its status and its signals.  A call is recorded before the process goes on after it.

@@ -97,18 +97,18 @@ class Vocabulary:
 
     def __init__(self, seed: object) -> None:
         self._seed = seed
-        chance = self.chance("values")
-        self._group, self._value = (chance.randrange(len(ALMOST_EQUAL)) for _ in range(2))
-        chance = self.chance("numbers")
-        self._start, self._step = chance.choice(_STARTS), chance.choice(_STEPS)
+        rng = self.rng("values")
+        self._group, self._value = (rng.randrange(len(ALMOST_EQUAL)) for _ in range(2))
+        rng = self.rng("numbers")
+        self._start, self._step = rng.choice(_STARTS), rng.choice(_STEPS)
 
-    def chance(self, kind: str) -> random.Random:
-        """A generator of its own for one kind of thing."""
+    def rng(self, kind: str) -> random.Random:
+        """Return the PRNG for one kind of thing."""
         return random.Random(f"{self._seed} {kind}")
 
     def members(self, count: int) -> list[str]:
         """Names of members; their order is that of `node_ids`, and no order of spelling."""
-        chance = self.chance("members")
+        rng = self.rng("members")
         pools: Sequence[Iterable[str]] = (
             [f"n{number}" for number in range(1, count + 1)],
             [f"n{number}" for number in range(max(1, 11 - count), 12 + count)],
@@ -117,20 +117,20 @@ class Vocabulary:
             ODD_NAMES,
             ODD_NAMES,
         )
-        pool = list(chance.choice(pools))
+        pool = list(rng.choice(pools))
         if count > len(pool):
             pool += [f"m{number}" for number in range(count)]
-        return chance.sample(pool, count)
+        return rng.sample(pool, count)
 
     def clients(self, count: int, members: Sequence[str]) -> list[str]:
         """Names of clients, like those of members, and none of theirs."""
-        chance = self.chance("clients")
+        rng = self.rng("clients")
         near = [name + "1" for name in members] + [name[:-1] for name in members]
         near += [f"n{len(members) + 1}", *(name.swapcase() for name in members)]
         pool = [*dict.fromkeys([*CLIENTS, *ODD_NAMES, *near, *near])]
         free = [name for name in pool if name not in members and name != "fence"]
         free += [f"client {number}" for number in range(count - len(free))]
-        return chance.sample(free, count)
+        return rng.sample(free, count)
 
     def number(self, place: int) -> int:
         """The number of a request, any integer: another one for each place."""
@@ -148,26 +148,26 @@ class Vocabulary:
 
     def slots(self, count: int, first: int = 0) -> Slots:
         """So many ascending slots, which stand for the places from `first` on."""
-        return Slots(self.chance("slots"), count, first)
+        return Slots(self.rng("slots"), count, first)
 
 
 class Slots:
     """Ascending slots that stand for places in a row: neighbours for the most part, some with gaps
     between them, in one to three groups around borders."""
 
-    def __init__(self, chance: random.Random, count: int, first: int = 0) -> None:
+    def __init__(self, rng: random.Random, count: int, first: int = 0) -> None:
         self._first = first
-        groups = chance.randint(1, min(3, count))
-        ends = [*sorted(chance.sample(range(1, count), groups - 1)), count]
-        borders = sorted(chance.sample(_BORDERS, groups))
-        gaps = set(chance.sample(range(count), min(count // 2, chance.randint(0, _GAPS))))
+        groups = rng.randint(1, min(3, count))
+        ends = [*sorted(rng.sample(range(1, count), groups - 1)), count]
+        borders = sorted(rng.sample(_BORDERS, groups))
+        gaps = set(rng.sample(range(count), min(count // 2, rng.randint(0, _GAPS))))
         self._slots: list[int] = []
         for begin, end, border in zip([0, *ends], ends, borders, strict=False):
             offsets = [0]
             for place in range(begin + 1, end):
-                offsets.append(offsets[-1] + (chance.choice((2, 3, 1000)) if place in gaps else 1))
+                offsets.append(offsets[-1] + (rng.choice((2, 3, 1000)) if place in gaps else 1))
             least = self._slots[-1] + 1 if self._slots else 0
-            base = max(border - chance.choice((offsets[-1], chance.choice(offsets))), least)
+            base = max(border - rng.choice((offsets[-1], rng.choice(offsets))), least)
             base = min(base, HIGHEST - offsets[-1])
             self._slots += [base + offset for offset in offsets]
 
@@ -184,11 +184,11 @@ class Slots:
         return ranges(self(place) for low, high in known for place in range(low, high + 1))
 
 
-def reordered(value: Json, chance: random.Random) -> Json:
+def reordered(value: Json, rng: random.Random) -> Json:
     """The same value with the keys of its objects in another order."""
     if isinstance(value, dict):
-        items = [(key, reordered(item, chance)) for key, item in value.items()]
-        return dict(chance.sample(items, len(items)))
+        items = [(key, reordered(item, rng)) for key, item in value.items()]
+        return dict(rng.sample(items, len(items)))
     if isinstance(value, list):
-        return [reordered(item, chance) for item in value]
+        return [reordered(item, rng) for item in value]
     return value

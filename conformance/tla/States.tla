@@ -27,5 +27,5 @@ Change(s, t) ==
 
 PrintChange ==
     LET n == Windows[window].node
-    IN  Tell("change", Change(replica[n], replica'[n]))
+    IN  Emit("change", Change(replica[n], replica'[n]))
 =============================================================================

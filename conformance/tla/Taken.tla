@@ -5,7 +5,7 @@
 (* its number the first time.  (TLC's own coverage does not count what is  *)
 (* evaluated through an operator that is passed as an argument.)           *)
 (*                                                                         *)
-(* TLC's first thousand registers are left to whoever else needs some.     *)
+(* TLC's first thousand registers are left for other modules.              *)
 (***************************************************************************)
 EXTENDS Naturals, TLC
 

@@ -2,14 +2,14 @@
 (***************************************************************************)
 (* Is a window of a node's log a behaviour of the specification?           *)
 (*                                                                         *)
-(* A node is a deterministic automaton, so its log is judged alone: each   *)
+(* A node is deterministic, so its log is validated alone: each            *)
 (* record's input is given to the one action that takes it, and what that  *)
 (* action says must be the record's output.  That every message received   *)
-(* was sent before is judged elsewhere.                                    *)
+(* was sent before is checked elsewhere.                                   *)
 (*                                                                         *)
 (* A window starts from the initial state, or from the state that was      *)
-(* printed at the end of the one before it.  So whole logs are judged, and *)
-(* nobody but the specification ever says what a node's state is.          *)
+(* printed at the end of the one before it.  So whole logs are validated,  *)
+(* and only the specification defines what a node's state is.              *)
 (*                                                                         *)
 (* The windows are put into register 1 of TLC by the module that is        *)
 (* written for a run: TLC looks through a constant wherever it is used,    *)
@@ -32,14 +32,14 @@ Records == Windows[window].records
 
 Current == Records[at]
 
-Tell(what, said) == PrintT(Text(<<what, window, at, said>>))
+Emit(what, value) == PrintT(Text(<<what, window, at, value>>))
 
 (* Takes the place of Step, at the end of every action. *)
 
 TraceStep(n, input, t) ==
     /\ IF SameForEach(t.output, Current.output) THEN TRUE
-       ELSE Tell("differs", <<replica[n], t.output>>) /\ FALSE
-    /\ IF at < Len(Records) THEN TRUE ELSE Tell("ends", <<t.state>>)
+       ELSE Emit("differs", <<replica[n], t.output>>) /\ FALSE
+    /\ IF at < Len(Records) THEN TRUE ELSE Emit("ends", <<t.state>>)
     /\ replica' = [replica EXCEPT ![n] = t.state]
     /\ at' = at + 1
     /\ UNCHANGED <<network, cast, delayed, record, window>>
@@ -52,7 +52,7 @@ TraceInit ==
     /\ cast = {}
     /\ delayed = <<>>
     /\ record = <<>>
-    /\ Tell("starts", <<Windows[window].start>>)
+    /\ Emit("starts", <<Windows[window].start>>)
 
 (* The slots that are overdue are those that the record names.  Takes the  *)
 (* place of Overdue.                                                       *)
@@ -63,10 +63,10 @@ Named(n) == {Current.input.slots}
 (* as many as the record says, if it may.  Takes the place of Portions.    *)
 
 Carried ==
-    LET told == {m \in Range(Current.output) : m.body.type = "learned"}
+    LET learned == {m \in Range(Current.output) : m.body.type = "learned"}
         within(k) == IF k \in 1..Batch THEN k ELSE Batch
-    IN  IF told = {} THEN {Batch}
-        ELSE {within(Cardinality(DOMAIN (CHOOSE m \in told : TRUE).body.decided))}
+    IN  IF learned = {} THEN {Batch}
+        ELSE {within(Cardinality(DOMAIN (CHOOSE m \in learned : TRUE).body.decided))}
 
 Happens(n, event) ==
     \/ event = "timeout" /\ Timeout(n)
@@ -99,7 +99,7 @@ TraceNext ==
            input == Current.input
            unmet == Unmet(n, input)
        IN  IF unmet # <<>>
-           THEN Tell("refused", <<replica[n], unmet[1]>>) /\ FALSE
+           THEN Emit("refused", <<replica[n], unmet[1]>>) /\ FALSE
            ELSE IF "event" \in DOMAIN input THEN Happens(n, input.event)
            ELSE Receive(n, input)
 

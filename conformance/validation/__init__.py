@@ -1,4 +1,4 @@
-"""Judges: was what nodes did, said or logged, or what clients saw, allowed?
+"""Checkers of what nodes logged or sent, and of what clients saw.
 
-They start no node.  What a verdict is made of stands in `verdict`, how it is told in `words`.
+They start no node.  `verdict` defines the results, `explanation` formats them.
 """

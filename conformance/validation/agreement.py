@@ -1,8 +1,8 @@
-"""Checks that the logs of a cluster are those of one cluster, and tell one value for each slot.
+"""Check that the logs of a cluster name the same members and report one value for each slot.
 
-The specification guarantees agreement, but only for nodes that are all judged and were all given
-the same members.  So what the logs tell is compared as well: two values in a slot are wrong even
-where the log of the node that is to blame is missing.
+The specification guarantees agreement, but only if every node's log is checked and every node was
+given the same members.  So reported decisions are compared as well: two values in a slot are an
+error even if the log of the faulty node is missing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Json = Any
 Logs = Mapping[str, Sequence[Record]]
 
 
-def membership(logs: Logs) -> list[Rejection]:
-    """Return the first `init` of each node that was given other members than most nodes were."""
+def check_membership(logs: Logs) -> list[Rejection]:
+    """Reject the first `init` of each node whose members differ from those of most nodes."""
     named = {node: members(log) for node, log in logs.items() if members(log)}
     if len(set(named.values())) < 2:
         return []
@@ -38,47 +38,46 @@ def membership(logs: Logs) -> list[Rejection]:
     ]
 
 
-def agreement(records: Sequence[Record], logs: Logs) -> list[Rejection]:
-    """Return, for each slot with two values, the first record that tells another value than the
-    records before it.
+def check_agreement(records: Sequence[Record], logs: Logs) -> list[Rejection]:
+    """Reject, for each slot with two values, the first record that reports a second value.
 
-    `records` are those of `logs` in the order that they are given in.
+    `records` are all records of `logs`, in file order.
     """
-    holds: dict[int, tuple[str, Record]] = {}
-    found: dict[int, Rejection] = {}
+    first_reports: dict[int, tuple[str, Record]] = {}
+    rejections: dict[int, Rejection] = {}
     for record in records:
-        for slot, value in _told(record, logs):
-            told = canonical(value)
-            first, other = holds.setdefault(slot, (told, record))
-            if slot not in found and told != first:
+        for slot, value in _reported_decisions(record, logs):
+            text = canonical(value)
+            first, other = first_reports.setdefault(slot, (text, record))
+            if slot not in rejections and text != first:
                 reason = f"slot {slot} has another value in {other.place}: both cannot be decided"
-                found[slot] = Rejection(record, "agreement", reason)
-    return list(found.values())
+                rejections[slot] = Rejection(record, "agreement", reason)
+    return list(rejections.values())
 
 
-def absent(logs: Logs) -> list[str]:
-    """The members that these logs name and whose own logs are missing."""
+def missing_logs(logs: Logs) -> list[str]:
+    """Return the members that these logs name and whose own logs are missing."""
     named = dict.fromkeys(member for log in logs.values() for member in members(log))
     return [member for member in named if member not in logs]
 
 
-def _told(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
-    """The decisions that a node tells, or is told by one whose log is missing.
+def _reported_decisions(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
+    """Yield the decisions that a node sends, or receives from a node whose log is missing.
 
-    What a log that stands alone was told does not count: the inputs of a generated test case come
+    Decisions received in a log that stands alone do not count: the inputs of a golden trace come
     from no single run.
     """
     given = record.input
     if len(logs) > 1 and is_message(given) and given["src"] not in logs:
         yield from _decisions(given["body"], ("decided", "learned"))
     for message in record.output:
-        yield from _decisions(message["body"], _TELLING)
+        yield from _decisions(message["body"], _REPORTING)
 
 
-_TELLING = ("decided", "learned", "multi_paxos_propose_ok", "multi_paxos_log_ok")
+_REPORTING = ("decided", "learned", "multi_paxos_propose_ok", "multi_paxos_log_ok")
 
 
-def _decisions(body: Json, kinds: Sequence[str]) -> Iterator[tuple[int, Json]]:
-    if body.get("type") in kinds:
+def _decisions(body: Json, types: Sequence[str]) -> Iterator[tuple[int, Json]]:
+    if body.get("type") in types:
         entries = body.get("log", body.get("decided", [body]))
         yield from ((entry["slot"], entry["value"]) for entry in entries)

@@ -1,8 +1,8 @@
-"""Ballots as smaller ones: TLC's numbers have 32 bits, and those of a log may be up to 2^63-1.
+"""Map ballots to smaller ones: TLC's numbers have 32 bits, ballots in a log reach 2^63-1.
 
-The specification compares ballots, tells whose they are (b belongs to member (b - 1) mod N) and
-looks for the next one of a node, which is at most N above.  So nothing is lost if a ballot becomes
-another one of the same owner, in the same order, as long as those more than N apart stay so.
+The specification compares ballots, computes their owner (b belongs to member (b - 1) mod N), and
+computes a node's next ballot, which is at most N above.  So the mapping is exact if it keeps the
+owner and the order of ballots, and keeps more than N apart those that are more than N apart.
 """
 
 from __future__ import annotations
@@ -15,29 +15,32 @@ Json = Any
 
 
 class Ballots:
-    """The ballots of a window for TLC, and the way back; `members` is how many nodes there are."""
+    """The ballots of a window for TLC, and the way back; `members` is the number of members."""
 
     def __init__(self, found: Iterable[int], members: int) -> None:
         self._large = sorted({0, *found})
         self._small = [0]
         for before, ballot in zip(self._large, self._large[1:], strict=False):
-            apart = ballot - before
-            if apart > 2 * members:
-                apart = members + 1 + (apart - members - 1) % members
-            self._small.append(self._small[-1] + apart)
+            distance = ballot - before
+            if distance > 2 * members:
+                distance = members + 1 + (distance - members - 1) % members
+            self._small.append(self._small[-1] + distance)
 
-    def small(self, ballot: int) -> int:
-        """The number that TLC knows a ballot by, which is one of the window's."""
+    def compress(self, ballot: int) -> int:
+        """Return the number that stands for a ballot of the window in TLC."""
         return self._small[bisect_right(self._large, ballot) - 1]
 
-    def meant(self, small: int) -> int:
-        """The ballot that TLC means: one of the window's, or the next one of a node above it."""
+    def expand(self, small: int) -> int:
+        """Return the ballot that a number of TLC stands for.
+
+        It is one of the window, or a node's next one above it.
+        """
         at = bisect_right(self._small, small) - 1
         return self._large[at] + small - self._small[at]
 
 
-def ballots(body: Json) -> Iterator[int]:
-    """The ballots that a message speaks of."""
+def ballots_in(body: Json) -> Iterator[int]:
+    """Yield the ballots in the body of a message."""
     for field in "ballot", "promised":
         if field in body:
             yield body[field]

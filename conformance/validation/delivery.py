@@ -1,6 +1,7 @@
-"""Checks that every message received was sent before, in some order of all steps.
+"""Check that every received message was sent before, in some order of all steps.
 
-The protocol is judged node by node; this and `agreement` alone look at a cluster as a whole.
+The specification is checked node by node; only this module and `agreement` look at a cluster as a
+whole.
 """
 
 from __future__ import annotations
@@ -18,55 +19,58 @@ Json = Any
 Logs = Mapping[str, Sequence[Record]]
 
 
-def delivery(logs: Logs) -> list[Rejection]:
-    """Return the receipts that have no sending, except those that follow from another one.
+def check_delivery(logs: Logs) -> list[Rejection]:
+    """Reject receipts of messages that were never sent, but not the consequences of a rejected one.
 
-    What a node without a log sent is not checked.
+    Messages from nodes without a log are not checked.
     """
-    return [Rejection(record, "delivery", reason) for record, reason in in_order(logs) if reason]
+    ordered = causal_order(logs)
+    return [Rejection(record, "delivery", reason) for record, reason in ordered if reason]
 
 
-def in_order(logs: Logs) -> Iterator[tuple[Record, str | None]]:
-    """Yield all records in an order in which they can have happened: each message is sent, then
-    received.  With each goes None, or why the message that it received cannot have been sent.
+def causal_order(logs: Logs) -> Iterator[tuple[Record, str | None]]:
+    """Yield all records in an order in which each message is sent before it is received.
 
-    Such a message is taken as delivered, so that one that is missing is reported once and not with
-    all that follows from it.  Takes time in proportion to the number of messages.
+    The second item is None, or the reason why the record's input cannot have been sent.  Such an
+    input then counts as sent, so that a missing message is reported once, without all that follows
+    from it.  Takes time in proportion to the number of messages.
     """
     return _Merge(logs).run()
 
 
-def content(message: Json) -> str:
-    """What tells one message from another."""
-    # What else a network writes on the envelope is its own affair.
+def message_key(message: Json) -> str:
+    """Return the identity of a message: sender, destination and body."""
+    # A network may add fields to the envelope.
     return canonical([message["src"], message["dest"], message["body"]])
 
 
 class _Merge:
-    """Runs the logs side by side: a node takes its next step once what it receives was sent."""
+    """Runs the logs side by side: a node takes its next step once its input was sent."""
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
         self._numbers: dict[str, int] = {}
-        self._needs: dict[str, list[int | None]] = {}
-        self._gives: dict[str, list[list[int]]] = {}
+        # For each record of a node: the number of its input, None if it needs no sending, and the
+        # numbers of its outputs.
+        self._inputs: dict[str, list[int | None]] = {}
+        self._outputs: dict[str, list[list[int]]] = {}
         # Message -> the nodes that send it, and the first step in which each does.
         self._senders: dict[int, dict[str, Record]] = defaultdict(dict)
         for node, log in logs.items():
-            self._needs[node] = [self._need(record) for record in log]
-            self._gives[node] = [[*map(self._number, record.output)] for record in log]
-            for record, given in zip(log, self._gives[node], strict=True):
-                for message in given:
+            self._inputs[node] = [self._needed(record) for record in log]
+            self._outputs[node] = [[*map(self._number, record.output)] for record in log]
+            for record, sent in zip(log, self._outputs[node], strict=True):
+                for message in sent:
                     self._senders[message].setdefault(node, record)
-        self._at = dict.fromkeys(logs, 0)
+        self._next_step = dict.fromkeys(logs, 0)
         self._sent: set[int] = set()
         self._blocked: dict[int, list[str]] = defaultdict(list)
         self._ready = deque(logs)
 
     def _number(self, message: Json) -> int:
-        return self._numbers.setdefault(content(message), len(self._numbers))
+        return self._numbers.setdefault(message_key(message), len(self._numbers))
 
-    def _need(self, record: Record) -> int | None:
+    def _needed(self, record: Record) -> int | None:
         given = record.input
         if is_message(given) and given["src"] in self._logs:
             return self._number(given)
@@ -75,67 +79,71 @@ class _Merge:
     def run(self) -> Iterator[tuple[Record, str | None]]:
         while self._ready or self._blocked:
             if not self._ready:
-                yield self._step(*self._break_circle())
+                yield self._step(*self._break_cycle())
                 continue
             node = self._ready.popleft()
-            if self._at[node] == len(self._logs[node]):
+            if self._next_step[node] == len(self._logs[node]):
                 continue
-            need = self._needs[node][self._at[node]]
-            if need is None or need in self._sent:
+            needed = self._inputs[node][self._next_step[node]]
+            if needed is None or needed in self._sent:
                 yield self._step(node, None)
-            elif need in self._senders:
-                self._blocked[need].append(node)
+            elif needed in self._senders:
+                self._blocked[needed].append(node)
             else:
                 yield self._step(node, f"no {_type(self._next(node))} like this was ever sent")
 
     def _next(self, node: str) -> Record:
-        return self._logs[node][self._at[node]]
+        return self._logs[node][self._next_step[node]]
 
     def _step(self, node: str, reason: str | None) -> tuple[Record, str | None]:
-        """Takes the next step of a node; if there is a reason against it, what it received is taken
-        as sent from here on.
+        """Take the next step of a node.
+
+        If it is rejected for a `reason`, its input counts as sent from here on.
         """
-        record, at = self._next(node), self._at[node]
-        self._at[node] += 1
+        record, at = self._next(node), self._next_step[node]
+        needed = self._inputs[node][at]
+        self._next_step[node] += 1
         self._ready.append(node)
-        for message in self._gives[node][at]:
+        for message in self._outputs[node][at]:
             self._send(message)
-        if reason is not None:
-            self._send(self._needs[node][at])
+        if reason is not None and needed is not None:
+            self._send(needed)
         return record, reason
 
     def _send(self, message: int) -> None:
         self._sent.add(message)
         self._ready.extend(self._blocked.pop(message, ()))
 
-    def _break_circle(self) -> tuple[str, str]:
-        """Every node waits for one that waits, too.  Return the node that took a message too early,
-        and the reason.
+    def _break_cycle(self) -> tuple[str, str]:
+        """Return a node that received a message too early, and the reason; every node is blocked.
 
-        Round a circle of such waits, each receipt comes after what it waits for, except where the
-        circle is closed: so in a log that is in order, that is its first receipt.
+        Along a cycle of blocked nodes, each receipt comes after what it waits for, except where the
+        cycle closes.  In a file that is in order, that is the first receipt of the cycle.
         """
         waits = {node: need for need, nodes in self._blocked.items() for node in nodes}
-        node, path = min(waits), []
+        node = min(waits)
+        path: list[str] = []
         while node not in path:
             path.append(node)
             node = min(self._senders[waits[node]].keys() & waits.keys())
-        first = min(path[path.index(node) :], key=lambda each: (self._age(each), each))
-        need = waits[first]
-        self._blocked[need].remove(first)
-        sender = min(self._senders[need].keys() & waits.keys())
-        later = self._senders[need][sender].place
+        first = min(path[path.index(node) :], key=lambda each: (self._position(each), each))
+        needed = waits[first]
+        self._blocked[needed].remove(first)
+        sender = min(self._senders[needed].keys() & waits.keys())
+        later = self._senders[needed][sender].place
         kind = _type(self._next(first))
         return first, f"this {kind} was sent only in {later}, after what follows from its receipt"
 
-    def _age(self, node: str) -> int:
-        """The place of a node's next record among all, or in the log of its node if several files
-        leave no order between nodes.
+    def _position(self, node: str) -> int:
+        """Return the line of a node's next record.
+
+        If the logs are in several files, which leave no order between nodes, it is the record's
+        place in the log of its node.
         """
         record = self._next(node)
         files = {log[0].path for log in self._logs.values()}
-        return record.line if len(files) == 1 else self._at[node]
+        return record.line if len(files) == 1 else self._next_step[node]
 
 
 def _type(record: Record) -> str:
-    return record.input["body"].get("type", "message")
+    return str(record.input["body"].get("type", "message"))

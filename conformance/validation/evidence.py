@@ -1,8 +1,9 @@
-"""Compares the log of a node with what the router saw of it: a log is a claim, not evidence.
+"""Compare the log of a node with the messages that the router saw: a log is a claim, not evidence.
 
-Within a life, a node prints what it logs: to each destination the same messages in the same order.
-Only a life that ended in a crash may have logged more than it printed.  Which order messages to
-different destinations have is of no account, for the network undoes it.
+A *life* of a node lasts from a start of its process to its end.  Within a life, the messages that a
+node prints to each destination are those that it logs, in the same order.  Only a life that ended
+in a crash may have logged more than it printed.  The order of messages to different destinations
+does not count, for the network does not keep it.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from ..formats.canonical import canonical
 from ..formats.logs import Record
 from ..formats.schema import is_message
 from ..report import shortened
-from .observed import Seen
+from .observed import Observation
 
 Json = Any
 
 
 @dataclass
 class Evidence:
-    """What the router saw of one life of a node: each message, in the order in which it saw them.
+    """The messages that the router saw in one life of a node, in that order.
 
-    `events` has pairs: whether the message was given to the node or printed by it, and the message.
-    `whole` tells that the node left when it was asked to, so that all that it logged was printed.
+    `events` are pairs: True for a message given to the node, False for one that it printed, and the
+    message.  `whole`: the node exited when it was asked to, so it printed all that it logged.
     """
 
     events: list[tuple[bool, Json]] = field(default_factory=list)
@@ -46,9 +47,9 @@ class Evidence:
     def printed(self) -> Iterator[Json]:
         return (message for given, message in self.events if not given)
 
-    def seen(self) -> Seen:
-        """Return the same as `observed` explains it."""
-        found = Seen()
+    def observation(self) -> Observation:
+        """Return the events in the form that `observed` checks."""
+        found = Observation()
         for given, message in self.events:
             found.add(given, message)
         return found
@@ -56,7 +57,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """The first place where a log is not what the router saw; `record` is the one that differs."""
+    """The first place where a log differs from what the router saw, and the record there."""
 
     node: str
     reason: str
@@ -67,36 +68,37 @@ class Contradiction:
         return f"{place}: node {self.node}: {self.reason} (router)"
 
 
-def contradiction(
+def find_contradiction(
     node: str, records: Sequence[Record], lives: Sequence[Evidence]
 ) -> Contradiction | None:
-    """Compare the log of a node, all its records in order, with all lives that the router saw."""
-    logged = _lives(records)
-    # A life that ended before it saved anything left nothing in the log, so there may be several
-    # ways to tell which life is which: how many lives of the log may be those so far?
-    told = {0}
-    against: dict[int, Contradiction] = {}
+    """Compare all records of a node's log, in order, with all lives that the router saw."""
+    logged = _split_into_lives(records)
+    # A life that ended before it saved anything left no record, so lives can be matched in several
+    # ways.  This is the set of counts of logged lives that can be those so far.
+    matched = {0}
+    contradictions: dict[int, Contradiction] = {}
     for number, life in enumerate(lives, 1):
-        after = set(told) if life.outputs == 0 else set()
-        for at in told & set(range(len(logged))):
-            wrong = _against(logged[at], life)
-            if wrong is None:
-                after.add(at + 1)
+        after = set(matched) if life.outputs == 0 else set()
+        for count in matched & set(range(len(logged))):
+            difference = _first_difference(logged[count], life)
+            if difference is None:
+                after.add(count + 1)
             else:
-                against[at] = Contradiction(node, f"life {number}: {wrong[1]}", wrong[0])
+                record, reason = difference
+                contradictions[count] = Contradiction(node, f"life {number}: {reason}", record)
         if not after:
             ends = Contradiction(node, f"life {number}: its log ends before it")
-            return against.get(max(told), ends)
-        told = after
-    if len(logged) not in told:
+            return contradictions.get(max(matched), ends)
+        matched = after
+    if len(logged) not in matched:
         reason = f"its log has {len(logged)} lives, and it had {len(lives)}"
-        more = Contradiction(node, reason, logged[max(told)][0])
-        return against.get(max(told), more)
+        more = Contradiction(node, reason, logged[max(matched)][0])
+        return contradictions.get(max(matched), more)
     return None
 
 
-def _lives(records: Sequence[Record]) -> list[list[Record]]:
-    """The records of each life; the first of another one than the first is its `crash`."""
+def _split_into_lives(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the records of each life; each life but the first begins with its `crash`."""
     found: list[list[Record]] = []
     for record in records:
         if not found or record.input == "crash":
@@ -105,15 +107,15 @@ def _lives(records: Sequence[Record]) -> list[list[Record]]:
     return found
 
 
-Wrong = tuple["Record | None", str]
+Differing = tuple[Record | None, str]
+"""The record that differs, None if the log lacks it, and the reason."""
 
 
-def _against(records: Sequence[Record], life: Evidence) -> Wrong | None:
-    """The first record of a life that the evidence is against, and why; None if there is none."""
-    return _inputs_against(records, life) or _outputs_against(records, life)
+def _first_difference(records: Sequence[Record], life: Evidence) -> Differing | None:
+    return _input_difference(records, life) or _output_difference(records, life)
 
 
-def _inputs_against(records: Sequence[Record], life: Evidence) -> Wrong | None:
+def _input_difference(records: Sequence[Record], life: Evidence) -> Differing | None:
     given = Counter(map(canonical, life.given()))
     for record in records:
         if is_message(record.input):
@@ -124,7 +126,7 @@ def _inputs_against(records: Sequence[Record], life: Evidence) -> Wrong | None:
     return None
 
 
-def _outputs_against(records: Sequence[Record], life: Evidence) -> Wrong | None:
+def _output_difference(records: Sequence[Record], life: Evidence) -> Differing | None:
     logged: dict[str, list[tuple[Record, Json]]] = defaultdict(list)
     for record in records:
         for message in record.output:

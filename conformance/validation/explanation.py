@@ -1,4 +1,4 @@
-"""Verdicts in words: what is wrong, where, and what led to it."""
+"""Format verdicts for people: what is wrong, where, and the records before it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from typing import Any
 from ..report import LONGEST_ENTRY, beside, listed, near, shortened
 from .verdict import MISSING, Discrepancy, Finding, Rejection, Verdict
 
-# One place that differs may make many others differ; the first ones tell why.
+# One difference may cause many others; the first ones explain it.
 MOST_DIFFERING = 5
 
 
-def rejection(found: Rejection) -> str:
-    """The first bad record of a log, what is wrong with it, and what led to it."""
+def format_rejection(found: Rejection) -> str:
+    """Return the first bad record of a log, what is wrong with it, and the records before it."""
     record = found.record
-    lines = [f"{record.place}: node {record.node}: {found.reason} ({found.judge})"]
+    lines = [f"{record.place}: node {record.node}: {found.reason} ({found.checker})"]
     lines += [f"  action:   {found.action}", f"  input:    {shortened(json.dumps(record.input))}"]
     if found.unmet is not None:
-        lines.append(f"  needs:    {discrepancy(found.unmet)}")
+        lines.append(f"  needs:    {format_discrepancy(found.unmet)}")
     if found.allowed is not None:
         lines += beside(found.allowed, record.output)
     else:
         lines += listed("found", record.output)
-    lines += [f"  differs:  {discrepancy(each)}" for each in found.differing[:MOST_DIFFERING]]
+    lines += [
+        f"  differs:  {format_discrepancy(each)}" for each in found.differing[:MOST_DIFFERING]
+    ]
     if len(found.differing) > MOST_DIFFERING:
         lines.append(f"            and in {len(found.differing) - MOST_DIFFERING:,} more places")
     if found.state is not None:
         lines.append(f"  state:    {shortened(json.dumps(found.state))}")
     for each in found.before:
-        taken = json.dumps({"input": each.input, "output": each.output})
-        lines.append(f"  line {each.line}, before: {shortened(taken)}")
+        step = json.dumps({"input": each.input, "output": each.output})
+        lines.append(f"  line {each.line}, before: {shortened(step)}")
     return "\n".join(lines)
 
 
-def unchecked(verdicts: Sequence[Verdict]) -> list[str]:
-    """Lines that say what of the logs could not be checked, for it is missing."""
-    lacking = [verdict.absent for verdict in verdicts if verdict.absent]
-    if not lacking:
+def format_missing_logs(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return lines that name the logs that are missing, so that their nodes were not checked."""
+    missing = [verdict.missing_logs for verdict in verdicts if verdict.missing_logs]
+    if not missing:
         return []
-    names = ", ".join(lacking[0])
+    names = ", ".join(missing[0])
     if len(verdicts) > 1:
-        names = f"some members of {len(lacking):,} clusters"
+        names = f"some members of {len(missing):,} clusters"
     return [f"there is no log of {names}: what these nodes did and sent is not checked"]
 
 
-def discrepancy(found: Discrepancy) -> str:
-    """A place where something is not what it must be, with both values."""
+def format_discrepancy(found: Discrepancy) -> str:
+    """Return the path of a differing place, with both values."""
     expected, other = map(_value, (found.expected, found.found))
     must, is_ = near(expected, other, LONGEST_ENTRY), near(other, expected, LONGEST_ENTRY)
     return f"{found.path} must be {must} and is {is_}"
@@ -57,8 +59,8 @@ def _value(item: Any) -> str:
     return "nothing" if item is MISSING else json.dumps(item)
 
 
-def finding(found: Finding) -> str:
-    """An entry of a history that is wrong, and what it contradicts."""
+def format_finding(found: Finding) -> str:
+    """Return a bad entry of a history, and the entry that it contradicts."""
     entries = [each for each in (found.other, found.entry) if each is not None]
     lines = [f"{found.entry.place}: {found.reason} ({found.rule})"]
     for entry in sorted(entries, key=lambda each: each.line):

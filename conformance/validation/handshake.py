@@ -1,8 +1,7 @@
-"""Judges what the specification leaves out: `init`, who may say what, refused requests and the
-numbers of replies.
+"""Check what the specification leaves out: `init`, senders, refusals and reply numbers.
 
-The specification begins when a node knows its cluster, and knows neither malformed requests nor
-messages that nobody sends.
+The specification begins when a node knows its cluster.  It has neither malformed requests nor
+messages that no node sends.
 """
 
 from __future__ import annotations
@@ -20,32 +19,33 @@ Json = Any
 
 REQUESTS = ("init", "multi_paxos_propose", "multi_paxos_log")
 
-# What the owner of a ballot says in it, and what it is answered.
-ASKING, ANSWERING = ("prepare", "accept"), ("promise", "accepted")
+# Messages that the owner of a ballot sends in it, and the replies to them.
+BALLOT_REQUESTS, BALLOT_REPLIES = ("prepare", "accept"), ("promise", "accepted")
 
-# A schema cannot tell how deep a value may nest; nodes refuse what others may fail to read.
+# A schema cannot limit how deep a value nests; nodes refuse what another node may fail to read.
 DEEPEST_VALUE = 128
 
 
-def handshake(log: Sequence[Record]) -> Rejection | None:
-    """Judges `init`, senders, refusals and reply numbers of one node's log."""
+def check_handshake(log: Sequence[Record]) -> Rejection | None:
+    """Check `init`, senders, refusals and reply numbers of one node's log."""
     members: list[str] | None = None
     replies, up = 0, True
+    reason: str | None
     for record in log:
         given = record.input
         if not up and is_message(given):
-            reason = "a node that is down took a message"
+            reason = "a message was received while the node was down"
         elif record.refused:
-            reason = _wrongly_refused(record, members)
+            reason = _refusal_error(record, members)
         elif record.starts:
-            reason = _wrongly_started(record, members)
+            reason = _init_error(record, members)
             members = members or given["body"]["node_ids"]
         elif members is None:
             reason = "a step before init"
         else:
-            reason = _wrongly_sent(given, members) if is_message(given) else None
+            reason = _sender_error(given, members) if is_message(given) else None
         up = given != "crash" and (up or given == "restart")
-        reason = reason or _wrongly_numbered(record, replies)
+        reason = reason or _number_error(record, replies)
         replies += sum("msg_id" in message["body"] for message in record.output)
         if given == "restart":
             replies = 0
@@ -54,15 +54,16 @@ def handshake(log: Sequence[Record]) -> Rejection | None:
     return None
 
 
-def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
+def _init_error(record: Record, members: list[str] | None) -> str | None:
+    """Check an `init` and its answer; `members` are those of an earlier `init`."""
     given = record.input
     body = given["body"]
     if body["node_id"] != record.node or given["dest"] != record.node:
         return f"{body['node_id']} was initialised in the log of {record.node}"
-    if not _in_place(given):
+    if not _is_for_member(given):
         return "init is not from a client to one of its node_ids"
     if members not in (None, body["node_ids"]):
-        return "a different second init was accepted"
+        return "a second init with other node_ids was accepted"
     expected = {"type": "init_ok", "in_reply_to": body["msg_id"]}
     sent = [
         {**m, "body": {k: v for k, v in m["body"].items() if k != "msg_id"}} for m in record.output
@@ -72,29 +73,33 @@ def _wrongly_started(record: Record, members: list[str] | None) -> str | None:
     return None
 
 
-def _in_place(given: Json) -> bool:
-    """Whether an `init` is from a client to the node that it names, which is one of the cluster."""
-    members = given["body"]["node_ids"]
-    return given["dest"] == given["body"]["node_id"] in members and given["src"] not in members
+def _is_for_member(given: Json) -> bool:
+    """Return whether an `init` is from a client to the member that it names."""
+    members, node = given["body"]["node_ids"], given["body"]["node_id"]
+    return given["dest"] == node and node in members and given["src"] not in members
 
 
-def _wrongly_sent(message: Json, members: list[str]) -> str | None:
-    """Between members each speaks of its own ballots, or answers in those of the other one."""
+def _sender_error(message: Json, members: list[str]) -> str | None:
+    """Check the sender of a message.
+
+    Between members, a request is in a ballot of its sender, and a reply in one of its destination.
+    """
     src, dest, body = message["src"], message["dest"], message["body"]
     kind = body["type"]
     if kind in REQUESTS:
         return f"{kind} is from a node, not from a client" if src in members else None
     if src not in members or src == dest:
-        return f"{kind} is from {src}, which is no other node of the cluster"
+        return f"{kind} is from {src}, which is not another node of the cluster"
     owner = members[(body.get("ballot", 1) - 1) % len(members)]
-    if (kind in ASKING and owner != src) or (kind in ANSWERING and owner != dest):
-        return f"{kind} of ballot {body['ballot']}, which is that of {owner}"
+    if (kind in BALLOT_REQUESTS and owner != src) or (kind in BALLOT_REPLIES and owner != dest):
+        return f"{kind} of ballot {body['ballot']}, which belongs to {owner}"
     return None
 
 
-def _wrongly_numbered(record: Record, replies: int) -> str | None:
-    """Replies are numbered one by one, those of one step to each client in their order; which
-    client comes first is free.
+def _number_error(record: Record, replies: int) -> str | None:
+    """Check that replies are numbered one by one.
+
+    The replies of one step to one client have ascending numbers; the order of clients is free.
     """
     numbers: dict[str, list[int]] = defaultdict(list)
     for message in record.output:
@@ -106,26 +111,31 @@ def _wrongly_numbered(record: Record, replies: int) -> str | None:
             return f"the reply has msg_id {found} instead of {expected}"
     for client, its in numbers.items():
         if its != sorted(its):
-            return f"the replies to {client} have msg_ids that descend"
+            return f"the msg_ids of the replies to {client} do not ascend"
     return None
 
 
-def _wrongly_refused(record: Record, members: list[str] | None) -> str | None:
+def _refusal_error(record: Record, members: list[str] | None) -> str | None:
+    """Check the error code of a refused request.
+
+    10 is for an unknown type, 11 for a request before `init`, 12 for a malformed request or a
+    second `init`.
+    """
     body = record.input["body"]
     code = record.output[0]["body"]["code"]
-    allowed = set()
+    allowed: set[int] = set()
     if not isinstance(body.get("type"), str):
         allowed.add(12)
     elif body["type"] not in REQUESTS:
         allowed.add(10)
-    elif not _well_formed(body) or (body["type"] == "init" and not _in_place(record.input)):
+    elif not _well_formed(body) or (body["type"] == "init" and not _is_for_member(record.input)):
         allowed.add(12)
     if body.get("type") != "init" and members is None:
         allowed.add(11)
     elif body.get("type") == "init" and members is not None:
         allowed.add(12)
     if not allowed:
-        return "a request that is well formed and in time was refused"
+        return "a request was refused that is well-formed and allowed here"
     if code not in allowed:
         return f"refused with error {code} instead of {' or '.join(map(str, sorted(allowed)))}"
     return None
@@ -140,7 +150,7 @@ def _well_formed(body: Json) -> bool:
 
 
 def _depth(value: Json) -> int:
-    """How deep lists and objects nest, found without nesting as deep."""
+    """Return how deep lists and objects nest; without recursion, for values may be too deep."""
     depth, level = 0, [value]
     while level := [each for each in level if isinstance(each, (dict, list))]:
         depth += 1

@@ -1,7 +1,7 @@
-"""Judges what clients saw, and that alone: no log of a node, no specification, no order but theirs.
+"""The history checker: check what clients saw against agreement, validity, durability and others.
 
-A history tells everything that was proposed, so each rule here is a function of a history that
-yields what contradicts it; reading one and showing what was found belong elsewhere.
+It uses neither logs of nodes nor the specification.  A history contains every proposal, so each
+rule is a function of the history that yields the entries which break it.
 """
 
 from __future__ import annotations
@@ -17,107 +17,112 @@ from .verdict import Finding
 Json = Any
 
 Decision = tuple[int, str]
-"""A slot and the value decided in it, as text: to Python true equals 1 and 1.0."""
+"""A slot and the value decided in it, as text: in Python, true equals 1 and 1.0."""
 
-# Errors that claim that nothing came of a request and nothing will; 0 and 13 claim nothing.
+# Errors that are definite: the request has no effect, now or later.  0 and 13 are indefinite.
 DEFINITE = (10, 11, 12, 14)
 
 
 class Facts:
-    """A history, and what every rule wants to know of it."""
+    """A history, indexed for the rules."""
 
     def __init__(self, history: Sequence[Entry]) -> None:
         self.history = history
         self.answers = [entry for entry in history if entry.kind == "answer"]
-        self.asked: dict[Question, list[Entry]] = defaultdict(list)
+        self.requests: dict[Question, list[Entry]] = defaultdict(list)
         self.proposed: dict[Decision, list[Entry]] = defaultdict(list)
         for entry in history:
             if entry.kind == "ask":
-                self.asked[entry.question].append(entry)
-                for decision in _decisions(entry, "multi_paxos_propose"):
+                self.requests[entry.question].append(entry)
+                for decision in _slot_and_value(entry, "multi_paxos_propose"):
                     self.proposed[decision].append(entry)
-        self.told = {entry.line: dict(told(entry)) for entry in self.answers}
+        # The decisions in each answer, by its line, and the first answer with each decision.
+        self.decisions = {entry.line: dict(decisions_in(entry)) for entry in self.answers}
         self.first: dict[Decision, Entry] = {}
         for entry in self.answers:
-            for decision in self.told[entry.line].items():
+            for decision in self.decisions[entry.line].items():
                 self.first.setdefault(decision, entry)
 
-    def asked_for(self, answer: Entry) -> Entry | None:
-        """The first time that this was asked, if it was before it was answered."""
-        first = next(iter(self.asked.get(answer.question, ())), None)
+    def request_of(self, answer: Entry) -> Entry | None:
+        """Return the first request that this answers, None if there is none before the answer."""
+        first = next(iter(self.requests.get(answer.question, ())), None)
         return first if first is not None and first.line < answer.line else None
 
     def logs(self) -> Iterator[tuple[Entry, Entry]]:
-        """Each answer that tells a log, with the first time that it was asked for."""
+        """Yield each request for a log, with its answer."""
         for answer in self.answers:
-            ask = self.asked_for(answer)
+            ask = self.request_of(answer)
             if answer.type == "multi_paxos_log_ok" and ask and ask.type == "multi_paxos_log":
                 yield ask, answer
 
 
-def told(answer: Entry) -> Iterator[Decision]:
-    """What an answer tells to be decided."""
-    yield from _decisions(answer, "multi_paxos_propose_ok")
+def decisions_in(answer: Entry) -> Iterator[Decision]:
+    """Yield the decisions that an answer reports."""
+    yield from _slot_and_value(answer, "multi_paxos_propose_ok")
     if answer.type == "multi_paxos_log_ok":
         for decided in answer.message["body"]["log"]:
             yield decided["slot"], canonical(decided["value"])
 
 
-def _decisions(entry: Entry, kind: str) -> Iterator[Decision]:
+def _slot_and_value(entry: Entry, kind: str) -> Iterator[Decision]:
     if entry.type == kind:
         yield entry.message["body"]["slot"], canonical(entry.message["body"]["value"])
 
 
-def judge(history: Sequence[Entry], settled: bool = False) -> list[Finding]:
-    """What is wrong with a history, in the order in which it was seen.
+def check_history(history: Sequence[Entry], quiescent: bool = False) -> list[Finding]:
+    """Return the entries of a history that break a rule, in the order of the history.
 
-    `settled` says that the history ends in peace: the last whole log that each node was asked for
-    then tells everything that any node ever told to be decided.
+    `quiescent`: the history ends with a fault-free period, so the last whole log of each node must
+    contain every decision that any node reported.
     """
     facts = Facts(history)
-    rules = [answers, agreement, validity, refusals, durability, *([peace] if settled else [])]
+    rules = [answers, agreement, validity, refusals, durability]
+    if quiescent:
+        rules.append(quiescence)
     found = [finding for rule in rules for finding in rule(facts)]
     return sorted(found, key=lambda finding: finding.entry.line)
 
 
 def answers(facts: Facts) -> Iterator[Finding]:
-    """A node answers what it was asked before, and not more often than it was asked."""
+    """A node answers only requests that were sent before, each at most as often as it was sent."""
     answered: dict[Question, list[Entry]] = defaultdict(list)
     for answer in facts.answers:
-        ask = facts.asked_for(answer)
+        ask = facts.request_of(answer)
         earlier = answered[answer.question]
-        asks = [each for each in facts.asked.get(answer.question, ()) if each.line < answer.line]
+        sent = [each for each in facts.requests.get(answer.question, ()) if each.line < answer.line]
+        reason: str | None
         if ask is None:
-            yield Finding("answers", answer, None, "nothing like this was asked before")
-        elif len(earlier) >= len(asks):
-            reason = f"answered {len(earlier) + 1} times and asked {len(asks)} times"
+            yield Finding("answers", answer, None, "no such request was sent before")
+        elif len(earlier) >= len(sent):
+            reason = f"answered {len(earlier) + 1} times, but sent {len(sent)} times"
             yield Finding("answers", answer, earlier[-1], reason)
-        elif reason := _no_answer_to(ask, answer):
+        elif reason := _mismatch(ask, answer):
             yield Finding("answers", answer, ask, reason)
         earlier.append(answer)
 
 
-def _no_answer_to(ask: Entry, answer: Entry) -> str | None:
-    asked, said = ask.message["body"], answer.message["body"]
+def _mismatch(ask: Entry, answer: Entry) -> str | None:
+    """Return why this cannot be the answer to a request, or None."""
+    request, reply = ask.message["body"], answer.message["body"]
     if answer.type == "error":
         return None
     if answer.type != f"{ask.type}_ok":
         return f"{ask.type} is answered by {answer.type}"
     if answer.type == "multi_paxos_propose_ok":
-        if said["slot"] != asked["slot"]:
-            return f"slot {said['slot']} instead of slot {asked['slot']} is answered for"
-        return None if said["chosen"] else "ok says that nothing is chosen"
+        if reply["slot"] != request["slot"]:
+            return f"the answer is for slot {reply['slot']} instead of slot {request['slot']}"
+        return None if reply["chosen"] else "the answer is ok, but its field chosen is false"
     if answer.type == "multi_paxos_log_ok":
-        slots = [decided["slot"] for decided in said["log"]]
-        if slots and slots[0] < asked.get("from", 0):
-            return f"slot {slots[0]} is told, below the first one that was asked for"
-        if len(slots) > asked.get("limit", len(slots)):
-            return f"{len(slots)} slots are told and {asked['limit']} were asked for"
+        slots = [decided["slot"] for decided in reply["log"]]
+        if slots and slots[0] < request.get("from", 0):
+            return f"the log has slot {slots[0]}, and {request['from']} is the first one requested"
+        if len(slots) > request.get("limit", len(slots)):
+            return f"the log has {len(slots)} slots, and the limit is {request['limit']}"
     return None
 
 
 def agreement(facts: Facts) -> Iterator[Finding]:
-    """All that is told of a slot is one value, whoever tells it and however."""
+    """All answers report the same value for a slot."""
     holds: dict[int, str] = {}
     for (slot, value), entry in facts.first.items():
         decided = holds.setdefault(slot, value)
@@ -128,48 +133,48 @@ def agreement(facts: Facts) -> Iterator[Finding]:
 
 
 def validity(facts: Facts) -> Iterator[Finding]:
-    """What is decided in a slot was proposed for it before."""
+    """A decided value was proposed for its slot before."""
     for (slot, value), entry in facts.first.items():
         proposed = next(iter(facts.proposed.get((slot, value), ())), None)
         if proposed is None or proposed.line > entry.line:
-            when = "ever" if proposed is None else "before"
-            reason = f"nobody {when} proposed {_short(value)} for slot {slot}"
+            when = "never proposed" if proposed is None else "not proposed before"
+            reason = f"{_short(value)} was {when} for slot {slot}"
             yield Finding("validity", entry, proposed, reason)
 
 
 def refusals(facts: Facts) -> Iterator[Finding]:
-    """What was refused, each time that it was proposed, is never decided.
+    """A value whose proposals were all refused is never decided.
 
-    A question is answered once for each time that it is asked, so as many definite errors as
-    proposals leave none of them that the decision could come from.
+    A request is answered at most as often as it was sent, so if there are as many definite errors
+    as proposals, no proposal is left that the decision could come from.
     """
     refused: dict[Decision, list[Entry]] = defaultdict(list)
     for answer in facts.answers:
-        ask = facts.asked_for(answer)
+        ask = facts.request_of(answer)
         if ask and answer.type == "error" and answer.message["body"]["code"] in DEFINITE:
-            for decision in _decisions(ask, "multi_paxos_propose"):
+            for decision in _slot_and_value(ask, "multi_paxos_propose"):
                 refused[decision].append(answer)
     for (slot, value), errors in refused.items():
         entry = facts.first.get((slot, value))
         if entry and len(errors) >= len(facts.proposed[slot, value]):
             code = errors[-1].message["body"]["code"]
-            reason = f"slot {slot} holds {_short(value)}, which error {code} said it never would"
+            reason = f"slot {slot} holds {_short(value)}, which was refused with error {code}"
             yield Finding("refusals", entry, errors[-1], reason)
 
 
 def durability(facts: Facts) -> Iterator[Finding]:
-    """Whatever a node told to be decided is in every log that it is asked for afterwards."""
+    """A decision that a node reported is in every log that is requested from it afterwards."""
     known: dict[str, dict[int, Entry]] = defaultdict(dict)
     for answer in facts.answers:
-        for slot in facts.told[answer.line]:
+        for slot in facts.decisions[answer.line]:
             known[answer.node].setdefault(slot, answer)
     for ask, answer in facts.logs():
         before = {s: entry for s, entry in known[answer.node].items() if entry.line < ask.line}
         yield from _missing(facts, ask, answer, before, "durability")
 
 
-def peace(facts: Facts) -> Iterator[Finding]:
-    """The last whole log of every node tells whatever any node told to be decided."""
+def quiescence(facts: Facts) -> Iterator[Finding]:
+    """The last whole log of every node has each decision that any node reported."""
     known: dict[int, Entry] = {}
     for (slot, _), entry in facts.first.items():
         known.setdefault(slot, entry)
@@ -177,18 +182,17 @@ def peace(facts: Facts) -> Iterator[Finding]:
     asked = {entry.node: entry for entry in facts.history if entry.kind == "ask"}
     for node, last in asked.items():
         if node in whole:
-            yield from _missing(facts, *whole[node], known, "peace")
+            yield from _missing(facts, *whole[node], known, "quiescence")
         else:
-            yield Finding("peace", last, None, f"{node} never told its whole log")
+            yield Finding("quiescence", last, None, f"{node} never returned its whole log")
 
 
 def _missing(
     facts: Facts, ask: Entry, answer: Entry, known: dict[int, Entry], rule: str
 ) -> Iterator[Finding]:
-    """One finding if a log lacks what it must tell: the first such slot stands for all."""
-    lacking = [
-        slot for slot in known if _covers(ask, answer, slot) and slot not in facts.told[answer.line]
-    ]
+    """Yield one finding if a log lacks slots that it must have; it names the first such slot."""
+    reported = facts.decisions[answer.line]
+    lacking = [slot for slot in known if _covers(ask, answer, slot) and slot not in reported]
     if lacking:
         slot = lacking[0]
         others = f" and {len(lacking) - 1} others" if lacking[1:] else ""
@@ -197,21 +201,21 @@ def _missing(
 
 
 def _covers(ask: Entry, answer: Entry, slot: int) -> bool:
-    """Whether a log that was asked for in part has to tell a slot if it is decided.
+    """Return whether the answer to a request for a part of the log must have a decided slot.
 
-    An answer that is as long as was allowed goes as far as its last slot, any other to the end.
+    An answer with as many slots as the limit ends at its last slot, any other at the log's end.
     """
-    asked, log = ask.message["body"], answer.message["body"]["log"]
-    if slot < asked.get("from", 0):
+    request, log = ask.message["body"], answer.message["body"]["log"]
+    if slot < request.get("from", 0):
         return False
-    if len(log) < asked.get("limit", len(log) + 1):
+    if len(log) < request.get("limit", len(log) + 1):
         return True
-    return bool(log) and slot <= log[-1]["slot"]
+    return len(log) > 0 and slot <= int(log[-1]["slot"])
 
 
 def _is_whole(ask: Entry, answer: Entry) -> bool:
-    asked, log = ask.message["body"], answer.message["body"]["log"]
-    return asked.get("from", 0) == 0 and len(log) < asked.get("limit", len(log) + 1)
+    request, log = ask.message["body"], answer.message["body"]["log"]
+    return request.get("from", 0) == 0 and len(log) < int(request.get("limit", len(log) + 1))
 
 
 def _short(value: str) -> str:

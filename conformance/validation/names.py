@@ -1,8 +1,8 @@
-"""Names that TLC can hold for what real logs hold: any text, any JSON value, slots up to 2^63.
+"""Translate a window of a log to TLA+ and back: any text, any JSON value, slots up to 2^63.
 
-The specification only compares clients, values and request numbers, so each gets a short name.  It
-orders slots as well, so stretches of them get their rank; and ballots, which get smaller ones of
-the same owner.
+The specification only compares clients, values and request numbers, so each gets a short name.
+Slots are ordered as well, so they become the ranks of slot intervals (`intervals`).  Ballots become
+smaller ones of the same owner (`ballots`).
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from ..formats.canonical import canonical
 from ..formats.logs import Record
 from ..formats.schema import fields, is_message
 from ..tlaplus.translate import function, merged
-from .ballots import Ballots, ballots
-from .intervals import Ranges, Stretches, cuts, told_in
+from .ballots import Ballots, ballots_in
+from .intervals import Ranges, SlotIntervals, edges, ranges_of_log
 from .state import State
 
 Json = Any
 
-# More than any log has slots, and far from where TLC's numbers end.
+# More slots than any log has, and far below the largest number of TLC.
 UNLIMITED = 2**30
 
-# What the specification reads of a request; a client may send more.
+# The fields of a request that the specification reads; a client may send more.
 _REQUEST_FIELDS = {
     "multi_paxos_propose": ("type", "msg_id", "slot", "value"),
     "multi_paxos_log": ("type", "msg_id", "from", "limit"),
 }
 
-# What it does not tell of a reply: its number, and the reason that people are given.
-UNTOLD = ("msg_id", "text")
+# The fields of a reply that the specification leaves out: its number, and the text of an error.
+UNSPECIFIED = ("msg_id", "text")
 
-# What a stretch holds where nobody asks.
-_UNASKED = '"unasked"'
+# Stands for the content of a decided interval that no message of the window reads.
+_UNREAD = '"unread"'
 
-# How many ranges of a set stand together.
-_BEGINNING = 8
+# How many ranges of a set one definition holds.
+_DEFINED_RANGES = 8
 
 
 class Names:
     """The names for everything in a window of one node's log, and the way back.
 
-    `bodies` are those of its messages, and the events that name slots.
-    `state` is what the window starts from, None for the initial state.  The names of definitions
-    begin with `prefix`, since several windows may share a module.
+    `bodies` are those of its messages, and its events that name slots.  `state` is what the window
+    starts from, None for the initial state.  The names of definitions begin with `prefix`, for
+    several windows may share a module.
     """
 
     def __init__(
@@ -59,46 +59,48 @@ class Names:
         bodies = list(bodies)
         self._state = state
         self._prefix = prefix
-        self._stretches = Stretches(
-            chain(*map(cuts, bodies), state.cuts() if state is not None else ())
+        self._intervals = SlotIntervals(
+            chain(*map(edges, bodies), state.edges() if state is not None else ())
         )
         self._ballots = Ballots(
-            chain(*map(ballots, bodies), state.ballots() if state is not None else ()), len(members)
+            chain(*map(ballots_in, bodies), state.ballots() if state is not None else ()),
+            len(members),
         )
-        told = chain(*(told_in(body["log"]) for body in bodies if "log" in body))
-        self._told = {r for low, high in self._stretches.ranks(told) for r in range(low, high + 1)}
-        self._defined: dict[str, str] = {}
-        self._given: dict[tuple[str, str], str] = {}
-        self._meant: dict[str, Json] = {}
-        # In this order, so that all windows of one run mean the same by them.
+        logs = chain(*(ranges_of_log(body["log"]) for body in bodies if "log" in body))
+        self._read = {r for low, high in self._intervals.ranks(logs) for r in range(low, high + 1)}
+        self._definitions: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        self._originals: dict[str, Json] = {}
+        # In this order, so that all windows of one run have the same names for members.
         self.members = [self.name("p", member) for member in members]
         self._order = {member: place for place, member in enumerate(members)}
 
     @property
     def last(self) -> int:
-        """The highest rank of a slot."""
-        return self._stretches.last
+        """The highest rank of a slot interval."""
+        return self._intervals.last
 
     # From JSON to the text of a TLA+ expression.
 
-    def name(self, kind: str, meant: Json) -> str:
-        """The short name of a node or client ("p"), a request number ("i"), a value ("v") or the
-        values of a stretch ("s").
-        """
-        key = (kind, canonical(meant))
-        if key not in self._given:
-            self._given[key] = f"{kind}{len(self._given)}"
-            self._meant[self._given[key]] = meant
-        return f'"{self._given[key]}"'
+    def name(self, kind: str, original: Json) -> str:
+        """Return the short name of an item, as a TLA+ string.
 
-    def record(self, record: Record) -> str:
-        """A record of the window."""
+        `kind` is "p" for a node or client, "i" for a request number, "v" for a value, "s" for the
+        values of a slot interval.
+        """
+        key = (kind, canonical(original))
+        if key not in self._names:
+            self._names[key] = f"{kind}{len(self._names)}"
+            self._originals[self._names[key]] = original
+        return f'"{self._names[key]}"'
+
+    def record_to_tla(self, record: Record) -> str:
         if is_message(record.input):
-            taken = self._message(record.input, self._limit(record))
+            given = self._message(record.input, self._limit(record))
         else:
-            taken = self._event(record.input)
-        said = " \\o ".join(self._sent(record.output)) or "<<>>"
-        return f"[input |-> {taken}, output |-> {said}]"
+            given = self._event(record.input)
+        sent = " \\o ".join(self._sent(record.output)) or "<<>>"
+        return f"[input |-> {given}, output |-> {sent}]"
 
     def _event(self, event: Json) -> str:
         if isinstance(event, str):
@@ -108,20 +110,22 @@ class Names:
     def _message(self, message: Json, limit: int | None = None) -> str:
         src, dest = self.name("p", message["src"]), self.name("p", message["dest"])
         body = message["body"] if limit is None else {**message["body"], "limit": limit}
-        return f"Message({src}, {dest}, {self.body(body)})"
+        return f"Message({src}, {dest}, {self.body_to_tla(body)})"
 
     def _sent(self, output: Iterable[Json]) -> Iterator[str]:
-        """Messages that were sent, what goes to many said once."""
+        """Yield the messages of an output; the same body to several destinations is one `Send`."""
         named = (
-            (self.name("p", m["src"]), self.body(m["body"]), self.name("p", m["dest"]))
+            (self.name("p", m["src"]), self.body_to_tla(m["body"]), self.name("p", m["dest"]))
             for m in output
         )
         for (src, body), same in groupby(named, lambda parts: parts[:2]):
             yield f"Send({src}, <<{', '.join(dest for _, _, dest in same)}>>, {body})"
 
     def _limit(self, record: Record) -> int | None:
-        """How many stretches an answer may tell that may tell so many slots, if it tells the right
-        ones: all, if it tells fewer slots than it may, and what it tells, if it tells as many.
+        """Return the `limit` of a request for a log as a number of slot intervals.
+
+        No limit if the answer has fewer slots than it may; if it has as many, the number of its
+        intervals; 0 if it has more.
         """
         if "limit" not in record.input["body"]:
             return None
@@ -131,11 +135,10 @@ class Names:
             return UNLIMITED
         if len(logs[0]) > limit:
             return 0
-        return sum(high - low + 1 for low, high in self._stretches.ranks(told_in(logs[0])))
+        return sum(high - low + 1 for low, high in self._intervals.ranks(ranges_of_log(logs[0])))
 
-    def body(self, body: Json) -> str:
-        """What is in an envelope."""
-        wanted = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f not in UNTOLD]
+    def body_to_tla(self, body: Json) -> str:
+        wanted = _REQUEST_FIELDS.get(body["type"]) or [f for f in body if f not in UNSPECIFIED]
         read = [field for field in wanted if field in body]
         return self._record({field: body[field] for field in read})
 
@@ -143,77 +146,78 @@ class Names:
         inside = ", ".join(f"{field} |-> {self._field(field, items[field])}" for field in items)
         return f"[{inside}]"
 
-    def _field(self, field: str, meant: Json) -> str:
+    def _field(self, field: str, item: Json) -> str:
         if field in ("msg_id", "in_reply_to"):
-            return self.name("i", meant)
+            return self.name("i", item)
         if field == "value":
-            return self.name("v", meant)
+            return self.name("v", item)
         if field in ("slot", "from"):
-            return str(self._stretches.rank(meant))
+            return str(self._intervals.rank(item))
         if field in ("ballot", "promised"):
-            return str(self._ballots.small(meant))
+            return str(self._ballots.compress(item))
         if field == "limit":
-            return str(min(meant, UNLIMITED))
+            return str(min(item, UNLIMITED))
         if field == "known":
-            return self._set(meant)
+            return self._set(item)
         if field in ("accepted", "decided"):
-            slots = {entry["slot"]: {k: entry[k] for k in entry if k != "slot"} for entry in meant}
+            slots = {entry["slot"]: {k: entry[k] for k in entry if k != "slot"} for entry in item}
             return self._function(slots, self._record if field == "accepted" else self._decision)
         if field == "log":
-            return self._log(meant)
-        return json.dumps(meant).upper() if isinstance(meant, bool) else json.dumps(meant)
+            return self._log(item)
+        return json.dumps(item).upper() if isinstance(item, bool) else json.dumps(item)
 
     def _decision(self, entry: Json) -> str:
         return self.name("v", entry["value"])
 
     def _function(self, slots: dict[int, Any], text: Callable[[Any], str]) -> str:
-        return _function({self._stretches.rank(slot): text(slots[slot]) for slot in slots})
+        return _function({self._intervals.rank(slot): text(slots[slot]) for slot in slots})
 
     def _set(self, found: Iterable[Sequence[int]]) -> str:
-        """A set of slots.  What is known changes at its end for the most part, so what it begins
-        with is defined for all that begin alike.
+        """Return a set of slots.
+
+        Most changes of `known` are at its end, so equal beginnings of sets share a definition.
         """
-        ranks = [f"({low}..{high})" for low, high in self._stretches.ranks(found)]
+        ranks = [f"({low}..{high})" for low, high in self._intervals.ranks(found)]
         begun: list[str] = []
-        while len(ranks) > _BEGINNING:
-            begun = [self._define(_union(begun + ranks[:_BEGINNING]))]
-            ranks = ranks[_BEGINNING:]
+        while len(ranks) > _DEFINED_RANGES:
+            begun = [self._define(_union(begun + ranks[:_DEFINED_RANGES]))]
+            ranks = ranks[_DEFINED_RANGES:]
         return _union(begun + ranks)
 
     def _define(self, text: str) -> str:
-        return self._defined.setdefault(text, f"{self._prefix}{len(self._defined)}")
+        return self._definitions.setdefault(text, f"{self._prefix}{len(self._definitions)}")
 
     def definitions(self) -> list[str]:
-        """What must be defined for the texts that were asked for so far."""
-        return [f"{name} == {text}" for text, name in self._defined.items()]
+        """Return the definitions that the expressions built so far need."""
+        return [f"{name} == {text}" for text, name in self._definitions.items()]
 
     def _log(self, entries: list[Json]) -> str:
-        """What a client was told, an entry a stretch."""
+        """Return the log in an answer, with one entry for each slot interval."""
         values = {entry["slot"]: entry["value"] for entry in entries}
-        told = []
-        for low, high in self._stretches.ranks(told_in(entries)):
+        found = []
+        for low, high in self._intervals.ranks(ranges_of_log(entries)):
             for rank in range(low, high + 1):
                 value = self._values(rank, values)
-                told.append(f'[slot |-> {rank}, value |-> {value}, status |-> "chosen"]')
-        return "<<" + ", ".join(told) + ">>"
+                found.append(f'[slot |-> {rank}, value |-> {value}, status |-> "chosen"]')
+        return "<<" + ", ".join(found) + ">>"
 
     def _values(self, rank: int, values: dict[int, Json]) -> str:
-        """What is in the slots of a stretch."""
-        slots = self._stretches.slots(rank)
+        """Return the name of the content of a slot interval."""
+        slots = self._intervals.slots(rank)
         if len(slots) == 1:
             return self.name("v", values[slots[0]])
         return self.name("s", [values[slot] for slot in slots])
 
-    def start(self) -> str:
-        """The state that the window starts from."""
+    def start_to_tla(self) -> str:
+        """Return the state that the window starts from."""
         state = self._state
         if state is None:
             return "Fresh"
         decided = {
             rank: self._values(rank, state.decided)
-            if rank in self._told or len(self._stretches.slots(rank)) == 1
-            else _UNASKED
-            for low, high in self._stretches.ranks(state.known)
+            if rank in self._read or len(self._intervals.slots(rank)) == 1
+            else _UNREAD
+            for low, high in self._intervals.ranks(state.known)
             for rank in range(low, high + 1)
         }
         text = {
@@ -240,119 +244,128 @@ class Names:
 
     # From what TLC prints back to JSON.
 
-    def meant(self, message: Any) -> Json:
-        """A message that TLC printed, as an envelope; a reply's own number is not part of it."""
+    def message_from_tla(self, message: Any) -> Json:
+        """Return a message that TLC printed as an envelope, without the number of a reply."""
         body = message["body"]
         found = {
-            field: self._meaning(field, body[field])
+            field: self._field_of_body(field, body[field])
             for field in fields(body["type"])
             if field in body
         }
         return {
-            "src": self._meant[message["src"]],
-            "dest": self._meant[message["dest"]],
+            "src": self._originals[message["src"]],
+            "dest": self._originals[message["dest"]],
             "body": found,
         }
 
-    def plain(self, item: Any) -> Json:
-        """A truth, a number, or what has a name."""
-        return self._meant.get(item, item) if isinstance(item, str) else item
+    def scalar_from_tla(self, item: Any) -> Json:
+        """Return a boolean, a number, or the original of a short name."""
+        return self._originals.get(item, item) if isinstance(item, str) else item
 
-    def state(self, said: dict[str, Any]) -> State:
-        """A state that TLC printed.
+    def state_from_tla(self, printed: dict[str, Any]) -> State:
+        """Return a state that TLC printed.
 
-        What is in a stretch of several slots was decided before the window.  Raises `ValueError` if
-        a slot that was decided before holds another value.
+        The content of an interval of several slots was decided before the window.  Raises
+        `ValueError` if a slot that was decided before has another value now.
         """
         decided = self._state.decided if self._state is not None else {}
-        for rank, value in function(said["decided"]).items():
-            slots = self._stretches.slots(rank)
+        for rank, value in function(printed["decided"]).items():
+            slots = self._intervals.slots(rank)
             if len(slots) == 1:
-                meant = self._meant[value]
-                if canonical(decided.setdefault(slots[0], meant)) != canonical(meant):
-                    raise ValueError(f"slot {slots[0]} holds another value")
+                original = self._originals[value]
+                if canonical(decided.setdefault(slots[0], original)) != canonical(original):
+                    raise ValueError(f"slot {slots[0]} has another value than before")
         return State(
-            promised=self._ballots.meant(said["promised"]),
-            accepted=self._by_slot(said["accepted"], self._vote),
+            promised=self._ballots.expand(printed["promised"]),
+            accepted=self._by_slot(printed["accepted"], self._vote),
             decided=decided,
-            known=self._ranges(function(said["decided"])),
-            up=said["up"],
-            ballot=self._ballots.meant(said["ballot"]),
-            promises=self._named(said["promises"]),
-            reported=self._by_slot(said["reported"], self._vote),
-            closed=self._ranges(said["closed"]),
-            votes=self._by_slot(said["votes"], self._named),
-            waiting=self.part("waiting", said["waiting"]),
+            known=self._ranges(function(printed["decided"])),
+            up=printed["up"],
+            ballot=self._ballots.expand(printed["ballot"]),
+            promises=self._in_member_order(printed["promises"]),
+            reported=self._by_slot(printed["reported"], self._vote),
+            closed=self._ranges(printed["closed"]),
+            votes=self._by_slot(printed["votes"], self._in_member_order),
+            waiting=self.field_from_tla("waiting", printed["waiting"]),
         )
 
-    def part(self, field: str, item: Any) -> Json:
-        """A field of a state that TLC printed, or some of it, as messages write the like."""
+    def field_from_tla(self, field: str, item: Any) -> Json:
+        """Return a field of a state that TLC printed, or a part of it.
+
+        The result has the form that messages have for such a field.
+        """
         if field == "promises":
-            return self._named(item)
+            return self._in_member_order(item)
         if field == "votes":
-            voters = self._by_slot(item, self._named)
+            voters = self._by_slot(item, self._in_member_order)
             return [{"slot": slot, "nodes": nodes} for slot, nodes in voters.items()]
         if field == "waiting":
             return [
-                {"request": self.meant(asked["request"]), "phase1_skipped": asked["phase1_skipped"]}
-                for asked in item
+                {
+                    "request": self.message_from_tla(waits["request"]),
+                    "phase1_skipped": waits["phase1_skipped"],
+                }
+                for waits in item
             ]
-        alike = {"reported": "accepted", "closed": "known"}
-        return self._meaning(alike.get(field, field), item)
+        same_form = {"reported": "accepted", "closed": "known"}
+        return self._field_of_body(same_form.get(field, field), item)
 
-    def slots(self, ranks: Iterable[int]) -> list[int]:
-        """Slots that are spoken of, in ascending order."""
-        return [self._stretches.slots(rank)[0] for rank in sorted(ranks)]
+    def slots_from_tla(self, ranks: Iterable[int]) -> list[int]:
+        """Return slots that are intervals of their own, in ascending order."""
+        return [self._intervals.slots(rank)[0] for rank in sorted(ranks)]
 
-    def _meaning(self, field: str, item: Any) -> Json:
+    def _field_of_body(self, field: str, item: Any) -> Json:
         if field in ("msg_id", "in_reply_to", "value"):
-            return self._meant[item]
+            return self._originals[item]
         if field == "slot":
-            return self._stretches.slots(item)[0]
+            return self._intervals.slots(item)[0]
         if field in ("ballot", "promised"):
-            return self._ballots.meant(item)
+            return self._ballots.expand(item)
         if field == "known":
             return self._ranges(item)
         if field == "accepted":
             votes = self._by_slot(item, self._vote)
             return [{"slot": slot, **vote} for slot, vote in votes.items()]
         if field == "decided":
-            told = sorted(function(item).items())
-            return [{"slot": s, "value": v} for each in told for s, v in self._held(*each)]
+            decisions = sorted(function(item).items())
+            return [{"slot": s, "value": v} for each in decisions for s, v in self._content(*each)]
         if field == "log":
-            told = ((entry["slot"], entry["value"]) for entry in item)
+            entries = ((entry["slot"], entry["value"]) for entry in item)
             return [
                 {"slot": s, "value": v, "status": "chosen"}
-                for each in told
-                for s, v in self._held(*each)
+                for each in entries
+                for s, v in self._content(*each)
             ]
         return item
 
     def _vote(self, vote: dict[str, Any]) -> Json:
         # TLC prints the fields of a record in an order that differs from run to run.
-        return {field: self._meaning(field, vote[field]) for field in ("ballot", "value")}
+        return {field: self._field_of_body(field, vote[field]) for field in ("ballot", "value")}
 
     def _ranges(self, ranks: Iterable[int]) -> Ranges:
-        stretches = (self._stretches.slots(rank) for rank in sorted(ranks))
-        return merged((slots[0], slots[-1]) for slots in stretches)
+        intervals = (self._intervals.slots(rank) for rank in sorted(ranks))
+        return merged((slots[0], slots[-1]) for slots in intervals)
 
-    def _by_slot(self, said: Any, meaning: Callable[[Any], Any]) -> dict[int, Any]:
-        """A function from slots, each of which is a stretch of its own."""
-        found = sorted(function(said).items())
-        return {self._stretches.slots(rank)[0]: meaning(item) for rank, item in found}
+    def _by_slot(self, printed: Any, convert: Callable[[Any], Any]) -> dict[int, Any]:
+        """Return a function from slots, each of which is an interval of its own."""
+        found = sorted(function(printed).items())
+        return {self._intervals.slots(rank)[0]: convert(item) for rank, item in found}
 
-    def _held(self, rank: int, value: str) -> Iterator[tuple[int, Json]]:
-        """The slots of a stretch and what they hold."""
-        slots = self._stretches.slots(rank)
+    def _content(self, rank: int, value: str) -> Iterator[tuple[int, Json]]:
+        """Yield the slots of an interval with their values."""
+        slots = self._intervals.slots(rank)
         if len(slots) == 1:
-            yield slots[0], self._meant[value]
+            yield slots[0], self._originals[value]
         else:
-            yield from ((slot, self._state.decided[slot]) for slot in slots)
+            # Nothing is decided in such an interval within the window.
+            assert self._state is not None
+            for slot in slots:
+                yield slot, self._state.decided[slot]
 
-    def _named(self, nodes: Iterable[str]) -> list[str]:
-        """Nodes in the order of the cluster; strangers, who may claim to be nodes, come last."""
+    def _in_member_order(self, nodes: Iterable[str]) -> list[str]:
+        """Return nodes in the order of the cluster, then senders that are no members."""
         return sorted(
-            (self._meant[node] for node in nodes),
+            (self._originals[node] for node in nodes),
             key=lambda node: (self._order.get(node, len(self._order)), node),
         )
 

@@ -1,8 +1,8 @@
-"""Can what was seen of a node be explained?  For nodes that keep no log and have a clock of their
-own: nobody knows which input an output belongs to, or when time passed.
+"""Check a node without a log, by the messages that the router saw.
 
-TLC looks for a behaviour of the specification that says what the node said (tla/Observed.tla).
-What a node has to be told before, its `init`, is no part of it.
+For a node with a clock of its own, the router knows neither which input an output answers nor when
+the node's timers fired.  TLC searches for a behaviour of the specification with exactly these
+outputs (tla/Observed.tla).  `init` and its answer are no part of it.
 """
 
 from __future__ import annotations
@@ -13,53 +13,55 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from .names import Names
 from .step_checker import SPEC
 
 Json = Any
 
-# Looking for an explanation may take too long; it seldom takes more than some states a message.
+# The search may take too long; it rarely needs more than a few states a message.
 MOST_STATES = 50_000
 
 
 @dataclass
-class Seen:
-    """What one node was given and what it said, each in order, as the one who carries it sees it.
+class Observation:
+    """The inputs and outputs of one node, each in the order in which the router saw them.
 
-    With each input goes how many outputs had come before it was given.
+    Each input comes with the number of outputs before it.
     """
 
     inputs: list[tuple[Json, int]] = field(default_factory=list)
     outputs: list[Json] = field(default_factory=list)
 
     def add(self, given: bool, message: Json) -> None:
-        """Takes a message that the node was given, or said."""
+        """Add a message that was given to the node, or that the node printed."""
         if given and message["body"]["type"] != "init":
             self.inputs.append((message, len(self.outputs)))
         elif not given and message["body"]["type"] != "init_ok":
             self.outputs.append(message)
 
-    def beginning(self, outputs: int) -> Seen:
-        """The same as far as so many outputs: what explains the whole explains that, too."""
-        return Seen([pair for pair in self.inputs if pair[1] < outputs], self.outputs[:outputs])
+    def prefix(self, outputs: int) -> Observation:
+        """Return the part up to so many outputs; an explanation of the whole explains it, too."""
+        return Observation(
+            [pair for pair in self.inputs if pair[1] < outputs], self.outputs[:outputs]
+        )
 
     def lines(self) -> Iterator[str]:
-        """All of it as lines, each a message that the node was given or said."""
+        """Yield each input and output as a line of JSON, in an order that fits the observation."""
         rest = deque(self.inputs)
         for place, message in enumerate([*self.outputs, None]):
             while rest and (rest[0][1] <= place or message is None):
-                yield json.dumps({"given": rest.popleft()[0]})
+                yield json.dumps({"input": rest.popleft()[0]})
             if message is not None:
-                yield json.dumps({"said": message})
+                yield json.dumps({"output": message})
 
 
 @dataclass(frozen=True)
-class Explained:
-    """How many of a node's outputs can be explained, and how many inputs it had then taken.
+class Explanation:
+    """The longest prefix that has an explanation: its outputs, and the inputs taken by then.
 
-    `whole` tells whether that is all of them; it is None if the search was given up.
+    `whole` is whether that is all outputs, None if the search was ended before it was complete.
     """
 
     outputs: int
@@ -67,13 +69,13 @@ class Explained:
     whole: bool | None
 
 
-def explain(
+def find_explanations(
     members: Sequence[str],
-    seen: Sequence[tuple[str, Seen]],
+    seen: Sequence[tuple[str, Observation]],
     batch: int,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> list[Explained]:
-    """Looks for an explanation of what each node said, each for itself.
+) -> list[Explanation]:
+    """Search an explanation of the outputs of each node, independently of the others.
 
     `batch` is the spec's constant Batch that the nodes ran with.
     """
@@ -88,18 +90,19 @@ def explain(
         "Explain",
         _module(seen, names),
         _CONFIG.format(batch=batch, last=names.last, most=MOST_STATES),
-        # One worker, for each keeps for itself how far it has come.
+        # Each worker of TLC counts its progress alone, so there is one.
         libraries=LIBRARIES,
         workers=1,
         on_progress=on_progress,
         on_print=lambda line: printed.append(values.parse(json.loads(line))),
     )
-    found = [Explained(0, 0, not each.outputs) for _, each in seen]
+    found = [Explanation(0, 0, not each.outputs) for _, each in seen]
     for kind, run, *figures in printed:
         before = found[run - 1]
         if kind == "explained":
-            whole = True if figures[0] == len(seen[run - 1][1].outputs) else before.whole
-            found[run - 1] = Explained(*figures, whole)
+            outputs, inputs = figures
+            whole = True if outputs == len(seen[run - 1][1].outputs) else before.whole
+            found[run - 1] = Explanation(outputs, inputs, whole)
         elif not before.whole:
             found[run - 1] = replace(before, whole=None)
     return found
@@ -115,13 +118,13 @@ SPECIFICATION ObservedSpec
 """
 
 
-def _module(seen: Sequence[tuple[str, Seen]], names: Names) -> str:
-    """What was seen as a TLA+ module, each message defined once."""
+def _module(seen: Sequence[tuple[str, Observation]], names: Names) -> str:
+    """Return the observations as a TLA+ module that defines each message once."""
     defined: dict[str, str] = {}
 
     def define(message: Json) -> str:
         src, dest = names.name("p", message["src"]), names.name("p", message["dest"])
-        text = f"Message({src}, {dest}, {names.body(message['body'])})"
+        text = f"Message({src}, {dest}, {names.body_to_tla(message['body'])})"
         return defined.setdefault(text, f"M{len(defined)}")
 
     runs = []
@@ -135,9 +138,9 @@ def _module(seen: Sequence[tuple[str, Seen]], names: Names) -> str:
             f"    outputs |-> <<{outputs}>>]"
         )
     ordered = ", ".join(names.members)
-    told = [*names.definitions(), *(f"{name} == {text}" for text, name in defined.items())]
-    messages = "\n".join(told)
+    messages = (f"{name} == {text}" for text, name in defined.items())
+    definitions = "\n".join([*names.definitions(), *messages])
     return (
-        f"---- MODULE Explain ----\nEXTENDS Observed\nTheMembers == <<{ordered}>>\n{messages}\n"
+        f"---- MODULE Explain ----\nEXTENDS Observed\nTheMembers == <<{ordered}>>\n{definitions}\n"
         f"TheRuns == <<{', '.join(runs)}>>\n====\n"
     )

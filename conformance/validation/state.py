@@ -1,7 +1,6 @@
-"""The state of one node between two windows of its log, in the words of a log.
+"""The state of one node between two windows of its log, with the values of the log.
 
-It is what TLC found at the end of a window, with slots and values as they are.  How TLC is told of
-it is told in `names`; nothing here knows what a node does with it.
+TLC prints it at the end of a window; `names` translates it from and to TLA+.
 """
 
 from __future__ import annotations
@@ -10,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .intervals import Ranges, around
+from .intervals import Ranges, edges_of_slot
 
 Json = Any
 
 
 @dataclass(frozen=True)
 class State:
-    """The fields of the specification's state; slots are keys, or ranges where there is no more.
+    """The fields of the specification's state; slots are keys, or ranges if nothing is in them.
 
-    `decided` grows with the log and is shared by all states of a node; `known` tells which of it
-    is there.
+    `decided` grows with the log and is shared by all states of a node; `known` are the ranges of
+    slots whose decisions this state has.
     """
 
     promised: int
@@ -35,24 +34,24 @@ class State:
     votes: dict[int, list[str]]
     waiting: list[Json]
 
-    def cuts(self) -> Iterator[int]:
-        """Where the stretches begin that this state knows, and where they are over."""
+    def edges(self) -> Iterator[int]:
+        """Yield the slots where slot intervals of this state begin, and those after their ends."""
         for slots in self.accepted, self.reported, self.votes:
             for slot in slots:
-                yield from around(slot)
+                yield from edges_of_slot(slot)
         for waits in self.waiting:
-            yield from around(waits["request"]["body"]["slot"])
+            yield from edges_of_slot(waits["request"]["body"]["slot"])
         for low, high in (*self.known, *self.closed):
             yield from (low, high + 1)
 
     def ballots(self) -> Iterator[int]:
-        """The ballots that this state knows."""
+        """Yield the ballots in this state."""
         yield from (self.promised, self.ballot)
         for votes in self.accepted, self.reported:
             yield from (vote["ballot"] for vote in votes.values())
 
-    def shown(self) -> Json:
-        """As JSON for people, without the decided values, of which there may be many."""
+    def to_json(self) -> Json:
+        """Return the state for people, without decided values, of which there may be many."""
         return {
             "promised": self.promised,
             "accepted": _entries(self.accepted),

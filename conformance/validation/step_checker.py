@@ -1,11 +1,11 @@
-"""TLC judges the protocol: that each node's log, taken alone, is a behaviour of the automaton that
-spec/MultiPaxos.tla describes.
+"""The step checker: TLC decides whether each node's log is a behaviour of spec/MultiPaxos.tla.
 
-A log is judged window by window, so that a run of TLC reads no more of it than some thousand
-records.  A window starts from the state that TLC itself printed at the end of the one before, and
-slots that a window does not tell apart are one (`stretches`); so the verdict is that of the whole
-log.  A record that is rejected is judged once more, alone and from the state before it: what is
-told of it does not depend on how its log was cut.
+Each log is checked alone, and in windows, so that a run of TLC reads at most some thousand records
+of it.  A *window* starts from the state that TLC printed at the end of the window before, and the
+slots that it does not distinguish are one (`intervals`), so the verdict is that of the whole log.
+A *cursor* is the place in a log up to which it is checked.  Cursors whose windows share runs of TLC
+are a *batch*.  A rejected record is checked once more, alone and from the state before it, so that
+its explanation does not depend on where the windows begin.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from ..formats.canonical import canonical
 from ..formats.logs import Record, members
 from ..formats.schema import is_message
 from ..jobs import in_turns
-from ..models.manifest import LIBRARIES
+from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from ..tlaplus.config import overridden
-from .intervals import cuts
-from .names import UNTOLD, Names
+from .intervals import edges
+from .names import UNSPECIFIED, Names
 from .state import State
 from .verdict import MISSING, Discrepancy, Rejection
 
 Json = Any
 Run = Callable[..., tlc.Outcome]
 
-# How many records of a log TLC reads at once, and how many cuts between slots: with more of them
-# TLC is started less often, but each step takes longer.
+# How many records, and how many edges of slot intervals, a window has at most.  With larger windows
+# TLC starts less often, but each step takes longer.
 WINDOW = 4_000
 
 
 @dataclass
-class Course:
-    """The log of one node, and how far it is judged.
+class Cursor:
+    """The place in the log of one node up to which it is checked.
 
-    `steps` are what the specification can judge of it.  `state` is that before the next step, None
-    for the initial one; `stopped` says that the next step is bad.
+    `steps` are the records that the specification describes; `done` of them are accepted.  `state`
+    is the state after these, None for the initial one.  `rejected`: the next step is bad.
     """
 
     node: str
@@ -50,11 +50,16 @@ class Course:
     steps: Sequence[Record]
     done: int = 0
     state: State | None = None
-    stopped: bool = False
+    rejected: bool = False
+
+    @classmethod
+    def at_start(cls, log: Sequence[Record]) -> Cursor:
+        steps = [record for record in log if not record.starts and not record.refused]
+        return cls(log[0].node, _members(log), steps)
 
     @property
-    def over(self) -> bool:
-        return self.stopped or self.done == len(self.steps)
+    def ended(self) -> bool:
+        return self.rejected or self.done == len(self.steps)
 
 
 @dataclass(frozen=True)
@@ -67,101 +72,92 @@ class Window:
     names: Names
 
     @classmethod
-    def of(cls, course: Course, records: Sequence[Record], number: int) -> Window:
-        """The window that stands at this place among those of a run."""
-        bodies = _bodies(records)
-        names = Names(course.members, bodies, course.state, prefix=f"S{number}_")
-        return cls(course.node, records, course.state, names)
+    def at(cls, cursor: Cursor, records: Sequence[Record], number: int) -> Window:
+        """Return the window of these records; `number` is its place in a run of TLC."""
+        names = Names(cursor.members, _bodies(records), cursor.state, prefix=f"S{number}_")
+        return cls(cursor.node, records, cursor.state, names)
 
 
-def protocol(
+def check_steps(
     logs: Sequence[Sequence[Record]],
     batch: int,
     window: int | None = WINDOW,
     on_progress: Callable[[str], None] = lambda text: None,
     run: Run | None = None,
 ) -> list[Rejection | None]:
-    """TLC's judgement of each node's log, in the same order.
+    """Return the first record of each node's log that the specification does not allow, if any.
 
-    `batch` is the spec's constant Batch, `window` about how many records are judged at once, None
-    if each log is to be judged as a whole.  `run` stands for `tlc.run` where more is to be learned
-    from TLC.
+    `batch` is the spec's constant Batch, `window` about how many records a run of TLC reads of a
+    log, None for whole logs.  `run` replaces `tlc.run`, to collect more from TLC.
     """
-    courses = [course_of(log) for log in logs]
-    total = sum(len(course.steps) for course in courses)
+    cursors = [Cursor.at_start(log) for log in logs]
+    total = sum(len(cursor.steps) for cursor in cursors)
 
-    def judge(lane: Sequence[Course]) -> bool:
-        _go_on([course for course in lane if not course.over], batch, window, run)
-        on_progress(f"{sum(course.done for course in courses):,} of {total:,} steps judged")
-        return not all(course.over for course in lane)
+    def check_next(some: Sequence[Cursor]) -> bool:
+        _advance([cursor for cursor in some if not cursor.ended], batch, window, run)
+        on_progress(f"{sum(cursor.done for cursor in cursors):,} of {total:,} steps checked")
+        return not all(cursor.ended for cursor in some)
 
-    in_turns(judge, _lanes(courses, whole=window is None))
-    told = _explain([course for course in courses if course.stopped], batch)
-    return [told.pop(0) if course.stopped else None for course in courses]
-
-
-def course_of(log: Sequence[Record]) -> Course:
-    """What TLC can judge of a log: its steps."""
-    steps = [record for record in log if _is_step(record)]
-    return Course(log[0].node, _members(log), steps)
-
-
-def _is_step(record: Record) -> bool:
-    return not record.starts and not record.refused
+    in_turns(check_next, _batches(cursors, whole=window is None))
+    rejections = iter(_explain([cursor for cursor in cursors if cursor.rejected], batch))
+    return [next(rejections) if cursor.rejected else None for cursor in cursors]
 
 
 def _members(log: Sequence[Record]) -> tuple[str, ...]:
-    """The cluster that `init` names; the judge of the handshake sees to it that there is one."""
+    """Return the members that `init` names; `handshake` rejects a log without them."""
     node, named = log[0].node, members(log)
     return named if node in named else (node,)
 
 
-def alike(courses: Iterable[Course]) -> list[list[Course]]:
-    """The courses of as many members, which one run of TLC can judge: `Names` gives members their
-    names by their places."""
-    groups: dict[int, list[Course]] = defaultdict(list)
-    for course in courses:
-        groups[len(course.members)].append(course)
+def by_cluster_size(cursors: Iterable[Cursor]) -> list[list[Cursor]]:
+    """Group cursors by the number of members.
+
+    A run of TLC has one constant Members, and `Names` names members by their place in it.
+    """
+    groups: dict[int, list[Cursor]] = defaultdict(list)
+    for cursor in cursors:
+        groups[len(cursor.members)].append(cursor)
     return list(groups.values())
 
 
-def _lanes(courses: Sequence[Course], whole: bool) -> Iterator[list[Course]]:
-    """Courses that are judged by the same runs of TLC: short ones share them."""
-    for same in alike(course for course in courses if course.steps):
-        lane: list[Course] = []
-        for course in same:
-            lane.append(course)
-            if not whole and sum(len(each.steps) for each in lane) >= WINDOW:
-                yield lane
-                lane = []
-        if lane:
-            yield lane
+def _batches(cursors: Sequence[Cursor], whole: bool) -> Iterator[list[Cursor]]:
+    """Yield the cursors that share runs of TLC: many short logs, or a single long one."""
+    for same in by_cluster_size(cursor for cursor in cursors if cursor.steps):
+        some: list[Cursor] = []
+        for cursor in same:
+            some.append(cursor)
+            if not whole and sum(len(each.steps) for each in some) >= WINDOW:
+                yield some
+                some = []
+        if some:
+            yield some
 
 
-def _go_on(lane: Sequence[Course], batch: int, size: int | None, run: Run | None) -> None:
-    """Judges the next window of each course."""
-    windows = list(map(Window.of, lane, [list(_next(course, size)) for course in lane], count()))
-    for course, window, said in zip(lane, windows, _run(windows, batch, run), strict=True):
-        course.stopped = said.what != "ends"
-        course.done += said.at - 1 if course.stopped else said.at
-        course.state = window.names.state(said.found[0])
+def _advance(cursors: Sequence[Cursor], batch: int, size: int | None, run: Run | None) -> None:
+    """Check the next window of each cursor."""
+    records = [list(_next_records(cursor, size)) for cursor in cursors]
+    windows = list(map(Window.at, cursors, records, count()))
+    for cursor, window, result in zip(cursors, windows, _run(windows, batch, run), strict=True):
+        cursor.rejected = result.what != "ends"
+        cursor.done += result.at - 1 if cursor.rejected else result.at
+        cursor.state = window.names.state_from_tla(result.found[0])
 
 
-def _next(course: Course, size: int | None) -> Iterator[Record]:
-    """The records of the next window; no two windows can be too large, but one record can."""
+def _next_records(cursor: Cursor, size: int | None) -> Iterator[Record]:
+    """Yield the records of the next window: at least one, and then as many as `size` allows."""
     found: set[int] = set()
-    for at in range(course.done, len(course.steps)):
-        record = course.steps[at]
+    for at in range(cursor.done, len(cursor.steps)):
+        record = cursor.steps[at]
         for body in _bodies([record]):
-            found.update(cuts(body))
-        full = size is not None and (at - course.done >= size or len(found) > size)
-        if full and at > course.done:
+            found.update(edges(body))
+        full = size is not None and (at - cursor.done >= size or len(found) > size)
+        if full and at > cursor.done:
             return
         yield record
 
 
 def _bodies(records: Iterable[Record]) -> Iterator[Json]:
-    """Whatever speaks of slots: the bodies of messages, and events that name some."""
+    """Yield what names slots: the bodies of messages, and events with slots."""
     for record in records:
         if is_message(record.input):
             yield record.input["body"]
@@ -171,63 +167,78 @@ def _bodies(records: Iterable[Record]) -> Iterator[Json]:
             yield message["body"]
 
 
-def _explain(courses: Sequence[Course], batch: int) -> list[Rejection]:
-    """What is wrong with the record that each of these courses stopped at, judged alone."""
+# Why a record is rejected.
+
+
+def _explain(cursors: Sequence[Cursor], batch: int) -> list[Rejection]:
+    """Check the record that each cursor is rejected at alone, and return what is wrong with it."""
     found: dict[int, Rejection] = {}
-    for same in alike(courses):
-        # Without an output of its own, so that TLC tells the one that is allowed.
-        bare = [[replace(course.steps[course.done], output=[])] for course in same]
-        windows = list(map(Window.of, same, bare, count()))
-        for course, window, said in zip(same, windows, _run(windows, batch), strict=True):
-            found[id(course)] = _rejection(course, window.names, batch, said)
-    return [found[id(course)] for course in courses]
+    for same in by_cluster_size(cursors):
+        # Without the record's own output, so that TLC prints the one that is allowed.
+        bare = [[replace(cursor.steps[cursor.done], output=[])] for cursor in same]
+        windows = list(map(Window.at, same, bare, count()))
+        for cursor, window, result in zip(same, windows, _run(windows, batch), strict=True):
+            found[id(cursor)] = _rejection(cursor, window.names, batch, result)
+    return [found[id(cursor)] for cursor in cursors]
 
 
-def _rejection(course: Course, names: Names, batch: int, said: Said) -> Rejection:
+def _rejection(cursor: Cursor, names: Names, batch: int, result: Result) -> Rejection:
+    assert cursor.state is not None  # TLC printed it together with the rejection.
     found = Rejection(
-        course.steps[course.done],
-        "protocol",
-        "the specification takes no such input here",
-        state=course.state.shown(),
+        cursor.steps[cursor.done],
+        "specification",
+        "the specification does not allow this input here",
+        state=cursor.state.to_json(),
     )
-    if said.what == "refused":
-        return replace(found, unmet=Discrepancy(*map(names.plain, said.found[1])))
-    allowed = [] if said.what == "ends" else [names.meant(message) for message in said.found[1]]
+    if result.what == "refused":
+        return replace(found, unmet=Discrepancy(*map(names.scalar_from_tla, result.found[1])))
+    allowed: list[Json] = []
+    if result.what == "differs":
+        allowed = [names.message_from_tla(message) for message in result.found[1]]
     for message in allowed:
         _shorten(message["body"], found.record, batch)
-    beside = _beside(allowed, found.record.output)
-    differing = list(_differing("output", beside, found.record.output))
-    allowed = [message for message in beside if message is not MISSING]
+    paired = _pair(allowed, found.record.output)
+    differing = list(_differing("output", paired, found.record.output))
     if not differing:
-        raise tlc.ToolError(f"{found.record.place}: rejected, but not alone; this is no verdict")
-    reason = f"the specification demands another output{_over(found.record, batch)}"
-    return replace(found, reason=reason, allowed=allowed, differing=differing)
+        raise tlc.ToolError(
+            f"{found.record.place}: rejected in its window, but accepted alone; this is no verdict"
+        )
+    return replace(
+        found,
+        reason=f"the specification requires another output{_batch_hint(found.record, batch)}",
+        allowed=[message for message in paired if message is not MISSING],
+        differing=differing,
+    )
 
 
-def _over(record: Record, batch: int) -> str:
-    """What to add if a `learned` carries more decisions than the nodes are said to put in one."""
-    told = max((len(m["body"].get("decided", ())) for m in record.output), default=0)
-    if record.action != "ReceiveLearn" or told <= batch:
+def _batch_hint(record: Record, batch: int) -> str:
+    """Return a hint for a `learned` with more decisions than the given --batch allows."""
+    sent = max((len(m["body"].get("decided", ())) for m in record.output), default=0)
+    if record.action != "ReceiveLearn" or sent <= batch:
         return ""
-    return f"; {told:,} decisions are more than --batch {batch:,}, if the nodes ran with that"
+    return f"; it has {sent:,} decisions, and --batch says that nodes send at most {batch:,}"
 
 
 def _shorten(body: Json, record: Record, batch: int) -> None:
-    """TLC counted stretches, so an answer may tell more slots than it should; and of decisions it
-    may tell as many as it does, from 1 to Batch.
+    """Shorten an allowed answer, in place, to the number of slots that it may have.
+
+    TLC counts slot intervals, so the answer that it printed may have more slots than allowed.  A
+    `learned` may have from 1 to Batch decisions; keep as many as the record has.
     """
     if "decided" in body:
-        told = [len(m["body"]["decided"]) for m in record.output if "decided" in m["body"]]
-        portion = min(max([1, *told]), batch) if told else batch
+        sent = [len(m["body"]["decided"]) for m in record.output if "decided" in m["body"]]
+        portion = min(max([1, *sent]), batch) if sent else batch
         body["more"] |= len(body["decided"]) > portion
         del body["decided"][portion:]
     if "log" in body and "limit" in record.input["body"]:
         del body["log"][record.input["body"]["limit"] :]
 
 
-def _beside(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
-    """The messages that are allowed, each in the place of the one found instead, `MISSING` where
-    there is none: only the order of messages to one destination counts.
+def _pair(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
+    """Return the allowed messages, each at the place of the found one to the same destination.
+
+    A found message without a counterpart has `MISSING`.  Only the order of messages to one
+    destination counts.
     """
     left: dict[str, deque[Json]] = defaultdict(deque)
     for message in allowed:
@@ -240,11 +251,12 @@ def _beside(allowed: Sequence[Json], found: Sequence[Json]) -> list[Json]:
 
 
 def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
-    """The places where two JSON values are not the same, but for what the specification leaves
-    out of messages.
+    """Yield the places where two JSON values differ.
+
+    Fields that the specification leaves out do not count.
     """
     if isinstance(expected, dict) and isinstance(found, dict):
-        left_out = UNTOLD if path.endswith(".body") else ()
+        left_out = UNSPECIFIED if path.endswith(".body") else ()
         for key in dict.fromkeys((*expected, *found)):
             if key not in left_out:
                 sides = expected.get(key, MISSING), found.get(key, MISSING)
@@ -256,14 +268,17 @@ def _differing(path: str, expected: Json, found: Json) -> Iterator[Discrepancy]:
         yield Discrepancy(path, expected, found)
 
 
-# What TLC is given, and what it says.
+# A run of TLC: the module that it reads, and what it prints.
 
 
 @dataclass
-class Said:
-    """What TLC says of a window: what it starts from, how it ends, and what it found there.
+class Result:
+    """What TLC printed of a window.
 
-    It "ends" with its last record, or the record `at` "differs" or is "refused".
+    start: the state that it started from
+    what:  "ends" if all records are allowed; "differs" or "refused" if record `at` is not
+    at:    the number of the last record that was checked, from 1 on
+    found: the state before that record or at the end, and the allowed output or the unmet condition
     """
 
     start: Any = None
@@ -272,48 +287,48 @@ class Said:
     found: Any = None
 
 
-def _run(windows: Sequence[Window], batch: int, run: Run | None = None) -> list[Said]:
-    """Lets TLC judge windows; raises `ToolError` unless each is judged, from start to end."""
+def _run(windows: Sequence[Window], batch: int, run: Run | None = None) -> list[Result]:
+    """Check windows with TLC; raises `ToolError` unless it checked each from start to end."""
     if not windows:
         return []
-    said: dict[int, Said] = defaultdict(Said)
+    results: dict[int, Result] = defaultdict(Result)
 
     def listen(line: str) -> None:
         what, number, at, found = values.parse(json.loads(line))
         if what == "starts":
-            said[number].start = found[0]
+            results[number].start = found[0]
         else:
-            said[number] = Said(said[number].start, what, at, found)
+            results[number] = Result(results[number].start, what, at, found)
 
     last = max(window.names.last for window in windows)
     (run or tlc.run)(
-        "Judge",
-        module("Judge", "Trace", windows),
+        "Windows",
+        module("Windows", "Trace", windows),
         CONFIG.format(batch=batch, last=last),
         libraries=LIBRARIES,
         workers=1,
         brief=True,
         on_print=listen,
     )
-    found = [said[number] for number in range(1, len(windows) + 1)]
+    found = [results[number] for number in range(1, len(windows) + 1)]
     for window, each in zip(windows, found, strict=True):
         if not each.what or (each.what == "ends" and each.at != len(window.records)):
             raise tlc.ToolError("TLC did not come to the end of every log; this is no verdict")
-        if window.state is not None and not _is_same(window, each.start):
+        if window.state is not None and not _is_same_state(window, each.start):
             place = window.records[0].place
-            raise tlc.ToolError(f"{place}: TLC starts from another state; this is no verdict")
+            raise tlc.ToolError(f"{place}: TLC started from another state; this is no verdict")
     return found
 
 
-def _is_same(window: Window, start: Any) -> bool:
-    """Whether TLC started from the state that the window before this one ended with."""
+def _is_same_state(window: Window, start: Any) -> bool:
+    """Return whether TLC started from the state at the end of the window before this one."""
     try:
-        return window.names.state(start) == window.state
+        return window.names.state_from_tla(start) == window.state
     except (LookupError, ValueError):
         return False
 
 
-# The specification as it is held against what nodes did.
+# The constants of the specification in trace validation.
 SPEC = """\
 CONSTANTS
     Members <- TheMembers
@@ -332,17 +347,17 @@ SPECIFICATION TraceSpec
 VIEW Place
 """
 
-# The operators of the specification that others are put in the place of.
-REPLACED = frozenset(overridden(CONFIG))
+# The operators of the specification that the configuration overrides.
+OVERRIDDEN = frozenset(overridden(CONFIG))
 
 
 def module(name: str, base: str, windows: Sequence[Window]) -> str:
-    """The windows as a TLA+ module of this name, which extends Trace or another base."""
+    """Return the windows as a TLA+ module that extends Trace or another base."""
     bodies = []
     for number, window in enumerate(windows, 1):
         names = window.names
-        steps = ", ".join(map(names.record, window.records))
-        node, start = names.name("p", window.node), names.start()
+        steps = ", ".join(map(names.record_to_tla, window.records))
+        node, start = names.name("p", window.node), names.start_to_tla()
         bodies += [
             *names.definitions(),
             f"W{number} == [node |-> {node}, start |-> {start}, records |-> <<{steps}>>]",
@@ -357,5 +372,5 @@ def module(name: str, base: str, windows: Sequence[Window]) -> str:
         "====",
         "",
     ]
-    # No name has a comma in it, and TLC takes much longer to read long lines.
+    # No name contains a comma, and TLC takes much longer to read long lines.
     return "\n".join(lines).replace(", ", ",\n")

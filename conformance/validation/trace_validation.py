@@ -1,7 +1,7 @@
-"""Was what nodes did allowed by the specification?  Four checkers, each for what it alone can see.
+"""Trace validation: decide whether the specification allows what the nodes of a cluster logged.
 
-`handshake`, `delivery`, `protocol` and `agreement` are modules of their own.  Here their verdicts
-become one: of what they reject of a node's log, the first record counts.
+Four checkers, each for what the others cannot see: `handshake`, `delivery`, `step_checker` and
+`agreement`.  This module runs them and keeps the first rejected record of each node.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from dataclasses import replace
 from itertools import islice
 
 from ..formats.logs import Record, by_node
-from .agreement import absent, agreement, membership
-from .delivery import delivery
-from .handshake import handshake
-from .step_checker import WINDOW, Run, protocol
+from .agreement import check_agreement, check_membership, missing_logs
+from .delivery import check_delivery
+from .handshake import check_handshake
+from .step_checker import WINDOW, Run, check_steps
 from .verdict import Rejection, Verdict
 
-# How many records people see before the bad one.
+Checker = Callable[[Sequence[Sequence[Record]], int], list[Verdict]]
+"""Returns verdicts on clusters, as `validate_logs` does; the second argument is Batch."""
+
+# How many records before the bad one a rejection shows.
 BEFORE = 5
 
 
-def validate(
+def validate_logs(
     clusters: Sequence[Sequence[Record]],
     batch: int,
     *,
@@ -29,27 +32,31 @@ def validate(
     on_progress: Callable[[str], None] = lambda text: None,
     run: Run | None = None,
 ) -> list[Verdict]:
-    """Judges the logs of whole clusters, those of different clusters apart.
+    """Return a verdict on the logs of each cluster.
 
     `batch` is the spec's constant Batch that the nodes ran with.  TLC reads about `window` records
-    of a log at once, or whole logs if it is None; the verdict is the same.  `run` stands for
-    `tlc.run` where more is to be learned from TLC than the verdicts.
+    of a log at once, or whole logs if it is None; the verdict is the same.  `run` replaces
+    `tlc.run`, to collect more from TLC than verdicts.
     """
     nodes = [by_node(cluster) for cluster in clusters]
-    before = [
-        [*membership(logs), *filter(None, map(handshake, logs.values())), *delivery(logs)]
+    others = [
+        [
+            *check_membership(logs),
+            *filter(None, map(check_handshake, logs.values())),
+            *check_delivery(logs),
+        ]
         for logs in nodes
     ]
     every = [log for logs in nodes for log in logs.values()]
-    judged = iter(protocol(every, batch, window, on_progress, run))
+    by_step = iter(check_steps(every, batch, window, on_progress, run))
     verdicts = []
-    for cluster, logs, found in zip(clusters, nodes, before, strict=True):
-        # Of two judges of the same record the protocol's tells more.
-        first = _first_of_each_node([*filter(None, islice(judged, len(logs))), *found])
-        # Where a node is rejected, two values in a slot may follow from that.
-        first = first or _first_of_each_node(agreement(cluster, logs))
-        rejections = [_in_its_log(each, logs) for each in first]
-        verdicts.append(Verdict(len(cluster), rejections, absent(logs)))
+    for cluster, logs, found in zip(clusters, nodes, others, strict=True):
+        # If two checkers reject the same record, the specification's reason has more detail.
+        first = _first_of_each_node([*filter(None, islice(by_step, len(logs))), *found])
+        # If a node is rejected, two values in a slot may be a consequence of that.
+        first = first or _first_of_each_node(check_agreement(cluster, logs))
+        rejections = [_with_context(each, logs) for each in first]
+        verdicts.append(Verdict(len(cluster), rejections, missing_logs(logs)))
     return verdicts
 
 
@@ -62,8 +69,8 @@ def _first_of_each_node(found: list[Rejection]) -> list[Rejection]:
     return list(first.values())
 
 
-def _in_its_log(found: Rejection, logs: dict[str, list[Record]]) -> Rejection:
-    """Adds what the log tells of a bad record."""
+def _with_context(found: Rejection, logs: dict[str, list[Record]]) -> Rejection:
+    """Add the action of a bad record and the records before it."""
     log = logs[found.record.node]
     at = next(at for at, record in enumerate(log) if record is found.record)
     return replace(found, action=found.record.action, before=log[max(0, at - BEFORE) : at])

@@ -1,4 +1,4 @@
-"""What the judges of logs and of histories say: nothing here judges."""
+"""The results of trace validation and of the history checker, as plain data."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..formats.logs import Record
 Json = Any
 
 
-# A place that is not there at all is not the same as any JSON value.
+# An absent field differs from every JSON value, null included.
 MISSING = object()
 
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """A place where something is not what it must be; either side may be `MISSING`."""
+    """A place where a value is not the expected one; either side may be `MISSING`."""
 
     path: str
     expected: Json
@@ -27,18 +27,21 @@ class Discrepancy:
 
 @dataclass(frozen=True)
 class Rejection:
-    """The first bad record of a node's log.
+    """The first bad record of a node's log, and why it is bad.
 
-    `judge` says which checker rejects it: "handshake", "delivery", "protocol" or "agreement".
-    `action` is the one that was tried, `reason` what is wrong with it.  `unmet` is the condition of
-    the action that is false, if that is what is wrong; otherwise `allowed` is the output that the
-    specification demands, if it demands another one, and `differing` are the places where it is
-    another.  `state` is the node's state before the record, as far as the specification was asked
-    for it, and `before` are the last records before it.
+    record:    the bad record
+    checker:   the checker that rejects it: "handshake", "delivery", "specification", "agreement"
+    reason:    what is wrong with it
+    action:    the specification's action for its input
+    unmet:     the false condition of the action, if the specification does not allow the input
+    allowed:   the output that the specification requires, if it requires another one
+    differing: where `allowed` and the record's output differ
+    state:     the node's state before the record, if the specification was evaluated
+    before:    the last records before it
     """
 
     record: Record
-    judge: str
+    checker: str
     reason: str
     action: str | None = None
     unmet: Discrepancy | None = None
@@ -50,19 +53,20 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one cluster's logs.
+    """The verdict on the logs of one cluster.
 
-    `absent` are the members whose logs are missing, so that nothing they sent was checked.
+    `records` is their number; `missing_logs` are the members whose logs are missing, so that what
+    they sent was not checked.
     """
 
     records: int
     rejections: list[Rejection]
-    absent: Sequence[str] = ()
+    missing_logs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An entry of a history that cannot be right, and the other one that it contradicts, if any."""
+    """An entry of a history that breaks a rule, and the entry that it contradicts, if any."""
 
     rule: str
     entry: Entry

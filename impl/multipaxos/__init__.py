@@ -1,4 +1,6 @@
 """One node of the Multi-Paxos cluster that `spec/MultiPaxos.tla` specifies.
 
-`node` runs it, `wire` speaks JSON, `replica` composes the protocol; the rest is what they stand on.
+`process` starts it, `node` runs it, `wire` reads and writes JSON, `replica` is the protocol.
 """
+
+__version__ = "0.1.0"

@@ -1,7 +1,6 @@
-"""What a node must still know after a crash: everything that must survive one is a field here.
+"""The durable state of a node: each field that must survive a crash.
 
-Nothing here is known to the node alone for a while; what may be forgotten is in `leader`, and how
-this comes to be on a disk is told in `storage`.
+The volatile state is in `leader`; `storage` writes this one to a disk.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from .slots import Slots
 class Acceptor:
     """The durable fields of the spec's `Fresh`, with `known` as an index of `decided`.
 
-    They are changed by the three methods alone, so that whoever keeps them hears of each change.
+    Only the three methods change them, so a subclass can record each change.
     """
 
     def __init__(self) -> None:

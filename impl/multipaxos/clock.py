@@ -1,9 +1,7 @@
-"""When a node takes the events that no message brings: `timeout`, `repeat`, `inquire` and
-`expire`.
+"""The clock of a node: when it takes the events `timeout`, `repeat`, `inquire` and `expire`.
 
-Only when.  What happens then is defined in `replica`, which open slots are overdue in `overdue`;
-the time (in seconds) and the random generator are given from outside, so a simulated clock does as
-well as a real one.
+What an event does is in `replica`, and which open slots are overdue in `overdue`.  The caller
+passes the time (in seconds) and the PRNG, so a simulated clock works as well as a real one.
 """
 
 from __future__ import annotations
@@ -13,26 +11,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from .messages import Envelope, Repeat
-from .overdue import Moment, Unanswered, patience
+from .messages import Repeat, Request
+from .overdue import Moment, Unanswered, response_timeout
 from .replica import Output, Replica
 
-LONGEST_BACKOFF = 64
-"""How many times the first back-off the longest may be."""
+MAX_BACKOFF_FACTOR = 64
+"""The longest back-off, as a multiple of the first one."""
 
-STUCK = 5
-"""How many retry intervals a leader waits for a closed slot before it runs Phase 1 again."""
+STUCK_RETRIES = 5
+"""How many retry intervals a leader waits for a closed slot before it starts a new ballot."""
 
 
-BYTES_A_SECOND = 10e6
-"""How fast a long message is thought to arrive, at the least."""
+BYTES_PER_SECOND = 10e6
+"""The lowest rate at which a long message is expected to arrive."""
+
+
+def growth(times: int) -> int:
+    """Return the factor by which a wait that doubles each time has grown."""
+    return min(1 << times, MAX_BACKOFF_FACTOR)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a node waits, in seconds: before it repeats what is not answered, before it queries
-    its peers when it has nothing to do, at most after it was preempted for the first time, and
-    before it gives a request up (0 for never)."""
+    """How long a node waits, in seconds.
+
+    `retry`: before it resends unanswered messages.  `idle`: before it queries its peers when it has
+    nothing to do.  `backoff`: at most, after it was preempted for the first time.
+    `request_timeout`: before a request expires; 0 for never.
+    """
 
     retry: float = 0.1
     idle: float = 1.0
@@ -41,21 +47,21 @@ class Pace:
 
 
 class Clock:
-    """The time of one node that has peers to wait for."""
+    """The clock of one node that has peers."""
 
-    def __init__(self, replica: Replica, pace: Pace, chance: Random, now: float) -> None:
+    def __init__(self, replica: Replica, pace: Pace, prng: Random, now: float) -> None:
         self.replica = replica
         self.pace = pace
-        self.chance = chance
+        self.prng = prng
         self.inputs = 0
         self.deadlines: deque[tuple[Moment, int]] = deque()
         self.unanswered = Unanswered(replica, pace.retry)
         self.ballot = 0
         self.decided = 0
-        self.outbid = 0
-        self.held_until = now
-        self.prepared = now
-        self.prepares = 0
+        self.preemptions = 0
+        self.backoff_until = now
+        self.prepare_sent = now
+        self.resends = 0
         self.last_closed: tuple[int, int] | None = None
         self.closed_since = now
         self.idle_since = now
@@ -64,20 +70,20 @@ class Clock:
     def due(self) -> float:
         """Return the time of the next event, if no message comes before."""
         times = [self.tick]
-        if self.wants_a_ballot():
-            times.append(self.held_until)
+        if self.needs_ballot():
+            times.append(self.backoff_until)
         if self.deadlines:
             times.append(self.deadline())
         return min(times)
 
-    def asked(self, request: Envelope, now: float) -> None:
-        """Take note of a client's request that the node has taken."""
+    def note_request(self, request: Request, now: float) -> None:
+        """Note a client's request that the node has taken."""
         waiting = self.replica.leader.waiting
-        if request.body.slot in waiting.of and self.pace.request_timeout:
+        if request.body.slot in waiting.by_slot and self.pace.request_timeout:
             self.deadlines.append((Moment(now, self.inputs), waiting.newest))
 
-    def stepped(self, now: float, output: Output) -> None:
-        """Take note of a step: see whether the node was preempted.
+    def note_step(self, now: float, output: Output) -> None:
+        """Note a step, and whether it preempted the node.
 
         Two nodes that preempt each other wait for a random time, which grows until one of them has
         a slot decided in its ballot.
@@ -87,26 +93,26 @@ class Clock:
         if ballot != self.ballot:
             decided = len(self.replica.acceptor.decided)
             if ballot == 0:
-                self.outbid = 0 if decided > self.decided else self.outbid + 1
-                most = self.pace.backoff * min(2**self.outbid, LONGEST_BACKOFF)
-                self.held_until = now + self.chance.uniform(0, most)
+                self.preemptions = 0 if decided > self.decided else self.preemptions + 1
+                most = self.pace.backoff * growth(self.preemptions)
+                self.backoff_until = now + self.prng.uniform(0, most)
             self.ballot, self.decided = ballot, decided
-            self.prepared, self.prepares = now, 0
+            self.prepare_sent, self.resends = now, 0
             self.unanswered = Unanswered(self.replica, self.pace.retry)
-        if ballot and self.unanswered.stepped(output, Moment(now, self.inputs)):
-            # All that was repeated is decided.  If more is overdue, it need not wait.
+        if ballot and self.unanswered.note_step(output, Moment(now, self.inputs)):
+            # The whole burst is decided, so the next one need not wait.
             self.tick = now
 
-    def holding(self, now: float) -> bool:
-        """Whether the node, preempted, waits before it starts a new ballot."""
-        return now < self.held_until and self.replica.leader.ballot == 0
+    def backing_off(self, now: float) -> bool:
+        """Return whether the node was preempted and must wait before it starts a new ballot."""
+        return now < self.backoff_until and self.replica.leader.ballot == 0
 
-    def wants_a_ballot(self) -> bool:
-        """Whether requests wait for a node that runs no ballot."""
+    def needs_ballot(self) -> bool:
+        """Return whether requests wait and the node runs no ballot."""
         return bool(self.replica.leader.waiting) and self.replica.leader.ballot == 0
 
     def events(self, now: float) -> Iterator[str | Repeat]:
-        """Yield the events that are due.  Each is to be taken before the next is asked for."""
+        """Yield the events that are due.  The node takes each before it asks for the next."""
         while self.deadlines:
             # Requests wait in the order in which they came, so this one has waited longest.
             waits = self.deadlines[0][1] in self.replica.leader.waiting
@@ -115,54 +121,59 @@ class Clock:
             self.deadlines.popleft()
             if waits:
                 yield "expire"
-        if self.wants_a_ballot():
-            if now >= self.held_until:
+        if self.needs_ballot():
+            if now >= self.backoff_until:
                 yield "timeout"
         elif now >= self.tick:
-            yield from self.ticked(now)
+            yield from self.tick_events(now)
         if now >= self.tick:
             self.tick = now + self.jitter(self.pace.retry)
 
     def deadline(self) -> float:
-        """Return the time when the request that has waited longest is given up."""
+        """Return the time when the oldest waiting request expires."""
         asked, _ = self.deadlines[0]
-        return asked.seconds + patience(self.pace.request_timeout, self.inputs - asked.inputs)
+        return asked.seconds + response_timeout(
+            self.pace.request_timeout, self.inputs - asked.inputs
+        )
 
-    def ticked(self, now: float) -> Iterator[str | Repeat]:
-        """Yield the events of a tick: repeat what is overdue; query the peers if there is a closed
-        slot, or nothing to do."""
+    def tick_events(self, now: float) -> Iterator[str | Repeat]:
+        """Yield the events of a tick: repeat overdue slots; query the peers about a closed slot, or
+        if there is nothing to do."""
         leader = self.replica.leader
         if self.replica.in_phase1():
             self.idle_since = now
-            if now - self.prepared >= self.patience_in_phase1():
-                self.prepared, self.prepares = now, self.prepares + 1
+            if now - self.prepare_sent >= self.promise_timeout():
+                self.prepare_sent, self.resends = now, self.resends + 1
                 yield "timeout"
         elif leader.votes or leader.closed:
             self.idle_since = now
             if slots := self.unanswered.overdue(Moment(now, self.inputs)):
                 yield Repeat(slots)
-            yield from self.closed(now)
+            yield from self.closed_slot_events(now)
         elif now - self.idle_since >= self.pace.idle:
             self.idle_since = now
             yield "inquire"
 
-    def patience_in_phase1(self) -> float:
-        """Return how long to wait for promises.  They report votes, so they may be as long as what
-        this node would report, and each prepare that is sent again brings them again."""
-        votes = self.replica.acceptor.accepted.values()
-        transfer = sum(len(vote.value) for vote in votes) / BYTES_A_SECOND
-        return self.pace.retry * min(2**self.prepares, LONGEST_BACKOFF) + transfer
+    def promise_timeout(self) -> float:
+        """Return how long to wait for promises, in seconds.
 
-    def closed(self, now: float) -> Iterator[str]:
-        """Yield what a leader does about closed slots that its peers have not told it of."""
+        A promise reports votes, so it is expected to be as long as that of this node would be, and
+        each prepare that is sent again brings it again.
+        """
+        votes = self.replica.acceptor.accepted.values()
+        transfer = sum(len(vote.value) for vote in votes) / BYTES_PER_SECOND
+        return self.pace.retry * growth(self.resends) + transfer
+
+    def closed_slot_events(self, now: float) -> Iterator[str]:
+        """Yield the event for a closed slot whose decision the leader has not learned."""
         leader = self.replica.leader
         first = next(iter(leader.closed), None)
         closed = None if first is None else (leader.ballot, first)
         if closed != self.last_closed:
             self.last_closed, self.closed_since = closed, now
         elif closed is not None:
-            late = now - self.closed_since >= STUCK * self.pace.retry
+            late = now - self.closed_since >= STUCK_RETRIES * self.pace.retry
             yield "timeout" if late and self.replica.stuck() else "inquire"
 
     def jitter(self, seconds: float) -> float:
-        return seconds * self.chance.uniform(0.8, 1.2)
+        return seconds * self.prng.uniform(0.8, 1.2)

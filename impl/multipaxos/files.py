@@ -1,6 +1,6 @@
-"""Files beside the database: made for their owner alone, and known to be on the disk.
+"""Files and directories that only their owner may read, with their entries synced to the disk.
 
-What is written into them, and when, is decided elsewhere; nothing here knows a message or SQLite.
+Callers decide what to write and when; nothing here knows a message or SQLite.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import BinaryIO
 COUNTER = "node.commits"
 
 
-def make(folder: Path) -> None:
-    """Make a directory for its owner alone, whose own entry is on the disk, too."""
+def make_directory(folder: Path) -> None:
+    """Make a directory, and its parents, for their owner alone; sync the entry of each."""
     if not folder.is_dir():
-        make(folder.parent)
+        make_directory(folder.parent)
         try:
             folder.mkdir()
         except FileExistsError:
@@ -25,11 +25,14 @@ def make(folder: Path) -> None:
 
 
 def create(path: Path | str, flags: int = os.O_RDWR) -> int:
-    """Open a file; if it is not there, make it for its owner alone, whatever the umask is."""
+    """Open a file and return its descriptor.
+
+    A new file is for its owner alone, whatever the umask.
+    """
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        # It may also be a link to what is not there.
+        # It may also be a dangling symbolic link.
         return os.open(path, flags | os.O_CREAT, 0o600)
     os.fchmod(descriptor, 0o600)
     sync_directory(Path(path).parent)
@@ -45,7 +48,7 @@ def sync_directory(folder: Path) -> None:
 
 
 def last_line(file: BinaryIO, end: int) -> bytes:
-    """The line whose end is the byte before `end`, with its end; b"" if no line ends there."""
+    """Return the line whose newline is right before byte `end`; b"" if there is none."""
     line = b""
     while end > 0 and b"\n" not in line[:-1]:
         piece = min(end, 2**16)
@@ -58,24 +61,24 @@ def last_line(file: BinaryIO, end: int) -> bytes:
 
 
 class Damaged(Exception):
-    """A file does not hold what was written into it; the text says which."""
+    """A file does not hold what was written into it; the text names it."""
 
 
 class Counter:
-    """A number in a file, which outlives the process but is not synced each time.
+    """A number in a file, which survives the process and is not synced at each write.
 
-    After a power cut it may be an older number, never a newer one.
+    After a power cut the file may hold an older number, never a newer one.
     """
 
     LENGTH = 21
-    """Bytes of the file: a number that never crosses a sector, and never changes its length."""
+    """Bytes of the file.  Its length never changes, and it stays within a sector."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / COUNTER
         self._descriptor: int | None = None
 
     def read(self) -> int | None:
-        """The number; None if it was never written.  Raises Damaged."""
+        """Return the number; None if it was never written.  Raises Damaged."""
         try:
             text = self.path.read_bytes()
         except FileNotFoundError:
@@ -87,7 +90,7 @@ class Counter:
         return int(text)
 
     def write(self, number: int) -> None:
-        """The first time since it was opened, the file is synced; `close` syncs it again."""
+        """Write the number.  The first write syncs the file, and `close` syncs it again."""
         text = b"%020d\n" % number
         if self._descriptor is None:
             self._descriptor = create(self.path)

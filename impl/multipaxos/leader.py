@@ -1,70 +1,70 @@
-"""What a node may forget: the ballot it runs and the clients who wait.
+"""The volatile state of a node: the ballot it runs and the requests that wait.
 
-A crash puts a new one in the place of the old one; a field whose loss could break a promise, a vote
-or a decision must not be here.
+A crash replaces it by a new one.  A field whose loss could break a promise, a vote or a decision
+belongs into `acceptor`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .messages import Envelope, Vote
+from .messages import Request, Vote
 from .slots import Slots
 
 
-class Waiting(dict[int, tuple[Envelope, bool]]):
-    """The requests that wait, each with its `phase1_skipped`, by a number in order of arrival.
+class Waiting(dict[int, tuple[Request, bool]]):
+    """The waiting requests, each with its `phase1_skipped`, by a number in order of arrival.
 
-    Two indexes: `of`, slot -> the numbers of those that wait for it, in order, as the keys of a
-    dictionary; and `asked`, slot -> those requests, only where `has` was asked for.
+    Two indexes: `by_slot`, slot -> the numbers of its requests in order, as the keys of a
+    dictionary; and `request_sets`, slot -> its requests, for the slots that `has` was called for.
     """
 
     def __init__(self) -> None:
-        self.of: dict[int, dict[int, None]] = {}
-        self.asked: dict[int, set[Envelope]] = {}
+        self.by_slot: dict[int, dict[int, None]] = {}
+        self.request_sets: dict[int, set[Request]] = {}
         self.oldest = 1
         self.newest = 0
 
-    def queue(self, request: Envelope, phase1_skipped: bool) -> None:
+    def queue(self, request: Request, phase1_skipped: bool) -> None:
         self.newest += 1
         self[self.newest] = request, phase1_skipped
         slot = request.body.slot
-        self.of.setdefault(slot, {})[self.newest] = None
-        if slot in self.asked:
-            self.asked[slot].add(request)
+        self.by_slot.setdefault(slot, {})[self.newest] = None
+        if slot in self.request_sets:
+            self.request_sets[slot].add(request)
 
-    def has(self, request: Envelope) -> bool:
-        """Whether this request is among those that wait for its slot; there is one at least."""
+    def has(self, request: Request) -> bool:
+        """Return whether this request waits.  At least one request must wait for its slot."""
         slot = request.body.slot
-        if slot not in self.asked:
-            self.asked[slot] = {self[number][0] for number in self.of[slot]}
-        return request in self.asked[slot]
+        if slot not in self.request_sets:
+            self.request_sets[slot] = {self[number][0] for number in self.by_slot[slot]}
+        return request in self.request_sets[slot]
 
-    def be_late(self) -> None:
-        """Phase 1 runs for all who wait."""
+    def mark_phase1(self) -> None:
+        """Mark that Phase 1 ran while these requests waited."""
         for number, (request, _) in self.items():
             self[number] = request, False
 
-    def leave(self, slot: int) -> list[tuple[Envelope, bool]]:
-        """Take out those that wait for a slot."""
-        numbers = self.of.pop(slot, None)
-        if self.asked:
-            self.asked.pop(slot, None)
+    def pop_slot(self, slot: int) -> list[tuple[Request, bool]]:
+        """Remove and return the requests for a slot."""
+        numbers = self.by_slot.pop(slot, None)
+        if self.request_sets:
+            self.request_sets.pop(slot, None)
         return list(map(self.pop, numbers)) if numbers else []
 
-    def give_up(self) -> Envelope:
-        """Take out the one that has waited longest."""
-        # To look for the first key of a dictionary takes as long as keys were taken out before it.
+    def pop_oldest(self) -> Request:
+        """Remove and return the oldest request."""
+        # Finding the first key of a dictionary takes time for each key that was removed before it.
         while self.oldest not in self:
             self.oldest += 1
         request, _ = self.pop(self.oldest)
         slot = request.body.slot
-        del self.of[slot][self.oldest]
-        if slot in self.asked:
-            self.asked[slot].discard(request)
-        if not self.of[slot]:
-            del self.of[slot]
-            self.asked.pop(slot, None)
+        del self.by_slot[slot][self.oldest]
+        if slot in self.request_sets:
+            self.request_sets[slot].discard(request)
+        if not self.by_slot[slot]:
+            del self.by_slot[slot]
+            self.request_sets.pop(slot, None)
         return request
 
 
@@ -79,11 +79,11 @@ class Leader:
     votes: dict[int, set[str]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
-    def forget(self, slot: int) -> list[tuple[Envelope, bool]]:
-        """Leave nothing to do for a slot, and give back the requests that waited for it."""
+    def forget(self, slot: int) -> list[tuple[Request, bool]]:
+        """Forget a decided slot, and return the requests that waited for it."""
         if self.reported:
             self.reported.pop(slot, None)
         self.votes.pop(slot, None)
         if self.closed:
             self.closed.discard(slot)
-        return self.waiting.leave(slot)
+        return self.waiting.pop_slot(slot)

@@ -1,7 +1,6 @@
-"""Who is in the cluster, what a quorum is and whose ballot is whose.
+"""The members of the cluster, the size of a quorum and the owners of ballots.
 
-Everything here follows from `node_ids` alone and never changes; nothing here knows what a node
-remembers or says.
+All of it follows from `node_ids` and never changes.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 class Members(frozenset[str]):
     """The spec's `Node`, with its `Members` as `nodes` and its section "Membership".
 
-    `last_ballot` is the highest that leaves room for another one of each member in 63 bits.
+    `last_ballot` is the highest ballot above which each member has another one in 63 bits.
     """
 
     def __init__(self, nodes: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, final
 
 from .slots import Ranges
 
@@ -133,6 +133,7 @@ Body = ClientRequest | ClientReply | NodeMessage
 AnyBody = TypeVar("AnyBody", bound=Body, covariant=True)
 
 
+@final
 @dataclass(slots=True, unsafe_hash=True)
 class Repeat:
     """The event that slots which a leader has open are overdue."""
@@ -151,3 +152,6 @@ class Envelope(Generic[AnyBody]):
 
 Message = Envelope[Body]
 """A message of any type."""
+
+Request = Envelope[MultiPaxosPropose]
+"""A client's request for a decision."""

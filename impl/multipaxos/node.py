@@ -1,8 +1,8 @@
-"""One line in, some lines out: the replica with what a node needs around it.
+"""The node: lines in, lines out, around the replica.
 
-A turn takes all the lines that have come and whatever is due, saves what has changed, and only then
-lets out what was said.  What a line means is told in `wire`, what is done about it in `replica`,
-when time has its say in `clock`; where lines come from and go to is told in `process`.
+A turn takes all lines that were read and all events that are due, saves the changes, and then
+returns the output.  `wire` parses a line, `replica` handles its message, `clock` decides which
+events are due, and `process` reads and writes.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from . import wire
 from .clock import Clock
 from .files import last_line
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat
-from .readable import is_deep, legible
+from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat, Request
+from .readable import is_deep, replace_unreadable
 from .replica import Output, Replica
 from .slots import Slots
 from .storage import NO_LOG, Storage, StorageError
@@ -34,13 +35,13 @@ EVENTS = {
 }
 
 MOST_WAITING = 1_000_000
-"""How many requests may wait for a decision; others are as if they had been lost."""
+"""How many requests may wait for a decision; more are dropped, as if the network had lost them."""
 
 Step = tuple[str, str, Output]
-"""The action that a line was taken as, and what it sent."""
+"""The node, the action that a line was taken as, and the messages that it sent."""
 
-Steps = dict[str, tuple[str, Callable[[Envelope], Output]]]
-"""Message type -> the action that takes it, and how."""
+Steps = dict[str, tuple[str, Callable[[Envelope[Any]], Output]]]
+"""Message type -> the action that receives it, and its method."""
 
 
 def steps_of(replica: Replica) -> Steps:
@@ -54,17 +55,17 @@ def steps_of(replica: Replica) -> Steps:
     }
 
 
-class Held(Exception):
-    """A request that is taken later, as if it were still on its way."""
+class Deferred(Exception):
+    """The node takes this request later, as if it were still on its way."""
 
 
 class Node:
     """A node from its first line on.
 
-    `clock` makes the clock of a replica, at a time in seconds; without one, time passes only where
-    a line says so.  Without `storage` the node must not come back after a crash.  `complain` hears
-    of each line that is dropped.  No client's value may be longer than `value_bytes`, and a turn
-    takes nothing more once it has `turn_bytes` to print (as characters; without it, it takes all).
+    `clock` makes the clock of a replica, at a time in seconds; without one, events come as lines
+    only.  Without `storage` the node must not restart after a crash.  `on_dropped` is called with
+    the reason and the line for each dropped line.  A client's value may have `value_bytes` bytes as
+    JSON.  A turn ends once its output has `turn_bytes` characters; by default it takes all lines.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Node:
         log: BinaryIO | None = None,
         storage: Storage | None = None,
         clock: Callable[[Replica, float], Clock] | None = None,
-        complain: Callable[[str, bytes], None] = lambda reason, line: None,
+        on_dropped: Callable[[str, bytes], None] = lambda reason, line: None,
     ) -> None:
         self.batch = batch
         self.value_bytes = value_bytes
@@ -84,64 +85,65 @@ class Node:
         self.log = log
         self.storage = storage
         self.make_clock = clock
-        self.complain = complain
+        self.on_dropped = on_dropped
         self.clock: Clock | None = None
         self.init: Init | None = None
         self.replica: Replica | None = None
         self.members = Members(())
         self.steps: Steps = {"init": ("Init", self.initialize)}
         self.replies = 0
-        self.held: deque[bytes] = deque()
+        self.deferred: deque[bytes] = deque()
         self.now = 0.0
         self.size = 0
 
     def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
-        """Take lines, and the time (in seconds, from anywhere); what is to be printed is safe.
+        """Take lines at a time in seconds (from any origin), and return the output, already saved.
 
-        If there is much to print, it stops in between: then lines that are given as an iterator
-        can be given again.  Raises StorageError or OSError if it cannot be saved: then nothing was
-        said.
+        With much output, it stops in between: an iterator of lines then still has the rest.  Raises
+        StorageError or OSError if it cannot save: then the output is lost.
         """
         self.now = now
-        said: list[str] = []
+        printed: list[str] = []
         self.size = 0
-        if self.held and not self.clock.holding(now):
-            lines = chain(self.free(), lines)
+        if self.deferred and self.clock is not None and not self.clock.backing_off(now):
+            lines = chain(self.pop_deferred(), lines)
         for line in lines:
-            self.take(line, said)
+            self.take_line(line, printed)
             if self.size >= self.turn_bytes:
                 break
         if self.clock is not None:
             for event in self.clock.events(now):
-                self.happen(event, said)
+                self.take_event(event, printed)
                 if event == "expire" and self.size >= self.turn_bytes:
-                    # Others expire in the next turn; no other event comes in any number.
+                    # Other requests expire in the next turn.  No other event can be due so often.
                     break
         if self.log is not None:
             self.log.flush()
-        if said:
-            # Until something is said, nobody can tell what was taken from what is still on its way.
+        if printed:
+            # Before any output, a step that was taken looks like a message still on its way.
             self.save()
-        said.append("")
-        return "\n".join(said).encode()
+        printed.append("")
+        return "\n".join(printed).encode()
 
-    def free(self) -> Iterator[bytes]:
-        """The requests that are held now; of those that are taken, some may be held again."""
-        for _ in range(len(self.held)):
-            yield self.held.popleft()
+    def pop_deferred(self) -> Iterator[bytes]:
+        """Yield the deferred requests; the node may defer some of them again."""
+        for _ in range(len(self.deferred)):
+            yield self.deferred.popleft()
 
     def due(self) -> float | None:
-        """When the next turn is due, though no line may come; None if none is."""
+        """Return the time of the next turn if no line comes; None if none is due."""
         if self.clock is None:
             return None
-        return min(self.clock.held_until, self.clock.due()) if self.held else self.clock.due()
+        return (
+            min(self.clock.backoff_until, self.clock.due()) if self.deferred else self.clock.due()
+        )
 
     def save(self) -> None:
-        """Put on the disk what was taken: before anything is said of it, and at the end."""
+        """Save all changes: before any output about them, and at the end."""
         if self.storage is not None and self.init is not None:
             self.storage.commit(self.log.tell() if self.log is not None else NO_LOG)
 
-    def take(self, line: bytes, said: list[str]) -> None:
+    def take_line(self, line: bytes, printed: list[str]) -> None:
         wrong = None
         try:
             try:
@@ -150,47 +152,47 @@ class Node:
                     raise Dropped("it is blank")
                 given = wire.read(text)
             except (Unreadable, UnicodeDecodeError):
-                text, given, wrong = wire.read_in_part(line)
+                text, given, wrong = wire.read_partially(line)
             node, action, output = self.step(given, wrong)
         except Dropped as reason:
-            self.complain(str(reason), line)
-        except Held:
-            self.held.append(line)
+            self.on_dropped(str(reason), line)
+        except Deferred:
+            self.deferred.append(line)
         else:
-            self.say(node, text, action, output, said)
+            self.emit(node, text, action, output, printed)
 
     def is_from_member(self, beginning: bytes) -> bool:
-        """Whether a line that begins so comes from a member, as far as that can be known."""
+        """Return whether a line with this beginning is known to come from a member."""
         return wire.source(beginning) in self.members
 
-    def happen(self, event: str | Repeat, said: list[str]) -> None:
+    def take_event(self, event: str | Repeat, printed: list[str]) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
-        text = wire.encode(event) if type(event) is str else wire.text_of_repeat(event)
-        self.say(node, text, action, output, said)
+        text = wire.text_of_repeat(event) if type(event) is Repeat else wire.encode(event)
+        self.emit(node, text, action, output, printed)
 
-    def say(self, node: str, text: str, action: str, output: Output, said: list[str]) -> None:
-        first, last, fields = len(said), None, ""
+    def emit(self, node: str, text: str, action: str, output: Output, printed: list[str]) -> None:
+        first, last, fields = len(printed), None, ""
         for message in output:
             src, dest, body = message.src, message.dest, message.body
             if body is not last:
-                # What goes to several nodes is written once.
+                # The same message to several nodes is encoded once.
                 last, fields = body, wire.TEXT[type(body)](body)
             if dest in self.members:
                 line = wire.line(src, dest, fields)
             else:
                 line = wire.line(src, dest, f'{fields}, "msg_id": {self.replies}')
                 self.replies += 1
-            said.append(line)
+            printed.append(line)
             self.size += len(line)
         if self.log is not None:
-            self.record(node, text, said[first:], action)
+            self.record(self.log, node, text, printed[first:], action)
         if self.clock is not None:
-            self.clock.stepped(self.now, output)
+            self.clock.note_step(self.now, output)
 
     def step(self, line: Parts | str | Repeat, wrong: Refused | None = None) -> Step:
-        """Take what a line holds; `wrong` is why it is refused if it could not be read whole."""
-        if type(line) is not tuple:
+        """Take the content of a line; `wrong` is its refusal if it could be read only in part."""
+        if not isinstance(line, tuple):
             if self.make_clock is not None or (type(line) is str and line not in EVENTS):
                 raise Dropped("it is not an object")
             return self.event(line)
@@ -218,7 +220,7 @@ class Node:
         if self.replica is None:
             raise Dropped("the node is not initialized")
         if type(event) is Repeat:
-            return self.repeat(event)
+            return self.repeat(self.replica, event)
         name = event
         if self.replica.up == (name == "restart"):
             raise Dropped("the node is up" if self.replica.up else "the node is down")
@@ -228,24 +230,24 @@ class Node:
             self.replies = 0
         return self.replica.node, EVENTS[name], getattr(self.replica, name)()
 
-    def repeat(self, event: Repeat) -> Step:
-        votes, slots = self.replica.leader.votes, Slots(event.slots)
+    def repeat(self, replica: Replica, event: Repeat) -> Step:
+        votes, slots = replica.leader.votes, Slots(event.slots)
         if not 0 < slots.count() <= len(votes) or any(slot not in votes for slot in slots):
             raise Dropped("the slots are not open")
-        return self.replica.node, "Repeat", self.replica.repeat(slots)
+        return replica.node, "Repeat", replica.repeat(slots)
 
-    def propose(self, message: Envelope) -> Output:
-        """Take a request when time passes: it may be held back, and it is not waited for long."""
-        if len(self.held) + len(self.replica.leader.waiting) >= MOST_WAITING:
-            # Not an error that claims something: the same request may be among those that wait.
+    def propose(self, replica: Replica, clock: Clock, message: Request) -> Output:
+        """Take a request of a node with a clock: it may be deferred, and it expires."""
+        if len(self.deferred) + len(replica.leader.waiting) >= MOST_WAITING:
+            # No definite error: the same request may be waiting already.
             raise Dropped("too many requests wait")
-        if self.clock.holding(self.now) and message.body.slot not in self.replica.acceptor.decided:
-            raise Held
-        output = self.replica.receive_multi_paxos_propose(message)
-        self.clock.asked(message, self.now)
+        if clock.backing_off(self.now) and message.body.slot not in replica.acceptor.decided:
+            raise Deferred
+        output = replica.receive_multi_paxos_propose(message)
+        clock.note_request(message, self.now)
         return output
 
-    def initialize(self, message: Envelope) -> Output:
+    def initialize(self, message: Envelope[Init]) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
             raise Refused(MALFORMED, "init is from a client to the node that it names")
@@ -266,34 +268,40 @@ class Node:
         self.steps.update(steps_of(self.replica))
         if self.make_clock is not None and self.replica.peers:
             self.clock = self.make_clock(self.replica, self.now)
-            self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", self.propose
+            propose = partial(self.propose, self.replica, self.clock)
+            self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
 
-    def record(self, node: str, text: str, lines: list[str], action: str) -> None:
-        """Log a step. Its input is logged as it came, so it reads back as what was answered; but
-        what was refused as too deep to be read, another reader of JSON need not be able to read."""
-        # Within JSON a carriage return is white space, but some readers end a line there.
-        given = (legible(text) if is_deep(text) else text).replace("\r", " ")
+    def record(self, log: BinaryIO, node: str, text: str, lines: list[str], action: str) -> None:
+        """Log a step, with its input as it came.
+
+        Of an input that is too deep for JSON libraries, the log has a shortened form.
+        """
+        # In JSON a carriage return is white space, but some readers end a line there.
+        given = (replace_unreadable(text) if is_deep(text) else text).replace("\r", " ")
         output = ", ".join(lines)
-        self.log.write(
+        log.write(
             f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
             f'"action": "{action}"}}\n'.encode()
         )
 
     def resume_log(self) -> None:
-        """Go on with the log of an earlier life: what was not saved has not happened, and what
-        ended that life was a crash, however it came."""
-        logged = self.storage.logged
-        if logged:
-            node = self.storage.cluster[0]
+        """Continue the log of the run before: drop the records that were not saved, and log a crash
+        and a restart, however that run ended."""
+        storage, log = self.storage, self.log
+        if storage is None or log is None:
+            return
+        cluster = storage.cluster if storage.logged else None
+        if cluster is not None:
+            node, _ = cluster
             begun = f'{{"node": {wire.encode(node)}, '.encode()
-            if not last_line(self.log, logged).startswith(begun):
+            if not last_line(log, storage.logged).startswith(begun):
                 raise StorageError(
-                    f"{self.log.name} is not the log that goes with "
-                    f"{self.storage.path}: no record of {node} ends at byte "
-                    f"{logged}; bring that one back, or leave out --log from now on"
+                    f"{log.name} is not the log that goes with "
+                    f"{storage.path}: no record of {node} ends at byte "
+                    f"{storage.logged}; bring that one back, or leave out --log from now on"
                 )
-        self.log.truncate(logged)
-        self.log.seek(logged)
-        if logged:
-            self.record(node, '"crash"', [], "Crash")
-            self.record(node, '"restart"', [], "Restart")
+        log.truncate(storage.logged)
+        log.seek(storage.logged)
+        if cluster is not None:
+            self.record(log, node, '"crash"', [], "Crash")
+            self.record(log, node, '"restart"', [], "Restart")

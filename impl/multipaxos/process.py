@@ -1,6 +1,6 @@
 """The process: options, standard input and output, signals, and the real time.
 
-It reads what there is, has the node take it in one turn, and prints what the node said.
+Input is processed in batches: one read, one turn of the node, then its output.
 """
 
 from __future__ import annotations
@@ -17,86 +17,88 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
-from . import files
+from . import __version__, files
 from .clock import Clock, Pace
 from .node import Node
 from .replica import Replica
 from .storage import Storage, StorageError
-from .wire import VALUE_BYTES, Cut
+from .wire import VALUE_BYTES, CutLine
 
-LONGEST = 2**26
-"""Bytes of the longest line that is kept in memory to be read, unless it comes from a member."""
+LINE_BYTES = 2**26
+"""Bytes of the longest line that is read whole, unless it comes from a member."""
 
-EXPANDED = 8
-"""How many times longer than the longest value a client's line may be, if that is more: each
-character of the value may be written as an escape of six."""
+ESCAPE_FACTOR = 8
+"""How many times as long as the longest value a client's line may be, if that is more: each
+character of the value may be an escape of six."""
 
-AT_ONCE = 2**16
-"""Bytes that are read at once: what a pipe holds.  Much more would be allocated anew each time."""
+PIPE_BYTES = 2**16
+"""Bytes of one read or write: the capacity of a pipe.  A read allocates as much."""
 
-SAID_AT_ONCE = 2**20
-"""Characters of what is printed after which a turn takes no more lines."""
+TURN_CHARACTERS = 2**20
+"""Characters of output after which a turn takes no more lines."""
 
-PATIENCE = 2.0
-"""Seconds that a node which is asked to leave waits for somebody to read what it says."""
+EXIT_SECONDS = 2.0
+"""Seconds after a signal for which the node waits until its output is read."""
 
-LONGEST_WAIT = 3600.0
-"""Seconds: the system cannot wait for as long as an option may say."""
+MAX_WAIT = 3600.0
+"""Seconds of the longest wait: an option may exceed what `select` accepts."""
 
 STREAMS = "standard input", "standard output", "standard error"
 
 PACE = Pace()
 
 
-class Ended(Exception):
-    """A signal asks the process to leave."""
+class Stopped(Exception):
+    """A signal asks the process to exit."""
 
 
 class Signals:
-    """SIGTERM and SIGINT.  A turn that has begun is finished, and what it says is printed if
-    somebody reads it."""
+    """The handlers of SIGTERM and SIGINT.
+
+    A turn that has begun is finished, and its output is written if it is read in EXIT_SECONDS.
+    """
 
     def __init__(self) -> None:
         self.came = False
         self.idle = False
         self.writing = False
         for number in signal.SIGTERM, signal.SIGINT:
-            signal.signal(number, self.take)
-        signal.signal(signal.SIGALRM, self.give_up)
+            signal.signal(number, self.handle)
+        signal.signal(signal.SIGALRM, self.stop_writing)
 
-    def take(self, *_: object) -> None:
+    def handle(self, *_: object) -> None:
         self.came = True
         if self.idle:
             self.idle = False
-            raise Ended
-        self.be_patient()
+            raise Stopped
+        self.limit_writing()
 
-    def begin_waiting(self) -> None:
+    def begin_wait(self) -> None:
         self.idle = True
         if self.came:
             self.idle = False
-            raise Ended
+            raise Stopped
 
-    def be_patient(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    def limit_writing(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, EXIT_SECONDS)
 
-    def give_up(self, *_: object) -> None:
+    def stop_writing(self, *_: object) -> None:
         if self.writing:
             self.writing = False
-            raise Ended
+            raise Stopped
 
 
 class Lines:
-    """The lines of a file descriptor; of one that is too long, only the beginning.
+    """The lines of a file descriptor; of a line that is too long, only the beginning.
 
-    `is_from_member` tells from the beginning of a line whether it may be as long as it likes.
-    `given` are those that were read and not taken yet, and `more` is whether others may come.
+    `is_from_member` decides by the beginning of a line whether it may have any length.  `given` are
+    the lines that were read and not taken yet; `more` is false at the end of the input.
     """
 
     def __init__(
         self,
         source: int,
-        longest: int = LONGEST,
+        longest: int = LINE_BYTES,
         is_from_member: Callable[[bytes], bool] = lambda beginning: False,
     ) -> None:
         self.source = source
@@ -112,9 +114,9 @@ class Lines:
         return bool(select.select([self.source], [], [], seconds)[0])
 
     def read(self) -> None:
-        """Read what is there."""
+        """Read once, without blocking."""
         try:
-            chunk = os.read(self.source, AT_ONCE)
+            chunk = os.read(self.source, PIPE_BYTES)
         except BlockingIOError:
             return
         if not chunk:
@@ -131,9 +133,11 @@ class Lines:
         self.ahead += len(chunk)
 
     def wait_for(self, sink: int) -> None:
-        """Wait until something can be written; what comes meanwhile is read if it is not too much,
-        for who writes it may read only when it is all written."""
-        source = [self.source] if self.more and self.ahead < LONGEST else []
+        """Wait until the sink can be written to, and read input meanwhile, up to LINE_BYTES.
+
+        The process at the other end may read only after it has written everything.
+        """
+        source = [self.source] if self.more and self.ahead < LINE_BYTES else []
         if select.select(source, [sink], [])[0]:
             self.read()
 
@@ -142,72 +146,72 @@ class Lines:
             return
         self.kept += piece
         if len(self.kept) > self.longest and not self.may_grow:
-            beginning = bytes(self.kept[:AT_ONCE])
+            beginning = bytes(self.kept[:PIPE_BYTES])
             self.may_grow = self.is_from_member(beginning)
             if not self.may_grow:
                 self.kept, self.is_cut = bytearray(beginning), True
 
     def ended(self, piece: bytes) -> bytes:
-        """The line that ends with this piece."""
+        """Return the line that ends with this piece."""
         self.keep(piece)
-        line = Cut(self.kept) if self.is_cut else bytes(self.kept)
+        line = CutLine(self.kept) if self.is_cut else bytes(self.kept)
         self.kept, self.may_grow, self.is_cut = bytearray(), False, False
         return line
 
 
-def complain(reason: str, line: bytes) -> None:
-    # What clients call things may not be fit for a terminal.
-    tell(f"dropped a line: {ascii(reason)[1:-1]}: {line[:80]!r}")
+def report_dropped(reason: str, line: bytes) -> None:
+    # Names that clients choose may hold control characters of a terminal.
+    print_error(f"dropped a line: {ascii(reason)[1:-1]}: {line[:80]!r}")
 
 
-def tell(text: str) -> None:
-    """Print a line on standard error; a node that cannot be heard still serves."""
+def print_error(text: str) -> None:
+    """Print a line on standard error, or drop it if that would block or fail."""
     with suppress(OSError, ValueError):
-        if is_heard():
+        if can_write_stderr():
             print(text, file=sys.stderr, flush=True)
 
 
-def is_heard() -> bool:
-    """Whether standard error takes a line now: nobody may be reading it."""
+def can_write_stderr() -> bool:
+    """Return whether standard error takes a line now, without blocking."""
     try:
         return bool(select.select([], [sys.stderr], [], 0)[1])
     except ValueError:
-        # It is no file: a test listens.
+        # A test replaced it by an object without a descriptor.
         return True
 
 
 def run(node: Node, source: int, sink: int, longest: int) -> None:
-    """Run a node until its input ends, a signal comes, or nobody reads any more."""
+    """Run a node until its input ends, a signal comes, or its output is closed."""
     signals, lines = Signals(), Lines(source, longest, node.is_from_member)
-    with suppress(Ended, ConnectionError):
+    with suppress(Stopped, ConnectionError):
         while lines.more or lines.given:
-            signals.begin_waiting()
+            signals.begin_wait()
             if not lines.given:
                 lines.ahead = 0
                 if lines.ready(wait(node)):
                     lines.read()
             signals.idle = False
             left = iter(lines.given)
-            said = node.turn(left, time.monotonic())
+            output = node.turn(left, time.monotonic())
             lines.given = list(left)
-            write(sink, said, signals, lines)
+            write(sink, output, signals, lines)
     node.save()
 
 
 def wait(node: Node) -> float | None:
-    """Seconds until the next turn is due, though no line may come; None if none is."""
+    """Return the seconds until the next turn if no line comes; None if none is due."""
     due = node.due()
-    return None if due is None else min(max(0.0, due - time.monotonic()), LONGEST_WAIT)
+    return None if due is None else min(max(0.0, due - time.monotonic()), MAX_WAIT)
 
 
-def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
-    rest = memoryview(said)
+def write(sink: int, output: bytes, signals: Signals, lines: Lines) -> None:
+    rest = memoryview(output)
     signals.writing = True
     while rest:
         if signals.came:
-            signals.be_patient()
+            signals.limit_writing()
         try:
-            rest = rest[os.write(sink, rest[: 4096 if signals.came else AT_ONCE]) :]
+            rest = rest[os.write(sink, rest[: 4096 if signals.came else PIPE_BYTES]) :]
         except BlockingIOError:
             lines.wait_for(sink)
     signals.writing = False
@@ -215,35 +219,37 @@ def write(sink: int, said: bytes, signals: Signals, lines: Lines) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="main.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="One Multi-Paxos node: Maelstrom messages in, one a line, and messages out.\n"
-        "Without --data it keeps its state in memory: then it must not come back\n"
-        "to its cluster after a crash, for it would break what it has promised.",
+        "Without --data it keeps its state in memory.  Then do not restart it in its\n"
+        "cluster after a crash: it would break its promises.",
         epilog="""example:
   echo '{"src": "c0", "dest": "n1", "body": {"type": "init", "msg_id": 1, "node_id": "n1", \
-"node_ids": ["n1"]}}' | python3 impl/main.py
+"node_ids": ["n1"]}}' | """
+        + ("python3 impl/main.py" if sys.argv[0].endswith("main.py") else "multipaxos")
+        + """
   {"src": "n1", "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}}""",
     )
     option = parser.add_argument
+    option("--version", action="version", version=f"multipaxos {__version__}")
     option(
         "--data",
         metavar="DIR",
-        type=named,
-        help="keep what must survive a crash in DIR, which is made if it is not there",
+        type=nonempty,
+        help="keep the durable state in DIR, which is created if it is missing",
     )
     option(
         "--log",
         metavar="FILE",
-        type=named,
-        help="write the message log to FILE; with --data the log goes on after a restart",
+        type=nonempty,
+        help="write the message log to FILE; with --data a restart continues the log",
     )
     option(
         "--batch",
         metavar="N",
         type=batch,
         default=1000,
-        help="tell a node that catches up N decisions at a time (default: %(default)s)",
+        help="send at most N decisions in one `learned` message (default: %(default)s)",
     )
     option(
         "--value-bytes",
@@ -257,37 +263,41 @@ def command_line() -> argparse.ArgumentParser:
         metavar="MS",
         type=positive,
         default=round(1000 * PACE.retry),
-        help="repeat what is not answered after this time (default: %(default)s)",
+        help="resend unanswered messages after this time (default: %(default)s)",
     )
     option(
         "--idle-ms",
         metavar="MS",
         type=positive,
         default=round(1000 * PACE.idle),
-        help="ask what is decided after so long with nothing to do (default: %(default)s)",
+        help="query the peers after this time with nothing to do (default: %(default)s)",
     )
     option(
         "--backoff-ms",
         metavar="MS",
         type=positive,
         default=round(1000 * PACE.backoff),
-        help="wait up to this time, and longer each time, when outbid (default: %(default)s)",
+        help="when preempted, back off for up to this time, and longer each time "
+        "(default: %(default)s)",
     )
     option(
         "--request-timeout-ms",
         metavar="MS",
         type=natural,
         default=round(1000 * PACE.request_timeout),
-        help="give a request up after this time, 0 for never (default: %(default)s)",
+        help="answer a request with an error after this time, 0 for never (default: %(default)s)",
     )
     option(
-        "--seed", metavar="N", type=int, help="of the random waits (default: another one each time)"
+        "--seed",
+        metavar="N",
+        type=int,
+        help="seed of the random waits (default: a new one each time)",
     )
     option(
         "--manual-clock",
         action="store_true",
-        help='no time passes, but the lines "timeout", "inquire", "expire", "crash" and '
-        '"restart" are events',
+        help='take events from the input instead of a clock: the lines "timeout", "inquire", '
+        '"expire", "crash", "restart" and {"event": "repeat", "slots": ...}',
     )
     return parser
 
@@ -314,9 +324,9 @@ def batch(text: str) -> int:
     return integer(text, 1, 10**9)
 
 
-def named(text: str) -> str:
+def nonempty(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("a name is needed, and this one is empty")
+        raise argparse.ArgumentTypeError("the name is empty")
     return text
 
 
@@ -329,7 +339,7 @@ def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock
     )
 
     def make(replica: Replica, now: float) -> Clock:
-        # Nodes that wait equally long outbid each other for ever, so a seed is not the same to all.
+        # Nodes with equal waits would preempt each other for ever, so the seed depends on the node.
         seed = None if options.seed is None else f"{options.seed} {replica.node}"
         return Clock(replica, pace, Random(seed), now)
 
@@ -337,10 +347,9 @@ def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock
 
 
 def closed_streams() -> list[str]:
-    """The names of those standard streams that are closed.
+    """Replace the closed standard streams by the null device, and return their names.
 
-    The null device takes their place, or a file that is opened later would: it would get their
-    number, and what is meant for them.
+    Otherwise a file that is opened later would get the number of such a stream, and its output.
     """
     closed = []
     for number, name in enumerate(STREAMS):
@@ -361,12 +370,12 @@ def open_log(name: str) -> BinaryIO:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a node until its input ends; the result is the exit status."""
+    """Run a node until its input ends, and return the exit status."""
     closed = closed_streams()
     options = command_line().parse_args(arguments)
     try:
         if closed and closed[0] != STREAMS[2]:
-            raise OSError(f"{closed[0]} is closed; give the node both an input and an output")
+            raise OSError(f"{closed[0]} is closed; the node needs an input and an output")
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
@@ -378,21 +387,20 @@ def main(arguments: list[str] | None = None) -> int:
             node = Node(
                 batch=options.batch,
                 value_bytes=options.value_bytes,
-                turn_bytes=SAID_AT_ONCE,
+                turn_bytes=TURN_CHARACTERS,
                 log=log,
                 storage=storage,
-                complain=complain,
+                on_dropped=report_dropped,
                 clock=None if options.manual_clock else clock_maker(options),
             )
-            if storage is not None and log is not None:
-                node.resume_log()
+            node.resume_log()
             run(
                 node,
                 sys.stdin.fileno(),
                 sys.stdout.fileno(),
-                max(LONGEST, EXPANDED * options.value_bytes),
+                max(LINE_BYTES, ESCAPE_FACTOR * options.value_bytes),
             )
     except (OSError, StorageError) as error:
-        tell(f"the node cannot go on: {error}")
+        print_error(f"the node cannot go on: {error}")
         return 2
     return 0

@@ -1,33 +1,32 @@
-"""JSON that a JSON library cannot read: what is too deep or too large in it is replaced, so that
-the rest can be read, on every Python alike.
+"""Text that a JSON library cannot read: replace what is too deep or too large in it.
 
-It takes time in proportion to the text, and little more memory.  Nothing here knows what a message
-is; whether the result is JSON is found out by whoever reads it.
+The rest can then be read, on each version of Python alike.  Time and memory are linear in the text.
+Nothing here knows what a message is, or checks that the result is JSON.
 """
 
 from __future__ import annotations
 
 import re
 
-DEEPEST = 128
-"""How deep lists and objects may nest in a value: far from where a JSON library gives up."""
+VALUE_DEPTH = 128
+"""How deep lists and objects may nest in a value: far below the limits of JSON libraries."""
 
-FLOOR = DEEPEST + 5
+LINE_DEPTH = VALUE_DEPTH + 5
 """How deep they may nest in a line: the deepest value lies in a vote within a promise."""
 
 MOST_DIGITS = 4300
-"""Digits of the longest integer that is read: where Pythons of today give up."""
+"""Digits of the longest integer that is read: the limit of current Pythons."""
 
-REPLACEMENT = "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1)
-"""What is refused wherever it is looked at: it is no number, and nested too deep for a value."""
+REPLACEMENT = "[" * (VALUE_DEPTH + 1) + "]" * (VALUE_DEPTH + 1)
+"""A text that each field refuses: it is no number, and nested too deep for a value."""
 
 BLANK = r"[ \t\r\n]*"
-# Each of them matches in one way only, so that a text that does not match is given up at once.
+# Each of them matches in one way only, so a failed match does not backtrack.
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 
 TOKEN = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*["\\]?|[\[{{]|[\]}}]|{NUMBER}', re.DOTALL)
-"""What may have to be replaced, and strings, in which nothing is; a string may lack its end."""
+"""What may have to be replaced, and strings, which are skipped; a string may lack its end."""
 
 OPENING = re.compile(rf"{BLANK}\{{")
 MEMBER = re.compile(
@@ -36,33 +35,32 @@ MEMBER = re.compile(
 BODY = re.compile(rf'{BLANK}"body"{BLANK}:{BLANK}\{{')
 
 
-def legible(text: str) -> str:
-    """The text with something in the place of each container that lies too deep, and of each
-    number that is too large."""
+def replace_unreadable(text: str) -> str:
+    """Replace each container that lies too deep, and each number that is too large."""
     pieces: list[str] = []
     depth = copied = 0
     for token in TOKEN.finditer(text):
         found = token[0]
         if found in "[{":
             depth += 1
-            if depth == FLOOR + 1:
+            if depth == LINE_DEPTH + 1:
                 pieces.append(text[copied : token.start()])
         elif found in "]}":
-            if depth == FLOOR + 1:
+            if depth == LINE_DEPTH + 1:
                 pieces.append("null")
                 copied = token.end()
             depth -= 1
-        elif found[0] != '"' and depth <= FLOOR and not is_readable(found):
+        elif found[0] != '"' and depth <= LINE_DEPTH and not is_readable(found):
             pieces += [text[copied : token.start()], REPLACEMENT]
             copied = token.end()
-    if depth <= FLOOR:
+    if depth <= LINE_DEPTH:
         pieces.append(text[copied:])
     return "".join(pieces)
 
 
 def is_deep(text: str) -> bool:
-    """Whether there are so many brackets that some may lie too deep."""
-    return text.count("[") + text.count("{") > FLOOR
+    """Return whether there are so many brackets that some may lie too deep."""
+    return text.count("[") + text.count("{") > LINE_DEPTH
 
 
 def is_readable(number: str) -> bool:
@@ -72,8 +70,10 @@ def is_readable(number: str) -> bool:
 
 
 def beginning(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The members, each as the texts of its name and value, that an envelope and its body begin
-    with: those in front of the first whose value is a container, or does not end."""
+    """Return the first members of an envelope and of its body, as texts of names and values.
+
+    They end before the first member whose value is a container or is cut off.
+    """
     opening = OPENING.match(text)
     envelope, end = members(text, opening.end()) if opening else ([], 0)
     opening = BODY.match(text, end)

@@ -1,7 +1,7 @@
-"""The automaton: one method for each action of the spec, under its name, and for each helper.
+"""The protocol: one method for each action of the spec and for each helper, under its name.
 
-A step takes one message or event, changes the state and returns what to send, in the spec's order;
-nothing here knows time, disk, JSON or chance, and why a step is safe is told in the spec.
+A step takes one message or event, changes the state and returns the messages to send, in the spec's
+order.  Nothing here knows time, disk, JSON or randomness.  The spec says why a step is safe.
 """
 
 from __future__ import annotations
@@ -23,21 +23,24 @@ from .messages import (
     Error,
     Learn,
     Learned,
+    Message,
+    MultiPaxosLog,
     MultiPaxosLogOk,
     MultiPaxosPropose,
     MultiPaxosProposeOk,
     Prepare,
     Promise,
     Rejected,
+    Request,
     Value,
     Vote,
 )
 from .slots import Slots
 
-Output = list[Envelope]
+Output = list[Message]
 
-ROOM = 2**20
-"""Bytes of values that one message to a peer, or one burst of repetitions, carries; a single value
+MESSAGE_BYTES = 2**20
+"""The most bytes of values in one message to a peer, or in one burst of accepts.  A single value
 may be longer."""
 
 REASONS = {
@@ -47,7 +50,7 @@ REASONS = {
 
 
 class Replica:
-    """One node's state, `replica[n]` in the spec, and its steps."""
+    """The state of one node, `replica[n]` in the spec, and its steps."""
 
     def __init__(
         self, node: str, members: Members, batch: int, acceptor: Acceptor | None = None
@@ -63,12 +66,13 @@ class Replica:
 
     # Clients.
 
-    def receive_multi_paxos_propose(self, m: Envelope) -> Output:
+    def receive_multi_paxos_propose(self, m: Request) -> Output:
         """ReceiveMultiPaxosPropose."""
-        slot, out = m.body.slot, []
+        out: Output = []
+        slot = m.body.slot
         if slot in self.acceptor.decided:
             return [self.propose_ok(m, True, self.acceptor.decided[slot])]
-        if slot in self.leader.waiting.of and self.leader.waiting.has(m):
+        if slot in self.leader.waiting.by_slot and self.leader.waiting.has(m):
             return []
         leading = self.leading()
         self.leader.waiting.queue(m, leading)
@@ -78,7 +82,7 @@ class Replica:
             self.start_ballot(out)
         return out
 
-    def receive_multi_paxos_log(self, m: Envelope) -> Output:
+    def receive_multi_paxos_log(self, m: Envelope[MultiPaxosLog]) -> Output:
         """ReceiveMultiPaxosLog."""
         slots = islice(self.acceptor.known.from_(m.body.from_), m.body.limit)
         log = {slot: self.acceptor.decided[slot] for slot in slots}
@@ -86,7 +90,7 @@ class Replica:
 
     # Phase 1.
 
-    def receive_prepare(self, m: Envelope) -> Output:
+    def receive_prepare(self, m: Envelope[Prepare]) -> Output:
         """ReceivePrepare."""
         acceptor = self.acceptor
         self.follow(m.body.ballot)
@@ -99,9 +103,10 @@ class Replica:
         closed = (acceptor.known - known).ranges()
         return [self.answer(m, Promise(m.body.ballot, votes, closed))]
 
-    def receive_promise(self, m: Envelope) -> Output:
+    def receive_promise(self, m: Envelope[Promise]) -> Output:
         """ReceivePromise."""
-        leader, out = self.leader, []
+        out: Output = []
+        leader = self.leader
         if not self.in_phase1() or m.body.ballot != leader.ballot:
             return out
         leader.promises.add(m.src)
@@ -115,7 +120,7 @@ class Replica:
 
     # Phase 2.
 
-    def receive_accept(self, m: Envelope) -> Output:
+    def receive_accept(self, m: Envelope[Accept]) -> Output:
         """ReceiveAccept."""
         ballot, slot, value = m.body.ballot, m.body.slot, m.body.value
         if slot in self.acceptor.decided:
@@ -126,19 +131,19 @@ class Replica:
         self.acceptor.vote_for(ballot, slot, value)
         return [self.answer(m, Accepted(ballot, slot))]
 
-    def receive_accepted(self, m: Envelope) -> Output:
+    def receive_accepted(self, m: Envelope[Accepted]) -> Output:
         """ReceiveAccepted."""
         out: Output = []
         if m.body.ballot == self.leader.ballot and m.body.slot in self.leader.votes:
             self.count(out, m.body.slot, m.src)
         return out
 
-    def receive_rejected(self, m: Envelope) -> Output:
+    def receive_rejected(self, m: Envelope[Rejected]) -> Output:
         """ReceiveRejected."""
         self.follow(m.body.promised)
         return []
 
-    def receive_decided(self, m: Envelope) -> Output:
+    def receive_decided(self, m: Envelope[Decided]) -> Output:
         """ReceiveDecided."""
         out: Output = []
         self.decide(out, m.body.slot, m.body.value)
@@ -146,10 +151,10 @@ class Replica:
 
     # Catching up.
 
-    def receive_learn(self, m: Envelope) -> Output:
-        """ReceiveLearn: as many decisions as there is room for, and no more slots are looked at."""
+    def receive_learn(self, m: Envelope[Learn]) -> Output:
+        """ReceiveLearn: as many decisions as fit, without a look at the slots behind them."""
         decided: dict[int, Value] = {}
-        room = ROOM
+        room = MESSAGE_BYTES
         for slot in self.acceptor.known - Slots(m.body.known):
             value = self.acceptor.decided[slot]
             room -= len(value)
@@ -158,7 +163,7 @@ class Replica:
             decided[slot] = value
         return [self.answer(m, Learned(decided, False))] if decided else []
 
-    def receive_learned(self, m: Envelope) -> Output:
+    def receive_learned(self, m: Envelope[Learned]) -> Output:
         """ReceiveLearned."""
         out: Output = []
         for slot in sorted(m.body.decided):
@@ -192,7 +197,7 @@ class Replica:
 
     def expire(self) -> Output:
         """Expire."""
-        request = self.leader.waiting.give_up()
+        request = self.leader.waiting.pop_oldest()
         code = INDEFINITE if request.body.slot in self.acceptor.accepted else UNAVAILABLE
         return [self.answer(request, self.given_up(request, code))]
 
@@ -207,7 +212,7 @@ class Replica:
         self.up = True
         return []
 
-    # The operators that the actions are made of; `out` is the output of the step so far.
+    # Helpers of the actions; `out` is the output of the step so far.
 
     def leading(self) -> bool:
         return self.leader.ballot > 0 and len(self.leader.promises) >= self.quorum
@@ -265,7 +270,7 @@ class Replica:
     def start_ballot(self, out: Output) -> None:
         ballot = self.members.next_ballot(self.node, self.acceptor.promised)
         waiting = self.leader.waiting
-        waiting.be_late()
+        waiting.mark_phase1()
         self.acceptor.promise(ballot)
         self.leader = Leader(
             ballot=ballot,
@@ -294,7 +299,8 @@ class Replica:
 
     def stuck(self) -> bool:
         return any(
-            self.leader.ballot == 0 or slot in self.leader.closed for slot in self.leader.waiting.of
+            self.leader.ballot == 0 or slot in self.leader.closed
+            for slot in self.leader.waiting.by_slot
         )
 
     def silent(self, heard: set[str]) -> Iterable[str]:
@@ -303,14 +309,14 @@ class Replica:
     def learn(self) -> Learn:
         return Learn(self.acceptor.known.ranges())
 
-    def propose_ok(self, request: Envelope, skipped: bool, value: Value) -> Envelope:
+    def propose_ok(self, request: Request, skipped: bool, value: Value) -> Message:
         ok = MultiPaxosProposeOk(request.body.msg_id, request.body.slot, skipped, True, value)
         return Envelope(self.node, request.src, ok)
 
-    def given_up(self, request: Envelope, code: int) -> Error:
+    def given_up(self, request: Request, code: int) -> Error:
         return Error(request.body.msg_id, code, REASONS[code])
 
-    def answer(self, m: Envelope, body: Body) -> Envelope:
+    def answer(self, m: Message, body: Body) -> Message:
         return Envelope(self.node, m.src, body)
 
     def send(self, out: Output, nodes: Iterable[str], body: Body) -> None:

@@ -1,6 +1,6 @@
-"""A set of slots that costs what its gaps cost: a log of a million slots in a row is one range.
+"""A set of slots as ranges: a log of a million slots in a row is one range.
 
-Only the set itself belongs here; what a slot holds, and why a slot is in a set, is told elsewhere.
+Only the set is here, not what a slot holds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 Ranges = tuple[tuple[int, int], ...]
-"""A set of slots as a value: inclusive, ascending, disjoint and never adjacent ranges."""
+"""A set of slots as a value: inclusive ranges, ascending, disjoint and not adjacent."""
 
 
 class Slots:
@@ -36,20 +36,20 @@ class Slots:
         return self.from_(0)
 
     def from_(self, least: int) -> Iterator[int]:
-        """The slots of the set from this one on."""
+        """Return the slots of the set from this one on, in ascending order."""
         for at in range(bisect_left(self._highs, least), len(self._lows)):
             yield from range(max(self._lows[at], least), self._highs[at] + 1)
 
     def add(self, slot: int) -> None:
         highs = self._highs
         if highs and slot == highs[-1] + 1:
-            # As a log mostly grows.
+            # The common case: the log grows by one slot.
             highs[-1] = slot
         else:
             self._cover(slot, slot)
 
     def update(self, other: Slots) -> None:
-        # In one pass, for to put each range into its place would move all that are behind it.
+        # In one pass: inserting each range in turn would move all ranges behind it.
         every = sorted((*self.ranges(), *other.ranges()))
         self._lows, self._highs = [], []
         for low, high in every:
@@ -60,7 +60,7 @@ class Slots:
                 self._highs.append(high)
 
     def _cover(self, low: int, high: int) -> None:
-        # All the ranges that overlap the new one or touch it become one with it.
+        # Merge the new range with all that overlap it or are adjacent to it.
         first, last = bisect_left(self._highs, low - 1), bisect_right(self._lows, high + 1)
         self._lows[first:last] = [min([low, *self._lows[first:last]])]
         self._highs[first:last] = [max([high, *self._highs[first:last]])]
@@ -80,7 +80,7 @@ class Slots:
         return Slots(piece for low, high in self.ranges() for piece in other._gaps(low, high))
 
     def _gaps(self, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """The ranges between `low` and `high` that this set leaves open."""
+        """Yield the ranges from `low` to `high` that are not in this set."""
         at = bisect_left(self._highs, low)
         while at < len(self._lows) and self._lows[at] <= high:
             if low < self._lows[at]:

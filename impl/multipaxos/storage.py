@@ -1,11 +1,10 @@
-"""What must survive a crash, in a directory: the fields of `acceptor`, in SQLite.
+"""The durable state of a node in a directory: the fields of `acceptor`, in SQLite.
 
-A commit is on the disk when it returns, and whoever calls it lets nothing out before.  What the
-fields mean and when they change is told elsewhere; nothing here knows a message or the clock.
+A commit is on the disk when it returns, and the node sends no output of a step before that.
 
-SQLite recovers from a damaged write-ahead log by forgetting its last commits, and what a node has
-said of them would be forgotten with them.  So commits are numbered, and the number of the last one
-is also kept in a file beside the database, written when the commit is on the disk.
+SQLite recovers from a damaged write-ahead log by dropping its last commits, and the node would lose
+state that it has already sent messages about.  So commits are numbered, and the number of the last
+one is also kept in a file beside the database, written when the commit is on the disk.
 """
 
 from __future__ import annotations
@@ -43,17 +42,17 @@ FROM_FORMAT_1 = """
 """
 
 NO_LOG = -1
-"""The length of the message log where none is kept that tells of all that the directory holds."""
+"""The length of the message log if none covers all that the directory holds."""
 
-BRING_BACK = "bring back a copy of the directory of a node that was stopped, or leave this node out"
+RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
 
 
 class StorageError(Exception):
-    """The directory cannot be used, or no longer; the text says which, why, and what to do."""
+    """The directory cannot be used, or no longer; the text says why, and what to do."""
 
 
 class Journal(Acceptor):
-    """An acceptor that remembers what has changed since it was last saved."""
+    """An acceptor that records its changes since the last commit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,8 +72,8 @@ class Journal(Acceptor):
 class Storage:
     """One node's directory.
 
-    `acceptor` is what it holds, to be worked with; `cluster` whose it is, as (node_id, node_ids),
-    once that is known; `logged` how many bytes of the message log belong to what it holds, or
+    `acceptor` is the state that it holds; `cluster` is its owner as (node_id, node_ids), once that
+    is known; `logged` is the number of bytes of the message log that belong to this state, or
     NO_LOG.
     """
 
@@ -88,9 +87,9 @@ class Storage:
         self._voted: set[int] = set()
         self._counter = files.Counter(folder)
         self._log: BinaryIO | None = None
-        with self._explained():
-            files.make(folder)
-            self._see_that_nothing_is_gone()
+        with self._storage_errors():
+            files.make_directory(folder)
+            self._check_not_lost()
             os.close(files.create(self.path))
             self._db = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             try:
@@ -101,8 +100,10 @@ class Storage:
                 raise
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
-        """Make the directory this node's, with the first commit; raises StorageError if it is
-        another's."""
+        """Make this node the owner of the directory, with the first commit.
+
+        Raises StorageError if another node is.
+        """
         if self.cluster is None:
             self.cluster, self._saved = (node_id, node_ids), None
         elif self.cluster != (node_id, node_ids):
@@ -113,14 +114,14 @@ class Storage:
             )
 
     def commit(self, logged: int = NO_LOG) -> None:
-        """Put all changes on the disk, at once or not at all; `logged` as above."""
+        """Write all changes to the disk in one transaction; `logged` as above."""
         journal = self.acceptor
         now = (journal.promised, logged)
         if now == self._saved and not journal.votes and not journal.decisions:
             return
-        with self._explained():
+        with self._storage_errors():
             if self._log is not None:
-                # Or, after a power cut, the log may be shorter than it is said to be here.
+                # Or, after a power cut, the log may be shorter than `logged`.
                 os.fdatasync(self._log.fileno())
             self._db.execute("BEGIN")
             if self._saved is None and self.cluster is not None:
@@ -139,22 +140,24 @@ class Storage:
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))
             self._db.execute("COMMIT")
             self._commits += 1
-            # Only now: the number outside may be behind the database, but never ahead of it.
+            # After the commit: the number outside may be behind the database, never ahead of it.
             self._counter.write(self._commits)
         self._saved = now
         self._voted = (self._voted - done) | journal.votes.keys()
         journal.votes, journal.decisions = {}, {}
 
     def open_log(self, name: str) -> BinaryIO:
-        """The file of the message log that goes on with what the directory holds, or begins with
-        it; raises StorageError if it cannot."""
+        """Open the message log that belongs to the directory, or start one with an empty directory.
+
+        Raises StorageError if the file is another log, or cannot be written.
+        """
         if self.logged == NO_LOG and self.cluster is not None:
             raise StorageError(
-                f"{self.path} holds what {name} does not tell of, and a log cannot "
+                f"{self.path} has steps that {name} lacks, and a log cannot "
                 "begin in the middle; leave out --log"
             )
         begun = self.logged > 0
-        with explained(
+        with storage_errors(
             f"the log of {self.path}",
             "bring it back, or leave out --log from now on"
             if begun
@@ -170,7 +173,7 @@ class Storage:
             log.close()
             raise StorageError(
                 f"{name} is not empty, and {self.path} is new: the log of another "
-                "life is not overwritten; name a file that is not there"
+                "run is not overwritten; name a new file"
             )
         if end < self.logged:
             log.close()
@@ -184,19 +187,21 @@ class Storage:
 
     def close(self) -> None:
         self._db.close()
-        with self._explained():
+        with self._storage_errors():
             self._counter.close()
 
-    def _see_that_nothing_is_gone(self) -> None:
-        """Before SQLite sees the file: beside an empty one it deletes the write-ahead log."""
+    def _check_not_lost(self) -> None:
+        """Raise StorageError if the database is lost.
+
+        This comes before SQLite opens it: beside an empty file it deletes the write-ahead log.
+        """
         if self._counter.read() and not (self.path.exists() and self.path.stat().st_size):
             raise StorageError(
-                f"{self.path} is gone, or empty, but this node has said what stood "
-                f"there: {BRING_BACK}"
+                f"{self.path} is missing or empty, but this node was running with it: {RESTORE}"
             )
 
     def _open(self) -> None:
-        """See whose file it is, keep everybody else out of it, and bring it to this format."""
+        """Check that it is a file of this program, lock it, and bring it to this format."""
         mark, version, tables = (
             self._db.execute(query).fetchone()[0]
             for query in (
@@ -215,7 +220,7 @@ class Storage:
         for pragma in "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL":
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN IMMEDIATE")
-        self._see_that_it_is_the_newest(version)
+        self._check_newest(version)
         if version < VERSION:
             self._counter.write(0)
             for statement in (FROM_FORMAT_1 if tables else TABLES).split(";"):
@@ -224,21 +229,21 @@ class Storage:
             self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
 
-    def _see_that_it_is_the_newest(self, version: int) -> None:
-        """Whether all is there that the node may have spoken of."""
-        said = self._counter.read()
+    def _check_newest(self, version: int) -> None:
+        """Raise StorageError if commits are lost that the node may have sent messages about."""
+        counted = self._counter.read()
         if version == VERSION:
             [self._commits] = self._db.execute("SELECT max(commits) FROM node").fetchone()
-            if said is None or self._commits is None:
+            if counted is None or self._commits is None:
                 raise StorageError(
-                    f"{self._counter.path if said is None else self.path} does not "
-                    f"hold what was written into it: {BRING_BACK}"
+                    f"{self._counter.path if counted is None else self.path} does not "
+                    f"hold what was written into it: {RESTORE}"
                 )
-        if said is not None and said > self._commits:
+        if counted is not None and counted > self._commits:
             raise StorageError(
                 f"{self.path} ends with commit {self._commits}, but this node has "
-                f"told of commit {said}: its write-ahead log is damaged or gone, or "
-                f"it is an old copy; {BRING_BACK}"
+                f"made commit {counted}: its write-ahead log is damaged or gone, or "
+                f"it is an old copy; {RESTORE}"
             )
 
     def _load(self) -> None:
@@ -258,9 +263,9 @@ class Storage:
         self._saved = (journal.promised, self.logged)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         try:
-            with explained("", "--data needs a directory that can be written"):
+            with storage_errors("", "--data needs a directory that can be written"):
                 yield
         except sqlite3.Error as error:
             raise StorageError(f"{self.path}: {error}; {advice(error)}") from None
@@ -270,11 +275,11 @@ class Storage:
                 "a faulty member can do; nothing was lost"
             ) from None
         except files.Damaged as error:
-            raise StorageError(f"{error}: {BRING_BACK}") from None
+            raise StorageError(f"{error}: {RESTORE}") from None
 
 
 @contextmanager
-def explained(what: str, to_do: str) -> Iterator[None]:
+def storage_errors(what: str, to_do: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -285,11 +290,11 @@ def advice(error: sqlite3.Error) -> str:
     text = str(error)
     for sign, what in (
         ("locked", "another node runs on this directory: each needs its own"),
-        ("full", "make room on the disk and start the node again: nothing was lost"),
+        ("full", "free space on the disk and start the node again: nothing was lost"),
         ("readonly", "let it be written, and start the node again"),
         ("unable to open", "see that the directory is there and can be written"),
         ("disk I/O", "see to the disk and start the node again: what was answered is kept"),
     ):
         if sign in text:
             return what
-    return BRING_BACK
+    return RESTORE

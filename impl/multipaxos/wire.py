@@ -1,7 +1,6 @@
-"""Lines of JSON on one side, messages on the other: every check of what arrives is made here.
+"""Parse lines of JSON into messages, check them, and write messages as JSON.
 
-What passes is a well-formed message from somebody who may send it; what the node does about it,
-and whom it tells about what does not pass, belongs elsewhere.
+Each message that passes is well formed and comes from a node or client that may send it.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from .messages import (
     InitOk,
     Learn,
     Learned,
+    Message,
     MultiPaxosLog,
     MultiPaxosLogOk,
     MultiPaxosPropose,
@@ -38,30 +38,30 @@ from .messages import (
     Value,
     Vote,
 )
-from .readable import DEEPEST, MOST_DIGITS, beginning, legible
+from .readable import MOST_DIGITS, VALUE_DEPTH, beginning, replace_unreadable
 from .slots import Ranges
 
 END = 2**63
 """The least number that is too large for a slot or a ballot."""
 
-MOST_SLOWLY = 2**23
-"""Characters of the longest line that is looked through when it cannot be read at once."""
+SCANNED_CHARACTERS = 2**23
+"""Characters of the longest line that is scanned if a JSON library cannot read it."""
 
 VALUE_BYTES = 2**20
-"""Bytes of the longest value that a client may propose, as it is written here, unless told."""
+"""The default of the longest value that a client may propose, in bytes as written here."""
 
-SHORT = 100
-"""Characters of the longest name that is kept because it may be written again."""
+CACHED_NAME = 100
+"""Characters of the longest name whose text is cached."""
 
 Json = Any
 
 
 class Dropped(Exception):
-    """Nobody can be answered; the text says why."""
+    """A line is dropped without an answer; the text says why."""
 
 
 class Refused(Exception):
-    """The sender should hear an error, if it is one that can be answered."""
+    """A message is refused; its sender gets an error with this code, if it can be answered."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -69,21 +69,21 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """It may be JSON, but it is nested too deep to be read, or a number in it is too large."""
+    """The line may be JSON, but is nested too deep to read, or has a number that is too large."""
 
 
-def no_constant(name: str) -> Json:
+def reject_constant(name: str) -> Json:
     raise Dropped(f"it is not JSON: there is no {name} in JSON")
 
 
-def whole(digits: str) -> int:
-    """What `int` does, with the limit that the Pythons of today have."""
+def parse_int(digits: str) -> int:
+    """Return what `int` returns, with the limit of digits that current Pythons have."""
     if len(digits) > MOST_DIGITS + (digits[0] == "-"):
         raise ValueError("a number has too many digits")
     return int(digits)
 
 
-def fraction(text: str) -> float:
+def parse_float(text: str) -> float:
     number = float(text)
     if abs(number) == math.inf:
         raise ValueError("a number is too large")
@@ -91,7 +91,7 @@ def fraction(text: str) -> float:
 
 
 def has_limit() -> bool:
-    """Whether this Python by itself reads integers of so many digits, and no more."""
+    """Return whether `int` of this Python has this limit of digits."""
     try:
         int("1" * MOST_DIGITS)
         int("1" * (MOST_DIGITS + 1))
@@ -103,21 +103,25 @@ def has_limit() -> bool:
 encode = json.JSONEncoder(allow_nan=False).encode
 encode_ordered = json.JSONEncoder(allow_nan=False, sort_keys=True).encode
 quote = json.encoder.encode_basestring_ascii
-scan = json.JSONDecoder(
-    parse_int=int if has_limit() else whole, parse_float=fraction, parse_constant=no_constant
-).scan_once
+decoder = json.JSONDecoder(
+    parse_int=int if has_limit() else parse_int,
+    parse_float=parse_float,
+    parse_constant=reject_constant,
+)
+# Its stub leaves this method out.
+scan: Callable[[str, int], tuple[Json, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
 
 # Reading.
 
 Parts = tuple[str, str, dict[str, Json]]
-"""An envelope whose body is not looked into: src, dest and body."""
+"""An envelope whose body is not checked: src, dest and body."""
 
 
 def read(text: str) -> Parts | str | Repeat:
-    """What a line without white space around it holds: an envelope or an event.
+    """Return the content of a stripped line: an envelope or an event.
 
-    Raises Dropped, or Unreadable where `read_in_part` may do better.
+    Raises Dropped, or Unreadable if `read_partially` may read it.
     """
     try:
         line, end = scan(text, 0)
@@ -143,12 +147,12 @@ def read(text: str) -> Parts | str | Repeat:
     if type(body) is not dict:
         raise Dropped("its body is not an object")
     if body.get("in_reply_to") is not None:
-        raise Dropped("it is a reply that nobody asked for")
+        raise Dropped("it is a reply, and the node sends no requests")
     return src, dest, body
 
 
 def repeat(line: dict[str, Json]) -> Repeat:
-    """The event of this line; Dropped if it is malformed."""
+    """Return the event of this line; raises Dropped if it is malformed."""
     try:
         slots = ranges(line, "slots")
     except (KeyError, Refused):
@@ -156,43 +160,45 @@ def repeat(line: dict[str, Json]) -> Repeat:
     return Repeat(slots)
 
 
-class Cut(bytes):
-    """The beginning of a line that is too long to be kept."""
+class CutLine(bytes):
+    """The beginning of a line that is too long."""
 
     def decode(self, *_: object, **__: object) -> str:
         raise Unreadable
 
 
-def read_in_part(line: bytes) -> tuple[str, Parts | str | Repeat, Refused | None]:
-    """What can be known of a line that cannot be read: a text like it that can be, what it holds,
-    and what is wrong with it if more than that is in doubt."""
+def read_partially(line: bytes) -> tuple[str, Parts | str | Repeat, Refused | None]:
+    """Read as much as possible of a line that `read` cannot read.
+
+    Returns a readable text in its place, the content of that, and the refusal if parts are missing.
+    """
     try:
-        text = str(line, "utf-8", "ignore" if type(line) is Cut else "strict")
+        text = str(line, "utf-8", "ignore" if type(line) is CutLine else "strict")
     except UnicodeDecodeError:
         raise Dropped("it is not UTF-8") from None
-    if type(line) is Cut or len(text) > MOST_SLOWLY:
-        text = encode(dict(zip(("src", "dest", "body"), known(text), strict=True)))
+    if type(line) is CutLine or len(text) > SCANNED_CHARACTERS:
+        text = encode(dict(zip(("src", "dest", "body"), leading_parts(text), strict=True)))
         try:
             return text, read(text), Refused(MALFORMED, "the line is too long to be read")
         except Dropped:
             raise Dropped("it is too long to be read") from None
-    text = legible(text)
+    text = replace_unreadable(text)
     try:
         return text, read(text), None
     except Unreadable:
         raise Dropped("it cannot be read") from None
 
 
-def known(text: str) -> tuple[Json, Json, dict[str, Json]]:
-    """The src, dest and body that a line begins with, as far as they stand in front of what is
-    long."""
+def leading_parts(text: str) -> tuple[Json, Json, dict[str, Json]]:
+    """Return the src, dest and body with which a line begins, up to the first long part."""
     envelope, body = (
-        {read_alone(name): read_alone(value) for name, value in found} for found in beginning(text)
+        {read_scalar(name): read_scalar(value) for name, value in found}
+        for found in beginning(text)
     )
     return envelope.get("src"), envelope.get("dest"), body
 
 
-def read_alone(text: str) -> Json:
+def read_scalar(text: str) -> Json:
     try:
         return scan(text, 0)[0]
     except ValueError:
@@ -200,17 +206,16 @@ def read_alone(text: str) -> Json:
 
 
 def source(line: bytes) -> Json:
-    """The src of a line, of which this is the beginning; None if it does not stand in front of
-    what is long."""
-    return known(str(line, "utf-8", "ignore"))[0]
+    """Return the src of a line with this beginning; None if it is not in it."""
+    return leading_parts(str(line, "utf-8", "ignore"))[0]
 
 
 def message(
     src: str, dest: str, body: dict[str, Json], members: Members, value_bytes: int = VALUE_BYTES
-) -> Envelope:
-    """The message of an envelope to this node, or Refused.
+) -> Message:
+    """Return the message of an envelope to this node; raises Refused.
 
-    `value_bytes` limits the values of clients only: what a member has taken must get through.
+    `value_bytes` limits the values of clients only: a value that a member accepted must pass.
     """
     kind = body.get("type")
     if not isinstance(kind, str):
@@ -221,7 +226,7 @@ def message(
         if type(body.get("msg_id")) is not int:
             raise Refused(MALFORMED, "msg_id is not an integer")
         request = REQUESTS[kind](body)
-        if kind == "multi_paxos_propose" and len(request.value) > value_bytes:
+        if type(request) is MultiPaxosPropose and len(request.value) > value_bytes:
             raise Refused(MALFORMED, f"value is longer than {value_bytes} bytes as JSON")
         return Envelope(src, dest, request)
     if kind not in BETWEEN_NODES:
@@ -232,23 +237,23 @@ def message(
     if body.keys() != fields:
         raise Refused(MALFORMED, f"{kind} has other fields than {', '.join(sorted(fields))}")
     parsed = parse(body)
-    if owner and members.owner(parsed.ballot) != (src if owner == "src" else dest):
-        raise Refused(MALFORMED, f"ballot {parsed.ballot} is not the {owner}'s")
+    if owner and members.owner(body["ballot"]) != (src if owner == "src" else dest):
+        raise Refused(MALFORMED, f"ballot {body['ballot']} is not the {owner}'s")
     if highest(parsed, body) > members.last_ballot:
         raise Refused(MALFORMED, "a ballot leaves no room for the next one")
     return Envelope(src, dest, parsed)
 
 
 def highest(parsed: Body, body: dict[str, Json]) -> int:
-    """The highest ballot that is named; 0 for none."""
-    ballot = body.get("ballot", body.get("promised", 0))
+    """Return the highest ballot in a body; 0 for none."""
+    ballot: int = body.get("ballot") or body.get("promised") or 0
     if type(parsed) is Promise:
         return max([ballot, *(vote.ballot for vote in parsed.accepted.values())])
     return ballot
 
 
 def answerable(src: str, body: dict[str, Json], members: Members) -> bool:
-    """Whether an error about this message would reach a client that can tell what it is about."""
+    """Return whether a message has a client and a msg_id, so that it can be answered."""
     return src not in members and type(body.get("msg_id")) is int
 
 
@@ -264,7 +269,7 @@ def init(body: dict[str, Json]) -> Init:
 
 
 def is_text(name: Json) -> bool:
-    """Whether it is a string without a lone surrogate, which could not be saved."""
+    """Return whether this is a string without a lone surrogate, which could not be saved."""
     return isinstance(name, str) and not any("\ud800" <= each <= "\udfff" for each in name)
 
 
@@ -314,13 +319,13 @@ def learn(body: dict[str, Json]) -> Learn:
 
 
 def learned(body: dict[str, Json]) -> Learned:
-    told = {
+    decisions = {
         natural(entry, "slot"): value_of(entry)
         for entry in entries(body, "decided", {"slot", "value"})
     }
     if not isinstance(body["more"], bool):
         raise Refused(MALFORMED, "more is not true or false")
-    return Learned(ascending(told, body["decided"]), body["more"])
+    return Learned(ascending(decisions, body["decided"]), body["more"])
 
 
 REQUESTS: dict[str, Callable[[dict[str, Json]], Body]] = {
@@ -330,7 +335,7 @@ REQUESTS: dict[str, Callable[[dict[str, Json]], Body]] = {
 }
 
 Parser = tuple[Callable[[dict[str, Json]], Body], set[str], str]
-"""How a body is read, the fields it has, and which end of the envelope owns its ballot."""
+"""The parser of a body, its fields, and the end of the envelope that owns its ballot."""
 
 BETWEEN_NODES: dict[str, Parser] = {
     "prepare": (prepare, {"type", "ballot", "known"}, "src"),
@@ -359,10 +364,10 @@ def value_of(body: dict[str, Json]) -> Value:
     value = body["value"]
     if type(value) is str:
         return quote(value)
-    if isinstance(value, (dict, list)) and is_deeper(value, DEEPEST):
+    if isinstance(value, (dict, list)) and is_deeper(value, VALUE_DEPTH):
         raise Refused(
             MALFORMED,
-            f"value is nested deeper than {DEEPEST}, or holds a number that "
+            f"value is nested deeper than {VALUE_DEPTH}, or holds a number that "
             f"is too large or has more than {MOST_DIGITS} digits",
         )
     text, ordered = encode(value), encode_ordered(value)
@@ -370,7 +375,9 @@ def value_of(body: dict[str, Json]) -> Value:
 
 
 class Unsorted(Value):
-    """A value whose keys are not in order: it is written as it came, and equal to `ordered`."""
+    """A value with unsorted keys: written as it came, and equal to `ordered`."""
+
+    ordered: Value
 
     def __new__(cls, text: str, ordered: Value) -> Unsorted:
         value = super().__new__(cls, text)
@@ -385,7 +392,7 @@ class Unsorted(Value):
 
 
 def is_deeper(value: Json, depth: int) -> bool:
-    """Whether a value nests deeper, found without nesting as deep itself."""
+    """Return whether a value nests deeper than this, without recursion."""
     level = [value]
     while level and depth:
         level = [child for container in level for child in children(container)]
@@ -412,7 +419,7 @@ def ranges(body: dict[str, Json], key: str = "known") -> Ranges:
             and least <= pair[0] <= pair[1] < END
         ):
             raise Refused(MALFORMED, f"{key} is not made of ascending, maximal ranges of slots")
-        # Between two ranges at least one slot is left out, or they would be one range.
+        # Two ranges have a gap between them, or they would be one range.
         least = pair[1] + 2
     return tuple((low, high) for low, high in pairs)
 
@@ -433,12 +440,12 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
     return by_slot
 
 
-# Writing.  A value's text is spliced in as it is, so it is encoded once and never misread.
+# Writing.  The text of a value is inserted as it is, so it is encoded once.
 
 
 def line(src: str, dest: str, fields: str) -> str:
-    """The line of a message with these fields in its body, without its end."""
-    kept = head if len(dest) <= SHORT else new_head
+    """Return the line of a message with these fields in its body, without a newline."""
+    kept = head if len(dest) <= CACHED_NAME else new_head
     return f"{kept(src, dest)}{fields}}}}}"
 
 

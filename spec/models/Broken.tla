@@ -221,7 +221,7 @@ ProposesTwice(n, t, w) ==
     IN  IF slot \in t.state.closed THEN t
         ELSE Propose(n, t, slot, w.request.body.value)
 
-(* A slot that somebody knows to be decided is taken for a free one. *)
+(* A slot that another node knows to be decided is taken for a free one. *)
 
 IgnoresClosed(n, t, w) ==
     LET slot == w.request.body.slot
@@ -280,7 +280,7 @@ DecidesEarly(n, t, slot, voter) ==
         ELSE counted
 
 -----------------------------------------------------------------------------
-(* What is told. *)
+(* What clients and nodes receive. *)
 
 (* A vote is taught as if it were a decision (in place of ReceiveLearn). *)
 
@@ -321,7 +321,7 @@ AsksOnWithLast(n, m) ==
            t == Fold(decide, Begin(n), Ascending(taught))
        IN  Step(n, m, IF m.body.more THEN Say(t, Answer(m, Learn(taught))) ELSE t)
 
-(* The client of a lost slot is told its own value (in place of            *)
+(* The client of a lost slot gets its own value (in place of               *)
 (* ProposeOk).                                                             *)
 
 TellsOwnValue(request, skipped, v) ==
@@ -351,7 +351,7 @@ KeepsVotes(n, t, slot, v) ==
     IN  Say([t EXCEPT !.state = s],
             [i \in 1..Len(answered) |-> reply(answered[i])])
 
-(* `phase1_skipped` is told from the state at the reply, not at the        *)
+(* `phase1_skipped` is computed from the state at the reply, not at the    *)
 (* request.                                                                *)
 
 TellsAtReply(n, t, slot, v) ==

@@ -45,7 +45,7 @@ PromisesOnce(n, m) ==
                      accepted |-> Without(s.accepted, m.body.known),
                      known    |-> Known(s) \ m.body.known])))
 
-(* A vote already cast is not told again (in place of ReceiveAccept). *)
+(* A vote already cast is not reported again (in place of ReceiveAccept). *)
 
 VotesOnce(n, m) ==
     /\ Receives(n, m, "accept")
@@ -81,8 +81,8 @@ WantsHigher(n, m) ==
            ELSE Say(VoteFor(n, followed, b, slot, m.body.value), Answer(m,
                     [type |-> "accepted", ballot |-> b, slot |-> slot])))
 
-(* A vote needs the very ballot promised: whoever missed the prepare will  *)
-(* never vote.                                                             *)
+(* A vote needs the very ballot promised: a node that missed the prepare   *)
+(* will never vote.                                                        *)
 
 WantsPromised(n, m) ==
     /\ Receives(n, m, "accept")

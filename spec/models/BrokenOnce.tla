@@ -4,8 +4,8 @@
 (***************************************************************************)
 EXTENDS Once
 
-(* In place of Expire: the client is told that nothing came of its request *)
-(* and nothing will, but the request stays in line.                        *)
+(* In place of Expire: an error claims that the request had no effect and  *)
+(* will have none, but the request still waits.                            *)
 
 KeepsGivenUp(n) ==
     /\ n \in Restless /\ replica[n].up /\ replica[n].waiting # <<>>

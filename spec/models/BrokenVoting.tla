@@ -39,7 +39,7 @@ LooksInOneSlot(Q, slot, b, v) ==
     \A x \in votes : (x.node \in Q /\ x.slot = slot /\ x.slot = 1 /\ x.ballot < b)
                      => x.value = v
 
-(* Nobody sees to it that a ballot has one value (in place of MayVote). *)
+(* A ballot may have several values (in place of MayVote). *)
 
 AllowsTwoValues(a, slot, b, v) ==
     \E Q \in SUBSET Bound(a, b) : IsQuorum(Q) /\ ShowsSafeAt(Q, slot, b, v)

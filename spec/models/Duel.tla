@@ -63,7 +63,7 @@ Excess(nodes, messages) ==
         ELSE Len(Members) * ((least - 1) \div Len(Members))
 
 -----------------------------------------------------------------------------
-(* The two never hear each other; the third hears both and all is heard.   *)
+(* The two are not connected; the third gets all that both send to it.     *)
 (* (A set of one element makes TLC evaluate it once.)                      *)
 
 Heard(m) == m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}

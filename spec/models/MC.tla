@@ -100,10 +100,10 @@ TakenOverLate ==
     /\ replica["n2"].ballot > 0 => Cardinality(Known(replica["n1"])) >= 2
 
 -----------------------------------------------------------------------------
-(* What makes two states the same.  `record` is told by a step and read by *)
-(* none, so it has no say in what can follow; the properties that speak of *)
-(* it are properties of steps, and TLC checks these on every step, whether *)
-(* or not the state that it leads to was seen before.                      *)
+(* What makes two states the same.  `record` is written by a step and read *)
+(* by none, so it has no influence on later steps.  Properties of it are   *)
+(* properties of steps, and TLC checks these on every step, whether or not *)
+(* the state that it leads to was seen before.                             *)
 
 Seen == <<replica, network, cast, delayed>>
 
@@ -169,7 +169,7 @@ Living(n, sent) ==
                            /\ ~DeadTo(replica'[m.dest], m, m.body)}
 
 (* And a model that would be too large may lose whatever these two say to  *)
-(* each other, so that only a third node hears both.                       *)
+(* each other, so that only a third node receives from both.               *)
 
 Passing(sent) == {m \in sent : m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}}
 

@@ -1,7 +1,7 @@
 ---------------------------- MODULE MCConsensus -----------------------------
 (***************************************************************************)
-(* The top of the ladder, and two ways to fall from it (each in place of   *)
-(* Next).                                                                  *)
+(* The top of the refinement chain, and two mutants of it (each in place   *)
+(* of Next).                                                               *)
 (***************************************************************************)
 EXTENDS Consensus
 

@@ -91,7 +91,7 @@ BackedVotes(p) ==
     IN  Histories(MaxBallot, led, fits)
 
 -----------------------------------------------------------------------------
-(* All states of node n that satisfy NodeInv.  What is on its disk is told *)
+(* All states of node n that satisfy NodeInv.  Its durable part is given   *)
 (* by its votes, its promise, and the slots K that it knows.  From here on *)
 (* `cast` has its value.                                                   *)
 

@@ -1,7 +1,7 @@
 ------------------------------ MODULE MCVoting ------------------------------
 (***************************************************************************)
-(* How TLC is bounded on the upper rungs of the ladder, and the inductive  *)
-(* invariant.                                                              *)
+(* How TLC is bounded on the upper levels of the refinement chain, and the *)
+(* inductive invariant.                                                    *)
 (*                                                                         *)
 (* To check that an invariant is inductive TLC starts in every state that  *)
 (* satisfies it, and takes every step from each.  As all of them are       *)

@@ -1,8 +1,8 @@
 -------------------------------- MODULE Once --------------------------------
 (***************************************************************************)
 (* A network that brings each request once: it is gone when it was taken.  *)
-(* Only then can an error speak of the future, for whoever asks again may  *)
-(* be served.                                                              *)
+(* Only then can an error claim something of the future, for a repeated    *)
+(* request may be served.                                                  *)
 (***************************************************************************)
 EXTENDS MC
 

@@ -22,13 +22,13 @@ NeverInherits ==
 (* decided for a waiting client, and by Phase 2 alone.                     *)
 
 NeverSkips ==
-    [][\A m \in Told("multi_paxos_propose_ok") :
+    [][\A m \in Output("multi_paxos_propose_ok") :
            m.body.phase1_skipped => m.body.slot \in Known(replica[m.src])]_vars
 
-(* A client is told a value that it did not propose. *)
+(* A client gets a value that it did not propose. *)
 
 NeverLoses ==
-    [][\A m \in Told("multi_paxos_propose_ok") :
+    [][\A m \in Output("multi_paxos_propose_ok") :
            \E r \in Requests :
                /\ r.src = m.dest /\ r.body.msg_id = m.body.in_reply_to
                /\ r.body.value = m.body.value]_vars
@@ -42,14 +42,14 @@ NeverReturns ==
           /\ \E c \in cast : c.node = n /\ c.ballot < replica[n].ballot
           /\ \A m \in network : m.body.type = "prepare" => m.src = n
 
-(* A node hears of a decision by asking for it, in more than one answer. *)
+(* A node learns a decision by asking for it, in more than one answer. *)
 
 NeverCatchesUp ==
     [][Input("learned") =>
            \/ Known(replica[record'.node]) = {}
            \/ Known(replica'[record'.node]) = Known(replica[record'.node])]_vars
 
-(* A leader that was told of a slot decided unheard learns its value. *)
+(* A leader with a closed slot learns its value. *)
 
 NeverOpens ==
     [][Input("learned") =>

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from conformance import __main__ as cli
+from conformance.cli.group import GROUPS, summary
 from conformance.running import record
 from tests.support.conformance_command import conformance, copied, not_run
 from tests.support.paths import BAD, BROKEN_NODE, HISTORIES, MANUAL_NODE, NODE, OK, ROOT
@@ -42,23 +43,50 @@ def test_help_ends_with_an_example(verb: str) -> None:
     assert f"Example: python -m conformance {verb}" in " ".join(done.stdout.split())
 
 
-def test_the_list_of_verbs() -> None:
-    listed = conformance("--help").stdout
-    assert [verb for verb in VERBS if f"\n  {verb} " not in listed] == []
+def test_help_lists_each_verb_with_a_whole_summary() -> None:
+    listed = conformance("--help", COLUMNS="80").stdout
+    grouped = [verb for verbs in GROUPS.values() for verb in verbs]
+    assert sorted(grouped) == sorted(VERBS) == sorted(cli.main.commands)
+    for verb in VERBS:
+        [line] = [line for line in listed.splitlines() if line.split()[:1] == [verb]]
+        assert line.endswith(".") and not line.endswith("..")
+        assert line.split(maxsplit=1)[1] == summary(cli.main.commands[verb])
+    places = [listed.index(f"\n  {verb} ") for verb in grouped]
+    assert places == sorted(places)
 
 
-# Agreed, disagreed.
+def test_version_is_that_of_the_project() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    done = conformance("--version")
+    assert done.returncode == 0
+    assert f'version = "{done.stdout.split()[-1]}"' in text
+
+
+def test_shell_completion_lists_verbs() -> None:
+    program = "from conformance.__main__ import main; main(prog_name='multipaxos-conformance')"
+    environment = {
+        **os.environ,
+        "_MULTIPAXOS_CONFORMANCE_COMPLETE": "bash_complete",
+        "COMP_WORDS": "multipaxos-conformance tr",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.stdout == "plain,trace-coverage\n"
+
+
+# Pass, fail.
 
 
 def test_replay_agrees() -> None:
     done = conformance("replay", OK, "--", *MANUAL_NODE)
-    assert done.returncode == 0 and "1 logs" in done.stdout and "0 logs differ" in done.stdout
+    assert done.returncode == 0 and "1 traces" in done.stdout and "0 traces differ" in done.stdout
 
 
-def test_replay_within_the_process_says_the_same(tmp_path: Path) -> None:
+def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     within = ("--in-process", "tests.support.in_process:node")
     done = conformance("replay", OK, *within)
-    assert done.returncode == 0 and "0 logs differ" in done.stdout
+    assert done.returncode == 0 and "0 traces differ" in done.stdout
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, *within)
     assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
@@ -84,21 +112,24 @@ def test_validate_names_the_bad_record_and_what_was_allowed(tmp_path: Path) -> N
     assert f"{bad}:{bad_line()}: node" in done.stdout
     assert "expected: " in done.stdout and "found: " in done.stdout
     verdict, pace = done.stdout.rsplit("; ", 1)
-    assert verdict.endswith("18 records judged, 1 logs rejected") and "records a second" in pace
+    assert verdict.endswith("18 records checked, 1 logs rejected") and "records a second" in pace
     for how in ["--whole"], ["--window", 2]:
         again = conformance("validate", bad, *how)
         assert (again.returncode, again.stdout.rsplit("; ", 1)[0]) == (1, verdict)
 
 
-def test_visited_names_what_is_left() -> None:
+def test_trace_coverage_names_uncovered_branches() -> None:
     done = conformance("trace-coverage", OK)
     assert done.returncode == 0, "coverage is a figure and not a verdict"
     assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
-    assert "spec/MultiPaxos.tla:" in done.stderr and "ReceiveLearned never takes" in done.stderr
+    assert (
+        "spec/MultiPaxos.tla:" in done.stderr
+        and "uncovered branch of ReceiveLearned" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("percent, status", [(10, 0), (100, 1)])
-def test_visited_holds_coverage_against_a_threshold(percent: int, status: int) -> None:
+def test_trace_coverage_compares_with_a_threshold(percent: int, status: int) -> None:
     done = conformance("trace-coverage", OK, "--at-least", percent)
     assert done.returncode == status
     assert ("of the branches are covered, and not 100 %" in done.stderr) == bool(status)
@@ -111,19 +142,19 @@ def test_explore_agrees(tmp_path: Path) -> None:
 
 
 def test_explore_shows_where_a_node_differs_and_how_to_see_it_again(tmp_path: Path) -> None:
-    broken = [*BROKEN_NODE, "loser-told-its-own-value"]
+    broken = [*BROKEN_NODE, "loser-answered-with-own-value"]
     done = conformance("explore", "single", "-o", tmp_path, "--runs", 9, "--seed", 5, "--", *broken)
     assert done.returncode == 1
     assert f"{tmp_path / 'single'}/run-" in done.stdout and "expected: " in done.stdout
     assert "explore single -o again --runs" in " ".join(done.stderr.split())
 
 
-def test_judge_agrees() -> None:
-    done = conformance("check-history", "--settled", HISTORIES / "duel-ok.ndjson")
+def test_check_history_passes() -> None:
+    done = conformance("check-history", "--quiescent", HISTORIES / "duel-ok.ndjson")
     assert done.returncode == 0 and "0 findings" in done.stdout
 
 
-def test_judge_shows_the_entry_and_what_it_contradicts() -> None:
+def test_check_history_shows_the_entry_and_its_contradiction() -> None:
     bad = HISTORIES / "duel-bad.ndjson"
     done = conformance("check-history", bad)
     assert done.returncode == 1 and "1 findings" in done.stdout
@@ -144,11 +175,11 @@ def test_record_leaves_a_log_that_is_accepted(tmp_path: Path) -> None:
     assert conformance("validate", tmp_path).returncode == 0
 
 
-def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
+def test_inject_leaves_a_history_and_logs(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kills" in done.stdout and "records not judged" in done.stdout
-    assert conformance("check-history", "--settled", tmp_path / "history.ndjson").returncode == 0
+    assert "2 kills" in done.stdout and "records not validated" in done.stdout
+    assert conformance("check-history", "--quiescent", tmp_path / "history.ndjson").returncode == 0
     # Its logs are those of one cluster, and its history is none of them.
     judged = conformance("validate", tmp_path)
     assert judged.returncode == 0 and "1 logs, " in judged.stdout
@@ -156,16 +187,16 @@ def test_endure_leaves_a_history_and_logs(tmp_path: Path) -> None:
     not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
 
 
-def test_a_run_that_shows_nothing_is_no_verdict(tmp_path: Path) -> None:
+def test_run_with_too_few_events_exits_with_2(tmp_path: Path) -> None:
     done = conformance("inject", "-o", tmp_path, "--seconds", 0.1, "--records", 0)
-    not_run(done, "too little happened to tell", "at least 10 acknowledged", "at least 3 kills")
+    not_run(done, "too little happened to decide", "at least 10 acknowledged", "at least 3 kills")
     recorded = record.Recorded(tmp_path)
     assert recorded.missing(200) == "0 of at least 20 requests answered"
     recorded.happened["answered"] = 20
     assert recorded.missing(200) == ""
 
 
-def test_a_model_that_is_not_what_the_manifest_says(tmp_path: Path) -> None:
+def test_models_compares_with_the_manifest(tmp_path: Path) -> None:
     done = conformance("models", "single", "sometimes-inherits")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "single" in done.stdout and "sometimes-inherits" in done.stdout
@@ -250,7 +281,7 @@ def test_a_log_that_expects_nothing_shows_nothing(tmp_path: Path) -> None:
     silent = tmp_path / "silent.ndjson"
     record = {"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}
     silent.write_text(json.dumps(record) + "\n")
-    not_run(conformance("replay", silent, "--", *MANUAL_NODE), "node n1 is never to say anything")
+    not_run(conformance("replay", silent, "--", *MANUAL_NODE), "node n1 has no expected output")
 
 
 def test_nodes_that_are_none() -> None:
@@ -333,12 +364,13 @@ def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path
 FAILING = """
 import sys
 from conformance import __main__ as cli
+from conformance.formats import logs
 for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files"),
               UnicodeEncodeError("ascii", "\\xe9", 0, 1, "not in range"), ZeroDivisionError("1/0"),
               AssertionError("never"), KeyError("slot"), BrokenPipeError(32, "Broken pipe")):
     def fail(*_):
         raise error
-    cli.logs.find = fail
+    logs.find = fail
     try:
         cli.main(["replay", "any", "--", "node"])
     except SystemExit as end:
@@ -346,7 +378,7 @@ for error in (MemoryError(), RecursionError("too deep"), OSError(24, "Too many o
 """
 
 
-def test_an_error_nobody_foresaw_has_status_2_and_one_sentence() -> None:
+def test_unexpected_error_has_status_2_and_one_sentence() -> None:
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", FAILING],
@@ -389,7 +421,7 @@ def test_too_many_descriptors(tmp_path: Path) -> None:
     not_run(done, "conformance: ", "Too many open files")
 
 
-def test_nobody_reads_what_is_printed() -> None:
+def test_closed_standard_output_has_status_2() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [

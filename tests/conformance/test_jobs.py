@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from conformance.jobs import CORES, JobError, at_once, in_copies, in_turns
+from conformance import jobs
+from conformance.jobs import JobError, at_once, in_copies, in_turns
 from tests.support.processes import exists, wait_until
+
+CORES = jobs.cores()
 
 
 def test_each_item_with_its_own() -> None:
@@ -23,7 +27,7 @@ def test_as_many_as_there_are_cores() -> None:
     assert len(list(at_once(lambda _: together.wait(), range(2 * CORES)))) == 2 * CORES
 
 
-def test_a_greedy_one_runs_alone_and_last() -> None:
+def test_job_that_needs_all_cores_runs_alone_and_first() -> None:
     busy, most = threading.Semaphore(CORES), []
 
     def do(cores: int) -> bool:
@@ -31,9 +35,43 @@ def test_a_greedy_one_runs_alone_and_last() -> None:
             most.append(cores)
             return busy._value == CORES - 1
 
-    found = list(at_once(do, [CORES, 1, 1, CORES], lambda cores: cores))
-    assert [cores for cores, _ in found] == most == [1, 1, CORES, CORES]
+    found = list(at_once(do, [1, CORES, 1, CORES], lambda cores: cores))
+    assert [cores for cores, _ in found] == [1, CORES, 1, CORES]
+    assert most == [CORES, CORES, 1, 1]
     assert [alone for cores, alone in found if cores == CORES] == [True, True]
+
+
+def test_expensive_jobs_start_first() -> None:
+    jobs.use_cores(1)
+    try:
+        begun: list[int] = []
+        assert len(list(at_once(begun.append, [2, 3, 1], cost=float))) == 3
+    finally:
+        jobs.use_cores(0)
+    assert begun == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "files, quotas",
+    [
+        ({"cpu.max": "150000 100000"}, [2]),
+        ({"cpu.max": "max 100000"}, []),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, [3]),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, []),
+        ({}, []),
+    ],
+)
+def test_cgroup_quota_limits_cores(
+    files: dict[str, str], quotas: list[int], tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert list(jobs._quotas(tmp_path)) == quotas
+
+
+def test_cpu_affinity_limits_cores() -> None:
+    assert 1 <= jobs.available_cores() <= len(os.sched_getaffinity(0))
 
 
 def test_a_failure_ends_those_that_have_not_begun() -> None:
@@ -99,7 +137,7 @@ def test_a_copy_that_is_killed_ends_the_job() -> None:
         list(in_copies(die_at_7, range(20)))
 
 
-def test_copies_end_where_nobody_wants_more() -> None:
+def test_copies_end_when_closed() -> None:
     found = in_copies(process, range(20))
     copy = next(found)
     found.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_long_values_are_shown_where_they_differ() -> None:
     lines = report.beside([{"value": one}], [{"value": other}])
     assert all(len(line) < 2 * report.LONGEST_MESSAGE for line in lines)
     assert "xyz" in lines[0] and "xnz" in lines[1]
-    told = explanation.discrepancy(Discrepancy("value", one, other))
+    told = explanation.format_discrepancy(Discrepancy("value", one, other))
     assert len(told) < 1_000 and "xyz" in told and "xnz" in told
 
 
@@ -83,3 +84,55 @@ def test_many_messages_are_shown_where_they_differ() -> None:
 
 def test_a_line_has_a_longest_length() -> None:
     assert len(report.plain("x" * 10_000_000)) < report.LONGEST_LINE + 10
+
+
+ROWS = [("one", 1, True), ("two", 2, False)]
+
+
+def test_copied_output_prints_rows_that_fail_and_writes_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out" / "check.txt"
+
+    def show() -> None:
+        with report.copied(path, all_rows=False):
+            report.table("Both", ("name", "#n", "result"), ROWS)
+            report.table("Passing", ("name", "#n", "result"), ROWS[:1])
+            report.say("a text")
+
+    shown = printed(show, monkeypatch, "utf-8")
+    assert "two" in shown and "FAIL" in shown and "a text" in shown
+    assert "one" not in shown and "Passing" not in shown
+    written = path.read_text("utf-8")
+    assert all(text in written for text in ("one", "two", "PASS", "FAIL", "Passing", "a text"))
+
+
+def test_verbose_output_prints_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def show() -> None:
+        with report.copied(tmp_path / "check.txt", all_rows=True):
+            report.table("Both", ("name", "#n", "result"), ROWS)
+
+    assert "one" in printed(show, monkeypatch, "utf-8")
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0.4, "0 s"), (59.6, "1 min 0 s"), (400, "6 min 40 s"), (12, "12 s")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_estimate_is_shown_from_a_twentieth_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    with report.phase(3, 7), report.Line("golden traces") as line:
+        now[0] = 25
+        line.update("main", 0.01)
+        now[0] = 60
+        line.update("main", 0.25)
+    assert capsys.readouterr().err.splitlines() == [
+        "[3/7] golden traces: main",
+        "[3/7] golden traces: main, about 3 min 0 s left",
+    ]

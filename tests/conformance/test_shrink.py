@@ -36,7 +36,7 @@ def lived(path: Path, *lines: str) -> list[Json]:
 
 
 def rejected(path: Path) -> tuple[int, str, object]:
-    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     first = min(verdict.rejections, key=lambda found: found.record.line)
     return first.record.line, re.sub(r"\d+", "#", first.reason), first.allowed
 
@@ -56,7 +56,7 @@ def proposals(slots: Iterable[int]) -> list[str]:
     return [request(slot + 10, "multi_paxos_propose", slot=slot, value=slot) for slot in slots]
 
 
-def test_only_what_the_bad_record_needs_is_left(tmp_path: Path) -> None:
+def test_shrunk_log_has_only_what_the_bad_record_needs(tmp_path: Path) -> None:
     again = request(99, "multi_paxos_propose", slot=3, value="late")
     records = lived(
         tmp_path / "n1",
@@ -85,7 +85,7 @@ def test_a_wrong_number_stays_wrong(tmp_path: Path) -> None:
     assert [each["output"][0]["body"]["msg_id"] for each in left] == [0, 1, 4]
 
 
-def test_what_was_never_sent_needs_its_sender_alone(tmp_path: Path) -> None:
+def test_shrunk_unsent_message_needs_its_sender_alone(tmp_path: Path) -> None:
     ours = lived(
         tmp_path / "n1",
         init("n1", "n2"),
@@ -153,9 +153,9 @@ def test_replies_are_numbered_anew_and_back(tmp_path: Path) -> None:
         '"restart"',
         *proposals(range(3, 5)),
     )
-    off = shrink._numbered(records, -1)
+    off = shrink._renumbered(records, -1)
     assert {m["body"]["msg_id"] for each in off for m in each["output"]} == {0}
-    assert shrink._numbered(off, +1) == records
+    assert shrink._renumbered(off, +1) == records
 
 
 def long_log(tmp_path: Path) -> tuple[Path, list[Json]]:
@@ -171,16 +171,16 @@ def long_log(tmp_path: Path) -> tuple[Path, list[Json]]:
 def test_the_likely_cut_comes_first(tmp_path: Path) -> None:
     path, _ = long_log(tmp_path)
     sizes: list[int] = []
-    judged = []
+    checked = []
 
-    def judge(clusters: list, batch: int) -> list:
-        judged.append(sum(map(len, clusters)))
-        return trace_validation.validate(clusters, batch)
+    def checker(clusters: list, batch: int) -> list:
+        checked.append(sum(map(len, clusters)))
+        return trace_validation.validate_logs(clusters, batch)
 
     effort = shrink.Effort(on_smaller=lambda left: sizes.append(len(left)))
-    found = shrink.shrink_log(path, 1000, judge, effort)
+    found = shrink.shrink_log(path, 1000, checker, effort)
     assert found.smallest and sizes[0] == 62 and sizes[1] <= 5
-    assert sum(judged) < 20 * 62
+    assert sum(checked) < 20 * 62
 
 
 def test_when_time_is_over_the_smallest_log_so_far_is_kept(tmp_path: Path) -> None:

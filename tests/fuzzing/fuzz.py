@@ -2,7 +2,7 @@
 
     python -m tests.fuzzing --lines 1000000 --seed 1
 
-How a line is made wrong is told in `mutations`.  Here are the node, which is busy, and what must be
+`line_mutations` makes the lines.  Here are the node, which is busy, and what must be
 true after every line: it still runs, it has printed messages alone, and if it refused or dropped
 the line then it knows what it knew.
 """
@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from multipaxos.clock import Clock
 from multipaxos.node import Node
-from multipaxos.process import AT_ONCE, Lines
+from multipaxos.process import PIPE_BYTES, Lines
 
 from conformance import report
 from conformance.formats.schema import check_record, check_sent
@@ -37,7 +37,7 @@ from tests.support.node_lines import FIELDS, JSON, TYPES, line, state
 from tests.support.node_process import init
 
 WORLDS = 8
-"""How many simulated worlds the real lines are taken from."""
+"""How many simulations the real lines are taken from."""
 
 LIFE = 1000
 """So many wrong lines after so many right ones; then the node is started anew on its disk."""
@@ -66,7 +66,7 @@ class Pipe:
     """Carries lines to a node as a process does: in pieces, which it has to put together."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = Random(f"{seed} pieces")
+        self.rng = Random(f"{seed} pieces")
         source, self.sink = os.pipe()
         self.lines = Lines(source)
 
@@ -74,8 +74,10 @@ class Pipe:
         """Have a line read; raises Wrong if it does not come out as it was put in."""
         rest = given + b"\n"
         while rest:
-            most = self.chance.choice((1, 10, 1000, AT_ONCE)) if len(rest) < AT_ONCE else AT_ONCE
-            rest = rest[os.write(self.sink, rest[: self.chance.randint(1, most)]) :]
+            most = (
+                self.rng.choice((1, 10, 1000, PIPE_BYTES)) if len(rest) < PIPE_BYTES else PIPE_BYTES
+            )
+            rest = rest[os.write(self.sink, rest[: self.rng.randint(1, most)]) :]
             self.lines.read()
         found, self.lines.given = self.lines.given, []
         if found != given.split(b"\n"):
@@ -91,7 +93,7 @@ class Subject:
 
     def __init__(self, right: list[bytes], seed: int) -> None:
         self.right = right
-        self.chance = Random(f"{seed} subject")
+        self.rng = Random(f"{seed} subject")
         self.counted: Counter[str] = Counter()
         self.begin()
 
@@ -100,9 +102,9 @@ class Subject:
         self.disk = Disk("n1")
         self.now = 0.0
         self.start()
-        if self.chance.random() < 0.9:
+        if self.rng.random() < 0.9:
             self.node.turn([INIT], self.now)
-            first = self.chance.randrange(len(self.right))
+            first = self.rng.randrange(len(self.right))
             for given in self.right[first : first + LIFE]:
                 self.pass_time()
                 self.node.turn([given], self.now)
@@ -113,21 +115,21 @@ class Subject:
         self.node = Node(
             batch=3,
             storage=self.disk.mount(),
-            complain=self.complain,
+            on_dropped=self.on_dropped,
             log=self,
-            clock=lambda replica, now: Clock(replica, PACE, Random(self.chance.random()), now),
+            clock=lambda replica, now: Clock(replica, PACE, Random(self.rng.random()), now),
         )
 
     def end_life(self) -> None:
         """Let the node go on with what is on its disk, or be another one."""
         self.check_disk()
-        if self.disk.cluster == CLUSTER and self.chance.random() < 0.5:
+        if self.disk.cluster == CLUSTER and self.rng.random() < 0.5:
             self.start()
             self.node.turn([INIT], self.now)
         else:
             self.begin()
 
-    def complain(self, reason: str, given: bytes) -> None:
+    def on_dropped(self, reason: str, given: bytes) -> None:
         self.complaints += 1
 
     def write(self, record: bytes) -> None:
@@ -142,7 +144,7 @@ class Subject:
 
     def pass_time(self) -> None:
         """What is due by now happens, and with the line that comes next nothing happens but it."""
-        self.now += self.chance.choice((0.0, 0.001, 0.02, 0.2))
+        self.now += self.rng.choice((0.0, 0.001, 0.02, 0.2))
         self.node.turn([], self.now)
         self.node.save()
         self.records.clear()
@@ -161,12 +163,12 @@ class Subject:
         self.counted["printed"] += len(bodies)
         if what in ("refused", "dropped") and self.remembered() != before:
             raise Wrong(f"it {what} the line, and is another one since")
-        if self.chance.randrange(LOOKED_AT) == 0:
+        if self.rng.randrange(LOOKED_AT) == 0:
             self.check_log()
 
     def remembered(self) -> tuple:
         node = self.node
-        return state(node), list(node.held), list(node.clock.deadlines if node.clock else ())
+        return state(node), list(node.deferred), list(node.clock.deadlines if node.clock else ())
 
     def sent(self, text: bytes) -> dict:
         try:
@@ -208,7 +210,7 @@ class Subject:
 
 
 def real_lines() -> list[bytes]:
-    """What n1 of three was given in some simulated worlds, where it had another name."""
+    """Return the inputs of n1 of three in some simulations, where it had another name."""
     found: list[bytes] = []
     for seed in range(1, WORLDS + 1):
         log = trial.run(draw(seed, 3, 30), logs=True).log
@@ -275,19 +277,19 @@ def made_up(number: int, seed: int) -> list[bytes]:
 
 
 def lines(right: list[bytes], number: int, seed: int) -> Iterator[bytes]:
-    chance = Random(f"{seed} lines")
+    rng = Random(f"{seed} lines")
     others = made_up(max(1, number // GENERATED), seed)
     for _ in range(number):
-        if chance.randrange(LONG) == 0:
-            yield long_line(chance)
+        if rng.randrange(LONG) == 0:
+            yield long_line(rng)
             continue
-        generated = chance.randrange(GENERATED) == 0
-        yield chance.choice(others) if generated else mutated(right, chance)
+        generated = rng.randrange(GENERATED) == 0
+        yield rng.choice(others) if generated else mutated(right, rng)
 
 
-def long_line(chance: Random) -> bytes:
+def long_line(rng: Random) -> bytes:
     """A request with a value so large that its line fits no pipe."""
-    value = "x" * chance.randint(AT_ONCE, 2**20)
+    value = "x" * rng.randint(PIPE_BYTES, 2**20)
     return line({"type": "multi_paxos_propose", "msg_id": 1, "slot": 3, "value": value}).rstrip()
 
 
@@ -321,11 +323,11 @@ Exit status: 0 all is well, 1 the node did something wrong, 2 could not be run."
 @click.option("--lines", "number", default=1_000_000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, help="The same seed is the same lines.")
 def main(number: int, seed: int) -> None:
-    """Give a busy node bad lines, one after the other."""
+    """Fuzz a node: give it bad lines, and check it after each."""
     begun = time.monotonic()
     try:
         with report.Line(f"fuzzing, seed {seed}") as line:
-            counted = fuzz(number, seed, lambda done: line.tell(f"{done:,} lines"))
+            counted = fuzz(number, seed, lambda done: line.update(f"{done:,} lines"))
     except Wrong as error:
         report.say(str(error))
         report.say(f"repeat it with: python -m tests.fuzzing --lines {number} --seed {seed}")
@@ -337,5 +339,5 @@ def main(number: int, seed: int) -> None:
         f"messages printed, and nothing else; {seconds:,.0f} seconds"
     )
     if missing := [what for what in LEAST if not counted[what]]:
-        report.warn(f"too little happened to tell: no line was {', '.join(missing)}", style="red")
+        report.warn(f"too few events for a verdict: no line was {', '.join(missing)}", style="red")
         sys.exit(2)

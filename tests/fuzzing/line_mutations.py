@@ -1,6 +1,6 @@
 """Lines that are almost those that a node is given: real ones with something wrong.
 
-What a mutation leaves may be right again; what a node should do about a line is not told here.
+What a mutation leaves may be right again; what a node should do about a line is checked in `fuzz`.
 """
 
 from __future__ import annotations
@@ -79,41 +79,41 @@ ODD = [
 MARK = "a value that is put in as it is"
 
 
-def mutated(lines: Sequence[bytes], chance: Random) -> bytes:
+def mutated(lines: Sequence[bytes], rng: Random) -> bytes:
     """One of these lines with one or a few things wrong, or with nothing."""
-    line = chance.choice(lines)
-    for _ in range(chance.choice((0, 1, 1, 1, 1, 2, 4))):
-        line = chance.choice(MUTATIONS)(line, lines, chance)
+    line = rng.choice(lines)
+    for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 4))):
+        line = rng.choice(MUTATIONS)(line, lines, rng)
     return line
 
 
 # The bytes of a line.
 
 
-def with_other_bits(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+def with_other_bits(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
     if not line:
         return line
-    at = chance.randrange(len(line))
-    return line[:at] + bytes([line[at] ^ 1 << chance.randrange(8)]) + line[at + 1 :]
+    at = rng.randrange(len(line))
+    return line[:at] + bytes([line[at] ^ 1 << rng.randrange(8)]) + line[at + 1 :]
 
 
-def cut_short(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    return line[: chance.randrange(len(line) + 1)]
+def cut_short(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    return line[: rng.randrange(len(line) + 1)]
 
 
-def without_a_piece(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    at = chance.randrange(len(line) + 1)
-    return line[:at] + line[at + chance.randrange(12) :]
+def without_a_piece(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    at = rng.randrange(len(line) + 1)
+    return line[:at] + line[at + rng.randrange(12) :]
 
 
-def with_a_piece_twice(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    at, end = sorted(chance.randrange(len(line) + 1) for _ in range(2))
+def with_a_piece_twice(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    at, end = sorted(rng.randrange(len(line) + 1) for _ in range(2))
     return line[:end] + line[at:]
 
 
-def with_bytes_put_in(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    at = chance.randrange(len(line) + 1)
-    put = chance.choice(
+def with_bytes_put_in(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    at = rng.randrange(len(line) + 1)
+    put = rng.choice(
         (
             b"\xff",
             b"\xc3",
@@ -137,60 +137,60 @@ def with_bytes_put_in(line: bytes, lines: Sequence[bytes], chance: Random) -> by
     return line[:at] + put + line[at:]
 
 
-def with_the_end_of_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    other = chance.choice(lines)
-    return line[: chance.randrange(len(line) + 1)] + other[chance.randrange(len(other) + 1) :]
+def with_the_end_of_another(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    other = rng.choice(lines)
+    return line[: rng.randrange(len(line) + 1)] + other[rng.randrange(len(other) + 1) :]
 
 
 # The fields of a message.
 
 
-def with_an_odd_value(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    return altered(line, chance, lambda found: chance.choice(ODD))
+def with_an_odd_value(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    return altered(line, rng, lambda found: rng.choice(ODD))
 
 
-def with_a_raw_value(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    text = altered(line, chance, lambda found: MARK)
-    return text.replace(json.dumps(MARK).encode(), chance.choice(RAW).encode())
+def with_a_raw_value(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    text = altered(line, rng, lambda found: MARK)
+    return text.replace(json.dumps(MARK).encode(), rng.choice(RAW).encode())
 
 
-def with_another_number(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+def with_another_number(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
     def near(found: Json) -> Json:
-        return found + chance.choice((-1, 1, 2, 3)) if type(found) is int else chance.choice(ODD)
+        return found + rng.choice((-1, 1, 2, 3)) if type(found) is int else rng.choice(ODD)
 
-    return altered(line, chance, near)
-
-
-def with_a_value_of_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
-    other = parsed(chance.choice(lines))
-    return altered(line, chance, lambda found: at(other, chance.choice(paths(other))))
+    return altered(line, rng, near)
 
 
-def altered(line: bytes, chance: Random, new: Callable[[Json], Json]) -> bytes:
+def with_a_value_of_another(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
+    other = parsed(rng.choice(lines))
+    return altered(line, rng, lambda found: at(other, rng.choice(paths(other))))
+
+
+def altered(line: bytes, rng: Random, new: Callable[[Json], Json]) -> bytes:
     """Put something new in the place of something within a message."""
     message = parsed(line)
-    where = chance.choice(paths(message))
+    where = rng.choice(paths(message))
     if where:
         holder = at(message, where[:-1])
         holder[where[-1]] = new(holder[where[-1]])
     return json.dumps(message).encode()
 
 
-def with_another_type(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+def with_another_type(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
     message = parsed(line)
     if isinstance(message, dict) and isinstance(message.get("body"), dict):
-        message["body"]["type"] = chance.choice(TYPES)
+        message["body"]["type"] = rng.choice(TYPES)
     return json.dumps(message).encode()
 
 
-def from_another(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+def from_another(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
     message = parsed(line)
     if isinstance(message, dict):
-        message[chance.choice(("src", "src", "dest"))] = chance.choice(("n1", "n2", "n3", "c1", ""))
+        message[rng.choice(("src", "src", "dest"))] = rng.choice(("n1", "n2", "n3", "c1", ""))
     return json.dumps(message).encode()
 
 
-def with_other_fields(line: bytes, lines: Sequence[bytes], chance: Random) -> bytes:
+def with_other_fields(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
     """A field too few or too many, under another name, or twice."""
     message = parsed(line)
     holders = [
@@ -198,17 +198,17 @@ def with_other_fields(line: bytes, lines: Sequence[bytes], chance: Random) -> by
     ]
     if not holders:
         return line
-    fields = chance.choice(holders)
-    name = chance.choice(list(fields))
-    match chance.randrange(4):
+    fields = rng.choice(holders)
+    name = rng.choice(list(fields))
+    match rng.randrange(4):
         case 0:
             del fields[name]
         case 1:
-            fields[chance.choice(("extra", "in_reply_to", "msg_id"))] = chance.choice(ODD)
+            fields[rng.choice(("extra", "in_reply_to", "msg_id"))] = rng.choice(ODD)
         case 2:
             fields[name.upper()] = fields.pop(name)
         case 3:
-            fields[MARK] = chance.choice(ODD)
+            fields[MARK] = rng.choice(ODD)
             return (
                 json.dumps(message)
                 .encode()
@@ -218,7 +218,7 @@ def with_other_fields(line: bytes, lines: Sequence[bytes], chance: Random) -> by
 
 
 def parsed(line: bytes) -> Json:
-    """What a line says; None if that is nothing."""
+    """Return the JSON value of a line, or None."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -79,7 +79,7 @@ def lines_end_with_a_read(patch: pytest.MonkeyPatch) -> None:
         a_ballot_is_believed_before_it_is_checked,
     ],
 )
-def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzing_catches_careless_node(bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
     right = fuzz.real_lines()
     monkeypatch.setattr(fuzz, "real_lines", lambda: right)
     bug(monkeypatch)
@@ -87,7 +87,7 @@ def test_a_careless_node_is_found_out(bug: object, monkeypatch: pytest.MonkeyPat
         fuzz.fuzz(10_000, seed=1)
 
 
-def test_the_command_tells_what_it_did() -> None:
+def test_command_prints_its_counts() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzzing", "--lines", "500"],
         cwd=ROOT,
@@ -106,4 +106,4 @@ def test_a_few_lines_show_nothing() -> None:
         capture_output=True,
         timeout=60,
     )
-    assert done.returncode == 2 and "too little happened to tell: no line was" in done.stderr
+    assert done.returncode == 2 and "too few events for a verdict: no line was" in done.stderr

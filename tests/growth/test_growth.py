@@ -12,7 +12,7 @@ def test_work_grows_about_linearly(name: str) -> None:
     assert growth.exponent(growth.OPERATIONS[name])[2] <= growth.LIMIT
 
 
-def test_quadratic_work_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quadratic_work_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def quadratic(size: int) -> growth.Work:
         return lambda: [one * other for one in range(size) for other in range(size)]
 

@@ -74,7 +74,7 @@ class Fed:
         kind = re.sub("(?<!^)([A-Z])", r"_\1", type(body).__name__).lower()
         action, receive = self.node.steps[kind]
         sent: list[str] = []
-        self.node.say("n1", "", action, receive(Envelope(src, "n1", body)), sent)
+        self.node.emit("n1", "", action, receive(Envelope(src, "n1", body)), sent)
         return sent
 
     def propose(self, slot: int, client: str = "c1", number: int | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multipaxos.clock import Clock
 from multipaxos.node import Node
-from multipaxos.process import complain
+from multipaxos.process import report_dropped
 from multipaxos.storage import Storage
 from multipaxos.wire import is_deeper
 
@@ -26,12 +26,12 @@ from tests.support.node_process import init, request, run
 
 def busy_node() -> Node:
     """A node of three that has decided a slot, leads, and has a client waiting."""
-    node = Node(complain=complain)
+    node = Node(on_dropped=report_dropped)
     node.turn([init("n1", "n2", "n3").encode()])
     node.turn([line({"type": "decided", "slot": 0, "value": "old"})])
     node.turn([request(2, "multi_paxos_propose", slot=1, value="mine").encode()])
     node.turn([line({"type": "promise", "ballot": 1, "accepted": [], "known": [[4, 4]]})])
-    assert node.replica.leading() and 1 in node.replica.leader.waiting.of
+    assert node.replica.leading() and 1 in node.replica.leader.waiting.by_slot
     return node
 
 
@@ -248,15 +248,15 @@ def test_refused(kind: str) -> None:
 )
 def test_malformed_init(fields: dict) -> None:
     given = line({"type": "init", "msg_id": 7, **fields}, src="c1")
-    assert error(given, Node(complain=complain)) == 12
+    assert error(given, Node(on_dropped=report_dropped)) == 12
     assert error(given) == 12
 
 
 def test_a_request_before_init(capsys: pytest.CaptureFixture[str]) -> None:
     assert error(asked(), Node()) == 11
     assert error(line({"type": "multi_paxos_log", "msg_id": 7}, "c1"), Node()) == 11
-    assert is_dropped(line({"type": "learn", "known": []}), capsys, Node(complain=complain))
-    assert is_dropped(b'"timeout"', capsys, Node(complain=complain))
+    assert is_dropped(line({"type": "learn", "known": []}), capsys, Node(on_dropped=report_dropped))
+    assert is_dropped(b'"timeout"', capsys, Node(on_dropped=report_dropped))
 
 
 def test_an_equal_init_is_answered_again() -> None:
@@ -294,7 +294,7 @@ def test_the_limit_is_not_for_members() -> None:
     assert b'"accepted"' in node.turn([accept])
 
 
-def test_what_was_refused_can_be_read_in_the_log() -> None:
+def test_refused_input_is_readable_in_the_log() -> None:
     for value in (b"[" * 900 + b"]" * 900, b"[" * 5000 + b"]" * 5000, b"1" * 5000, b"-1e400"):
         log = io.BytesIO()
         node = Node(log=log)
@@ -464,7 +464,7 @@ def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
-def test_the_highest_ballot_leaves_room_for_one_of_each_member(tmp_path: Path) -> None:
+def test_highest_ballot_leaves_one_more_for_each_member(tmp_path: Path) -> None:
     node = Node(storage=Storage(tmp_path))
     node.turn([init("n1", "n2", "n3").encode()])
     assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2**63 - 6, "known": []})])

@@ -66,7 +66,7 @@ def test_subsequent_slots_skip_phase_1() -> None:
     assert printed(INIT + FIRST + SECOND) == INIT_OK + FIRST_OK + SECOND_OK
 
 
-def test_the_log_tells_both() -> None:
+def test_log_has_both() -> None:
     log = '{"src":"c1","dest":"n1","body":{"type":"multi_paxos_log","msg_id":4}}\n'
     assert printed(INIT + FIRST + SECOND + log) == INIT_OK + FIRST_OK + SECOND_OK + (
         '{"src": "n1", "dest": "c1", "body": {"type": "multi_paxos_log_ok", "in_reply_to": 4, '

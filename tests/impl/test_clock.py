@@ -6,7 +6,7 @@ import json
 from random import Random
 
 import pytest
-from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
+from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.node import Node
 from multipaxos.overdue import Moment
 
@@ -29,8 +29,8 @@ class Timed:
         for node in self.ids:
             self.give(node, init(*self.ids, node=node))
 
-    def started(self, node: str, pace: Pace, chance: Random) -> Node:
-        return Node(clock=lambda replica, now: Clock(replica, pace, chance, now))
+    def started(self, node: str, pace: Pace, rng: Random) -> Node:
+        return Node(clock=lambda replica, now: Clock(replica, pace, rng, now))
 
     def give(self, node: str, *lines: str) -> list[dict]:
         said = self.nodes[node].turn([line.encode() for line in lines], self.now)
@@ -72,7 +72,7 @@ class Timed:
 
 
 @pytest.mark.parametrize("lost", ["prepare", "promise", "accept", "accepted"])
-def test_what_is_lost_is_said_again(lost: str) -> None:
+def test_lost_messages_are_resent(lost: str) -> None:
     world = Timed()
     world.ask("n1", 1, 1, "v")
     for _ in range(20):
@@ -108,33 +108,33 @@ def test_duelling_proposers_get_done() -> None:
         assert world.errors() == [] and len(world.told()) == 90, seed
 
 
-def test_the_waits_of_an_outbid_node_grow_and_end() -> None:
+def test_back_off_of_preempted_node_grows_to_a_limit() -> None:
     world = Timed()
     clock, replica = world.nodes["n1"].clock, world.nodes["n1"].replica
     longest = []
     for outbid in range(1, 12):
         waits = []
         for _ in range(200):
-            clock.outbid, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
-            clock.stepped(10.0, [])
-            waits.append(clock.held_until - 10.0)
+            clock.preemptions, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
+            clock.note_step(10.0, [])
+            waits.append(clock.backoff_until - 10.0)
         longest.append(max(waits))
-        assert max(waits) <= PACE.backoff * min(2**outbid, LONGEST_BACKOFF)
-    assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * LONGEST_BACKOFF * PACE.backoff
+        assert max(waits) <= PACE.backoff * min(2**outbid, MAX_BACKOFF_FACTOR)
+    assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * MAX_BACKOFF_FACTOR * PACE.backoff
 
 
-def test_a_decision_in_its_ballot_makes_a_node_bid_boldly_again() -> None:
+def test_decision_resets_back_off() -> None:
     world = Timed()
     clock = world.nodes["n1"].clock
-    clock.outbid = 9
+    clock.preemptions = 9
     world.ask("n1", 1, 1, "v")
     world.run(0.2)
     world.ask("n2", 2, 2, "w")
     world.run(0.2)
-    assert world.told() == ["v", "w"] and clock.outbid == 0
+    assert world.told() == ["v", "w"] and clock.preemptions == 0
 
 
-def test_an_outbid_node_holds_requests_back() -> None:
+def test_preempted_node_defers_requests() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
     world.give(
@@ -144,8 +144,8 @@ def test_an_outbid_node_holds_requests_back() -> None:
         ),
     )
     node = world.nodes["n1"]
-    assert node.clock.holding(world.now) and world.ask("n1", 2, 2, "w") == []
-    assert len(node.held) == 1 and len(node.replica.leader.waiting) == 1
+    assert node.clock.backing_off(world.now) and world.ask("n1", 2, 2, "w") == []
+    assert len(node.deferred) == 1 and len(node.replica.leader.waiting) == 1
     world.give(
         "n1",
         json.dumps(
@@ -155,7 +155,7 @@ def test_an_outbid_node_holds_requests_back() -> None:
     assert world.ask("n1", 3, 3, "y")[0]["value"] == "x"
     world.cut = {"n2"}
     world.run(30)
-    assert not node.held and world.told() == ["x", "w"]
+    assert not node.deferred and world.told() == ["x", "w"]
     assert world.errors() == [11]
 
 
@@ -171,7 +171,7 @@ def test_no_more_than_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(world.errors()) == 3 and len(world.nodes["n1"].replica.leader.waiting) == 1
 
 
-def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
+def test_deferred_requests_are_taken_after_back_off() -> None:
     world = Timed(pace=Pace(backoff=10.0))
     world.ask("n1", 1, 1, "v")
     world.run(0.1)
@@ -184,14 +184,14 @@ def test_what_is_held_back_is_taken_as_soon_as_it_may() -> None:
     node = world.nodes["n1"]
     assert world.ask("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
     node.clock.deadlines.clear()
-    node.clock.tick = node.clock.held_until + 1
-    assert node.due() == node.clock.held_until
+    node.clock.tick = node.clock.backoff_until + 1
+    assert node.due() == node.clock.backoff_until
 
 
 # Giving up.
 
 
-def test_what_was_not_proposed_is_given_up_definitely() -> None:
+def test_expired_unproposed_request_gets_definite_error() -> None:
     world = Timed()
     world.cut = {"n2", "n3"}
     world.ask("n1", 1, 1, "v")
@@ -202,7 +202,7 @@ def test_what_was_not_proposed_is_given_up_definitely() -> None:
     assert world.errors() == [11, 11] and not world.nodes["n1"].replica.leader.waiting
 
 
-def test_what_was_proposed_is_given_up_indefinitely() -> None:
+def test_expired_proposed_request_gets_indefinite_error() -> None:
     world = Timed()
     world.ask("n1", 1, 1, "v")
     world.run(0.1)
@@ -251,7 +251,7 @@ def test_an_idle_cluster_asks_around_now_and_then() -> None:
     assert set(world.said) == {"learn"} and 40 <= len(world.said) <= 60
 
 
-def test_what_goes_on_is_not_repeated() -> None:
+def test_answered_requests_are_not_resent() -> None:
     """A leader whose requests are decided in time has no reason to say anything twice."""
     world = Timed()
     for number in range(200):
@@ -263,7 +263,7 @@ def test_what_goes_on_is_not_repeated() -> None:
 # What is overdue.
 
 
-def test_under_load_nothing_is_repeated_while_answers_come_in_order() -> None:
+def test_nothing_is_resent_while_answers_arrive_in_order() -> None:
     """Peers that answer ten slots a step are far behind, and still nothing is overdue."""
     world = Timed()
     world.ask("n1", 0, 0, "first")
@@ -353,7 +353,7 @@ def test_a_request_waits_longer_if_much_came_after_it() -> None:
     assert world.errors() == [11]
 
 
-def test_prepares_that_nobody_answers_leave_less_and_less_often() -> None:
+def test_unanswered_prepares_back_off() -> None:
     world = Timed(pace=Pace(request_timeout=0))
     world.cut = {"n2", "n3"}
     world.ask("n1", 1, 1, "v")
@@ -361,7 +361,7 @@ def test_prepares_that_nobody_answers_leave_less_and_less_often() -> None:
     assert 10 <= world.said.count("prepare") <= 2 * 9
 
 
-def test_promises_may_take_as_long_as_what_they_report() -> None:
+def test_patience_grows_with_size_of_promises() -> None:
     world = Timed()
     world.ask("n1", 0, 0, "first")
     world.run(0.1)

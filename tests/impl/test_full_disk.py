@@ -92,7 +92,7 @@ class Run:
 
 
 @pytest.mark.parametrize("logged_beside", [True, False])
-def test_nothing_is_said_that_was_not_kept(
+def test_full_disk_sends_nothing_unsaved(
     disk: Disk, logged_beside: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")

@@ -20,7 +20,7 @@ def records(log: Path) -> list[dict]:
     return [json.loads(record) for record in log.read_text("utf-8").split("\n")[:-1]]
 
 
-def test_the_log_tells_every_step(tmp_path: Path) -> None:
+def test_log_has_every_step(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
     given = [
         init(),
@@ -51,7 +51,7 @@ def test_the_log_tells_every_step(tmp_path: Path) -> None:
     assert [message for record in found for message in record["output"]] == printed
 
 
-def test_the_log_tells_nothing_of_what_is_dropped(tmp_path: Path) -> None:
+def test_log_omits_dropped_lines(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
     given = ["{", "\n", '"timeout"\n', init(), '"restart"\n', '"crash"\n', PROPOSE, '"timeout"\n']
     run("".join(given), "--manual-clock", "--log", str(log))
@@ -112,7 +112,7 @@ def test_messages_between_nodes_are_not_counted() -> None:
     ]
 
 
-def test_batch_bounds_what_is_told_at_once() -> None:
+def test_batch_bounds_decisions_per_message() -> None:
     decided = "".join(
         json.dumps(
             {"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": slot, "value": slot}}

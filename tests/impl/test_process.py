@@ -21,7 +21,7 @@ from multipaxos.members import Members
 from multipaxos.node import Node
 from multipaxos.process import Lines
 from multipaxos.replica import Replica
-from multipaxos.wire import Cut
+from multipaxos.wire import CutLine
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT
@@ -70,7 +70,7 @@ def test_a_signal_before_anything_came() -> None:
         assert node.wait(5) == 0
 
 
-def test_what_was_taken_is_said_in_spite_of_a_signal(tmp_path: Path) -> None:
+def test_signal_does_not_lose_output(tmp_path: Path) -> None:
     """However late the reader comes: the whole turn is printed, whole lines, and 0."""
     log = request(2, "multi_paxos_log")
     with started("--data", str(tmp_path)) as node:
@@ -117,7 +117,7 @@ def test_a_reader_that_went_away_ends_the_node_quietly(tmp_path: Path) -> None:
     assert json.loads(again.stdout.splitlines()[1])["body"]["log"][0]["value"] == "v"
 
 
-def test_a_node_with_a_clock_speaks_unasked() -> None:
+def test_node_with_clock_sends_without_input() -> None:
     with started("--retry-ms", "20", "--idle-ms", "50") as node:
         tell(node, init("n1", "n2"))
         assert json.loads(node.stdout.readline())["body"] == {"type": "learn", "known": []}
@@ -218,13 +218,13 @@ def test_unread_standard_error_does_not_stop_the_node() -> None:
         assert tell(node, request(2, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
 
 
-def test_a_signal_ends_a_node_whose_output_nobody_reads(tmp_path: Path) -> None:
+def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
     with started("--data", str(tmp_path)) as node:
         tell(node, init())
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v" * 200_000).encode())
         time.sleep(0.3)
         node.terminate()
-        assert node.wait(process.PATIENCE + 10) == 0
+        assert node.wait(process.EXIT_SECONDS + 10) == 0
 
 
 @pytest.mark.parametrize("blocked", ["input", "output"])
@@ -272,7 +272,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
         assert modes == {"n1": 0o700, log.name: 0o600, "node.db": 0o600, "node.commits": 0o600}
 
 
-def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
+def test_old_python_gets_the_required_version(tmp_path: Path) -> None:
     """The first file is readable to a Python of any age, and stops there."""
     source = (ROOT / "impl/main.py").read_text()
     compile(source, "main.py", "exec", ast.PyCF_ONLY_AST)
@@ -289,7 +289,7 @@ def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path) -> None:
 # A turn is bounded.
 
 
-def test_much_to_say_is_said_bit_by_bit() -> None:
+def test_long_output_is_split_over_turns() -> None:
     """60 kB of requests for a log of 2 MB: what is held in memory is what one turn says."""
     node = Node(turn_bytes=100_000)
     node.turn([init().encode()])
@@ -364,7 +364,7 @@ def lines_of(*chunks: bytes, **limits: object) -> list[bytes]:
     return lines.given
 
 
-def test_lines_come_whole_wherever_they_were_cut() -> None:
+def test_lines_are_whole_for_every_split_of_input() -> None:
     text = b"one\n\ntwo\nthree"
     expected = [b"one", b"", b"two", b"three"]
     for first in range(len(text)):
@@ -376,9 +376,9 @@ def test_lines_come_whole_wherever_they_were_cut() -> None:
 def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
     long, others = lines_of(b"on", b"e\ntoo ", b"long", b" a line\nlast\n", longest=4), []
     assert long == [b"one", b"too long", b"last"]
-    assert [type(line) for line in long] == [bytes, Cut, bytes]
+    assert [type(line) for line in long] == [bytes, CutLine, bytes]
     [line] = lines_of(b"a line ", b"too long", longest=4)
-    assert (line, type(line)) == (b"a line ", Cut)
+    assert (line, type(line)) == (b"a line ", CutLine)
     whole = lines_of(
         b"a line ",
         b"of a member",
@@ -414,7 +414,7 @@ def test_a_long_line_is_kept_if_it_begins_as_a_member_s(
     node = Node()
     node.turn([MEMBERS])
     lines = Lines(source, 1000, node.is_from_member)
-    monkeypatch.setattr(process, "AT_ONCE", 500)
+    monkeypatch.setattr(process, "PIPE_BYTES", 500)
     os.write(sink, line)
     while not lines.given:
         lines.read()
@@ -432,4 +432,4 @@ def test_a_client_s_line_that_is_too_long_is_refused_if_its_sender_can_be_known(
     body = json.loads(node.turn([line]))["body"]
     assert (body["in_reply_to"], body["code"]) == (7, 12) and "too long" in body["text"]
     late = b'{"src": "c1", "dest": "n1", "body": {"value": ' + LONG + b', "msg_id": 7}}'
-    assert node.turn([Cut(late[:1000])]) == b""
+    assert node.turn([CutLine(late[:1000])]) == b""

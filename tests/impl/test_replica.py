@@ -18,24 +18,26 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from multipaxos.messages import Envelope, MultiPaxosLogOk, MultiPaxosPropose, MultiPaxosProposeOk
-from multipaxos.replica import Output, Replica
+from multipaxos.replica import Output
 
-from tests.broken_node import BUGS, replica_with
+from tests.mutants import bugs
+from tests.mutants.patched import patched
 from tests.support.replica_cluster import Cluster, Input
 
 SLOTS = st.sampled_from([0, 2**63 - 1])
 VALUES = st.sampled_from(['"a"', "1", "1.0", "true"])
 ANY = st.integers(0, 2**30)
+BUGS = {bug.name: bug for bug in bugs.load()}
 
 
 class Faults(RuleBasedStateMachine):
     """Clients ask, messages are lost, repeated and reordered, time passes, nodes crash."""
 
-    replica = Replica
+    make = Cluster
 
     @initialize(size=st.sampled_from([3, 1, 2, 3, 4, 5, 3]), batch=st.integers(1, 3))
     def start(self, size: int, batch: int) -> None:
-        self.cluster = Cluster(size, batch, self.replica)
+        self.cluster = self.make(size, batch)
         self.cluster.watch = self.watch
         self.decided: dict[str, dict[int, str]] = {}
         self.led: dict[str, bool] = {}
@@ -178,15 +180,17 @@ def test_faults() -> None:
         "quorum-is-half",
         "quorum-of-two",
         "decided-one-vote-early",
-        "reports-merged-in-wrong-slot",
-        "phase1-skipped-told-at-reply",
-        "loser-told-its-own-value",
-        "waiting-dropped-at-preemption",
+        "reports-in-the-wrong-slot",
+        "phase1-skipped-as-of-reply",
+        "loser-answered-with-own-value",
+        "requests-dropped-at-preemption",
         "vote-only-above-promise",
         "prepare-never-sent-again",
     ],
 )
 def test_faults_are_found(name: str) -> None:
-    broken = type("Broken", (Faults,), {"replica": replica_with(BUGS[name])})
+    with patched(BUGS[name].mutant().texts, "tests.support.replica_cluster"):
+        from tests.support.replica_cluster import Cluster
+    broken = type("Broken", (Faults,), {"make": Cluster})
     with pytest.raises(AssertionError):
         check(broken, 600, derandomize=True, database=None, phases=[Phase.generate])

@@ -46,7 +46,7 @@ def state(journal: Journal) -> tuple:
     return journal.promised, journal.accepted, journal.decided, journal.known.ranges()
 
 
-def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
+def test_restart_keeps_committed_state(tmp_path: Path) -> None:
     storage = opened(tmp_path / "a" / "n1")
     journal = storage.acceptor
     journal.promise(5)
@@ -65,7 +65,7 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
     assert (storage.cluster, storage.logged) == (CLUSTER, 123)
 
 
-def test_what_was_not_committed_is_not(tmp_path: Path) -> None:
+def test_restart_loses_uncommitted_state(tmp_path: Path) -> None:
     storage = opened(tmp_path)
     storage.acceptor.promise(1)
     storage.commit()
@@ -93,7 +93,7 @@ def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
     assert statements.count("COMMIT") == 1
 
 
-def test_what_makes_a_node_say_nothing_is_saved_with_what_comes_next(tmp_path: Path) -> None:
+def test_silent_input_is_saved_with_the_next_output(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)
     node.turn([init(*CLUSTER[1]).encode()])
@@ -105,13 +105,13 @@ def test_what_makes_a_node_say_nothing_is_saved_with_what_comes_next(tmp_path: P
     assert statements.count("COMMIT") == 1 and any("INTO decided" in one for one in statements)
 
 
-def test_the_end_of_input_saves_what_was_taken(tmp_path: Path) -> None:
+def test_end_of_input_saves_accepted_lines(tmp_path: Path) -> None:
     decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
     run(init(*CLUSTER[1]).encode() + decided, "--data", str(tmp_path))
     assert Storage(tmp_path).acceptor.decided == {7: '"v"'}
 
 
-def test_what_cannot_be_saved_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsaved_output_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)
     node.turn([init(*CLUSTER[1]).encode()])
@@ -282,7 +282,7 @@ def test_the_log_goes_on_over_lives(tmp_path: Path) -> None:
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept", *again, *again, "ReceiveAccept"]
 
 
-def test_what_was_not_committed_is_cut_from_the_log(tmp_path: Path) -> None:
+def test_uncommitted_records_are_cut_from_the_log(tmp_path: Path) -> None:
     life(tmp_path, ACCEPT)
     with (tmp_path / "log").open("a") as log:
         log.write('{"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}\n{"no')
@@ -344,7 +344,7 @@ def test_a_log_does_not_begin_in_the_middle(tmp_path: Path, first: bool) -> None
     assert run(init(*CLUSTER[1]), *data).returncode == 0
 
 
-def test_the_log_is_on_the_disk_before_the_database_tells_its_length(
+def test_log_is_synced_before_the_database_holds_its_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = Storage(tmp_path / "n1")
@@ -423,7 +423,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("kind", HARM)
-def test_a_node_that_has_forgotten_what_it_said_does_not_start(tmp_path: Path, kind: str) -> None:
+def test_node_with_lost_commits_does_not_start(tmp_path: Path, kind: str) -> None:
     data = killed(tmp_path)
     HARM[kind](data)
     asked = init() + request(9, "multi_paxos_propose", slot=5, value="second")
@@ -450,7 +450,7 @@ def test_the_counter_is_written_after_the_commit_and_may_be_behind(tmp_path: Pat
     assert int((data / COUNTER).read_bytes()) == 8
 
 
-def test_a_counter_that_cannot_be_written_leaves_the_commit_unsaid(
+def test_failed_counter_write_sends_nothing_of_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = Storage(tmp_path)
@@ -507,7 +507,7 @@ def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
     )
 
 
-def test_ballots_that_are_used_up_are_told(tmp_path: Path) -> None:
+def test_exhausted_ballots_are_reported(tmp_path: Path) -> None:
     storage = opened(tmp_path)
     storage.acceptor.promise(2**63)
     with pytest.raises(StorageError, match="used up"):

@@ -67,7 +67,7 @@ BODIES = st.one_of(
 
 
 @given(BODIES)
-def test_what_is_written_reads_back(body: tuple) -> None:
+def test_written_message_reads_back(body: tuple) -> None:
     line = wire.read(wire.line("n2", "n1", wire.TEXT[type(body)](body)))
     assert wire.message("n2", "n1", line[2], MEMBERS) == Envelope("n2", "n1", body)
 

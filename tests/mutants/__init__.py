@@ -1,5 +1,5 @@
 """Wrong nodes, and the machinery that counts how many of them the harness catches.
 
 What a wrong node is stands in `bugs` (by hand) and `machine` (by a tool); what is done to it in
-`judges` and `runs`; what came of it in `score`.  `mutate` puts them together.
+`checks` and `runs`; what came of it in `score`.  `mutate` puts them together.
 """

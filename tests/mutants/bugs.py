@@ -1,15 +1,14 @@
-"""Bugs written by hand: `bugs.toml`, a patch each.
+"""Read the catalogue of node bugs, `bugs.toml`: a patch each.
 
-A patch names text that must stand in a module exactly once.  One that no longer fits is an error,
-for a bug that is not there would be a node that survives, or worse, one that is not missed.
+A patch names text that must stand in a module exactly once.  A patch that does not fit is an error:
+it would leave the node as it is, and the node would count as a mutant that survives.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import tomlkit
+from typing import Any
 
 from .sources import Mutant, Texts, read
 
@@ -18,12 +17,12 @@ BREAKS = ("safety", "liveness", "client", "process", "growth")
 
 
 class PatchError(Exception):
-    """A patch that does not fit; the text says which, and why."""
+    """A patch does not fit; the text says which, and why."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """In this module, `old` becomes `new`."""
+    """A change in one module: `old` becomes `new`."""
 
     module: str
     old: str
@@ -32,16 +31,22 @@ class Edit:
 
 @dataclass(frozen=True)
 class Bug:
-    """What a bug is, in a sentence; what it breaks; its twin among the broken models, if any."""
+    """A bug: a sentence about it, what it breaks, and the same bug among the mutants of the
+    specification, if there is one."""
 
     name: str
     what: str
     breaks: str
     edits: tuple[Edit, ...]
-    twin: str = ""
+    spec_mutant: str = ""
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules that the patch changes."""
+        return {edit.module for edit in self.edits}
 
     def mutant(self) -> Mutant:
-        """The node with this bug; raises PatchError unless every edit fits exactly once."""
+        """Return the node with this bug; raise PatchError unless every edit fits exactly once."""
         texts: dict[str, str] = {}
         for edit in self.edits:
             text = texts.get(edit.module) or read(edit.module)
@@ -60,13 +65,24 @@ def check_compiles(name: str, texts: Texts) -> None:
         try:
             compile(text, module, "exec")
         except SyntaxError as error:
-            raise PatchError(f"{name}: {module}.py is no Python any more: {error}") from None
+            raise PatchError(f"{name}: {module}.py is no longer Python: {error}") from None
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Read TOML with the standard library, which is fast, or else with tomlkit."""
+    try:
+        import tomllib
+    except ModuleNotFoundError:
+        import tomlkit
+
+        return tomlkit.parse(text).unwrap()
+    return tomllib.loads(text)
 
 
 def load() -> list[Bug]:
-    """All bugs of the file, in its order; raises PatchError for one that is told wrong."""
+    """Return all bugs in the order of the file; raise PatchError for a malformed entry."""
     found = []
-    for name, table in tomlkit.parse(FILE.read_text("utf-8")).unwrap().items():
+    for name, table in parsed(FILE.read_text("utf-8")).items():
         edits = tuple(Edit(**edit) for edit in table.pop("edit"))
         bug = Bug(name, edits=edits, **table)
         if bug.breaks not in BREAKS:

@@ -46,8 +46,8 @@ PARTS = {
     "node": {
         "steps_of",
         "Node.turn",
-        "Node.take",
-        "Node.say",
+        "Node.take_line",
+        "Node.emit",
         "Node.step",
         "Node.event",
         "Node.initialize",
@@ -149,7 +149,7 @@ def changes(module: str, source: str) -> Iterator[tuple[Change, str]]:
 def left_alone(tree: cst.Module) -> set[cst.CSTNode]:
     """What refuses or drops a line before it is a step, and what only says why."""
     refusal = m.SimpleStatementLine([m.Raise(m.Call(m.Name("Dropped") | m.Name("Refused")))])
-    complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("complain"))))])
+    complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("on_dropped"))))])
     refuses = m.If(body=m.IndentedBlock([refusal]))
     answers = m.ExceptHandler(type=m.Name("Refused"))
     return {

@@ -1,9 +1,9 @@
-"""Counts how many wrong nodes the harness catches, without the unit tests: the mutation score.
+"""Count how many mutants of the node the harness catches, without the unit tests.
 
     python -m tests.mutants
     python -m tests.mutants --only promise
 
-What a wrong node is, what is done to it and what is enough is told in the package `mutants`.
+The package `mutants` has the mutants, the checks and the targets.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import click
 
 from conformance import checking, report
 from conformance.formats import logs
-from conformance.jobs import CORES
+from conformance.jobs import cores
 from conformance.models import manifest, searching
 from conformance.models.manifest import Model
 from conformance.running import syscalls
 from conformance.tlaplus.tlc import ToolError
 from tests.mutants import bugs, machine, runs, score, sources, survivors
-from tests.mutants.pool import JudgeError, Pool, pool
+from tests.mutants.pool import CheckError, Pool, pool
 from tests.mutants.score import HAND, MACHINE, MODEL, Found, Row
 from tests.mutants.sources import RIGHT, ROOT, Mutant
 
@@ -46,12 +46,12 @@ SECONDS = {
 }
 
 AROUND = {"files", "process", "storage"}
-"""Modules that are no part of a simulated world, but of a process."""
+"""Modules that run only in a process, not in a simulation."""
 
-WORLDS = 100
-"""Simulated for each mutant that is simulated at all."""
+SEEDS = 100
+"""Seeds that are simulated for a mutant."""
 
-JUDGING = (
+CHECK_FILES = (
     "growth/work.py",
     "simulation/clients.py",
     "simulation/disk.py",
@@ -60,14 +60,14 @@ JUDGING = (
     "simulation/loads.py",
     "simulation/lives.py",
     "simulation/trial.py",
-    "simulation/world.py",
-    "mutants/judges.py",
+    "simulation/cluster.py",
+    "mutants/checks.py",
     "mutants/processes.py",
     "mutants/runs.py",
     "mutants/within.py",
     "mutants/zygote.py",
 )
-"""The files of this folder that a judge is made of."""
+"""The files of tests/ that the checks consist of."""
 
 FEW = 50
 """So many rows are shown with what is well in them."""
@@ -78,9 +78,9 @@ SAVED_EVERY = 20.0
 
 @dataclass
 class Hunt:
-    """What all mutants have in common: who judges them, and what has been found so far."""
+    """What all mutants have in common: the checks, and the results so far."""
 
-    judges: Pool
+    checks: Pool
     seed: int
     output: Path
     rows: list[Row] = field(default_factory=list)
@@ -92,23 +92,23 @@ class Hunt:
 
     @property
     def runs(self) -> Path:
-        """Where logs are until they are judged: many, and soon made again."""
+        """Where logs are until they are checked: many, and soon made again."""
         return self.output / "runs"
 
-    def ask(self, row: Row, mutant: Mutant, judge: str) -> str | None:
-        """What one judge says, now or before."""
-        if judge not in row.found:
-            seconds = SECONDS[judge]
-            row.found[judge] = Found(
-                *self.judges.judge(mutant, judge, seconds=seconds, first=self.seed, seeds=WORLDS)
+    def ask(self, row: Row, mutant: Mutant, check: str) -> str | None:
+        """Return the result of one check, from this run or an earlier one."""
+        if check not in row.found:
+            seconds = SECONDS[check]
+            row.found[check] = Found(
+                *self.checks.check(mutant, check, seconds=seconds, first=self.seed, seeds=SEEDS)
             )
-        return row.found[judge].how
+        return row.found[check].how
 
     def record(self, row: Row, mutant: Mutant) -> list[Path]:
-        """Record a mutant's runs; the result are the logs that are to be judged."""
+        """Record a mutant's runs; the result are the logs that are to be checked."""
         folder = self.runs / row.key
         shutil.rmtree(folder, ignore_errors=True)
-        how, seconds = self.judges.judge(
+        how, seconds = self.checks.check(
             mutant, "record", seconds=RECORD_SECONDS, first=self.seed, folder=str(folder)
         )
         doubtful = [] if how else runs.different(folder, self.right)
@@ -117,16 +117,16 @@ class Hunt:
         return doubtful
 
     def validate(self, title: str, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-        """Record the runs of mutants, and have them judged by the specification."""
+        """Record the runs of mutants, and check them by trace validation."""
         rows = {row.key: row for row, _ in wanted if "validate" not in row.found}
         chosen = [(row, mutant) for row, mutant in wanted if row.key in rows]
         doubtful = self.each(f"{title}: recorded", chosen, self.record)
         given = {key: found for key, found in zip(rows, doubtful, strict=True) if found}
         begun = time.monotonic()
-        with report.Line(f"{title}: {len(given)} judged by the specification") as line:
-            told = runs.rejected(given, line.tell)
-        for key, how in told.items():
-            rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(told))
+        with report.Line(f"{title}: {len(given)} checked by trace validation") as line:
+            found = runs.rejected(given, line.update)
+        for key, how in found.items():
+            rows[key].found["validate"] = Found(how, (time.monotonic() - begun) / len(found))
         shutil.rmtree(self.runs, ignore_errors=True)
         self.save()
 
@@ -137,11 +137,11 @@ class Hunt:
         done: list[Result] = []
         with (
             report.Line(f"{title}: {len(wanted):,} mutants") as line,
-            ThreadPoolExecutor(CORES) as threads,
+            ThreadPoolExecutor(cores()) as threads,
         ):
             for found in threads.map(lambda one: do(*one), wanted):
                 done.append(found)
-                line.tell(f"{len(done):,} done")
+                line.update(f"{len(done):,} done")
                 if time.monotonic() - self.saved >= SAVED_EVERY:
                     self.save()
         self.save()
@@ -152,32 +152,32 @@ class Hunt:
         score.save(self.output / "results.json", self.rows, self.seed)
 
 
-# What is judged, and by whom.
+# The checks.
 
 
 def check_right_node(hunt: Hunt) -> None:
-    """Raises JudgeError if a judge catches the right node."""
+    """Raise CheckError if a check catches the right node."""
     if why := syscalls.why_not():
-        raise JudgeError(f"the power of a node cannot be cut without strace: {why}")
+        raise CheckError(f"the power of a node cannot be cut without strace: {why}")
     row = Row("right", RIGHT.name, "right")
-    for judge in SECONDS:
-        hunt.ask(row, RIGHT, judge)
+    for check in SECONDS:
+        hunt.ask(row, RIGHT, check)
     shutil.rmtree(hunt.right, ignore_errors=True)
-    how, seconds = hunt.judges.judge(
+    how, seconds = hunt.checks.check(
         RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed, folder=str(hunt.right)
     )
     how = how or runs.rejected({"right": logs.find([hunt.right])})["right"]
     row.found["validate"] = Found(how, seconds)
-    for judge, found in row.found.items():
+    for check, found in row.found.items():
         if found.how:
-            raise JudgeError(
-                f"the right node is caught by {judge}, so nothing can be told of "
-                f"others: {found.how}; are the golden logs old? make check"
+            raise CheckError(
+                f"the right node is caught by {check}, so its results for mutants mean "
+                f"nothing: {found.how}; are the golden traces old? make check"
             )
 
 
 def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """Ask the first three judges about every bug, which is the matrix, and the others about those
+    """Run the first three checks for every bug, which is the matrix, and the others for the bugs
     that are left."""
 
     def ask(row: Row, mutant: Mutant) -> None:
@@ -185,23 +185,23 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         if mutant.texts.keys() & AROUND:
             hunt.ask(row, mutant, "processes")
         if not mutant.texts.keys() <= AROUND:
-            # A simulated world has lines and disks of its own.
+            # A simulation has lines and disks of its own.
             hunt.ask(row, mutant, "simulate")
 
     hunt.each("bugs by hand: replayed, simulated and run as processes", wanted, ask)
     hunt.validate("bugs by hand", wanted)
 
     def ask_further(row: Row, mutant: Mutant) -> None:
-        for judge in "load", "growth":
+        for check in "load", "growth":
             if not row.caught:
-                hunt.ask(row, mutant, judge)
+                hunt.ask(row, mutant, check)
 
     left = [(row, mutant) for row, mutant in wanted if not row.caught]
     hunt.each("bugs by hand: under load, and growth", left, ask_further)
 
 
 def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
-    """The next judge is asked about those that the one before has not caught."""
+    """Run each check for the mutants that the checks before it have not caught."""
 
     def alive() -> list[tuple[Row, Mutant]]:
         return [(row, mutant) for row, mutant in wanted if not row.caught]
@@ -222,28 +222,28 @@ def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
     rows = {model.name: row for row, model in wanted}
 
     def note(found: searching.ModelRow) -> None:
-        how = found.outcome.violated if found.agrees else None
+        how = found.outcome.violated if found.passed else None
         rows[found.model.name].found["invariants"] = Found(how, found.outcome.seconds)
         hunt.save()
 
     searching.models([model for row, model in wanted if not row.found], on_found=note)
 
 
-def add_twins(rows: Sequence[Row], known: Iterable[bugs.Bug]) -> None:
-    """A bug by hand whose twin is a broken model has TLC's answer, too."""
+def add_spec_mutants(rows: Sequence[Row], known: Iterable[bugs.Bug]) -> None:
+    """Add TLC's answer to each bug by hand that is a mutant of the specification, too."""
     models = {row.name: row for row in rows if row.group == MODEL}
-    twins = {bug.name: bug.twin for bug in known}
+    names = {bug.name: bug.spec_mutant for bug in known}
     for row in rows:
-        twin = models.get(twins[row.name]) if row.group == HAND else None
-        if twin is not None and twin.found:
-            row.found |= twin.found
+        mutant = models.get(names[row.name]) if row.group == HAND else None
+        if mutant is not None and mutant.found:
+            row.found |= mutant.found
 
 
 # What there is.
 
 
-def golden_logs(folder: Path, seed: int) -> None:
-    """See to it that there are golden logs of every model that has some."""
+def golden_traces(folder: Path, seed: int) -> None:
+    """Generate the golden traces that are missing."""
     wanted = [model for model in manifest.load().values() if model.golden or model.expect == "runs"]
     missing = [model for model in wanted if not any((folder / model.name).glob("*.ndjson"))]
     if missing:
@@ -258,7 +258,7 @@ def evidence(golden: Path, seed: int) -> str:
         for path in (ROOT / folder).rglob("*.*")
         if "__pycache__" not in path.parts
     ]
-    files += [ROOT / "tests" / name for name in JUDGING]
+    files += [ROOT / "tests" / name for name in CHECK_FILES]
     return f"{seed}-{sources.digest([*files, *golden.rglob('*.ndjson')])}"
 
 
@@ -303,14 +303,14 @@ Example:
 Exit status: 0 all targets are reached, 1 one is not or a survivor is not explained, 2 could not be
 run.""",
 )
-@click.option("--seed", default=1, show_default=True, help="Of recorded runs and simulated worlds.")
+@click.option("--seed", default=1, show_default=True, help="Seed of recorded runs and simulations.")
 @click.option(
     "--golden",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     default="out/golden",
     show_default=True,
-    help="Golden logs as `check` leaves them; made if they are not there.",
+    help="Golden traces as `check` leaves them; made if they are not there.",
 )
 @click.option(
     "-o",
@@ -323,32 +323,32 @@ run.""",
 )
 @click.option("--only", metavar="TEXT", help="Only mutants with this in their names, and no score.")
 def main(seed: int, golden: Path, output: Path, only: str | None) -> None:
-    """Put wrong nodes and broken models under the harness, and count how many it catches."""
+    """Run the harness on mutants of the node and the specification; count how many it catches."""
     try:
         sys.exit(mutate(seed, golden, output.resolve(), only))
-    except (JudgeError, ToolError, bugs.PatchError, survivors.ExplanationError, OSError) as error:
+    except (CheckError, ToolError, bugs.PatchError, survivors.ExplanationError, OSError) as error:
         report.warn(f"mutate: {error}", style="red")
         sys.exit(2)
 
 
 def mutate(seed: int, golden: Path, output: Path, only: str | None) -> int:
-    golden_logs(golden, seed)
+    golden_traces(golden, seed)
     known, explained = bugs.load(), survivors.load()
     with report.Line("mutants are made"):
         changes = machine.mutants()
     rows = collect(known, changes, evidence(golden, seed), output / "results.json")
     chosen = [row for row in rows if only is None or only in row.name]
     if not chosen:
-        raise JudgeError(f"no mutant has {only} in its name")
+        raise CheckError(f"no mutant has {only} in its name")
     made = {mutant.name: mutant for mutant in (*(bug.mutant() for bug in known), *changes.values())}
     models = manifest.load()
-    with pool(CORES, golden.resolve()) as judges:
-        hunt = Hunt(judges, seed, output, rows)
+    with pool(cores(), golden.resolve()) as checks:
+        hunt = Hunt(checks, seed, output, rows)
         check_right_node(hunt)
-        for group, judge in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):
-            judge(hunt, [(row, made[row.name]) for row in chosen if row.group == group])
+        for group, check in (HAND, hunt_by_hand), (MACHINE, hunt_by_machine):
+            check(hunt, [(row, made[row.name]) for row in chosen if row.group == group])
     hunt_models(hunt, [(row, models[row.name]) for row in chosen if row.group == MODEL])
-    add_twins(chosen, known)
+    add_spec_mutants(chosen, known)
     explain(rows, explained)
     hunt.save()
     if only is not None:
@@ -367,7 +367,7 @@ def show(rows: Sequence[Row]) -> int:
     alive = [row for row in rows if not row.caught]
     report.table(
         "Mutants",
-        ("mutant", *score.JUDGES),
+        ("mutant", *score.CHECKS),
         ((row.name, *score.cells(row)) for row in (rows if len(rows) <= FEW else alive)),
     )
     report.say(f"{len(rows):,} mutants, {len(alive):,} survive")
@@ -394,7 +394,7 @@ def concluded(rows: Sequence[Row], stale: Sequence[str], output: Path, seed: int
     for text in (
         *(f"not caught: {row.name}" for row in alive),
         *stale,
-        *(f"survives, and nobody says why: {row.name}" for row in left[:20]),
+        *(f"survives without an explanation: {row.name}" for row in left[:20]),
     ):
         report.warn(text, style="red")
     report.say(f"{output}/matrix.md has all of it; again: python -m tests.mutants --seed {seed}")

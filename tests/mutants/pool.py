@@ -1,6 +1,6 @@
 """Zygotes at work: as many as there are cores, each with one mutant at a time.
 
-What a zygote does with a mutant is told in `zygote`.
+`zygote` is the program of these processes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 from .sources import ROOT, Mutant, copy
 
 
-class JudgeError(Exception):
-    """A judge that came to no answer."""
+class CheckError(Exception):
+    """A check that gave no answer."""
 
 
 class Zygote:
-    """One process that judges; `ask` blocks until it has judged."""
+    """One process that checks; `ask` blocks until the check has ended."""
 
     def __init__(self, golden: Path) -> None:
         self._process = subprocess.Popen(
@@ -37,12 +37,12 @@ class Zygote:
 
     def ask(self, **task: Any) -> dict[str, Any]:
         print(json.dumps(task), file=self._process.stdin, flush=True)
-        return self.hear()
+        return self.receive()
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         line = self._process.stdout.readline()
         if not line:
-            raise JudgeError(f"a judge ended with status {self._process.wait()}")
+            raise CheckError(f"a check ended with status {self._process.wait()}")
         return json.loads(line)
 
     def close(self) -> None:
@@ -52,24 +52,24 @@ class Zygote:
 
 
 class Pool:
-    """Zygotes that judge in turn, for several threads."""
+    """Zygotes that run checks in turn, for several threads."""
 
     def __init__(self, zygotes: list[Zygote]) -> None:
         self._idle: queue.Queue[Zygote] = queue.Queue()
         for zygote in zygotes:
             self._idle.put(zygote)
 
-    def judge(self, mutant: Mutant, judge: str, **about: Any) -> tuple[str | None, float]:
-        """How a judge has caught a mutant, or None, and in how many seconds."""
+    def check(self, mutant: Mutant, check: str, **about: Any) -> tuple[str | None, float]:
+        """Return how a check has caught a mutant, or None, and the seconds that it took."""
         zygote = self._idle.get()
         try:
             with TemporaryDirectory(prefix="mutant-") as folder:
                 copy(mutant, Path(folder) / "impl")
-                answer = zygote.ask(impl=f"{folder}/impl", judge=judge, **about)
+                answer = zygote.ask(impl=f"{folder}/impl", check=check, **about)
         finally:
             self._idle.put(zygote)
         if "error" in answer:
-            raise JudgeError(f"{mutant.name}: {judge}: {answer['error']}")
+            raise CheckError(f"{mutant.name}: {check}: {answer['error']}")
         return answer["caught"], answer["seconds"]
 
 
@@ -80,5 +80,5 @@ def pool(size: int, golden: Path) -> Iterator[Pool]:
         for zygote in zygotes:
             stack.callback(zygote.close)
         for zygote in zygotes:
-            zygote.hear()
+            zygote.receive()
         yield Pool(zygotes)

@@ -25,7 +25,7 @@ from conformance.running import syscalls
 from conformance.running.life import Life
 from conformance.running.power import SYNCS, Disk
 from conformance.running.process import CHUNK, ready
-from conformance.validation.evidence import Evidence, contradiction
+from conformance.validation.evidence import Evidence, find_contradiction
 
 Json = Any
 
@@ -87,16 +87,16 @@ class Node:
                     f"{len(said)} of {answers} answers to {messages[-1]['body']['type']}: "
                     f"{told[-1][:200] if told else 'it says nothing'}"
                 )
-            said += map(json.loads, self.hear())
+            said += map(json.loads, self.receive())
         for message in said:
             self.evidence.add(False, message)
         return said
 
-    def hear(self) -> list[bytes]:
+    def receive(self) -> list[bytes]:
         sinks = {self.life.sink} if self.life.unsent else set()
         if ready({self.life.source}, sinks, 1.0)[1]:
             self.life.push()
-        return self.life.hear()
+        return self.life.read_lines()
 
     def close(self) -> None:
         self.life.close()
@@ -110,7 +110,7 @@ def init(*members: str) -> Json:
     return message("c0", "init", msg_id=0, node_id="n1", node_ids=list(members))
 
 
-def judge(impl: Path) -> str | None:
+def check(impl: Path) -> str | None:
     """How the node in this folder is caught, or None."""
     with TemporaryDirectory(prefix="process-") as name:
         for number, scenario in enumerate(SCENARIOS):
@@ -128,14 +128,14 @@ def judge(impl: Path) -> str | None:
 
 def a_value_is_kept_as_it_is(impl: Path, folder: Path) -> None:
     """Lines come in pieces, and the node is killed."""
-    chance = Random(1)
+    rng = Random(1)
     options = "--data", str(folder / "data")
     requests = [
         message("c1", "multi_paxos_propose", msg_id=slot, slot=slot, value=value)
         for slot, value in enumerate(VALUES)
     ]
     with closing(
-        Node(impl, folder, *options, pieces=lambda: chance.choice((1, 50, 5_000, CHUNK)))
+        Node(impl, folder, *options, pieces=lambda: rng.choice((1, 50, 5_000, CHUNK)))
     ) as node:
         node.ask([init("n1")], 1)
         for request in requests:
@@ -180,7 +180,7 @@ def an_answer_is_finished(impl: Path, folder: Path) -> None:
             interrupt()
         said, until = [], time.monotonic() + HANG
         while not node.life.over and time.monotonic() < until:
-            said += node.hear()
+            said += node.receive()
         if len(said) != 1 or node.life.rest:
             raise Caught("its answer ends before its end")
         same("the answer", large["body"]["value"], json.loads(said[0])["body"])
@@ -198,7 +198,7 @@ def a_second_process_is_refused(impl: Path, folder: Path) -> None:
         first.ask([ask], 1)
         with closing(Node(impl, folder, *options)) as second:
             second.life.give(json.dumps(init("n1")).encode())
-            if second.life.status(HANG) != 2 or second.hear():
+            if second.life.status(HANG) != 2 or second.receive():
                 raise Caught("it is not refused")
         first.ask([message("c1", "multi_paxos_propose", msg_id=2, slot=1, value="w")], 1)
     with closing(Node(impl, folder, *options)) as node:
@@ -289,7 +289,7 @@ def a_power_cut_loses_nothing_that_was_said(impl: Path, folder: Path) -> None:
 
 
 def left_after(disk: Disk, trace: Path) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """What power cuts leave: at each sync what was synced before; at each output by chance, too.
+    """What power cuts leave: at each sync what was synced before; at each output at random, too.
 
     With each goes how many outputs must not be lost.
     """
@@ -343,7 +343,7 @@ def see_log(logged: Path, evidence: Evidence, number: int) -> None:
         for at, record in enumerate([*records, None])
         if record is None or record.input == "crash"
     )
-    if found := contradiction("n1", records[:until], [seen]):
+    if found := find_contradiction("n1", records[:until], [seen]):
         raise Caught(str(found))
 
 

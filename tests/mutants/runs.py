@@ -1,7 +1,7 @@
-"""Recorded runs of mutants, judged by the specification.
+"""Recorded runs of mutants, checked by the specification.
 
 A run with the same seed is the same run, so a log that is the right node's to the byte needs no
-judge: the right node's was accepted.  How runs are recorded is told in `judges`.
+check: the right node's was accepted.  `checks` records them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from conformance.formats import logs
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from conformance.validation.verdict import Verdict
 
-from .judges import BATCH
+from .checks import BATCH
 
 Key = TypeVar("Key")
 
@@ -31,24 +31,26 @@ def different(folder: Path, right: Path) -> list[Path]:
 def rejected(
     wanted: Mapping[Key, Sequence[Path]], on_progress: Callable[[str], None] = lambda text: None
 ) -> dict[Key, str | None]:
-    """What the specification says against somebody's logs, if anything.
+    """Return why trace validation rejects the logs of each mutant, or None.
 
-    One log of each is judged at first, for one that is bad is enough.
+    One log of each is checked first, as one rejection is enough.
     """
-    told = judged({key: paths[:1] for key, paths in wanted.items()}, on_progress)
-    left = {key: wanted[key][1:] for key, how in told.items() if how is None and wanted[key][1:]}
-    return told | judged(left, on_progress)
+    found = checked({key: paths[:1] for key, paths in wanted.items()}, on_progress)
+    left = {key: wanted[key][1:] for key, how in found.items() if how is None and wanted[key][1:]}
+    return found | checked(left, on_progress)
 
 
-def judged(
+def checked(
     wanted: Mapping[Key, Sequence[Path]], on_progress: Callable[[str], None]
 ) -> dict[Key, str | None]:
     owners = [(key, path) for key, paths in wanted.items() for path in paths]
-    verdicts = validate([logs.read(path) for _, path in owners], BATCH, on_progress=on_progress)
-    told: dict[Key, str | None] = {}
+    verdicts = validate_logs(
+        [logs.read(path) for _, path in owners], BATCH, on_progress=on_progress
+    )
+    found: dict[Key, str | None] = {}
     for (key, _), verdict in zip(owners, verdicts, strict=True):
-        told[key] = told.get(key) or first(verdict)
-    return told
+        found[key] = found.get(key) or first(verdict)
+    return found
 
 
 def first(verdict: Verdict) -> str | None:

@@ -1,4 +1,4 @@
-"""What came of all mutants: rows, scores held against their targets, and how they are written down.
+"""The results of all mutants: rows, scores compared with their targets, and their files.
 
 Nothing here runs anything.
 """
@@ -17,17 +17,17 @@ from .machine import Change
 from .survivors import EQUIVALENT, GAP, Explanation
 
 HAND, MACHINE, MODEL = "hand", "machine", "model"
-JUDGES = ("replay", "validate", "simulate", "processes", "load", "growth", "invariants")
-"""The columns of the matrix: golden logs, runs judged by the specification, simulated worlds, real
+CHECKS = ("replay", "validate", "simulate", "processes", "load", "growth", "invariants")
+"""The columns of the matrix: golden traces, trace validation of recorded runs, simulations, real
 processes on files whose power is cut, simulated clusters under load, counted work at two sizes, and
-TLC on the specification itself, which has the bugs that are twins of a broken model.  Load and
-growth are only for the bugs by hand that the judges before them do not catch."""
+TLC on the specification itself, for bugs that are also mutants of the specification.  Load and
+growth are only for the bugs by hand that the checks before them do not catch."""
 
 TARGETS = {"hand": 100.0, "safety by replay": 95.0, "machine": 95.0, "models": 100.0}
 
 
 class Found(NamedTuple):
-    """How a judge has caught a mutant, or None; and in how many seconds."""
+    """How a check has caught a mutant, or None; and in how many seconds."""
 
     how: str | None
     seconds: float
@@ -35,9 +35,9 @@ class Found(NamedTuple):
 
 @dataclass
 class Row:
-    """A mutant, and what each judge that was asked has said of it.
+    """A mutant, and the results of the checks that were run.
 
-    `key` is equal for two rows only if they are about the same mutant and the same judges.
+    `key` is equal for two rows only if they are about the same mutant and the same checks.
     """
 
     group: str
@@ -53,8 +53,8 @@ class Row:
     def caught(self) -> bool:
         return any(found.how for found in self.found.values())
 
-    def caught_by(self, judge: str) -> bool:
-        return judge in self.found and self.found[judge].how is not None
+    def caught_by(self, check: str) -> bool:
+        return check in self.found and self.found[check].how is not None
 
     @property
     def equivalent(self) -> bool:
@@ -117,14 +117,14 @@ def unexplained(rows: Iterable[Row]) -> list[Row]:
 
 
 def by_hand(rows: Iterable[Row]) -> list[list[Any]]:
-    """A line for each kind of bug: how many there are, and how many each judge catches."""
+    """A line for each kind of bug: how many there are, and how many each check catches."""
     chosen = [row for row in rows if row.group == HAND]
     kinds = dict.fromkeys(row.breaks for row in chosen)
     return [
         [
             kind,
             len(alike),
-            *(sum(row.caught_by(judge) for row in alike) for judge in JUDGES),
+            *(sum(row.caught_by(check) for row in alike) for check in CHECKS),
             count(alike),
         ]
         for kind in kinds
@@ -133,7 +133,7 @@ def by_hand(rows: Iterable[Row]) -> list[list[Any]]:
 
 
 def by_module(rows: Iterable[Row]) -> list[list[Any]]:
-    """A line for each module: how many mutants, who caught them first, and what survived."""
+    """A row for each module: its mutants, the checks that caught them first, and survivors."""
     chosen = [row for row in rows if row.group == MACHINE]
     lines = []
     for module in dict.fromkeys(row.change.module for row in chosen):
@@ -144,7 +144,7 @@ def by_module(rows: Iterable[Row]) -> list[list[Any]]:
             [
                 module,
                 len(alike),
-                *(sum(row.caught_by(judge) for row in alike) for judge in JUDGES[:3]),
+                *(sum(row.caught_by(check) for row in alike) for check in CHECKS[:3]),
                 verdicts.count(EQUIVALENT),
                 verdicts.count(GAP),
                 len(alive) - len(verdicts),
@@ -153,8 +153,8 @@ def by_module(rows: Iterable[Row]) -> list[list[Any]]:
     return lines
 
 
-HAND_COLUMNS = ("breaks", "bugs", *JUDGES, "caught")
-MACHINE_COLUMNS = ("module", "mutants", *JUDGES[:3], "equivalent", "gaps", "unexplained")
+HAND_COLUMNS = ("breaks", "bugs", *CHECKS, "caught")
+MACHINE_COLUMNS = ("module", "mutants", *CHECKS[:3], "equivalent", "gaps", "unexplained")
 
 
 def markdown(rows: Sequence[Row], seed: int) -> str:
@@ -180,7 +180,7 @@ def markdown(rows: Sequence[Row], seed: int) -> str:
         "## By hand",
         *lines(HAND_COLUMNS, by_hand(rows)),
         *lines(
-            ("bug", "breaks", *JUDGES, "what it is"),
+            ("bug", "breaks", *CHECKS, "what it is"),
             (
                 (f"`{row.name}`", row.breaks, *cells(row), row.what)
                 for row in rows
@@ -204,7 +204,7 @@ def markdown(rows: Sequence[Row], seed: int) -> str:
         ),
         "### All",
         *lines(
-            ("mutant", *JUDGES[:3]),
+            ("mutant", *CHECKS[:3]),
             ((f"`{row.name}`", *cells(row)[:3]) for row in rows if row.group == MACHINE),
         ),
         "## Broken models",
@@ -226,7 +226,7 @@ def markdown(rows: Sequence[Row], seed: int) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    found = [row.found.get(judge) for judge in JUDGES]
+    found = [row.found.get(check) for check in CHECKS]
     return ["" if each is None else f"{each.seconds:.2f}" if each.how else "-" for each in found]
 
 
@@ -242,28 +242,28 @@ def lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 def save(file: Path, rows: Iterable[Row], seed: int) -> None:
     """Write all rows as JSON, at once or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    told = {
+    saved = {
         "seed": seed,
         "rows": [
-            asdict(row) | {"found": {judge: found._asdict() for judge, found in row.found.items()}}
+            asdict(row) | {"found": {check: found._asdict() for check, found in row.found.items()}}
             for row in rows
         ],
     }
     new = file.with_suffix(".new")
-    new.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    new.write_text(json.dumps(saved, indent=1) + "\n", "utf-8")
     new.replace(file)
 
 
 def found_before(file: Path) -> dict[str, dict[str, Found]]:
-    """What judges have said before, by the keys of rows; nothing if there is no such file."""
+    """Return earlier results by the keys of rows; nothing if there is no such file."""
     if not file.exists():
         return {}
-    said: dict[str, dict[str, Found]] = {}
+    results: dict[str, dict[str, Found]] = {}
     for row in json.loads(file.read_text("utf-8"))["rows"]:
-        # A tool may make the very mutant that somebody has written, and ask fewer judges.
-        told = said.setdefault(row["key"], {})
-        told.update({judge: Found(**found) for judge, found in row["found"].items()})
-    return said
+        # A generated mutant may equal one written by hand, with fewer checks.
+        row_results = results.setdefault(row["key"], {})
+        row_results.update({check: Found(**found) for check, found in row["found"].items()})
+    return results
 
 
 def stubs(rows: Iterable[Row]) -> str:

@@ -23,7 +23,7 @@ Texts = Mapping[str, str]
 class Mutant:
     """A node with something changed: what it is called, and the changed modules.
 
-    Two mutants of the same name are a mistake of whoever makes them.
+    Names must be unique.
     """
 
     name: str

@@ -19,7 +19,7 @@ EQUIVALENT, GAP = "equivalent", "gap"
 
 
 class ExplanationError(Exception):
-    """An explanation that is told wrong."""
+    """An explanation that is malformed."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def load(file: Path = FILE) -> dict[Change, Explanation]:
         for mutated in table["mutated"]:
             change = Change(table["module"], table["place"], table["line"], mutated)
             if change in found:
-                raise ExplanationError(f"{file.name}: told twice: {change}")
+                raise ExplanationError(f"{file.name}: listed twice: {change}")
             found[change] = explanation
     return found
 
@@ -50,9 +50,9 @@ def stale(
     caught: Collection[Change],
     by_logs: Collection[Change],
 ) -> list[str]:
-    """What is wrong with explanations, given which mutants are caught, and which by golden logs.
+    """What is wrong with explanations, given which mutants are caught, and which by golden traces.
 
-    A gap may be hit by chance, by recorded runs and simulated worlds of another seed.
+    A gap may be hit by accident, by recorded runs and simulations of another seed.
     """
     found = []
     for change, explanation in explained.items():

@@ -33,7 +33,7 @@ BUGS = {bug.name: bug for bug in bugs.load()}
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
     """Judges that know one log."""
     golden = tmp_path_factory.mktemp("golden")
     (golden / "takeover").mkdir()
@@ -43,9 +43,9 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
 
 
 def caught(
-    judges: pool.Pool, mutant: Mutant, judge: str = "replay", seconds: int = 5, **about: object
+    checks: pool.Pool, mutant: Mutant, check: str = "replay", seconds: int = 5, **about: object
 ) -> str | None:
-    return judges.judge(mutant, judge, seconds=seconds, first=1, **about)[0]
+    return checks.check(mutant, check, seconds=seconds, first=1, **about)[0]
 
 
 def changed(module: str, old: str, new: str) -> Mutant:
@@ -72,10 +72,12 @@ def test_no_two_bugs_are_the_same() -> None:
     assert len({bug.mutant().digest() for bug in BUGS.values()}) == len(BUGS)
 
 
-def test_twins_are_broken_models() -> None:
+def test_spec_mutants_are_models_that_break() -> None:
     known = manifest.load()
     assert [
-        bug.name for bug in BUGS.values() if bug.twin and known[bug.twin].expect != "breaks"
+        bug.name
+        for bug in BUGS.values()
+        if bug.spec_mutant and known[bug.spec_mutant].expect != "breaks"
     ] == []
 
 
@@ -86,7 +88,7 @@ def test_a_patch_that_fits_nowhere_or_twice_is_an_error(old: str) -> None:
 
 
 def test_a_patch_that_leaves_no_python_is_an_error() -> None:
-    with pytest.raises(PatchError, match="no Python any more"):
+    with pytest.raises(PatchError, match="no longer Python"):
         changed("acceptor", "self.promised = ballot", "self.promised =")
 
 
@@ -96,24 +98,24 @@ NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_
 
 
 @pytest.mark.parametrize(
-    "judge", ["replay", "simulate", "record", pytest.param("processes", marks=NEEDS_STRACE)]
+    "check", ["replay", "simulate", "record", pytest.param("processes", marks=NEEDS_STRACE)]
 )
-def test_the_right_node_is_never_caught(judges: pool.Pool, judge: str, tmp_path: Path) -> None:
-    assert caught(judges, RIGHT, judge, seconds=30, seeds=5, folder=str(tmp_path)) is None
+def test_the_right_node_is_never_caught(checks: pool.Pool, check: str, tmp_path: Path) -> None:
+    assert caught(checks, RIGHT, check, seconds=30, seeds=5, folder=str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
-    "name", ["reports-ignored", "vote-only-above-promise", "phase1-skipped-told-at-reply"]
+    "name", ["reports-ignored", "vote-only-above-promise", "phase1-skipped-as-of-reply"]
 )
-def test_a_bug_is_caught_by_a_log_that_shows_it(judges: pool.Pool, name: str) -> None:
-    assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
+def test_a_bug_is_caught_by_a_log_that_shows_it(checks: pool.Pool, name: str) -> None:
+    assert "takeover-ok.ndjson:" in caught(checks, BUGS[name].mutant())
 
 
 @pytest.mark.parametrize("name", ["clients-named-n-are-nodes", "values-rounded-to-doubles"])
 def test_a_bug_is_caught_by_a_renamed_log_alone(
-    judges: pool.Pool, name: str, tmp_path: Path
+    checks: pool.Pool, name: str, tmp_path: Path
 ) -> None:
-    assert "takeover-ok.ndjson:" in caught(judges, BUGS[name].mutant())
+    assert "takeover-ok.ndjson:" in caught(checks, BUGS[name].mutant())
     mutant = BUGS[name].mutant()
     sources.copy(mutant, tmp_path / "impl")
     # A renaming depends on a log's name, and that of its folder.
@@ -125,19 +127,19 @@ def test_a_bug_is_caught_by_a_renamed_log_alone(
     assert replaying.replay(log, node, renamed=1).difference.renamed == 1
 
 
-def test_a_bug_that_a_log_does_not_show_is_not_caught(judges: pool.Pool) -> None:
-    assert caught(judges, BUGS["promise-lost-at-restart"].mutant()) is None
+def test_a_bug_that_a_log_does_not_show_is_not_caught(checks: pool.Pool) -> None:
+    assert caught(checks, BUGS["promise-lost-at-restart"].mutant()) is None
 
 
-def test_a_bug_is_caught_under_load(judges: pool.Pool) -> None:
-    how = caught(judges, BUGS["young-slots-repeated"].mutant(), "load", seconds=30)
+def test_a_bug_is_caught_under_load(checks: pool.Pool) -> None:
+    how = caught(checks, BUGS["young-slots-repeated"].mutant(), "load", seconds=30)
     assert how.startswith("steady, seed 1: lines: ")
 
 
-def test_a_bug_is_caught_in_a_simulated_world(judges: pool.Pool) -> None:
+def test_simulation_catches_bug(checks: pool.Pool) -> None:
     mutant = BUGS["never-inquires"].mutant()
-    assert caught(judges, mutant) is None
-    assert caught(judges, mutant, "simulate", seconds=30, seeds=20).startswith("seed ")
+    assert caught(checks, mutant) is None
+    assert caught(checks, mutant, "simulate", seconds=30, seeds=20).startswith("seed ")
 
 
 @pytest.mark.parametrize(
@@ -149,13 +151,13 @@ def test_a_bug_is_caught_in_a_simulated_world(judges: pool.Pool) -> None:
         ("__import__('os').abort()", "stopped by SIGABRT"),
     ],
 )
-def test_a_mutant_that_runs_away_is_caught(judges: pool.Pool, new: str, how: str) -> None:
-    assert how in caught(judges, changed("acceptor", "self.promised = ballot", new), seconds=1)
+def test_a_mutant_that_runs_away_is_caught(checks: pool.Pool, new: str, how: str) -> None:
+    assert how in caught(checks, changed("acceptor", "self.promised = ballot", new), seconds=1)
 
 
-def test_a_mutant_that_cannot_be_imported_is_caught(judges: pool.Pool) -> None:
+def test_a_mutant_that_cannot_be_imported_is_caught(checks: pool.Pool) -> None:
     mutant = Mutant("import", {"acceptor": "import no_such_module"})
-    assert "no_such_module" in caught(judges, mutant)
+    assert "no_such_module" in caught(checks, mutant)
 
 
 CRASH = """
@@ -189,18 +191,18 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
         assert caught(found, BUGS["votes-not-on-disk"].mutant()) is None
 
 
-def test_a_judge_that_judges_another_node_gives_no_answer(
-    judges: pool.Pool, monkeypatch: pytest.MonkeyPatch
+def test_checker_of_another_node_gives_no_answer(
+    checks: pool.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "copy", lambda mutant, folder: folder.mkdir())
-    with pytest.raises(pool.JudgeError, match="is not the node in"):
-        caught(judges, RIGHT)
+    with pytest.raises(pool.CheckError, match="is not the node in"):
+        caught(checks, RIGHT)
 
 
-def test_a_run_of_a_mutant_is_recorded_and_rejected(judges: pool.Pool, tmp_path: Path) -> None:
+def test_a_run_of_a_mutant_is_recorded_and_rejected(checks: pool.Pool, tmp_path: Path) -> None:
     right, bad = tmp_path / "right", tmp_path / "bad"
     for folder, mutant in (right, RIGHT), (bad, BUGS["decision-not-announced"].mutant()):
-        assert caught(judges, mutant, "record", seconds=60, folder=str(folder)) is None
+        assert caught(checks, mutant, "record", seconds=60, folder=str(folder)) is None
     assert runs.different(right, right) == []
     first, *_ = runs.different(bad, right)
     told = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
@@ -212,15 +214,15 @@ def test_a_run_of_a_mutant_is_recorded_and_rejected(judges: pool.Pool, tmp_path:
     [
         ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
         ("node", "self.log.flush()", "pass", "a node logged None but said"),
-        ("node", 'said.append("")', "pass", "but said"),
+        ("node", 'printed.append("")', "pass", "but said"),
         ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
     ],
 )
 def test_a_mutant_that_cannot_be_recorded_is_caught(
-    judges: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str
+    checks: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str
 ) -> None:
     mutant = changed(module, old, new)
-    assert how in caught(judges, mutant, "record", seconds=60, folder=str(tmp_path))
+    assert how in caught(checks, mutant, "record", seconds=60, folder=str(tmp_path))
 
 
 # By machine.
@@ -247,7 +249,7 @@ class Thing:
 '''
 
 
-def test_mutants_are_known_by_what_they_change() -> None:
+def test_mutants_are_identified_by_their_change() -> None:
     made = [change for change, _ in machine.changes("thing", SOURCE)]
     assert (
         len(set(made)) == len(made) == len({text for _, text in machine.changes("thing", SOURCE)})
@@ -283,7 +285,7 @@ def act(size):
         look(size)
     except ValueError:
         raise Dropped("it is odd")
-    complain.complain("why", size)
+    self.on_dropped("why", size)
     return size
 """
 
@@ -331,7 +333,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
         ENTRY + ENTRY,
     ],
 )
-def test_an_explanation_that_is_told_wrong_is_an_error(tmp_path: Path, text: str) -> None:
+def test_malformed_explanation_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ExplanationError):
         explained(tmp_path, text)
 
@@ -446,13 +448,13 @@ def test_an_unexplained_survivor_is_left_to_be_explained(tmp_path: Path) -> None
     assert explained(tmp_path, filled) == {CHANGE: Explanation(GAP, "so")}
 
 
-def test_what_was_found_is_found_again(tmp_path: Path) -> None:
+def test_results_are_read_back(tmp_path: Path) -> None:
     score.save(tmp_path / "results.json", ROWS, seed=1)
     assert score.found_before(tmp_path / "results.json") == {row.key: row.found for row in ROWS}
     assert score.found_before(tmp_path / "nothing.json") == {}
 
 
-def test_another_node_or_harness_is_judged_anew(tmp_path: Path) -> None:
+def test_changed_node_or_harness_is_checked_again(tmp_path: Path) -> None:
     (tmp_path / "n1.ndjson").write_text("{}\n", "utf-8")
     before = mutate.evidence(tmp_path, 1)
     assert mutate.evidence(tmp_path, 2) != before == mutate.evidence(tmp_path, 1)
@@ -463,13 +465,13 @@ def test_another_node_or_harness_is_judged_anew(tmp_path: Path) -> None:
 def test_a_name_that_no_mutant_has_is_no_score(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(mutate, "golden_logs", lambda folder, seed: None)
+    monkeypatch.setattr(mutate, "golden_traces", lambda folder, seed: None)
     monkeypatch.setattr(machine, "mutants", dict)
     result = CliRunner().invoke(mutate.main, ["--only", "no-such-mutant", "-o", str(tmp_path)])
     assert result.exit_code == 2 and "no mutant has no-such-mutant in its name" in result.output
 
 
-def test_what_could_not_be_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def stale(*_: object) -> int:
         raise PatchError("it does not fit")
 

@@ -1,4 +1,4 @@
-"""The node that is judged, within this process: in memory or on a disk, to be replayed or recorded.
+"""The node under test within this process, in memory or on a disk, to be replayed or recorded.
 
 A crash is a line to a node in memory, as it is to a process; to a node with a disk it is a real
 one.  This is imported where the node is already known.
@@ -32,7 +32,7 @@ def scratch() -> Path | None:
 
 
 class InMemory:
-    """A node that is told again who it is after each step, which changes nothing: so does the verb
+    """A node that receives `init` again after each step, which changes nothing: so does the verb
     `replay`."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ class OnDisk:
     def turn(self, lines: Sequence[bytes]) -> bytes:
         self.init = self.init or lines
         if lines[0] == CRASH:
-            # What nobody has heard of may be lost, as if it had still been on its way; but here it
-            # is known to have been taken, so such a life ends as if it was asked to.
+            # State without output may be lost, as if its input had not arrived; but here the input
+            # counts as taken, so such a life saves at its end.
             if not self.spoke:
                 self.node.save()
             self.close()
@@ -112,7 +112,7 @@ class Recorded:
         self.node = node
 
     def step(self, given: Json) -> Json:
-        """Raises NodeError for a node that stops, or logs something else than it says."""
+        """Raises NodeError for a node that stops, or logs something else than it sends."""
         try:
             said = self.node.turn([json.dumps(given).encode()])
         except Exception as error:
@@ -125,7 +125,7 @@ class Recorded:
         return record
 
     def end(self) -> None:
-        """Its input ends, which a node has nothing to say to."""
+        """Its input ends, which a node does not answer."""
 
     def close(self) -> None:
         self.node.close()
@@ -140,6 +140,6 @@ def forget(logged: io.BytesIO) -> Json:
 
 
 def alike(said: bytes, output: list[Json]) -> bool:
-    """Whether lines are the messages that a record tells of."""
+    """Return whether lines are the messages of a record."""
     lines = said.decode().split("\n")
     return not lines.pop() and [json.loads(line) for line in lines] == output

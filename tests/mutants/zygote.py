@@ -3,7 +3,7 @@
     python -m tests.mutants.zygote GOLDEN
 
 It reads a task a line and prints what came of it, as JSON.  It has imported nothing of the node:
-a fork imports the node that it was told, is judged, and is gone, or is stopped when it takes more
+a fork imports the node of its task, is checked, and ends, or is stopped when it takes more
 processor or memory than a right node ever would.
 """
 
@@ -24,15 +24,15 @@ from typing import Any
 
 from conformance.formats import logs
 
-from . import judges, processes
+from . import checks, processes
 
 for shared in "conformance.validation.history_checker", "sqlite3":
     # They are the same in each fork, so they are imported once.
     import_module(shared)
 
 Task = dict[str, Any]
-"""`impl` is the folder of the node, `judge` one of JUDGES, `seconds` of a processor its limit;
-`first` is the first seed, `seeds` how many worlds are simulated, `folder` where runs are left."""
+"""`impl` is the folder of the node, `check` one of CHECKS, `seconds` of a processor its limit;
+`first` is the first seed, `seeds` how many simulations are run, `folder` where runs are left."""
 
 MEMORY = 2**30
 """Bytes that a fork may have."""
@@ -41,20 +41,20 @@ WAITING = 100
 """How many times its limit a fork may take in real time, for it may get little of a processor."""
 
 
-def judges_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
-    logged = judges.read_logs([logs.find([folder]) for folder in sorted(golden.iterdir())])
+def checks_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
+    logged = checks.read_logs([logs.find([folder]) for folder in sorted(golden.iterdir())])
     return {
-        "replay": lambda task: judges.replay(logged) or judges.replay_with_disks(logged),
-        "record": lambda task: judges.record(Path(task["folder"]), task["first"]),
-        "simulate": lambda task: judges.simulate(task["first"], task["seeds"]),
-        "load": lambda task: judges.load(task["first"]),
-        "growth": lambda task: judges.growth(),
-        "processes": lambda task: processes.judge(Path(task["impl"])),
+        "replay": lambda task: checks.replay(logged) or checks.replay_with_disks(logged),
+        "record": lambda task: checks.record(Path(task["folder"]), task["first"]),
+        "simulate": lambda task: checks.simulate(task["first"], task["seeds"]),
+        "load": lambda task: checks.load(task["first"]),
+        "growth": lambda task: checks.growth(),
+        "processes": lambda task: processes.check(Path(task["impl"])),
     }
 
 
-def judged(task: Task, judge: Callable[[Task], str | None]) -> str | None:
-    """What a judge says of a node in this process, which has not seen another one."""
+def checked(task: Task, check: Callable[[Task], str | None]) -> str | None:
+    """Return the result of a check of a node in this process, which has imported no other node."""
     sys.dont_write_bytecode = True
     sys.path.insert(0, task["impl"])
     try:
@@ -64,22 +64,22 @@ def judged(task: Task, judge: Callable[[Task], str | None]) -> str | None:
     if not Path(multipaxos.__file__).is_relative_to(task["impl"]):
         raise RuntimeError(f"{multipaxos.__file__} is not the node in {task['impl']}")
     try:
-        return judge(task)
+        return check(task)
     except Exception as error:
-        # The right node comes to the end of every judge, so it is the mutant's doing.
-        return f"nobody can go on with it: {error!r}"
+        # The right node passes every check, so the mutant is the cause.
+        return f"it raises {error!r}"
 
 
-def in_a_fork(task: Task, judge: Callable[[Task], str | None]) -> dict[str, Any]:
-    """What became of a fork: {"caught": how or null}, or {"error": why there is no answer}."""
+def in_a_fork(task: Task, check: Callable[[Task], str | None]) -> dict[str, Any]:
+    """Return a fork's result: {"caught": how or null}, or {"error": why there is none}."""
     begun = time.monotonic()
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(source)
-        be_judged(task, judge, sink)
+        run_check(task, check, sink)
     os.close(sink)
-    text = heard(source, WAITING * task["seconds"], child)
+    text = read_all(source, WAITING * task["seconds"], child)
     _, status = os.waitpid(child, 0)
     took = time.monotonic() - begun
     if text:
@@ -87,10 +87,10 @@ def in_a_fork(task: Task, judge: Callable[[Task], str | None]) -> dict[str, Any]
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
         return {"caught": f"stopped by {name} within {task['seconds']} s", "seconds": took}
-    return {"error": f"the judge ended with status {status}", "seconds": took}
+    return {"error": f"the check ended with status {status}", "seconds": took}
 
 
-def be_judged(task: Task, judge: Callable[[Task], str | None], sink: int) -> None:
+def run_check(task: Task, check: Callable[[Task], str | None], sink: int) -> None:
     """In the fork: never returns."""
     status = 1
     try:
@@ -98,7 +98,7 @@ def be_judged(task: Task, judge: Callable[[Task], str | None], sink: int) -> Non
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         try:
-            answer = {"caught": judged(task, judge)}
+            answer = {"caught": checked(task, check)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         os.write(sink, json.dumps(answer).encode())
@@ -107,7 +107,7 @@ def be_judged(task: Task, judge: Callable[[Task], str | None], sink: int) -> Non
         os._exit(status)
 
 
-def heard(source: int, seconds: float, child: int) -> bytes:
+def read_all(source: int, seconds: float, child: int) -> bytes:
     """All that a fork writes; it is killed if nothing comes for too long."""
     text = b""
     with open(source, "rb", buffering=0) as pipe:
@@ -123,13 +123,13 @@ def heard(source: int, seconds: float, child: int) -> bytes:
 
 def main() -> None:
     [golden] = map(Path, sys.argv[1:])
-    known = judges_of(golden)
-    # Whoever asked may be gone before the answer.
+    known = checks_of(golden)
+    # The reader may end before the answer.
     with suppress(BrokenPipeError):
         print(json.dumps("ready"), flush=True)
         for line in sys.stdin:
             task = json.loads(line)
-            print(json.dumps(in_a_fork(task, known[task["judge"]])), flush=True)
+            print(json.dumps(in_a_fork(task, known[task["check"]])), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A node that is careless with what must survive a kill, or with how a process behaves.
+"""Run the node with a bug in how its process starts, stops, writes or shares its directory.
 
-    python tests/careless_node.py BUG [options of the node]
+    python tests/nodes/careless_node.py BUG [options of the node]
 
-Its protocol is the right one, and it tells its process id on standard error; `broken_node.py` has
-the bugs of the protocol.  How carelessness is caught is not told here.
+These bugs act before the node starts, on its files, or count its turns, so they are no patches of
+its modules; `broken_node.py` has those.  The process id is printed on standard error.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from multipaxos.storage import FILE, Storage
 
 
 def none(options: Namespace) -> None:
-    """Not careless at all."""
+    """Run the right node."""
 
 
 def forgets(options: Namespace) -> None:
-    """It begins anew at every start, its log as well."""
+    """Delete the data and the log at every start."""
     shutil.rmtree(options.data, ignore_errors=True)
     Path(options.log).unlink(missing_ok=True)
 
 
 def forgets_votes(options: Namespace) -> None:
-    """It comes back with its decisions, and without its votes and promises."""
+    """Delete votes and promises at every start, and keep decisions."""
     path = Path(options.data) / FILE
     if path.exists():
         with closing(sqlite3.connect(path)) as db, db:
@@ -47,7 +47,7 @@ def forgets_votes(options: Namespace) -> None:
 
 
 def answers_first(options: Namespace) -> None:
-    """It says what it has done at once, and writes down now and then."""
+    """Print output at once, and commit every tenth turn."""
     commit, turns = Storage.commit, 0
 
     def commit_sometimes(storage: Storage, logged: int = 0) -> None:
@@ -61,12 +61,12 @@ def answers_first(options: Namespace) -> None:
 
 
 def leaves(options: Namespace) -> None:
-    """It ends by itself, with a reason and a status."""
+    """End after some turns, with a reason and a status."""
     after(20, lambda: sys.exit("enough"))
 
 
 def mumbles(options: Namespace) -> None:
-    """It says what is no message."""
+    """Print a line that is not a message."""
     after(20, lambda: print("{}", flush=True))
 
 
@@ -84,7 +84,7 @@ def after(turns: int, act: object) -> None:
 
 
 def lies(options: Namespace) -> None:
-    """It logs what it should say, and says every `phase1_skipped` the other way round."""
+    """Log the right output, and print every `phase1_skipped` negated."""
     write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
     process.write = lambda sink, said, *rest: write(
         sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest
@@ -92,7 +92,7 @@ def lies(options: Namespace) -> None:
 
 
 def floods(options: Namespace) -> None:
-    """It answers, and then says the same for ever."""
+    """Answer, and then repeat one message without end."""
 
     def flood() -> None:
         with open(1, "wb", closefd=False) as output:
@@ -106,7 +106,7 @@ FLOOD = b'{"src": "n1", "dest": "c1", "body": {"type": "init_ok", "in_reply_to":
 
 
 def shares(options: Namespace) -> None:
-    """It lets another process have its directory as well."""
+    """Let a second process use the same directory."""
     connect = sqlite3.connect
 
     class Shared(sqlite3.Connection):
@@ -120,8 +120,8 @@ def shares(options: Namespace) -> None:
 
 
 def stays(options: Namespace) -> None:
-    """It does not leave when it is asked to."""
-    process.Signals.take = lambda *_: None
+    """Ignore SIGTERM."""
+    process.Signals.handle = lambda *_: None
 
 
 BUGS = {

@@ -1,4 +1,4 @@
-"""The page for those who bring a node of their own says what the schemas and the harness say."""
+"""The page for authors of nodes agrees with the schemas and with the harness."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from conformance.formats.schema import SchemaError, check, check_record, load
+from conformance.grading.challenge_cases import CASES
 from conformance.grading.plan import STAGES
-from conformance.grading.probe import SIGNS
+from conformance.grading.probe import EFFECTS
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "conformance"
-PAGE = (FOLDER / "README.md").read_text("utf-8")
+PAGE = (FOLDER / "nodes.md").read_text("utf-8")
 DEFINITIONS = load("messages")["$defs"]
 BODIES = {
     name: found
@@ -53,7 +54,7 @@ def disagreements(page: str) -> set[str]:
     return found | (listed ^ needed)
 
 
-def test_the_page_and_the_schemas_tell_the_same_messages() -> None:
+def test_page_and_schemas_list_the_same_messages() -> None:
     assert len(BODIES) == 15 and disagreements(PAGE) == set()
 
 
@@ -95,13 +96,13 @@ def test_a_bad_example_is_found() -> None:
         check({"src": "n1", "dest": "n2", "body": {"type": "learn"}}, LINES)
 
 
-def test_every_error_code_is_told() -> None:
+def test_page_lists_every_error_code() -> None:
     [row] = [row for row in rows(PAGE, "field") if code(row[0]) == ["code"]]
     codes = DEFINITIONS["error"]["properties"]["code"]["enum"]
     assert sorted(map(int, re.findall(r"\d+", row[2]))) == sorted(codes)
 
 
-def test_the_ranges_of_numbers_are_told() -> None:
+def test_page_lists_number_ranges() -> None:
     assert DEFINITIONS["slot"]["maximum"] == DEFINITIONS["count"]["maximum"] == 2**63 - 1
     assert {row[1] for row in rows(PAGE, "field") if "2^63-1" in row[1]} == {
         "integer, 0 to 2^63-1",
@@ -114,9 +115,14 @@ def test_stages_and_options_are_those_that_there_are() -> None:
     stages = dict.fromkeys(row[0].removeprefix("| ").split(",")[0] for row in rows(PAGE, "stage"))
     assert tuple(stages) == STAGES
     options = [code(row[0])[0].split()[0] for row in rows(PAGE, "option")]
-    assert options == list(SIGNS)
+    assert options == list(EFFECTS)
 
 
-def test_what_is_linked_is_there() -> None:
+def test_cases_of_the_challenge_are_listed() -> None:
+    listed = [(name.removeprefix("| "), weight) for name, weight in rows(PAGE, "case")]
+    assert listed == [(case.name, f"{case.weight} |") for case in CASES]
+
+
+def test_links_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", PAGE)
     assert links and [link for link in links if not (FOLDER / link).exists()] == []

@@ -1,7 +1,7 @@
-"""The clients of a simulated world, and the one history of all that they see.
+"""The clients of a simulation, and the one history of all that they see.
 
-They ask what they are told to and repeat it until it is answered, for messages are lost.  What they
-ask for is told in `faults`, and whether they were answered rightly is for the judge of histories.
+They send the requests of the script and repeat each until it is answered, as messages are lost.
+The script is drawn in `faults`; the history checker decides whether the answers are right.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.running.vocabulary import Vocabulary
 from .lives import OPERATOR
 
 if TYPE_CHECKING:
-    from .world import World
+    from .cluster import Simulation
 
 Json = Any
 
@@ -25,12 +25,12 @@ PATIENCE = 5.0
 
 
 PLACES = 10_000
-"""How many slots a world has."""
+"""How many slots a simulation has."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked, and at how many other nodes it tries if all it is told is an error.
+    """What a client asked, and at how many other nodes it tries if it only gets errors.
 
     `place` is what the slot of a proposal stands for.
     """
@@ -52,16 +52,16 @@ class Request:
 class Clients:
     """All clients.  A number is used for one request alone, whichever client asks."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.vocabulary = Vocabulary(world.script.seed)
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.vocabulary = Vocabulary(simulation.script.seed)
         # Under a load, of which there may be much, all is as plain as can be.
-        self.plain = bool(world.script.load)
+        self.plain = bool(simulation.script.load)
         self.slots = int if self.plain else self.vocabulary.slots(PLACES)
         names = (
             [f"c{number}" for number in range(1, 10)]
             if self.plain
-            else self.vocabulary.clients(4, [*world.hosts, OPERATOR])
+            else self.vocabulary.clients(4, [*simulation.hosts, OPERATOR])
         )
         self.called = {name: f"c{number}" for number, name in enumerate(names, 1)}
         self.names = {client: name for name, client in self.called.items()}
@@ -92,37 +92,37 @@ class Clients:
         number = self.asked if self.plain else self.vocabulary.number(self.asked)
         name, body = self.names[client], {**body, "msg_id": number}
         self.open[number] = request = Request(name, node, body, tries, place)
-        self.say(request)
+        self.send(request)
         return number
 
-    def say(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
         if request.msg_id in self.open:
-            world, message = self.world, request.envelope()
-            self.history.append((world.now, "ask", message))
-            world.carry(
+            simulation, message = self.simulation, request.envelope()
+            self.history.append((simulation.now, "ask", message))
+            simulation.carry(
                 request.client,
                 request.node,
-                world.arrive,
-                world.hosts[request.node],
+                simulation.arrive,
+                simulation.hosts[request.node],
                 json.dumps(message).encode(),
                 request.msg_id,
             )
-            world.at(world.now + PATIENCE, self.say, request)
+            simulation.at(simulation.now + PATIENCE, self.send, request)
 
-    def hear(self, message: Json) -> None:
-        self.history.append((self.world.now, "answer", message))
+    def receive(self, message: Json) -> None:
+        self.history.append((self.simulation.now, "answer", message))
         body = message["body"]
         request = self.open.pop(body["in_reply_to"], None)
         if body["type"] == "multi_paxos_propose_ok":
             self.acknowledged.add(body["slot"])
         elif body["type"] == "error":
-            self.world.happened["errors"] += 1
+            self.simulation.happened["errors"] += 1
             if request is not None and request.tries > 0:
                 self.try_again(request)
 
     def try_again(self, request: Request) -> None:
-        """The slot is asked for anew, at the next node, or at the same one by who insists."""
-        nodes = list(self.world.hosts)
+        """Ask for the slot again, at the next node, or at the same one if the client insists."""
+        nodes = list(self.simulation.hosts)
         insists = request.tries == float("inf")
         node = nodes[(nodes.index(request.node) + (not insists)) % len(nodes)]
         client = self.called[request.client]
@@ -134,7 +134,7 @@ class Clients:
         return not self.open
 
     def insist(self, nodes: Sequence[str]) -> Callable[[], bool]:
-        """Have each node decide a new slot; the result tells whether all have."""
+        """Have each node decide a new slot; return a function that says whether all have."""
         places = range(self.newest + 1, self.newest + 1 + len(nodes))
         for node, place in zip(nodes, places, strict=True):
             self.propose("c4", node, place, float("inf"))

@@ -1,7 +1,7 @@
 """A disk in memory, which does for a node what `storage` does: what was committed, stays.
 
 It can be full, and the power can fail before or after something is saved.  When it is or does is
-told in `faults`.
+drawn in `faults`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from multipaxos.messages import Value, Vote
 from multipaxos.storage import Journal, StorageError
 
 Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
-"""Hears of every commit: whose it was, the votes that were cast, and what was decided."""
+"""Called at every commit with its node, the votes that were cast, and the decisions."""
 
 
 class PowerCut(Exception):
@@ -20,7 +20,7 @@ class PowerCut(Exception):
 
 
 class Witnessed(Journal):
-    """A journal that tells all votes of a turn, also those that were replaced or decided in it."""
+    """A journal that records all votes of a turn, also those replaced or decided in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Mounted:
             or journal.promised != disk.promised
             or self.cluster != disk.cluster
         )
-        # The log takes no room here, so that a world is the same whether there is one or not.
+        # The log takes no space here, so that a simulation is the same whether there is one or not.
         if changed and disk.power_fails:
             raise PowerCut
         if changed and disk.full:

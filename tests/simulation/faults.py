@@ -1,9 +1,9 @@
-"""What happens to a simulated world and when: drawn from one seed before anything has happened.
+"""What happens to a simulation and when: drawn from one seed before anything has happened.
 
 A script is plain data, so it can be written down, repeated and made smaller.  Its slots are places
-of the log, and its clients c1 to c4; the world has names and slots of the seed's own for them.
+of the log, and its clients c1 to c4; the simulation has names and slots of the seed's own for them.
 Every seed draws its own mixture of faults, since a fault is found most easily where others do not
-hide it.  What the things do to a node is told in `world`.
+hide it.  `cluster` applies them to the nodes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Script:
-    """A world's seed and size, how bad its network is all the time, and what happens when.
+    """A simulation's seed and size, how bad its network is all the time, and what happens when.
 
     A message takes from `base` to `base + spread` seconds, most of them little.  What `load` is
-    put on the nodes beside the events, if any, is told in `loads`.
+    put on the nodes beside the events, if any, stands in `loads`.
     """
 
     seed: int
@@ -61,30 +61,30 @@ SIZES = (3, 3, 3, 3, 5, 5, 4, 2, 1)
 
 
 OFTEN = (0, 5, 20, 40)
-"""How often a fault may happen in a run: some worlds know no such fault, and some little else."""
+"""How often a fault may happen in a run: some simulations have none, and some have little else."""
 
 
 def draw(seed: int, nodes: int | None, seconds: float) -> Script:
-    """The script of a seed, for so many nodes if it is told how many."""
-    chance = Random(f"{seed} script")
-    size = chance.choice(SIZES)
+    """The script of a seed, for this number of nodes, if it is given."""
+    rng = Random(f"{seed} script")
+    size = rng.choice(SIZES)
     script = Script(
         seed,
         nodes or size,
         seconds,
-        loss=chance.choice((0.0, 0.02, 0.1, 0.3)),
-        repeat=chance.choice((0.0, 0.02, 0.2)),
-        base=chance.choice((0.001, 0.01, 0.05)),
-        spread=chance.choice((0.0, 0.02, 0.5, 3.0)),
+        loss=rng.choice((0.0, 0.02, 0.1, 0.3)),
+        repeat=rng.choice((0.0, 0.02, 0.2)),
+        base=rng.choice((0.001, 0.01, 0.05)),
+        spread=rng.choice((0.0, 0.02, 0.5, 3.0)),
         events=(),
     )
     members = script.members()
-    events = list(requests(chance, members, seconds))
+    events = list(requests(rng, members, seconds))
     for fault in crash, restart, cut, full, pause, slow:
-        if often := chance.choice(OFTEN):
-            events += happening(chance, members, seconds, seconds / often, fault)
-    if chance.random() < 0.5:
-        events.append(straggle(chance, members, seconds))
+        if often := rng.choice(OFTEN):
+            events += happening(rng, members, seconds, seconds / often, fault)
+    if rng.random() < 0.5:
+        events.append(straggle(rng, members, seconds))
     events.sort(key=lambda event: event["at"])
     return replace(script, events=tuple(events))
 
@@ -92,45 +92,45 @@ def draw(seed: int, nodes: int | None, seconds: float) -> Script:
 # What clients do.
 
 
-def requests(chance: Random, members: list[str], seconds: float) -> Iterator[Event]:
+def requests(rng: Random, members: list[str], seconds: float) -> Iterator[Event]:
     """Clients mostly stay with one node and fill new slots; at times several want the same one."""
-    at, newest, favourite = 0.0, 0, chance.choice(members)
-    gap = chance.choice((0.5, 1.0, 2.0))
-    strays = chance.choice((0.0, 0.1, 0.5, 1.0))
-    while (at := at + chance.uniform(0, 2 * gap)) < seconds:
-        if chance.random() < 0.05:
-            favourite = chance.choice(members)
-        if chance.random() < 0.05:
-            yield log(chance, members, newest, at)
+    at, newest, favourite = 0.0, 0, rng.choice(members)
+    gap = rng.choice((0.5, 1.0, 2.0))
+    strays = rng.choice((0.0, 0.1, 0.5, 1.0))
+    while (at := at + rng.uniform(0, 2 * gap)) < seconds:
+        if rng.random() < 0.05:
+            favourite = rng.choice(members)
+        if rng.random() < 0.05:
+            yield log(rng, members, newest, at)
             continue
-        newest += chance.choice((0, 1, 1, 1, 2))
-        slot = max(0, newest - chance.choice((0, 0, 0, 0, 1, 3)))
-        for _ in range(chance.choice((1, 1, 1, 1, 2, 3))):
-            node = chance.choice(members) if chance.random() < strays else favourite
+        newest += rng.choice((0, 1, 1, 1, 2))
+        slot = max(0, newest - rng.choice((0, 0, 0, 0, 1, 3)))
+        for _ in range(rng.choice((1, 1, 1, 1, 2, 3))):
+            node = rng.choice(members) if rng.random() < strays else favourite
             yield {
                 "at": at,
                 "kind": "propose",
-                "client": client(chance),
+                "client": client(rng),
                 "node": node,
                 "slot": slot,
-                "tries": chance.choice((0, 1)),
+                "tries": rng.choice((0, 1)),
             }
 
 
-def log(chance: Random, members: list[str], newest: int, at: float) -> Event:
-    least = chance.choice((0, max(0, newest - 5)))
+def log(rng: Random, members: list[str], newest: int, at: float) -> Event:
+    least = rng.choice((0, max(0, newest - 5)))
     return {
         "at": at,
         "kind": "log",
-        "client": client(chance),
-        "node": chance.choice(members),
+        "client": client(rng),
+        "node": rng.choice(members),
         "from": least,
-        "limit": chance.choice((3, 1000)),
+        "limit": rng.choice((3, 1000)),
     }
 
 
-def client(chance: Random) -> str:
-    return chance.choice(("c1", "c2", "c3"))
+def client(rng: Random) -> str:
+    return rng.choice(("c1", "c2", "c3"))
 
 
 # What goes wrong.
@@ -139,37 +139,37 @@ Fault = Callable[[Random, list[str]], Event]
 
 
 def happening(
-    chance: Random, members: list[str], seconds: float, mean: float, fault: Fault
+    rng: Random, members: list[str], seconds: float, mean: float, fault: Fault
 ) -> Iterator[Event]:
     at = 0.0
-    while (at := at + chance.uniform(0, 2 * mean)) < seconds:
-        yield {"at": at, **fault(chance, members)}
+    while (at := at + rng.uniform(0, 2 * mean)) < seconds:
+        yield {"at": at, **fault(rng, members)}
 
 
-def crash(chance: Random, members: list[str]) -> Event:
+def crash(rng: Random, members: list[str]) -> Event:
     """At once; in the next turn that is to be saved, before it is; or when it is, but only the
     first `left` of its lines have left."""
     return {
         "kind": "crash",
-        "node": chance.choice(members),
-        "point": chance.choice(("now", "before", "after")),
-        "left": chance.choice((0, 0, 1, 2)),
-        "seconds": chance.uniform(0, 4),
+        "node": rng.choice(members),
+        "point": rng.choice(("now", "before", "after")),
+        "left": rng.choice((0, 0, 1, 2)),
+        "seconds": rng.uniform(0, 4),
     }
 
 
-def restart(chance: Random, members: list[str]) -> Event:
+def restart(rng: Random, members: list[str]) -> Event:
     """A crash after which the node is there again while its own messages are still on their way."""
-    return {**crash(chance, members), "seconds": chance.uniform(0, 0.05)}
+    return {**crash(rng, members), "seconds": rng.uniform(0, 0.05)}
 
 
-def cut(chance: Random, members: list[str]) -> Event:
+def cut(rng: Random, members: list[str]) -> Event:
     """No message gets through some links: one way, both ways, or from one part to the other."""
     part = members[:]
-    chance.shuffle(part)
+    rng.shuffle(part)
     one, *others = part
     half = len(part) // 2
-    links = chance.choice(
+    links = rng.choice(
         (
             [(one, other) for other in others[:1]],
             [(one, other) for other in others],
@@ -178,13 +178,13 @@ def cut(chance: Random, members: list[str]) -> Event:
             both_ways(part[:half], part[half:]),
         )
     )
-    return {"kind": "cut", "links": links, "seconds": chance.uniform(0.5, 8)}
+    return {"kind": "cut", "links": links, "seconds": rng.uniform(0.5, 8)}
 
 
-def straggle(chance: Random, members: list[str], seconds: float) -> Event:
+def straggle(rng: Random, members: list[str], seconds: float) -> Event:
     """In the end, one node is alone for so long that it misses much."""
-    one, *others = chance.sample(members, len(members))
-    alone = chance.uniform(seconds / 4, seconds / 2)
+    one, *others = rng.sample(members, len(members))
+    alone = rng.uniform(seconds / 4, seconds / 2)
     return {
         "at": seconds - alone,
         "kind": "cut",
@@ -198,21 +198,21 @@ def both_ways(one: list[str], other: list[str]) -> list[tuple[str, str]]:
     return links + [(there, here) for here, there in links]
 
 
-def full(chance: Random, members: list[str]) -> Event:
-    """There is no room on a disk until somebody makes some."""
-    return {"kind": "full", "node": chance.choice(members), "seconds": chance.uniform(0.5, 5)}
+def full(rng: Random, members: list[str]) -> Event:
+    """A disk is full until space is freed."""
+    return {"kind": "full", "node": rng.choice(members), "seconds": rng.uniform(0.5, 5)}
 
 
-def pause(chance: Random, members: list[str]) -> Event:
+def pause(rng: Random, members: list[str]) -> Event:
     """A node does nothing for a while, and does not know."""
-    return {"kind": "pause", "node": chance.choice(members), "seconds": chance.uniform(0.2, 6)}
+    return {"kind": "pause", "node": rng.choice(members), "seconds": rng.uniform(0.2, 6)}
 
 
-def slow(chance: Random, members: list[str]) -> Event:
+def slow(rng: Random, members: list[str]) -> Event:
     """Every turn of a node takes long."""
     return {
         "kind": "slow",
-        "node": chance.choice(members),
-        "turn": chance.choice((0.05, 0.5)),
-        "seconds": chance.uniform(1, 10),
+        "node": rng.choice(members),
+        "turn": rng.choice((0.05, 0.5)),
+        "seconds": rng.uniform(1, 10),
     }

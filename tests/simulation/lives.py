@@ -1,7 +1,7 @@
-"""A node in a simulated world: one life after another, on one disk.
+"""A node in a simulation: one life after another, on one disk.
 
 What a process does for a node is done here, at a time that is made up: it gives it lines, prints
-what it says, and resumes its log.  What happens to a node, and when, is told elsewhere.
+what it says, and resumes its log.  `faults` draws what happens to a node, and when.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
-from multipaxos.clock import LONGEST_BACKOFF, Clock, Pace
+from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.node import Node
-from multipaxos.process import AT_ONCE
+from multipaxos.process import PIPE_BYTES
 from multipaxos.replica import Replica
 from multipaxos.storage import StorageError
 
@@ -24,7 +24,7 @@ BATCH = 3
 """Small enough for catching up to take more than one message."""
 
 PACE = Pace()
-LONGEST_ANSWER = PACE.request_timeout + LONGEST_BACKOFF * PACE.backoff + 2 * PACE.retry
+LONGEST_ANSWER = PACE.request_timeout + MAX_BACKOFF_FACTOR * PACE.backoff + 2 * PACE.retry
 """By when a node that lives has answered a request that it has taken, by its own clock."""
 
 TURN = 0.002
@@ -37,7 +37,7 @@ it sends in vain delays what it should do.  They are near what the real node nee
 NEVER = float("inf")
 
 OPERATOR = "c0"
-"""Who tells a node its name when it begins a life."""
+"""The client that sends `init` when a node begins a life."""
 
 
 class Failed(Exception):
@@ -46,7 +46,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the nodes of a world are made of; broken ones are put in to see that it is noticed."""
+    """What the nodes of a simulation are made of; tests put in parts with bugs."""
 
     node: type[Node] = Node
     replica: type[Replica] = Replica
@@ -73,8 +73,8 @@ class Host:
         self.init = json.dumps({"src": OPERATOR, "dest": name, "body": body}).encode()
         # Whatever members are called, their clocks are those of their places.
         self.place = f"n{members.index(name) + 1}"
-        chance = Random(f"{seed} host {self.place}")
-        self.begun, self.rate = chance.uniform(0, 1e6), chance.uniform(0.9, 1.1)
+        rng = Random(f"{seed} host {self.place}")
+        self.begun, self.rate = rng.uniform(0, 1e6), rng.uniform(0.9, 1.1)
         self.lives = 0
         self.node: Node | None = None
         self.inbox: deque[tuple[bytes, int | None]] = deque()
@@ -90,22 +90,22 @@ class Host:
         self.downtime = 0.0
 
     def start(self) -> None:
-        """Begin a life; the first line tells the node who it is."""
+        """Begin a life; the first line is `init`."""
         self.lives += 1
-        chance = Random(f"{self.seed} clock {self.place} {self.lives}")
+        rng = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
             batch=self.batch,
             log=self.log,
             storage=self.disk.mount(),
-            complain=self.complain,
-            clock=lambda replica, now: self.parts.clock(replica, PACE, chance, now),
+            on_dropped=self.on_dropped,
+            clock=lambda replica, now: self.parts.clock(replica, PACE, rng, now),
         )
         if self.log is not None:
             self.node.resume_log()
         self.inbox = deque([(self.init, None)])
 
     def fall(self) -> None:
-        """What is not on the disk is gone, and what is on its way to the node meets nobody."""
+        """What is not on the disk is gone, and messages on their way to the node are lost."""
         self.node = None
         self.inbox, self.owed = deque(), {}
         self.turn_at = self.due_at = NEVER
@@ -115,7 +115,7 @@ class Host:
         """No crash lies in wait for the node."""
         self.left, self.disk.power_fails = None, False
 
-    def complain(self, reason: str, line: bytes) -> None:
+    def on_dropped(self, reason: str, line: bytes) -> None:
         raise Failed(f"wire: {self.name} dropped a line: {reason}: {line!r}")
 
     def take_turn(self, at: float) -> list[bytes] | None:
@@ -143,7 +143,7 @@ class Host:
     def read(self) -> tuple[list[bytes], list[int]]:
         """Take the lines of one read, and the questions among them: as much as a pipe holds."""
         lines, asked, size = [], [], 0
-        while self.inbox and size < AT_ONCE:
+        while self.inbox and size < PIPE_BYTES:
             line, question = self.inbox.popleft()
             lines.append(line)
             size += len(line) + 1
@@ -152,7 +152,7 @@ class Host:
         return lines, asked
 
     def plan(self) -> float:
-        """When the node's clock wants a turn, by the world's."""
+        """When the node's clock wants a turn, by the simulation's."""
         due = self.node.due()
         self.due_at = NEVER if due is None else (due - self.begun) / self.rate
         return self.due_at
@@ -162,7 +162,7 @@ class Host:
         self.owed = {question: until + seconds for question, until in self.owed.items()}
 
     def check_answers(self) -> None:
-        """Whoever lives answers in time."""
+        """Raise Failed if a node that lives has not answered in time."""
         question = next(iter(self.owed), None)
         if question is not None and self.owed[question] < self.now:
             raise Failed(f"answers: {self.name} never answers request {question}")

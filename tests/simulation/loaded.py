@@ -1,6 +1,6 @@
 """A simulated cluster under load: every request is decided in time, and at a bounded cost.
 
-`world` examines a cluster at rest.  Here the traffic goes on after the faults, and the network is
+`cluster` examines a cluster at rest.  Here the traffic goes on after the faults, and the network is
 whole from then on.  The bounds are the constants below, in simulated seconds; the loads are drawn
 in `loads`.
 """
@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from .clients import PATIENCE, Clients
+from .cluster import Simulation
 from .faults import Event, Script
 from .lives import BYTE, LINE, LONGEST_ANSWER, RIGHT, Failed, Parts
 from .loads import STAYS
-from .world import World
 
 Json = Any
 
@@ -68,8 +68,8 @@ STEP = 0.05
 class Insisting(Clients):
     """Clients that send a request again until its slot is decided, and measure how long it took."""
 
-    def __init__(self, world: Loaded, size: int) -> None:
-        super().__init__(world)
+    def __init__(self, simulation: Loaded, size: int) -> None:
+        super().__init__(simulation)
         self.size = size
         self.since: dict[int, float] = {}
         self.waits: list[float] = []
@@ -77,25 +77,25 @@ class Insisting(Clients):
         self.refused: list[tuple[float, int]] = []
 
     def propose(self, client: str, node: str, slot: int, tries: float = float("inf")) -> None:
-        self.since.setdefault(slot, self.world.now)
+        self.since.setdefault(slot, self.simulation.now)
         super().propose(client, node, slot, tries)
 
     def value(self, number: int) -> Json:
         return f"v{number}".ljust(self.size, "x") if self.size else super().value(number)
 
-    def hear(self, message: Json) -> None:
+    def receive(self, message: Json) -> None:
         request, body = self.open.get(message["body"]["in_reply_to"]), message["body"]
         if body["type"] == "error" and request is not None:
             slot = request.body["slot"]
             self.refused.append((self.since[slot], slot))
-        super().hear(message)
+        super().receive(message)
         asked = self.since.pop(body.get("slot"), None)
         if asked is not None:
-            self.waits.append(self.world.now - asked)
-            self.decided.append((self.world.now, body["slot"]))
+            self.waits.append(self.simulation.now - asked)
+            self.decided.append((self.simulation.now, body["slot"]))
 
 
-class Loaded(World):
+class Loaded(Simulation):
     """One run of a script with a load."""
 
     clients: Insisting
@@ -111,7 +111,7 @@ class Loaded(World):
         for host in self.hosts.values():
             host.turn_seconds, host.batch = self.load["turn"], BATCH
             if self.duel:
-                # Clocks and ways are equally fast, so only random back-off tells proposers apart.
+                # Clocks and ways are equally fast, so only random back-off makes proposers differ.
                 host.rate = 1.0
         self.traffic()
         if self.load["kind"] == "storm":
@@ -149,9 +149,9 @@ class Loaded(World):
 
     # The rules.
 
-    def make_peace(self) -> None:
+    def end_faults(self) -> None:
         base, spread = self.base, self.spread
-        super().make_peace()
+        super().end_faults()
         self.base, self.spread, self.whole_at = base, spread, self.now
         if self.load["kind"] == "lossy":
             self.loss = self.script.loss

@@ -13,7 +13,7 @@
 A script's `load` has the `kind`, the number of `proposers` (nodes that are sent requests), the
 `rate` of requests (a second), the least seconds of a `turn`, and how many requests are
 `outstanding` at once, each with a value of `size` characters (0 for small values of several types).
-What must hold under a load is told in `loaded`.
+What must hold under a load stands in `loaded`.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ STORM_SLOTS, STORM_SECONDS = 1000, 20.0
 
 def draw(kind: str, seed: int, nodes: int | None = None, outstanding: int = 32) -> Script:
     """Return the script of a seed for a kind of load; `outstanding` is for a burst."""
-    chance = Random(f"{seed} {kind}")
+    rng = Random(f"{seed} {kind}")
     script = Script(
         seed,
-        nodes or chance.choice((3, 3, 4, 5)),
+        nodes or rng.choice((3, 3, 4, 5)),
         seconds=1.0,
         loss=0.0,
         repeat=0.0,
-        base=chance.choice((0.001, 0.01)),
-        spread=chance.choice((0.0, 0.02)),
+        base=rng.choice((0.001, 0.01)),
+        spread=rng.choice((0.0, 0.02)),
         events=(),
     )
-    return KINDS[kind](chance, script, outstanding)
+    return KINDS[kind](rng, script, outstanding)
 
 
 def with_load(script: Script, kind: str, **given: Any) -> Script:
@@ -60,19 +60,19 @@ def with_load(script: Script, kind: str, **given: Any) -> Script:
     return replace(script, load=load | given)
 
 
-def steady(chance: Random, script: Script, _: int) -> Script:
-    script = with_load(script, "steady", rate=chance.choice((20.0, 50.0, 100.0)))
-    return with_faults(chance, replace(script, seconds=10.0))
+def steady(rng: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "steady", rate=rng.choice((20.0, 50.0, 100.0)))
+    return with_faults(rng, replace(script, seconds=10.0))
 
 
-def busy(chance: Random, script: Script, _: int) -> Script:
+def busy(rng: Random, script: Script, _: int) -> Script:
     script = with_load(script, "busy", rate=200.0, turn=0.02)
-    return with_faults(chance, replace(script, seconds=6.0))
+    return with_faults(rng, replace(script, seconds=6.0))
 
 
-def lossy(chance: Random, script: Script, _: int) -> Script:
+def lossy(rng: Random, script: Script, _: int) -> Script:
     script = with_load(script, "lossy", rate=200.0, turn=0.02)
-    return replace(script, loss=chance.choice((0.05, 0.1)))
+    return replace(script, loss=rng.choice((0.05, 0.1)))
 
 
 def takeover(_: Random, script: Script, __: int) -> Script:
@@ -87,8 +87,8 @@ def takeover(_: Random, script: Script, __: int) -> Script:
     return replace(script, seconds=2 * STAYS - 0.1, events=(cut, lose))
 
 
-def duel(chance: Random, script: Script, _: int) -> Script:
-    script = with_load(script, "duel", proposers=chance.choice((2, 3)), rate=5.0)
+def duel(rng: Random, script: Script, _: int) -> Script:
+    script = with_load(script, "duel", proposers=rng.choice((2, 3)), rate=5.0)
     return replace(script, seconds=5.0, loss=0.1, spread=0.0)
 
 
@@ -107,11 +107,11 @@ def burst(_: Random, script: Script, outstanding: int) -> Script:
 KINDS = {each.__name__: each for each in (steady, busy, lossy, takeover, duel, storm, burst)}
 
 
-def with_faults(chance: Random, script: Script) -> Script:
+def with_faults(rng: Random, script: Script) -> Script:
     """Add lost messages, and a few faults of each kind."""
     members, events = script.members(), []
     for fault in faults.crash, faults.restart, faults.cut, faults.pause:
-        mean = script.seconds / chance.choice((1, 2, 4))
-        events += faults.happening(chance, members, script.seconds, mean, fault)
+        mean = script.seconds / rng.choice((1, 2, 4))
+        events += faults.happening(rng, members, script.seconds, mean, fault)
     events.sort(key=lambda event: event["at"])
-    return replace(script, loss=chance.choice((0.02, 0.1, 0.3)), events=tuple(events))
+    return replace(script, loss=rng.choice((0.02, 0.1, 0.3)), events=tuple(events))

@@ -1,6 +1,6 @@
 """Makes a script that fails smaller, for as long as it fails.
 
-What failing is, is told from outside; nothing is known here of what the events mean.
+The caller decides what failing is; nothing is known here of what the events mean.
 """
 
 from __future__ import annotations

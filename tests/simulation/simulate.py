@@ -1,10 +1,10 @@
-"""Runs many simulated worlds, a seed each, and tells what came of them.
+"""Run many deterministic simulations of a cluster, one for each seed, and report failures.
 
     python -m tests.simulation --seeds 1..10000
     python -m tests.simulation --load burst --outstanding 20000 --seeds 1..1
     python -m tests.simulation --script out/simulated/scripts/seed-17.ndjson
 
-What a world is, is told in `world`.  A seed that fails is made smaller, and left as a log.
+What a simulation is, is told in `cluster`.  A seed that fails is made smaller, and left as a log.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import click
 from conformance import report
 from conformance.formats import logs
 from conformance.validation import explanation
-from conformance.validation.trace_validation import validate
-from tests.simulation import loads, trial
-from tests.simulation.broken import BUGS, parts_with
+from conformance.validation.trace_validation import validate_logs
+from tests.simulation import buggy, loads
 from tests.simulation.faults import Script, draw
-from tests.simulation.lives import BATCH, RIGHT, Parts
+from tests.simulation.lives import BATCH
 from tests.simulation.shrink import shrink
 from tests.simulation.trial import Trial
 
@@ -49,11 +48,8 @@ class Series:
             return loads.draw(self.load, seed, self.nodes, self.outstanding)
         return draw(seed, self.nodes, self.seconds)
 
-    def parts(self) -> Parts:
-        return parts_with(BUGS[self.bug]) if self.bug else RIGHT
-
     def run(self, seed: int) -> Trial:
-        return trial.run(self.script(seed), self.parts())
+        return buggy.run(self.script(seed), self.bug)
 
     def command(self, seed: int) -> str:
         nodes = f" --nodes {self.nodes}" if self.nodes else ""
@@ -104,7 +100,7 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
     default=60.0,
     show_default=True,
     type=click.FloatRange(1),
-    help="Simulated seconds in which things go wrong; peace comes after them.",
+    help="Simulated seconds with faults; a period without faults follows.",
 )
 @click.option(
     "--load",
@@ -136,11 +132,11 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
 )
 @click.option(
     "--validate",
-    "judged",
+    "validated",
     default=0,
     type=click.IntRange(0),
     metavar="N",
-    help="Let TLC judge the logs of the first N seeds, too.",
+    help="Check the logs of the first N seeds by trace validation, too.",
 )
 @click.option(
     "--script",
@@ -149,9 +145,9 @@ Exit status: 0 all is well, 1 something failed, 2 could not be run.""",
 )
 @click.option(
     "--bug",
-    type=click.Choice(list(BUGS)),
+    type=click.Choice(list(buggy.BUGS)),
     metavar="NAME",
-    help="Give every node this bug, to see it found.",
+    help="Give every node this bug of tests/mutants/bugs.toml.",
 )
 def main(
     seeds: tuple[int, int],
@@ -159,39 +155,39 @@ def main(
     seconds: float,
     jobs: int,
     output: Path,
-    judged: int,
+    validated: int,
     script: Path | None,
     bug: str | None,
     load: str | None,
     outstanding: int,
 ) -> None:
-    """Run simulated clusters in a faulty world, a seed each."""
+    """Run deterministic simulations of a cluster with fault injection, one for each seed."""
     series = Series(*seeds, nodes, seconds, bug, load, outstanding)
     if script is not None:
-        sys.exit(repeat(Script.of(script.read_text("utf-8")), series.parts(), output))
+        sys.exit(repeat(Script.of(script.read_text("utf-8")), series.bug, output))
     total = run_all(series, jobs)
     for found in total.failed[:1]:
         explain(series, found, output)
-    rejected = judge_logs(series, judged, output) if judged else 0
+    rejected = validate_seeds(series, validated, output) if validated else 0
     if total.failed or rejected:
         sys.exit(1)
     if missing := total.missing(faults=load is None):
-        report.warn(f"too little happened to tell: {'; '.join(missing)}", style="red")
+        report.warn(f"too few events for a verdict: {'; '.join(missing)}", style="red")
         sys.exit(2)
 
 
 def run_all(series: Series, jobs: int) -> Total:
-    """Run all seeds, and tell what happened."""
+    """Run all seeds, and report the totals."""
     begun, total = time.monotonic(), Total()
     with report.Line(f"seeds {series.first}..{series.last}") as line:
         for found in series.trials(jobs):
             total.add(found)
-            line.tell(f"{total.seeds:,} done, {len(total.failed):,} failed")
+            line.update(f"{total.seeds:,} done, {len(total.failed):,} failed")
     report.say(total.text(time.monotonic() - begun))
     return total
 
 
-TOLD = {
+EVENT_NAMES = {
     "propose": "requests",
     "acknowledged": "slots acknowledged",
     "errors": "errors",
@@ -204,7 +200,7 @@ TOLD = {
     "cut off": "cut off",
     "repeated": "repeated",
 }
-"""What happened in a world, and what people call it."""
+"""The counted events of a simulation, and their names in the report."""
 
 FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
 """Each seed must have some slot acknowledged; so many seeds must have some fault of each kind."""
@@ -212,7 +208,7 @@ FROM, LEAST = 20, ("falls", "cut", "pause", "slow", "full", "lost", "repeated")
 
 @dataclass
 class Total:
-    """What came of the runs so far."""
+    """The totals of the runs so far."""
 
     seeds: int = 0
     seconds: float = 0.0
@@ -229,18 +225,20 @@ class Total:
             self.failed.append(found)
 
     def missing(self, faults: bool = True) -> list[str]:
-        """What must have happened and has not, for the runs to show anything."""
+        """Return the events that happened too rarely for a verdict."""
         least = {"acknowledged": self.seeds}
         if faults and self.seeds >= FROM:
             least |= dict.fromkeys(LEAST, 1)
         return [
-            f"{self.happened[what]:,} of at least {number:,} {TOLD[what]}"
+            f"{self.happened[what]:,} of at least {number:,} {EVENT_NAMES[what]}"
             for what, number in least.items()
             if self.happened[what] < number
         ]
 
     def text(self, real: float) -> str:
-        happened = ", ".join(f"{self.happened[what]:,} {name}" for what, name in TOLD.items())
+        happened = ", ".join(
+            f"{self.happened[what]:,} {name}" for what, name in EVENT_NAMES.items()
+        )
         return (
             f"{self.seeds:,} seeds, {len(self.failed):,} failed: {happened}\n"
             f"{self.seconds:,.0f} simulated seconds in {real:,.1f} real ones, "
@@ -250,12 +248,12 @@ class Total:
 
 
 def explain(series: Series, found: Trial, output: Path) -> None:
-    """Make a failure smaller, leave it as a log, and say how it is repeated."""
+    """Shrink a failure, write its log, and print the command that repeats it."""
     report.say(f"seed {found.script.seed} failed: {found.failure}")
     report.say(f"  repeat it with: {series.command(found.script.seed)}")
-    with report.Line("making it smaller"):
-        smaller = shrink(found.script, lambda script: fails_alike(script, series.parts(), found))
-    again = trial.run(smaller, series.parts(), logs=True)
+    with report.Line("shrinking"):
+        smaller = shrink(found.script, lambda script: fails_alike(script, series.bug, found))
+    again = buggy.run(smaller, series.bug, logs=True)
     again.write(output)
     report.say(
         f"  smaller, with {len(smaller.events)} events of {len(found.script.events)}: "
@@ -269,36 +267,36 @@ def explain(series: Series, found: Trial, output: Path) -> None:
     report.say(f"  its log and its history are in {output}/logs and {output}/histories")
 
 
-def fails_alike(script: Script, parts: Parts, found: Trial) -> bool:
-    return trial.run(script, parts).rule == found.rule
+def fails_alike(script: Script, bug: str | None, found: Trial) -> bool:
+    return buggy.run(script, bug).rule == found.rule
 
 
-def repeat(script: Script, parts: Parts, output: Path) -> int:
+def repeat(script: Script, bug: str | None, output: Path) -> int:
     """Run one script, and leave its log."""
-    found = trial.run(script, parts, logs=True)
+    found = buggy.run(script, bug, logs=True)
     found.write(output)
-    report.say(found.failure or "all is well")
+    report.say(found.failure or "passed")
     return 1 if found.failure else 0
 
 
-def judge_logs(series: Series, number: int, output: Path) -> int:
-    """Let the specification judge what the nodes of the first seeds did."""
+def validate_seeds(series: Series, number: int, output: Path) -> int:
+    """Check the logs of the first seeds by trace validation; return how many are rejected."""
     clusters = []
     for seed in range(series.first, min(series.last, series.first + number - 1) + 1):
-        found = trial.run(series.script(seed), series.parts(), logs=True)
+        found = buggy.run(series.script(seed), series.bug, logs=True)
         found.write(output)
         clusters.append(logs.read(output / "logs" / f"seed-{seed}.ndjson"))
     return count_rejections(clusters)
 
 
 def count_rejections(clusters: Sequence[Sequence[logs.Record]]) -> int:
-    with report.Line(f"judging {sum(map(len, clusters)):,} records") as line:
-        verdicts = validate(clusters, BATCH, on_progress=line.tell)
+    with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
+        verdicts = validate_logs(clusters, BATCH, on_progress=line.update)
     bad = [found for verdict in verdicts for found in verdict.rejections]
     for found in bad[:5]:
-        report.say(explanation.rejection(found))
+        report.say(explanation.format_rejection(found))
     report.say(
-        f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records judged by the "
-        f"specification, {len(bad):,} rejected"
+        f"{len(clusters):,} logs, {sum(map(len, clusters)):,} records checked by "
+        f"trace validation, {len(bad):,} rejected"
     )
     return len(bad)

@@ -1,6 +1,6 @@
 """Simulated clusters under load: the node serves each load within the bounds of `simulated.loaded`.
 
-That the loads find bugs of time is shown by those of the catalogue that the judge `load` catches.
+That the loads find bugs of time is shown by those of the catalogue that the check `load` catches.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class AllAgain(Replica):
         return out
 
 
-def test_burst_that_feeds_itself_is_noticed() -> None:
+def test_burst_that_feeds_itself_is_detected() -> None:
     script = loads.draw("burst", 1, nodes=3, outstanding=1000)
-    assert trial.run(script, Parts(replica=AllAgain)).rule in ("lines", "peace")
+    assert trial.run(script, Parts(replica=AllAgain)).rule in ("lines", "quiescence")
 
 
 class ForgetsOvertaken(Clock):
     """Open slots are repeated only if nothing is decided for a while."""
 
-    def stepped(self, now: float, output: list) -> None:
-        super().stepped(now, output)
+    def note_step(self, now: float, output: list) -> None:
+        super().note_step(now, output)
         self.unanswered.reached = 0.0
 
 
@@ -79,11 +79,11 @@ class WaitsForQuiet(Node):
     [
         ("lossy", 1, Parts(clock=ForgetsOvertaken), "live"),
         ("lossy", 1, Parts(node=WaitsForQuiet), "answers"),
-        ("takeover", 3, Parts(clock=WaitsForOpenSlots), "peace"),
+        ("takeover", 3, Parts(clock=WaitsForOpenSlots), "quiescence"),
     ],
     ids=["overtaken", "quiet", "closed"],
 )
-def test_node_that_never_repeats_under_load_is_noticed(
+def test_node_that_never_resends_under_load_is_detected(
     load: str, seed: int, parts: Parts, rule: str
 ) -> None:
     script = loads.draw(load, seed, nodes=3)

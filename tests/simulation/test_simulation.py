@@ -1,6 +1,6 @@
-"""Simulated worlds are well, repeat to the byte, and notice nodes that are broken.
+"""Simulations of the right node pass, repeat to the byte, and detect nodes with bugs.
 
-What a world is and what must be true in it is told in `world`; how a bug shows is not told here.
+`cluster` has the rules that a simulation checks.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from click.testing import CliRunner
 from multipaxos.storage import Storage
 
 from conformance.formats import history, logs
-from conformance.validation.trace_validation import validate
-from tests.simulation import faults, simulate, trial
-from tests.simulation.broken import BUGS, parts_with
+from conformance.validation.trace_validation import validate_logs
+from tests.simulation import buggy, faults, simulate, trial
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Script, draw
-from tests.simulation.lives import BATCH
+from tests.simulation.lives import BATCH, Parts
 from tests.simulation.shrink import shrink
 from tests.support.paths import ROOT
 
 SEEDS = 100
 
 
-def test_all_is_well() -> None:
+def test_right_node_passes() -> None:
     total = simulate.run_all(simulate.Series(1, SEEDS, nodes=None, seconds=60), jobs=2)
     assert [(found.script.seed, found.failure) for found in total.failed] == []
     assert total.missing() == []
 
 
-def test_worlds_in_which_little_happens_show_nothing() -> None:
+def test_runs_with_too_few_events_are_no_verdict() -> None:
     few = simulate.Total(seeds=3)
     assert few.missing() == ["0 of at least 3 slots acknowledged"]
     few.happened["acknowledged"] = 3
@@ -44,7 +43,7 @@ def test_worlds_in_which_little_happens_show_nothing() -> None:
     assert len(simulate.Total(seeds=simulate.FROM).missing()) == 1 + len(simulate.LEAST)
 
 
-def test_a_run_that_shows_nothing_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_with_too_few_events_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate, "run_all", lambda series, jobs: simulate.Total(seeds=1))
     result = CliRunner().invoke(simulate.main, ["--seeds", "1..1"])
     assert result.exit_code == 2 and "0 of at least 1 slots acknowledged" in result.output
@@ -96,33 +95,33 @@ def test_a_script_comes_back_from_its_text() -> None:
         assert trial.run(Script.of(script.text())).seconds == trial.run(script).seconds
 
 
-def test_the_specification_accepts_what_the_nodes_do(tmp_path: Path) -> None:
+def test_trace_validation_accepts_simulated_runs(tmp_path: Path) -> None:
     clusters = []
     for seed in 1, 3, 4:
         trial.run(draw(seed, None, 20), logs=True).write(tmp_path)
         clusters.append(logs.read(tmp_path / "logs" / f"seed-{seed}.ndjson"))
         assert history.read(tmp_path / "histories" / f"seed-{seed}.ndjson")
     assert any(record.input == "crash" for cluster in clusters for record in cluster)
-    assert [verdict.rejections for verdict in validate(clusters, BATCH)] == [[], [], []]
+    assert [verdict.rejections for verdict in validate_logs(clusters, BATCH)] == [[], [], []]
 
 
 # What is broken is noticed.
 
-CROWDED = {"promise-not-saved", "own-promise-not-saved"}
+CROWDED = {"promise-not-resumed", "own-promise-not-resumed"}
 """Bugs that break nothing unless several nodes run ballots for the same slot between restarts."""
 
 
 def crowded(seed: int) -> Script:
     """Each slot is asked for at two nodes, twice, and nodes restart all the time."""
-    chance, gap, seconds = Random(f"{seed} crowded"), 0.3, 20
+    rng, gap, seconds = Random(f"{seed} crowded"), 0.3, 20
     script = Script(seed, 3, seconds, loss=0.1, repeat=0.0, base=0.01, spread=0.5, events=())
     members = script.members()
-    events = list(faults.happening(chance, members, seconds, gap, faults.restart))
+    events = list(faults.happening(rng, members, seconds, gap, faults.restart))
     events += (
         {
             "at": turn * gap,
             "kind": "propose",
-            "client": faults.client(chance),
+            "client": faults.client(rng),
             "node": node,
             "slot": turn // 2,
             "tries": 0,
@@ -134,7 +133,7 @@ def crowded(seed: int) -> Script:
     return replace(script, events=tuple(events))
 
 
-def test_all_is_well_in_crowded_worlds() -> None:
+def test_right_node_passes_with_duels_and_restarts() -> None:
     found = [trial.run(crowded(seed)) for seed in range(1, 9)]
     assert [(each.script.seed, each.failure) for each in found if each.failure] == []
 
@@ -142,44 +141,44 @@ def test_all_is_well_in_crowded_worlds() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "output-leaves-before-commit",
-        "replies-leave-before-commit",
-        "nothing-saved",
-        "promise-not-saved",
-        "own-promise-not-saved",
-        "vote-not-saved",
-        "commit-forgets-decided",
+        "output-leaves-before-disk",
+        "votes-on-disk-too-late",
+        "nothing-on-disk",
+        "promise-not-resumed",
+        "own-promise-not-resumed",
+        "votes-not-on-disk",
+        "decisions-not-on-disk",
         "votes-forgotten-at-decision",
-        "no-backoff",
-        "never-repeats",
+        "no-back-off",
+        "nothing-repeated",
         "never-inquires",
         "never-expires",
-        "held-for-ever",
+        "deferred-request-forgotten",
         "error-claims-nothing-happened",
         "prepare-never-sent-again",
         "accept-never-sent-again",
-        "waiting-dropped-at-preemption",
-        "waiting-forgotten-by-time",
+        "requests-dropped-at-preemption",
+        "preempted-requests-wait-for-ever",
         "own-value-though-votes-reported",
         "vote-below-promise",
         "decided-one-vote-early",
         "quorum-is-half",
         "quorum-of-two",
         "learned-page-is-the-last",
-        "loser-told-its-own-value",
+        "loser-answered-with-own-value",
     ],
 )
-def test_a_broken_node_is_noticed(name: str) -> None:
+def test_simulation_catches_bug(name: str) -> None:
     scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in range(1, 101))
-    assert any(trial.run(script, parts_with(BUGS[name])).failure for script in scripts)
+    assert any(buggy.run(script, name).failure for script in scripts)
 
 
-def test_a_node_that_stops_is_noticed() -> None:
+def test_node_that_stops_is_detected() -> None:
     class Stops(Disk):
         def save(self, journal: object) -> None:
             raise ZeroDivisionError
 
-    assert trial.run(draw(1, None, 20), parts_with(Stops)).rule == "stopped"
+    assert trial.run(draw(1, None, 20), Parts(disk=Stops)).rule == "stopped"
 
 
 # A failure is made smaller and left.
@@ -219,7 +218,7 @@ def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
     assert logs.read(log)
 
 
-def test_what_is_asked_for_must_make_sense() -> None:
+def test_senseless_options_are_refused() -> None:
     for options in ["--seeds", "5"], ["--seeds", "5..1"], ["--nodes", "0"], ["--bug", "none"]:
         assert simulated(*options).returncode == 2
     assert "Example:" in simulated("--help").stdout
@@ -229,30 +228,30 @@ def test_what_is_asked_for_must_make_sense() -> None:
 
 
 def test_the_disk_in_memory_is_as_the_real_one(tmp_path: Path) -> None:
-    disk, chance = Disk("n1"), Random(1)
+    disk, rng = Disk("n1"), Random(1)
     for life in range(20):
         with closing(Storage(tmp_path)) as real:
             made_up = disk.mount()
             for turn in range(10):
                 for storage in real, made_up:
                     work(storage, Random(f"{life} {turn}"))
-                if chance.random() < 0.8:
+                if rng.random() < 0.8:
                     real.commit(life)
                     made_up.commit(life)
         with closing(Storage(tmp_path)) as real:
             assert held(real) == held(disk.mount())
 
 
-def work(storage: object, chance: Random) -> None:
+def work(storage: object, rng: Random) -> None:
     """A turn: a node claims its disk, promises, votes and decides."""
     storage.claim("n1", ("n1", "n2"))
     journal = storage.acceptor
-    for _ in range(chance.randrange(4)):
-        slot = chance.randrange(12)
-        journal.promise(journal.promised + chance.randrange(3))
+    for _ in range(rng.randrange(4)):
+        slot = rng.randrange(12)
+        journal.promise(journal.promised + rng.randrange(3))
         if slot not in journal.decided:
-            journal.vote_for(journal.promised, slot, f'"{chance.random()}"')
-            if chance.random() < 0.2:
+            journal.vote_for(journal.promised, slot, f'"{rng.random()}"')
+            if rng.random() < 0.2:
                 journal.decide(slot, journal.accepted[slot].value)
 
 

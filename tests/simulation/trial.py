@@ -1,6 +1,6 @@
-"""One run of a simulated world: what came of it, and the files that show it.
+"""One run of a simulation: its result, and the files that show it.
 
-Whether it was right is said by the world itself while it runs, and then by the judge of histories.
+The simulation checks its rules while it runs; the history checker checks the clients' history.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.formats.history import Entry
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 
+from .cluster import Simulation
 from .faults import Script
 from .lives import RIGHT, Failed, Parts
 from .loaded import Loaded
-from .world import World
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Trial:
         return hashlib.sha256(self.history + b"\0" + self.log).hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Leave the script, the log of all nodes and the history."""
+        """Write the script, the log of all nodes and the history."""
         for kind, text in (
             ("scripts", self.script.text().encode()),
             ("logs", self.log),
@@ -56,31 +56,31 @@ class Trial:
 
 
 def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
-    """Run a script and judge it; without `logs` it is faster, and the same."""
+    """Run a script and check it; without `logs` it is faster, and otherwise the same."""
     begun = time.process_time()
-    world = (Loaded if script.load else World)(script, parts, logs)
+    simulation = (Loaded if script.load else Simulation)(script, parts, logs)
     failure = None
     try:
-        world.run()
+        simulation.run()
     except Failed as error:
         failure = str(error)
     history = [
         {"at": round(at, 6), "kind": kind, "message": message}
-        for at, kind, message in world.clients.history
+        for at, kind, message in simulation.clients.history
     ]
-    failure = failure or judged(history, settled=script.load is None)
-    happened = world.happened + Counter(acknowledged=len(world.clients.acknowledged))
+    failure = failure or first_finding(history, settled=script.load is None)
+    happened = simulation.happened + Counter(acknowledged=len(simulation.clients.acknowledged))
     lines = [json.dumps(entry) + "\n" for entry in history] if logs else []
-    log = b"".join(host.log.getvalue() for host in world.hosts.values()) if logs else b""
+    log = b"".join(host.log.getvalue() for host in simulation.hosts.values()) if logs else b""
     took = time.process_time() - begun
-    return Trial(script, failure, world.now, took, happened, "".join(lines).encode(), log)
+    return Trial(script, failure, simulation.now, took, happened, "".join(lines).encode(), log)
 
 
-def judged(history: list[dict], settled: bool) -> str | None:
-    """The first thing that is wrong with a history that ends in peace, or under load."""
+def first_finding(history: list[dict], settled: bool) -> str | None:
+    """Return the first finding in a history that ends at quiescence, or under load."""
     entries = [
         Entry(entry["at"], entry["kind"], entry["message"], Path("history"), line)
         for line, entry in enumerate(history, 1)
     ]
-    found = judge(entries, settled)
+    found = check_history(entries, settled)
     return f"{found[0].rule}: {found[0].entry.place}: {found[0].reason}" if found else None

@@ -32,7 +32,7 @@ def test_every_configuration_is_a_model() -> None:
     assert [model.name for model in ALL.values() if not model.config.exists()] == []
 
 
-def test_every_model_says_what_it_is() -> None:
+def test_every_model_has_a_purpose() -> None:
     for model in ALL.values():
         assert model.expect in ("holds", "reaches", "needs", "breaks", "runs"), model.name
         assert model.tier in manifest.TIERS, model.name
@@ -60,11 +60,11 @@ def test_every_property_catches_some_bug() -> None:
     assert held == caught
 
 
-def test_there_are_broken_twins_enough() -> None:
+def test_there_are_enough_spec_mutants() -> None:
     assert sum(model.expect == "breaks" for model in ALL.values()) >= 30
 
 
-def test_a_broken_twin_is_one_override() -> None:
+def test_spec_mutant_is_one_override() -> None:
     wrong = mistakes()
     assert len(wrong) > 50
     for model in ALL.values():
@@ -80,12 +80,12 @@ def test_a_view_or_a_constraint_is_kept_from_liveness() -> None:
     assert [m.name for m in lively if listed(m.text(), *kept)] == []
 
 
-def test_the_tiny_models_are_what_the_manifest_says() -> None:
+def test_tiny_models_match_the_manifest() -> None:
     rows = searching.models(TINY)
-    assert [(row.model.name, row.outcome.violated) for row in rows if not row.agrees] == []
+    assert [(row.model.name, row.outcome.violated) for row in rows if not row.passed] == []
 
 
-def test_what_is_built_is_what_is_enumerated() -> None:
+def test_built_states_equal_enumerated_states() -> None:
     assert ALL["inductive-few"].states == ALL["inductive-plain"].states > 0
 
 
@@ -97,12 +97,12 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
     now, told = [0.0], []
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
-        now[0] += batch / searching.CORES
+        now[0] += batch / searching.cores()
         return tlc.Outcome(generated=1000 * seed)
 
     monkeypatch.setattr(searching.tlc, "run", run)
     monkeypatch.setattr(searching.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(report.Line, "tell", lambda _, text: told.append(text))
+    monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: told.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(told) == round(now[0] / (batch / searching.CORES))
+    assert len(told) == round(now[0] / (batch / searching.cores()))

@@ -1,7 +1,4 @@
-"""This project's node within the harness's own process, for `replay --in-process in_process:node`.
-
-What it does is the node's own affair; here stands only how it is made for golden logs.
-"""
+"""The node within the harness's process, for `--in-process tests.support.in_process:node`."""
 
 from __future__ import annotations
 
@@ -11,5 +8,5 @@ from multipaxos.node import Node
 
 
 def node() -> Callable[[list[bytes]], bytes]:
-    """A node without a clock of its own, that tells one decision in each `learned`."""
+    """Return the turn of a new node without a clock, with one decision in each `learned`."""
     return Node(batch=1).turn

@@ -1,7 +1,4 @@
-"""Runs `python3 impl/main.py` as a user would, with nothing in its environment.
-
-Only starting it and giving it lines belongs here; what it should print is told by the tests.
-"""
+"""Runs `python3 impl/main.py` as a user would, with nothing in its environment."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from multipaxos.messages import (
 from multipaxos.replica import Output, Replica
 
 Cast = tuple[int, int, str]
-"""A vote as anybody could have seen it: slot, ballot, value."""
+"""A vote: slot, ballot, value."""
 
 Input = Envelope | str
 """A message, or an event by its name."""
@@ -38,7 +38,7 @@ LONG = 10_000
 class Cluster:
     """Nodes, and every message between them that may still arrive."""
 
-    def __init__(self, size: int, batch: int, replica: type[Replica] = Replica) -> None:
+    def __init__(self, size: int, batch: int) -> None:
         self.ids = [f"n{number}" for number in range(1, size + 1)]
         self.members = Members(self.ids)
         self.votes: dict[Cast, set[str]] = {}
@@ -46,7 +46,7 @@ class Cluster:
         self.asked: list[Envelope] = []
         self.watch: Callable[[str, Input, Output], None] = lambda *_: None
         self.nodes = {
-            node: replica(node, self.members, batch, Witnessed(node, self.votes))
+            node: Replica(node, self.members, batch, Witnessed(node, self.votes))
             for node in self.ids
         }
 
@@ -77,7 +77,7 @@ class Cluster:
         self.watch(node, taken, output)
 
     def settle(self, nodes: list[str]) -> None:
-        """Deliver what these nodes say to each other until they are silent, in order."""
+        """Deliver the messages between these nodes, in order, until there are none."""
         for _ in range(LONG):
             at = next(
                 (

@@ -1,5 +1,5 @@
 // The diagram: a row for each record, top to bottom, a lane for each node and for the clients.
-// Only what can be seen is drawn, again at every scroll; so a run may be as long as it likes.
+// Every scroll draws the visible rows only, so the length of a run does not matter.
 
 const ROW = 24,
   HEAD = 26,
@@ -19,7 +19,7 @@ function svg(name, attributes, ...children) {
   return made;
 }
 
-// Which records have a row.
+// Show these records, a row each.
 function setRows(rows) {
   view.rows = rows;
   view.rowOf = new Array(records.length).fill(-1);
@@ -37,7 +37,7 @@ function setRows(rows) {
   drawOverview();
 }
 
-// The rows that an arrow reaches over; below 0 if neither of its ends has one.
+// The first and last row of an arrow; -1 if neither of its ends has a row.
 function span(arrow) {
   const ends = [arrow.from, arrow.to].filter(Boolean).map((record) => view.rowOf[record.at]);
   const shown = ends.filter((row) => row >= 0);
@@ -62,10 +62,10 @@ function layOut() {
     ...lanes.map((name, index) => {
       const head = document.createElement("span");
       head.textContent = name;
-      head.title = logged.has(name) ? name : `${name}: no log of it is here`;
+      head.title = logged.has(name) ? name : `${name} (no log)`;
       head.style.left = `${view.lefts[index]}px`;
       head.style.maxWidth = `${index < run.nodes.length ? lane - 6 : LEAST_CLIENT - 6}px`;
-      head.classList.toggle("apart", !logged.has(name));
+      head.classList.toggle("nolog", !logged.has(name));
       return head;
     }),
   );
@@ -105,7 +105,7 @@ function draw() {
   });
 }
 
-// What can be clicked: the whole row.
+// The background of a row, which selects its record.
 function band(record, row) {
   const group = svg(
     "g",
@@ -118,14 +118,14 @@ function band(record, row) {
   return group;
 }
 
-// The line of a node's life, by the role that it has after each record.
+// The vertical line of a node, drawn by its role after each record.
 function life(name, first, last) {
   const x = across(name),
     parts = [];
   const bar = (role, from, to) =>
     parts.push(svg("path", { class: `life ${role}`, d: `M${x} ${from}V${to}` }));
   if (!logged.has(name)) {
-    bar("apart", first * ROW, (last + 1) * ROW);
+    bar("nolog", first * ROW, (last + 1) * ROW);
     return parts;
   }
   let begin = first * ROW,
@@ -140,7 +140,7 @@ function life(name, first, last) {
   return parts;
 }
 
-// An arrow from where to where; null where the filter shows neither end.
+// The coordinates of an arrow; null if the filter hides both ends.
 function ends(arrow) {
   const { message, from, to, kind } = arrow;
   const near = (record) => (record ? view.rowOf[record.at] : -1);
@@ -178,23 +178,23 @@ function line(arrow) {
 function label(record, row) {
   const x = across(record.node),
     y = down(row);
-  const told = svg("text", { class: "label", x: x + 10, y: y + 4 }, taken(record));
+  const text = svg("text", { class: "label", x: x + 10, y: y + 4 }, inputLabel(record));
   const effect = effects(record);
-  if (effect.length) told.append(svg("tspan", { class: "effect" }, `  ${effect.join(", ")}`));
+  if (effect.length) text.append(svg("tspan", { class: "effect" }, `  ${effect.join(", ")}`));
   const number = svg("text", { class: "number", x: GUTTER - 10, y: y + 4 }, numberOf(record));
   return [
     number,
     svg("circle", { class: "dot", cx: x, cy: y, r: record.input === "crash" ? 5 : 3.5 }),
-    told,
+    text,
   ];
 }
 
-// A record is called by its line where all stand in one file, else by its place in the run.
+// The number of a record: its line if the run is in one file, else its place in the run.
 function numberOf(record) {
   return String(run.files === 1 ? record.line : run.begin + record.at + 1);
 }
 
-// The whole run at a glance: a column for each node, coloured by its role, and what is marked.
+// The overview: a column for each node, coloured by its role, and the marked records.
 function drawOverview() {
   const canvas = document.getElementById("overview"),
     pen = canvas.getContext("2d");

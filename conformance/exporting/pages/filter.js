@@ -1,6 +1,6 @@
-// Which records the filter lets through.
+// The filter.
 
-// A record is shown if each word of the filter is true of it.
+// Whether a record matches every term of the filter.
 function matches(record, terms) {
   return terms.every((term) => {
     const [name, ...rest] = term.split(":"),
@@ -17,7 +17,7 @@ function matches(record, terms) {
 }
 
 const same = (item, text) => item !== undefined && show(item) === text;
-const messagesOf = (record) => (record.taken ? [record.taken, ...record.said] : record.said);
+const messagesOf = (record) => [record.message, ...record.messages].filter(Boolean);
 
 function mentions(record, slot) {
   return messagesOf(record).some(
@@ -45,7 +45,7 @@ for (const { from, to, kind } of arrows) {
 }
 
 function textOf(record) {
-  record.text ??= [record.action, record.place, taken(record), ...messagesOf(record).map(show)]
+  record.text ??= [record.action, record.place, inputLabel(record), ...messagesOf(record).map(show)]
     .join(" ")
     .toLowerCase();
   return record.text;

@@ -1,4 +1,4 @@
-// Messages, events and changes in few words, and values as their JSON.
+// Short labels for messages, events and changes, and values as JSON.
 
 const FAMILY = new Map([
   ["prepare", "first"],
@@ -28,7 +28,7 @@ function show(value) {
   return `{${pairs.join(", ")}}`;
 }
 
-// What a browser cannot hold exactly stands as the text of it (see page.py).
+// A number that a browser cannot represent exactly is given as its text (see page.py).
 function isNumber(value) {
   return value !== null && typeof value === "object" && typeof value["#number"] === "string";
 }
@@ -42,7 +42,7 @@ function plural(number, what) {
   return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }
 
-function words(message) {
+function messageLabel(message) {
   const body = message.body;
   const ballot = "ballot" in body ? ` b${inShort(body.ballot)}` : "";
   const slot = "slot" in body ? ` s${inShort(body.slot)}` : "";
@@ -65,17 +65,18 @@ function words(message) {
   }
 }
 
-// What was refused may have any shape.
+// A refused message may have any shape.
 function many(list, what) {
   return Array.isArray(list) && list.length ? ` ${plural(list.length, what)}` : "";
 }
 
-function taken(record) {
-  if (record.taken) return words(record.taken);
-  return typeof record.input === "string" ? record.input : `repeat${many(record.input.slots, "range")}`;
+function inputLabel(record) {
+  if (record.message) return messageLabel(record.message);
+  const { input } = record;
+  return typeof input === "string" ? input : `repeat${many(input.slots, "range")}`;
 }
 
-// What a record changed in its node, as the specification has it.
+// What a record changed in the state of its node.
 function effects(record) {
   const change = record.change,
     found = [];
@@ -84,7 +85,7 @@ function effects(record) {
     now = roleAt(record.node, record.at);
   if ("promised" in change) found.push(`promises b${inShort(change.promised)}`);
   if (now === "leads" && before !== "leads") found.push("leads");
-  if (now === "follows" && (before === "leads" || before === "runs")) found.push("leads no more");
+  if (now === "follows" && (before === "leads" || before === "runs")) found.push("stops leading");
   const voted = change.accepted?.[0].map((entry) => entry.slot) ?? [];
   if (voted.length) found.push(`votes ${slots(voted)}`);
   const decided = change.decided?.[0].map((entry) => entry.slot) ?? [];
@@ -98,7 +99,7 @@ function slots(found) {
     : found.map((slot) => `s${inShort(slot)}`).join(" ");
 }
 
-// The places where two values differ, each with what stands there.
+// The paths at which two values differ, each with both values.
 function differences(expected, found, path = "") {
   if (show(expected ?? null) === show(found ?? null)) return [];
   const nested = (value) => value !== null && typeof value === "object" && !isNumber(value);

@@ -1,27 +1,28 @@
-// What the reader does: chooses a record, filters, goes from one to the next.
+// The controls: select a record, filter, move between records.
 
 const filter = document.getElementById("filter");
-const SIGNS = { lost: "lost", late: "overtaken", again: "again", unsent: "never sent" };
+const COUNTED = {
+  lost: "lost",
+  overtaken: "overtaken",
+  duplicate: "received again",
+  unsent: "never sent",
+};
 
 const KEYS = {
-  ArrowDown: ["↓", "the next record", () => step(1)],
-  ArrowUp: ["↑", "the one before", () => step(-1)],
-  PageDown: ["PgDn", "a screen further", () => step(screen())],
-  PageUp: ["PgUp", "a screen back", () => step(-screen())],
-  Home: ["Home", "the first record", () => step(-Infinity)],
-  End: ["End", "the last record", () => step(Infinity)],
-  ArrowRight: ["→", "the next record of the same node", () => alike(1)],
-  ArrowLeft: ["←", "the one before of the same node", () => alike(-1)],
-  s: [
-    "s",
-    "where the message was sent",
-    () => go(sender(view.chosen)),
-  ],
-  r: ["r", "where what it sent is received; again, the next one", () => go(nextReceipt())],
-  d: ["d", "the next record that is marked", () => go(nextMark())],
-  "/": ["/", "to the filter", () => filter.focus()],
-  Escape: ["Esc", "no filter", () => setFilter("")],
-  "?": ["?", "these keys", toggleLegend],
+  ArrowDown: ["↓", "next record", () => step(1)],
+  ArrowUp: ["↑", "previous record", () => step(-1)],
+  PageDown: ["PgDn", "next screen", () => step(screen())],
+  PageUp: ["PgUp", "previous screen", () => step(-screen())],
+  Home: ["Home", "first record", () => step(-Infinity)],
+  End: ["End", "last record", () => step(Infinity)],
+  ArrowRight: ["→", "next record of the same node", () => stepInNode(1)],
+  ArrowLeft: ["←", "previous record of the same node", () => stepInNode(-1)],
+  s: ["s", "where the input was sent", () => go(sender(view.chosen))],
+  r: ["r", "where an output is received; press again for the next one", () => go(nextReceipt())],
+  d: ["d", "next marked record", () => go(nextMark())],
+  "/": ["/", "edit the filter", () => filter.focus()],
+  Escape: ["Esc", "clear the filter", () => setFilter("")],
+  "?": ["?", "show or hide this list", toggleLegend],
 };
 
 function choose(record, scroll) {
@@ -52,12 +53,12 @@ function step(rows) {
   go(view.rows[Math.max(0, Math.min(last, view.rowOf[view.chosen.at] + rows))]);
 }
 
-function alike(by) {
+function stepInNode(by) {
   const steps = stepsOf.get(view.chosen.node);
   go(steps[stepsUntil(view.chosen.node, view.chosen.at) - 1 + by]);
 }
 
-// The receipts of what was chosen are visited one after the other, from wherever one of them is.
+// Go through the receipts of a record's outputs, one after the other.
 let visited = null;
 function nextReceipt() {
   const from = visited?.receipts.includes(view.chosen) ? visited.record : view.chosen;
@@ -97,14 +98,14 @@ function fillLegend() {
     .getElementById("legend")
     .append(
       ...Object.values(KEYS).map(([sign, text]) => line(sign, text, "kbd")),
-      line("slot:5", "a filter: messages that speak of this slot"),
-      line("ballot:7", "a filter: messages of this ballot"),
-      line("is:lost", "a filter; also late, again, unsent, marked, changed"),
-      line("×", "sent and, as far as the logs go, never taken"),
-      line("— —", "late: overtaken by one that was sent after it"),
-      line("· · ·", "taken again"),
+      line("slot:5", "filter: messages with this slot"),
+      line("ballot:7", "filter: messages with this ballot"),
+      line("is:lost", "filter; also overtaken, duplicate, unsent, marked, changed"),
+      line("×", "sent, but not received in these logs"),
+      line("— —", "overtaken by a message that was sent later"),
+      line("· · ·", "received again"),
       line("thick", "a node that leads (green) or is in Phase 1 (yellow)"),
-      line("dotted", "a node that is down; dashed: one whose state nobody knows from here on"),
+      line("dotted", "a node that is down; dashed: its state is unknown from here on"),
       line(
         "colours",
         "violet Phase 1, blue Phase 2, green learning, orange refusals, grey clients",
@@ -113,20 +114,20 @@ function fillLegend() {
 }
 
 function facts() {
-  const told = [
+  const parts = [
     plural(run.length, "record"),
     plural(run.nodes.length, "node"),
     plural(arrows.length, "message"),
   ];
-  for (const [kind, text] of Object.entries(SIGNS))
-    if (count(kind)) told.push(`${count(kind).toLocaleString("en")} ${text}`);
+  for (const [kind, text] of Object.entries(COUNTED))
+    if (count(kind)) parts.push(`${count(kind).toLocaleString("en")} ${text}`);
   const ended = run.nodes.filter((node) => knownOf.get(node) < stepsOf.get(node).length);
   if (records.length < run.length) {
-    told.push(`here are ${numberOf(records[0])} to ${numberOf(records.at(-1))}`);
+    parts.push(`showing ${numberOf(records[0])} to ${numberOf(records.at(-1))}`);
   }
-  if (!run.fresh) told.push("without states");
-  else if (ended.length) told.push(`states unknown from ${ended.map(unknownFrom).join(", ")} on`);
-  return told.join(" · ");
+  if (!run.fresh) parts.push("without states");
+  else if (ended.length) parts.push(`states unknown from ${ended.map(unknownFrom).join(", ")} on`);
+  return parts.join(" · ");
 }
 
 function unknownFrom(node) {
@@ -160,8 +161,8 @@ function begin(started) {
     arrows: arrows.length,
     marked: marked.length,
     lost: count("lost"),
-    late: count("late"),
-    again: count("again"),
+    overtaken: count("overtaken"),
+    duplicate: count("duplicate"),
     unsent: count("unsent"),
     milliseconds: Math.round(performance.now() - started),
   });

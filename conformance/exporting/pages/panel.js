@@ -1,4 +1,4 @@
-// What is known about the record that is chosen, and the states of all nodes after it.
+// The panel: the selected record, and the states of all nodes after it.
 
 const panel = document.getElementById("panel");
 const DURABLE = ["promised", "accepted", "decided"];
@@ -35,8 +35,8 @@ function link(record) {
 function problem(mark) {
   if (!mark) return [];
   const [reason, expected, found] = mark;
-  const told = [el("p", { class: "wrong" }, reason)];
-  if (expected === undefined || expected === null) return told;
+  const parts = [el("p", { class: "wrong" }, reason)];
+  if (expected === undefined || expected === null) return parts;
   const lines = differences(expected, found).map((each) =>
     el(
       "tr",
@@ -46,7 +46,7 @@ function problem(mark) {
       el("td", {}, show(each.found)),
     ),
   );
-  told.push(
+  parts.push(
     el(
       "table",
       { class: "differences" },
@@ -58,41 +58,42 @@ function problem(mark) {
     ["Expected", expected],
     ["Found", found],
   ]) {
-    told.push(el("h3", {}, title), el("pre", {}, messages.map(show).join("\n") || "nothing"));
+    parts.push(el("h3", {}, title), el("pre", {}, messages.map(show).join("\n") || "nothing"));
   }
-  return told;
+  return parts;
 }
 
 function input(record) {
-  if (!record.taken) return [el("h3", {}, "Input"), el("pre", {}, show(record.input))];
-  const from = [`from ${record.taken.src}`];
+  if (!record.message) return [el("h3", {}, "Input"), el("pre", {}, show(record.input))];
+  const from = [`from ${record.message.src}`];
   if (sender(record)) from.push(", sent at ", link(sender(record)));
   else if (record.sent) from.push(", sent before this page begins");
-  else if (logged.has(record.taken.src)) from.push(", who never sent it");
-  return [el("h3", {}, "Input"), el("p", {}, ...from), el("pre", {}, show(record.taken.body))];
+  else if (logged.has(record.message.src)) from.push(", which never sent it");
+  return [el("h3", {}, "Input"), el("p", {}, ...from), el("pre", {}, show(record.message.body))];
 }
 
 function output(record) {
-  if (!record.said.length) return [el("h3", {}, "Output"), el("p", { class: "faint" }, "nothing")];
+  if (!record.messages.length)
+    return [el("h3", {}, "Output"), el("p", { class: "faint" }, "nothing")];
   return [
     el("h3", {}, "Output"),
-    ...record.said.flatMap((message, index) => {
+    ...record.messages.flatMap((message, index) => {
       const receipts = record.received[index],
-        told = [`to ${message.dest}`];
+        parts = [`to ${message.dest}`];
       receipts.forEach((receipt, number) =>
-        told.push(number ? ", again at " : ", taken at ", link(receipt)),
+        parts.push(number ? ", again at " : ", received at ", link(receipt)),
       );
-      if (!receipts.length && logged.has(message.dest)) told.push(", never taken");
-      return [el("p", {}, ...told), el("pre", {}, show(message.body))];
+      if (!receipts.length && logged.has(message.dest)) parts.push(", never received");
+      return [el("p", {}, ...parts), el("pre", {}, show(message.body))];
     }),
   ];
 }
 
-const ROLES = { leads: "leads", runs: "Phase 1", down: "down", follows: "follows" };
+const ROLES = { leads: "leader", runs: "Phase 1", down: "down", follows: "follower" };
 
 function nodesAfter(record) {
   if (!run.fresh)
-    return [el("h3", {}, "States"), el("p", { class: "faint" }, "were left out of this page")];
+    return [el("h3", {}, "States"), el("p", { class: "faint" }, "not included in this page")];
   const rows = run.nodes.map((node) => {
     const acting = node === record.node ? "acting" : "";
     const before = acting && stateBefore(record),
@@ -104,7 +105,7 @@ function nodesAfter(record) {
         "tr",
         { class: acting },
         el("td", {}, node),
-        el("td", { colspan: 6, class: "faint" }, "not known from here on"),
+        el("td", { colspan: 6, class: "faint" }, "unknown from here on"),
       );
     const now = role(state);
     return el(
@@ -121,7 +122,7 @@ function nodesAfter(record) {
   });
   const heads = ["node", "role", "promised", "ballot", "votes", "decided", "waiting"];
   return [
-    el("h3", {}, "States after it, as the specification has them"),
+    el("h3", {}, "States after this record, computed by the specification"),
     el(
       "table",
       { class: "states" },
@@ -142,7 +143,7 @@ function wholeState(record) {
       .sort(),
   ];
   return [
-    el("h3", {}, `All of ${record.node}${before ? " before it" : ""}`),
+    el("h3", {}, `State of ${record.node} ${before ? "before" : "after"} this record`),
     el(
       "table",
       { class: "whole" },

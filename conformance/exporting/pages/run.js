@@ -1,4 +1,4 @@
-// The run: what the page was given, and what follows from it.  Nothing here is drawn.
+// The run: the data of the page, and what follows from it.  Nothing is drawn here.
 
 const run = JSON.parse(document.getElementById("data").textContent);
 const records = run.records;
@@ -15,8 +15,8 @@ if (together) for (const client of clients) laneOf.set(client, lanes.length - 1)
 
 records.forEach((record, at) => {
   record.at = at;
-  record.taken = typeof record.input === "number" ? run.messages[record.input] : null;
-  record.said = record.output.map((index) => run.messages[index]);
+  record.message = typeof record.input === "number" ? run.messages[record.input] : null;
+  record.messages = record.output.map((index) => run.messages[index]);
   record.received = record.output.map(() => []);
 });
 const arrows = findArrows();
@@ -32,26 +32,26 @@ function findClients() {
   return [...found].sort();
 }
 
-// An arrow goes from a record that sent a message to the one that took it.  One end is null where
-// the other side has no log, where the message was lost, and where nobody sent it.
+// An arrow goes from the record that sent a message to the one that received it.  One end is null if
+// the other side has no log, if the message was lost, or if it was never sent.
 function findArrows() {
   const found = [];
   const newest = new Map();
   for (const record of records) {
-    if (!record.taken) continue;
-    const arrow = { message: record.taken, from: null, to: record, kind: "" };
+    if (!record.message) continue;
+    const arrow = { message: record.message, from: null, to: record, kind: "" };
     if (record.sent && record.sent[0] >= 0) {
       arrow.from = records[record.sent[0]];
       const receipts = arrow.from.received[record.sent[1]];
-      arrow.kind = receipts.length ? "again" : overtaken(record, newest) ? "late" : "";
+      arrow.kind = receipts.length ? "duplicate" : overtaken(record, newest) ? "overtaken" : "";
       receipts.push(record);
-    } else if (!record.sent && logged.has(record.taken.src)) {
+    } else if (!record.sent && logged.has(record.message.src)) {
       arrow.kind = "unsent";
     }
     found.push(arrow);
   }
   for (const record of records) {
-    record.said.forEach((message, index) => {
+    record.messages.forEach((message, index) => {
       if (record.received[index].length) return;
       const kind = logged.has(message.dest) ? "lost" : "";
       found.push({ message, from: record, to: null, kind });
@@ -60,9 +60,9 @@ function findArrows() {
   return found;
 }
 
-// Whether a message that was sent later, from the same node to the same node, came sooner.
+// Whether a message that the same node sent later to the same node was received earlier.
 function overtaken(record, newest) {
-  const channel = JSON.stringify([record.taken.src, record.taken.dest]);
+  const channel = JSON.stringify([record.message.src, record.message.dest]);
   const [step, index] = record.sent;
   const [newestStep, newestIndex] = newest.get(channel) ?? [-1, -1];
   if (step < newestStep || (step === newestStep && index < newestIndex)) return true;
@@ -70,7 +70,7 @@ function overtaken(record, newest) {
   return false;
 }
 
-// The record that sent what this one took, if it is here.
+// The record that sent the message of this one, if it is on this page.
 function sender(record) {
   return record.sent && records[record.sent[0]];
 }

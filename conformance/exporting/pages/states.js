@@ -1,5 +1,5 @@
-// The state of each node after each record, as the specification has it: made from what each record
-// changed, with a copy kept every so often to begin from.
+// The state of each node after each record, computed from the change of each record.  A copy is kept
+// every KEEP_EVERY records to begin from.
 
 const KEEP_EVERY = 200;
 const bySlot = new Set(run.bySlot);
@@ -30,7 +30,7 @@ function change(state, record) {
   }
 }
 
-// A slot that is no number here is the text of one (see page.py).
+// A slot that is not a number here is the text of one (see page.py).
 function key(slot) {
   return typeof slot === "number" ? slot : slot["#number"];
 }
@@ -43,12 +43,12 @@ function copy(state) {
   return made;
 }
 
-// How many of a node's records there are up to a place in the run.
+// The number of a node's records up to a place in the run.
 function stepsUntil(node, at) {
   return bisect(stepsOf.get(node), (record) => record.at > at);
 }
 
-// The place of the first item of a sorted list for which something is true.
+// The index of the first item of a sorted list for which a predicate holds.
 function bisect(list, holds) {
   let low = 0,
     high = list.length;
@@ -60,7 +60,7 @@ function bisect(list, holds) {
   return low;
 }
 
-// How many of a node's records TLC could follow.  What is no step has no change, and needs none.
+// The number of a node's records that the specification allows.  Only steps have a change.
 function known(node) {
   const steps = stepsOf.get(node);
   const last = steps.findLastIndex((record) => record.change);
@@ -72,13 +72,13 @@ function isStep(record) {
   return record.action !== "Init" && record.action !== "Refuse";
 }
 
-// A node's state after the record at this place of the run; null where nobody knows it.
+// A node's state after the record at this place of the run; null if it is unknown.
 function stateAt(node, at) {
   const end = stepsUntil(node, at);
   return run.fresh && end <= knownOf.get(node) ? stateAfter(node, end) : null;
 }
 
-// The state that a node was in when it took its first record that the specification does not allow.
+// A node's state before its first record that the specification does not allow, else null.
 function stateBefore(record) {
   const end = knownOf.get(record.node);
   return run.fresh && stepsOf.get(record.node)[end] === record
@@ -105,7 +105,7 @@ function role(state) {
   return 2 * state.promises.length > run.members.length ? "leads" : "runs";
 }
 
-// Where a node's role changes, from the first record on.
+// Find the records at which a node's role changes.
 function findRoles(node) {
   const state = { up: true, ballot: 0, promises: [] },
     roles = rolesOf.get(node);

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.benchmark import bench, load
-from conformance.benchmark.bench import Contest, Row, Unmeasurable
+from conformance.benchmark.bench import Comparison, Row, Unmeasurable
 from conformance.benchmark.load import Link, LoadError, Process, Router
 from tests.support.conformance_command import conformance
 from tests.support.paths import NODE
@@ -21,12 +21,12 @@ class Pipes:
     """Two ends of what a process would be: what it is given and what it says, by hand."""
 
     def __init__(self) -> None:
-        self.takes, self.given = os.pipe()
-        self.said, self.says = os.pipe()
+        self.takes, self.stdin_fd = os.pipe()
+        self.stdout_fd, self.says = os.pipe()
 
     write, read = Process.write, Process.read
 
-    def trouble(self) -> LoadError:
+    def failure(self) -> LoadError:
         return LoadError("it ended")
 
     def say(self, data: bytes) -> None:
@@ -40,7 +40,7 @@ class Pipes:
             return b""
 
     def close(self) -> None:
-        for end in (self.takes, self.given, self.said, self.says):
+        for end in (self.takes, self.stdin_fd, self.stdout_fd, self.says):
             os.close(end)
 
 
@@ -102,8 +102,8 @@ def test_pieces_of_two_nodes_are_not_mixed(nodes: dict[str, Pipes], router: Rout
 
 def test_a_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> None:
     lines = [message("c1", "n1", number) for number in range(5000)]
-    router.give("n1", lines[:4000])
-    router.give("n1", lines[4000:])
+    router.send("n1", lines[:4000])
+    router.send("n1", lines[4000:])
     taken = b""
     while taken.count(b"\n") < len(lines):
         # Something to wait for, so that no turn of the router waits for ever.
@@ -131,13 +131,13 @@ def test_a_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -
         (message("n1", "ñ"), "ñ"),
     ],
 )
-def test_whom_a_line_is_for(line: bytes, dest: str) -> None:
+def test_destination_of_a_line(line: bytes, dest: str) -> None:
     assert load.destination(line, b'{"src": "n1", "dest": "') == dest.encode()
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"7", b'{"dest": 1}', b'{"src": "n1"}'])
-def test_what_is_for_nobody_is_an_error(line: bytes) -> None:
-    with pytest.raises(LoadError, match="no message"):
+def test_line_without_destination_is_an_error(line: bytes) -> None:
+    with pytest.raises(LoadError, match="not a message"):
         load.destination(line, b'{"src": "n1", "dest": "')
 
 
@@ -205,9 +205,9 @@ def test_all_lines_are_given_and_answered() -> None:
     process = Process(ECHO, 30)
     router = Router([Link("n1", process)])
     try:
-        assert load.in_turn(process, lines[:5])[1] == lines[:5]
-        assert load.ahead(router, "n1", lines, 32)[1] == lines
-        assert load.ahead(router, "n1", lines, len(lines))[1] == lines
+        assert load.one_at_a_time(process, lines[:5])[1] == lines[:5]
+        assert load.pipelined(router, "n1", lines, 32)[1] == lines
+        assert load.pipelined(router, "n1", lines, len(lines))[1] == lines
         process.end()
     finally:
         router.close()
@@ -218,7 +218,7 @@ def test_all_lines_are_given_and_answered() -> None:
     "program, told",
     [
         ("raise SystemExit('out of luck')", "status 1\n  out of luck"),
-        ("import time; time.sleep(60)", "not done after 0.5 s"),
+        ("import time; time.sleep(60)", "did not finish within 0.5 s"),
     ],
 )
 def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> None:
@@ -236,7 +236,7 @@ def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> 
 
 def test_the_longest_wait_is_of_the_reply_that_took_longest() -> None:
     times = load.Times()
-    times.sent, times.came = [1.0, 1.0, 2.0], [3.0, 4.5, 5.0]
+    times.sent, times.received = [1.0, 1.0, 2.0], [3.0, 4.5, 5.0]
     # The second request was answered last.
     assert times.longest([reply(1), reply(3), reply(2)], first=1) == 4.0
 
@@ -254,7 +254,7 @@ def test_the_largest_burst_is_sent_once_and_larger_ones_never() -> None:
 # Ratios.
 
 
-def contest(order: list[str], rows: list[Row], **figures: list[float]) -> Contest:
+def comparison(order: list[str], rows: list[Row], **figures: list[float]) -> Comparison:
     def run(name: str, _: Path) -> float:
         order.append(name)
         if not figures[name]:
@@ -262,32 +262,43 @@ def contest(order: list[str], rows: list[Row], **figures: list[float]) -> Contes
         return figures[name].pop(0)
 
     runs = {name: (lambda folder, name=name: run(name, folder)) for name in figures}
-    return Contest("a contest", runs, rows)
+    return Comparison("a comparison", runs, rows)
 
 
 def test_a_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
     order: list[str] = []
     row = Row("ours", "theirs", 2)
-    measured = contest(order, [row], ours=[10.0, 40.0, 90.0], theirs=[10.0, 10.0, 90.0])
+    measured = comparison(order, [row], ours=[10.0, 40.0, 90.0], theirs=[10.0, 10.0, 90.0])
     measured.measure(3, tmp_path)
     assert order == ["ours", "theirs"] * 3
     # The ratio of the medians would be 4.
     assert measured.ratios(row) == [1.0, 4.0, 1.0]
-    told = ("ours", 40, "theirs", 10, "1.00", "1.00", "4.00", "at least 2", False)
-    assert bench._shown(measured, row) == told
+    told = ("ours", 40, "theirs", 10, "1.00", "1.00", "4.00", "at least 2", "no")
+    assert bench._cells(measured, row) == told
 
 
-def test_what_is_missing_is_told_and_not_tried_again(tmp_path: Path) -> None:
+def test_missing_answers_are_reported_and_not_retried(tmp_path: Path) -> None:
     order: list[str] = []
     row = Row("ours", "theirs", 1, above=True)
-    measured = contest(order, [row], ours=[8.0, 9.0], theirs=[])
+    measured = comparison(order, [row], ours=[8.0, 9.0], theirs=[])
     measured.measure(2, tmp_path)
     assert order == ["ours", "theirs", "ours"]
     told = ("ours", 8, "theirs", "not measured", "", "", "", "above 1", "")
-    assert bench._shown(measured, row) == told
+    assert bench._cells(measured, row) == told
 
 
-def test_what_was_measured_once_must_not_go_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("figures, times", [([1.0], 1), ([], 0)])
+def test_pysyncobj_is_shown_with_what_it_does_not_persist(
+    figures: list[float], times: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [Row(bench.NODE, bench.PYSYNCOBJ)]
+    measured = comparison([], rows, **{bench.NODE: [2.0], bench.PYSYNCOBJ: figures})
+    measured.measure(1, tmp_path)
+    bench.show([measured], 1)
+    assert " ".join(capsys.readouterr().out.split()).count(bench.PYSYNCOBJ_NOTE) == times
+
+
+def test_measured_figure_must_not_go_missing(tmp_path: Path) -> None:
     left = [1.0]
 
     def run(_: Path) -> float:
@@ -295,21 +306,21 @@ def test_what_was_measured_once_must_not_go_missing(tmp_path: Path) -> None:
             raise Unmeasurable("it does not start")
         return left.pop()
 
-    with pytest.raises(LoadError, match="though it could before: it does not start"):
-        Contest("a contest", {"ours": run}, []).measure(2, tmp_path)
+    with pytest.raises(LoadError, match="it failed after it had succeeded: it does not start"):
+        Comparison("a comparison", {"ours": run}, []).measure(2, tmp_path)
 
 
 @pytest.mark.parametrize(
     "row, ratio, reached",
     [
-        (Row("a", "b", 2), 2.0, True),
-        (Row("a", "b", 2), 1.99, False),
+        (Row("a", "b", 2), 2.0, "yes"),
+        (Row("a", "b", 2), 1.99, "no"),
         (Row("a", "b"), 9.0, ""),
-        (Row("a", "b", 1, above=True), 1.0, False),
-        (Row("a", "b", 1, above=True), 1.01, True),
+        (Row("a", "b", 1, above=True), 1.0, "no"),
+        (Row("a", "b", 1, above=True), 1.01, "yes"),
     ],
 )
-def test_a_target_is_reached_or_not(row: Row, ratio: float, reached: bool | str) -> None:
+def test_a_target_is_reached_or_not(row: Row, ratio: float, reached: str) -> None:
     assert row.reached(ratio) == reached
 
 
@@ -318,19 +329,19 @@ def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
         (folder / "something").touch()
         raise LoadError("it lost a line")
 
-    with pytest.raises(LoadError, match="a contest, ours: it lost a line"):
-        Contest("a contest", {"ours": fails}, []).measure(1, tmp_path)
+    with pytest.raises(LoadError, match="a comparison, ours: it lost a line"):
+        Comparison("a comparison", {"ours": fails}, []).measure(1, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_are_about_runs_that_there_are() -> None:
-    for measured in bench.contests(NODE, 100, True) + bench.bursts(NODE, 200_000):
+    for measured in bench.comparisons(NODE, 100, True) + bench.bursts(NODE, 200_000):
         assert {
             name for row in measured.rows for name in (row.ours, row.theirs)
         } == measured.runs.keys()
 
 
-def test_without_pysyncobj_the_error_says_what_to_do(
+def test_missing_pysyncobj_error_names_the_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
@@ -363,9 +374,9 @@ def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
 def test_a_small_run(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, *NODE)
     assert status == 0, err
-    assert "three processes, 32 outstanding: the median of 1" in out
-    assert "1 outstanding: the longest wait for an answer was" in out
-    assert "PySyncObj, in memory: not measured: PySyncObj was left out" in out
+    assert "three processes, 32 outstanding: median of 1" in out
+    assert "1 outstanding: longest wait for an answer" in out
+    assert "PySyncObj, in memory: not measured: --without-pysyncobj was given" in out
     shown = [line for line in out.splitlines() if "node, in memory" in line]
     assert len(shown) == 6 and "not measured" not in shown[0]
 

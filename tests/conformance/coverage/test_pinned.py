@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import checking
+from conformance import locations, whole_check
 from conformance.coverage import pinned
 from conformance.golden.generate import Generated
 from conformance.models import manifest
@@ -37,7 +37,7 @@ def results(steps: int = 10, **counts: int) -> pinned.Json:
     return pinned.make({"single": entry}, REAL)
 
 
-def test_the_committed_one_is_whole_and_of_every_golden_model() -> None:
+def test_pinned_results_cover_every_golden_model() -> None:
     committed = pinned.read(pinned.COMMITTED)
     assert pinned.gaps(committed) == []
     assert committed["models"].keys() == {model.name for model in GOLDEN}
@@ -63,12 +63,12 @@ def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
         (pinned.make({}, REAL), "no model was held against the node"),
     ],
 )
-def test_what_is_not_whole_is_told(found: pinned.Json, line: str) -> None:
+def test_incomplete_results_are_reported(found: pinned.Json, line: str) -> None:
     assert pinned.gaps(found) == [line]
     assert pinned.gaps(results()) == []
 
 
-def test_what_differs_from_the_committed_one_is_told() -> None:
+def test_difference_from_the_pinned_results_is_reported() -> None:
     assert list(pinned.drift(results(), results())) == []
     assert list(pinned.drift(results(no_ops=6), results())) == [
         "models.single.no_ops: 5 is pinned, 6 was found"
@@ -88,7 +88,7 @@ def test_the_checksum_is_of_all_that_tlc_reads() -> None:
 def test_a_changed_file_changes_the_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pinned, "ROOT", tmp_path)
+    monkeypatch.setattr(locations, "PACKAGE", tmp_path)
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text("1"), other.write_text("2")
     first = pinned.checksum([one, other])
@@ -119,7 +119,7 @@ def check(
 ):
     rows = [(SINGLE, made(**counts)), (manifest.get("wide"), Generated(tlc.Outcome()))]
     replayed = [Replayed(LOG, steps, None)]
-    return checking.hold_to_pinned(output, rows, replayed, real, ours=ours, pin=pin)
+    return not whole_check.hold_to_pinned(output, rows, replayed, real, ours=ours, pin=pin)
 
 
 def test_pinned_results_are_found_again(committed: Path, tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_drift_fails_and_may_be_committed(
 
 
 @pytest.mark.parametrize("hole", [{"verified": 7}, {"covered": 7}, {"steps": 9}])
-def test_what_is_not_whole_is_never_committed(
+def test_incomplete_results_are_never_pinned(
     hole: dict[str, int], committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = committed.read_bytes()
     assert check(tmp_path, pin=True, **hole) is False
-    assert "held against each other wholly" in " ".join(capsys.readouterr().err.split())
+    assert "not compared completely" in " ".join(capsys.readouterr().err.split())
     assert committed.read_bytes() == before

@@ -54,7 +54,7 @@ def few() -> traces.TraceCoverage:
     return found
 
 
-def test_what_a_log_has_is_counted_and_nothing_else(few: traces.TraceCoverage) -> None:
+def test_only_logged_transitions_are_counted(few: traces.TraceCoverage) -> None:
     counted = {name: count for name, count in few.actions.items() if count}
     assert counted == {"Crash": 2, "Restart": 1}
     # The judge looks for the action of an event by its name, so no other is begun.
@@ -69,7 +69,7 @@ def test_an_action_more_is_some_branches_more(few: traces.TraceCoverage) -> None
     assert set(more.uncovered) < set(few.uncovered)
 
 
-def test_what_is_rejected_does_not_count() -> None:
+def test_rejected_records_do_not_count() -> None:
     accepted, rejected = logs.read(OK), logs.read(BAD)
     [good], alone = traces.validate([accepted], 1000)
     verdicts, both = traces.validate([rejected, accepted, rejected], 1000)
@@ -87,11 +87,11 @@ def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyP
         return original(*sources, libraries=libraries[1:], **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(tlc, "run", astray)
-    with pytest.raises(tlc.ToolError, match="came by no mark"):
+    with pytest.raises(tlc.ToolError, match="printed no mark"):
         traces.validate([lonely("crash")], 1)
 
 
-def test_what_no_judge_can_come_by_is_not_counted() -> None:
+def test_transitions_unreachable_to_the_checker_are_not_counted() -> None:
     found = {branch.operator for branch in traces.reachable()}
     assert set(traces.actions()) <= found and len(traces.actions()) == 16
     assert {"Decide", "Follow", "Lead"} <= found
@@ -112,7 +112,7 @@ def explored(world: Generated, folder: Path, command: list[str], runs: int) -> e
     return explore.explore(folder, command, world.members, world.automata, runs=runs, seed=1)
 
 
-def test_the_same_seed_visits_the_same(world: Generated, tmp_path: Path) -> None:
+def test_same_seed_covers_the_same(world: Generated, tmp_path: Path) -> None:
     first, again = (explored(world, tmp_path / name, NODE, 3) for name in ("first", "again"))
     assert first == again and first.differences == []
     assert first.runs == 3 and 0 < first.moved < first.covered <= first.inside
@@ -123,7 +123,7 @@ def test_the_same_seed_visits_the_same(world: Generated, tmp_path: Path) -> None
 
 
 def test_a_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
-    command = [*BROKEN, "promise-not-kept", "--batch", "1"]
+    command = [*BROKEN, "promise-follows-back", "--batch", "1"]
     found = explored(world, tmp_path, command, 5)
     [difference] = found.differences
     assert not real_runs.agrees({"gives-up": found})
@@ -137,7 +137,7 @@ def lone_world(*events: str) -> Automaton:
     return Automaton("n1", "s", [Transition("s", Step("n1", event, []), "s") for event in events])
 
 
-def test_what_is_beyond_the_model_is_counted_apart(
+def test_transitions_out_of_bounds_are_counted_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "ANYWHERE", 1.0)
@@ -148,7 +148,7 @@ def test_what_is_beyond_the_model_is_counted_apart(
     assert found.outside > 5 * found.inside
 
 
-def test_within_the_model_nothing_is_beyond_it(
+def test_run_within_bounds_has_nothing_out_of_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "ANYWHERE", 0.0)

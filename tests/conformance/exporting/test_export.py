@@ -28,7 +28,7 @@ def sendings(records: list[Record]) -> list[tuple[int, int] | None]:
     return [each and (each.step, each.index) for each in found]
 
 
-def test_a_message_said_again_is_taken_for_the_latest_and_then_repeated() -> None:
+def test_resent_message_matches_the_latest_sending() -> None:
     log = run(
         ("a", "timeout", [PONG, PING]),
         ("a", "timeout", [PING]),
@@ -39,7 +39,7 @@ def test_a_message_said_again_is_taken_for_the_latest_and_then_repeated() -> Non
     assert sendings(log) == [None, None, (1, 0), (0, 1), (1, 0)]
 
 
-def test_what_nobody_sent_has_no_sending_and_holds_nobody_up() -> None:
+def test_unsent_message_has_no_sending_and_blocks_nothing() -> None:
     log = run(
         ("a", PONG, []),
         ("b", message("c", "b", "init"), []),
@@ -77,7 +77,7 @@ def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     assert "ReceivePromise" in unsent
 
 
-def test_what_was_never_sent_moves_nothing_else() -> None:
+def test_unsent_message_moves_nothing_else() -> None:
     """Of logs in files of their own: all that can be is in order still."""
     parts = [replace(record, path=Path(record.node)) for record in logs.read(OK)]
     parts.sort(key=lambda record: record.node)
@@ -92,7 +92,7 @@ def test_what_was_never_sent_moves_nothing_else() -> None:
     assert unsent[0] < unsent[1]
 
 
-def test_a_clock_counts_what_came_before_for_certain() -> None:
+def test_vector_clock_counts_what_happened_before() -> None:
     """Said twice, received once: only the first saying is certain to come before."""
     log = run(
         ("a", "timeout", [PING]),
@@ -154,12 +154,14 @@ def test_names_for_shiviz_have_no_blanks_and_stay_apart() -> None:
 
 def test_the_states_of_a_log_that_is_allowed() -> None:
     records = logs.read(OK)
-    found = states.follow(records, 1)
+    found = states.compute_states(records, 1)
     assert found.stopped == {}
     assert found.changes.keys() == {r.place for r in records if not r.starts}
     after = dict.fromkeys((record.node for record in records), found.fresh)
     for record in records:
-        after[record.node] = states.after(after[record.node], found.changes.get(record.place, {}))
+        after[record.node] = states.apply_change(
+            after[record.node], found.changes.get(record.place, {})
+        )
     assert after["n2"]["promised"] == 2 and after["n2"]["promises"] == ["n2", "n3"]
     assert after["n1"]["decided"] == [{"slot": 1, "value": "set x=1"}]
     assert after["n2"]["waiting"][-1]["request"]["body"]["value"] == "set y=2"
@@ -167,7 +169,7 @@ def test_the_states_of_a_log_that_is_allowed() -> None:
 
 def test_the_states_end_where_the_specification_does_not_allow_a_record() -> None:
     records = logs.read(BAD)
-    found = states.follow(records, 1)
+    found = states.compute_states(records, 1)
     assert list(found.stopped) == [f"{BAD}:11"]
     assert found.stopped[f"{BAD}:11"][0]["body"]["value"] == "set x=1"
     known = {r.line for r in records if r.node == "n2" and r.place in found.changes}
@@ -217,7 +219,7 @@ def test_a_trace_is_read_back_as_the_log() -> None:
 def test_a_trace_with_the_states_of_all_nodes() -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     records = logs.read(OK)
-    found = traced(itf.of_run(causality.arrange(records), states.follow(records, 1)))
+    found = traced(itf.of_run(causality.arrange(records), states.compute_states(records, 1)))
     assert found.vars[-1] == "replica"
     last = {node: to_json(state) for node, state in found.states[-1].values["replica"].items()}
     assert last.keys() == {"n1", "n2", "n3"} and last["n3"]["promised"] == 2
@@ -255,7 +257,7 @@ def test_a_model_that_is_broken_as_a_run() -> None:
     found = counterexample.find(manifest.get("broken-takes-half"))
     records = counterexample.records(found)
     assert found.violated == "Agreement" and len(records) == 2 + len(found.states) - 1
-    stopped = states.follow(records, 1).stopped
+    stopped = states.compute_states(records, 1).stopped
     assert stopped, "the specification itself must not allow what the broken one does"
 
 
@@ -279,7 +281,7 @@ def test_all_formats_at_once(tmp_path: Path) -> None:
     assert len(json.loads(files["itf"].read_text())["states"]) == len(logs.read(OK))
 
 
-def test_what_cannot_be_exported(tmp_path: Path) -> None:
+def test_cases_that_cannot_be_exported(tmp_path: Path) -> None:
     (tmp_path / "empty.ndjson").touch()
     (tmp_path / "other.ndjson").write_text(OK.read_text())
     out = ("--shiviz", tmp_path / "out.log")
@@ -317,10 +319,10 @@ def test_a_failure_is_one_though_no_page_can_be_written(tmp_path: Path) -> None:
     assert done.returncode == 1 and "no page of this run" in done.stderr
 
 
-def test_of_a_very_long_run_the_page_has_the_part_about_what_is_wrong() -> None:
-    records = run(*[("a", "timeout", [])] * (export.LONGEST + 9_000))
+def test_page_of_a_long_run_has_the_part_around_the_failure() -> None:
+    records = run(*[("a", "timeout", [])] * (export.MOST_RECORDS + 9_000))
     mark = page.Mark(records[25_000].place, "wrong", None, [])
-    found = export.failed("long", records, [mark], 1, lambda text: None)
+    found = export.make_failed_run("long", records, [mark], 1, lambda text: None)
     assert found.states is None and found.part == range(6_000, 26_000)
 
 
@@ -342,7 +344,7 @@ def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path
     link.symlink_to(mine)
     for path, forced in (mine, ()), (link, ()), (log, ()), (log, ("--force",)):
         done = conformance("export", log, "--states", 0, "--html", path, *forced)
-        not_run(done, "is there already" if path != log else "is the log itself")
+        not_run(done, "exists and was not made" if path != log else "is the log itself")
     assert mine.read_text() == "my own page" and log.read_bytes() == OK.read_bytes()
     # What an export has made it makes again, and it leaves a link's target alone.
     for path, forced in (other, ()), (other, ()), (link, ("--force",)):
@@ -356,13 +358,13 @@ def test_other_formats_are_made_again(name: str, tmp_path: Path) -> None:
     if name == "itf":
         pytest.importorskip("itf_py")
     paths = {name: tmp_path / name}
-    asked = export.Asked(
+    asked = export.ExportOptions(
         **{"html": None, "itf": None, "shiviz": None, **paths}, states=0, replica=False
     )
     for _ in range(2):
         export.export_logs([OK], asked, 1000, lambda text: None)
     paths[name].write_text("something else")
-    with pytest.raises(export.ExportError, match="no export has made it"):
+    with pytest.raises(export.ExportError, match="was not made by an export"):
         export.export_logs([OK], asked, 1000, lambda text: None)
 
 
@@ -392,12 +394,12 @@ def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
             }
         ],
     )
-    asked = export.Asked(tmp_path / "deep.html", None, None, 0, False)
+    asked = export.ExportOptions(tmp_path / "deep.html", None, None, 0, False)
     export.export_logs([path], asked, 1000, lambda text: None)
     assert "[" * 240 in (tmp_path / "deep.html").read_text()
 
 
-def test_what_fault_injection_leaves_is_told_apart(tmp_path: Path) -> None:
+def test_outputs_of_fault_injection_are_told_apart_by_kind(tmp_path: Path) -> None:
     """A folder has logs and a history, and here a FIFO as well."""
     (tmp_path / "n1.ndjson").write_bytes(OK.read_bytes())
     ok = HISTORIES / "duel-ok.ndjson"

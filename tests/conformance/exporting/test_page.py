@@ -108,13 +108,13 @@ def test_nothing_in_a_log_becomes_an_element() -> None:
     assert found == openings(made(logs.read(OK))) and found.count("<script") == 2
 
 
-def test_nothing_is_loaded_from_anywhere() -> None:
+def test_page_loads_no_resources() -> None:
     text = made(logs.read(OK))
     assert "default-src 'none'" in text and not re.search(r"\b(?:src|href)=", text)
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_numbers_that_a_browser_rounds_are_told_as_text() -> None:
+def test_numbers_that_a_browser_rounds_are_text() -> None:
     told = data(made(malicious()))
     asked = told["messages"][told["records"][-1]["input"]]["body"]
     assert asked["slot"] == {"#number": str(2**62)}
@@ -164,7 +164,9 @@ def seen(text: str, folder: Path, *, script: str = "", place: str = "") -> dict[
 
 @in_a_browser
 def test_a_browser_shows_the_run(tmp_path: Path) -> None:
-    found = export.run("takeover", logs.read(BAD), 1, export.FOLLOWED, lambda text: None)
+    found = export.make_run(
+        "takeover", logs.read(BAD), 1, export.RECORDS_WITH_STATES, lambda text: None
+    )
     told = seen(page.html(found.title, found.steps, found.states, found.marks), tmp_path)
     # Three nodes, three clients; each message sent once, but for those that clients sent.
     sent = sum(len(step.record.output) for step in found.steps)
@@ -172,12 +174,12 @@ def test_a_browser_shows_the_run(tmp_path: Path) -> None:
         is_message(step.record.input) and step.record.input["src"][0] == "c" for step in found.steps
     )
     assert (told["records"], told["lanes"], told["marked"]) == ("18", "6", "1")
-    assert told["arrows"] == str(sent + asked) and told["unsent"] == told["again"] == "0"
+    assert told["arrows"] == str(sent + asked) and told["unsent"] == told["duplicate"] == "0"
     assert told["drawn-rows"] == "18" and told["drawn-arrows"] == told["arrows"]
     dom = (tmp_path / "dom.html").read_text("utf-8")
-    assert "the specification demands another output here" in dom
+    assert "the specification requires another output here" in dom
     assert '<td>[0].body.value</td><td>"set x=1"</td><td>"set x=2"</td>' in dom
-    assert "All of n2 before it" in dom and "leads, votes s1" in dom
+    assert "State of n2 before this record" in dom and "leads, votes s1" in dom
 
 
 @in_a_browser
@@ -195,8 +197,8 @@ def test_lost_late_repeated_and_never_sent_messages(tmp_path: Path) -> None:
         ),
         tmp_path,
     )
-    counts = {kind: told[kind] for kind in ("lost", "late", "again", "unsent", "arrows")}
-    assert counts == {"lost": "1", "late": "1", "again": "1", "unsent": "1", "arrows": "5"}
+    counts = {kind: told[kind] for kind in ("lost", "overtaken", "duplicate", "unsent", "arrows")}
+    assert counts == {"lost": "1", "overtaken": "1", "duplicate": "1", "unsent": "1", "arrows": "5"}
 
 
 @in_a_browser
@@ -213,7 +215,7 @@ def test_a_part_of_a_run(tmp_path: Path) -> None:
     told = seen(page.html("A part", steps, None, [], range(1, 4)), tmp_path)
     assert (told["records"], told["arrows"], told["unsent"], told["lost"]) == ("3", "2", "0", "0")
     assert "5 records" in (dom := (tmp_path / "dom.html").read_text("utf-8"))
-    assert "here are 2 to 4" in dom
+    assert "showing 2 to 4" in dom
 
 
 @in_a_browser

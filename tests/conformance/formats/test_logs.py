@@ -10,7 +10,7 @@ from multipaxos.node import Node
 
 from conformance.formats import history as histories
 from conformance.formats import logs
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from tests.support.node_process import init
 
 RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
@@ -44,7 +44,7 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
         node.turn([init().encode(), json.dumps(asked).encode()])
     record = logs.read(path)[1]
     assert record.input["body"] == {"type": "multi_paxos_log", "msg_id": 2}
-    [verdict] = validate([logs.read(path)], 1000)
+    [verdict] = validate_logs([logs.read(path)], 1000)
     assert verdict.rejections == []
     history = tmp_path / "history.ndjson"
     answer = {

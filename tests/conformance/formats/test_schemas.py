@@ -150,7 +150,7 @@ def test_needs_nothing_but_the_schemas_of_the_package(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_every_definition_is_told_to_people(name: str) -> None:
+def test_every_definition_has_a_description(name: str) -> None:
     untold = [
         key
         for key, part in SCHEMAS[name]["$defs"].items()
@@ -441,7 +441,7 @@ def test_only_a_single_error_is_a_refusal(name: str) -> None:
         assert not is_refusal({**STEPS[name], "output": output})
 
 
-def test_tells_where_a_record_is_wrong() -> None:
+def test_schema_error_names_the_wrong_field() -> None:
     record = copy.deepcopy(STEPS["ReceivePromise"])
     record["input"]["body"]["accepted"][1]["slot"] = True
     assert rejection(record) == "$.input.body.accepted[1].slot: True is not of type 'integer'"
@@ -460,7 +460,7 @@ def test_no_step_takes_a_reply() -> None:
     assert rejection({**STEPS["Timeout"], "input": taken}).endswith("fits none of the definitions")
 
 
-def test_whoever_carries_a_message_may_add_to_its_envelope() -> None:
+def test_envelope_may_have_additional_fields() -> None:
     record = copy.deepcopy(STEPS["ReceivePrepare"])
     record["input"]["id"] = 17
     check_record(record)
@@ -493,11 +493,11 @@ def test_an_event_may_end_in_an_error_and_is_still_a_step() -> None:
         (("output", 0, "body", "in_reply_to"), 5, "$.output[0].body.in_reply_to"),
     ],
 )
-def test_a_refusal_answers_who_asked(place: tuple[Any, ...], wrong: Any, path: str) -> None:
+def test_refusal_answers_the_sender(place: tuple[Any, ...], wrong: Any, path: str) -> None:
     assert rejection(altered(REFUSAL, place, wrong)).startswith(f"{path}: ")
 
 
-def test_a_refusal_says_nothing_else() -> None:
+def test_refusal_has_no_other_output() -> None:
     for output in ([], REFUSAL["output"] * 2, [message("n1", "c1", BODIES["init_ok"])]):
         assert rejection({**REFUSAL, "output": output}).startswith("$.input: ")
         taken = {**REFUSAL, "input": STEPS["ReceiveLearn"]["input"], "output": output}

@@ -48,7 +48,7 @@ def test_json_is_read_as_python_reads_it(value: object) -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
-def test_what_is_not_json_is_refused_with_a_reason(text: str) -> None:
+def test_invalid_json_is_refused_with_a_reason(text: str) -> None:
     for given_text in text, text.encode():
         with pytest.raises(strict.NotJson) as refused:
             strict.loads(given_text)

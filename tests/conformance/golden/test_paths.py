@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from conformance.golden.automaton import Automaton, CoverError, Step, Transition
-from conformance.golden.distinguishing import Machine, Taken, verified
+from conformance.golden.distinguishing import Edge, Machine, verified
 from conformance.golden.paths import cover
 
 
@@ -35,13 +35,13 @@ def test_a_cover_takes_every_transition_of_a_graph() -> None:
     ]
     automaton = Automaton("n1", "a", found)
     made = Machine(automaton)
-    paths = [[made.transitions[taken] for taken in path] for path in cover(made)]
+    paths = [[made.transitions[edge] for edge in path] for path in cover(made)]
     assert {t.key for path in paths for t in path} == {t.key for t in found}
     for path in paths:
         assert automaton.walk(t.step.input for t in path) == path
 
 
-def test_what_cannot_be_reached_is_not_passed_over() -> None:
+def test_unreachable_transition_is_an_error() -> None:
     with pytest.raises(CoverError, match="1 transitions cannot be reached"):
         list(cover(machine(transition("b", "timeout", "", "c"))))
 
@@ -59,7 +59,7 @@ RING = [
 ]
 
 
-def paths_without_telling(made: Machine) -> list[list[Taken]]:
+def paths_without_telling(made: Machine) -> list[list[Edge]]:
     """Each transition taken somewhere, and nothing after it."""
     ring = {state: given for (state, given), t in made.transitions.items() if not t.stays}
     idle = {state: given for (state, given), t in made.transitions.items() if t.stays}
@@ -67,19 +67,19 @@ def paths_without_telling(made: Machine) -> list[list[Taken]]:
     return [[*around[:n], (n, idle[n])] for n in range(3)] + [around]
 
 
-def test_a_transition_that_is_taken_is_not_yet_told() -> None:
+def test_covered_transition_is_not_yet_verified() -> None:
     made = machine(*RING)
     paths = paths_without_telling(made)
-    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    assert {edge for path in paths for edge in path} == made.transitions.keys()
     missed = made.transitions.keys() - verified(made, paths)
-    assert {made.transitions[taken].key for taken in missed} == {
+    assert {made.transitions[edge].key for edge in missed} == {
         *((state, '"idle"') for state in "abc"),
         ("c", '"go"'),
     }
     assert verified(made, cover(made)) == made.transitions.keys()
 
 
-def test_what_is_not_in_the_model_tells_nothing() -> None:
+def test_inputs_outside_the_model_distinguish_nothing() -> None:
     """Both states say the same, and then one of them leaves the model."""
     made = machine(
         transition("a", "go", "", "b"),
@@ -87,20 +87,20 @@ def test_what_is_not_in_the_model_tells_nothing() -> None:
         transition("b", "idle", "", "b"),
         transition("a", "idle", "", "a"),
     )
-    assert made.apart == {} and len(made.pairs) == 2
+    assert made.distinguishing == {} and len(made.pairs) == 2
     made = machine(transition("a", "go", "", "b"), transition("b", "go", "end", None))
-    assert {pair for pair in made.pairs if pair in made.apart} == {(0, 1)}
+    assert {pair for pair in made.pairs if pair in made.distinguishing} == {(0, 1)}
 
 
-def seen(made: Machine, paths: Iterable[list[Taken]], fault: Taken, astray: int) -> bool:
+def seen(made: Machine, paths: Iterable[list[Edge]], fault: Edge, astray: int) -> bool:
     """Whether a node that goes astray with one transition, each time, says anything wrong."""
     for path in paths:
         at: int | None = made.start
         for state, given in path:
-            if at is None or given not in made.does[at]:
+            if at is None or given not in made.steps[at]:
                 break
-            said, after = made.does[at][given]
-            if said != made.does[state][given][0]:
+            said, after = made.steps[at][given]
+            if said != made.steps[state][given][0]:
                 return True
             at = astray if (at, given) == fault else after
     return False
@@ -108,14 +108,14 @@ def seen(made: Machine, paths: Iterable[list[Taken]], fault: Taken, astray: int)
 
 def invented(seed: int) -> Machine:
     """Some states with some inputs, not all of which are known in each, that say a little."""
-    chance = random.Random(seed)
-    states = [f"s{number}" for number in range(chance.randint(2, 8))]
+    rng = random.Random(seed)
+    states = [f"s{number}" for number in range(rng.randint(2, 8))]
     found = []
     for state in states:
         for given in ("timeout", "expire", "inquire", "learn"):
-            after = chance.choice((state, state, *states, None))
-            if chance.random() < 0.8:
-                found.append(transition(state, given, chance.choice(("", "", "learn")), after))
+            after = rng.choice((state, state, *states, None))
+            if rng.random() < 0.8:
+                found.append(transition(state, given, rng.choice(("", "", "learn")), after))
     reached, new = set(), {"s0"}
     while new:
         reached |= new
@@ -124,14 +124,14 @@ def invented(seed: int) -> Machine:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_what_is_told_is_seen_and_nothing_else(seed: int) -> None:
+def test_verified_counts_only_identified_targets(seed: int) -> None:
     """Tries every fault that there is: a transition that leads to another state that differs."""
     made = invented(seed)
     paths = list(cover(made))
     shown = {
-        taken
-        for taken, t in made.transitions.items()
-        if all(seen(made, paths, taken, astray) for astray in made.owed()[taken])
+        edge
+        for edge, t in made.transitions.items()
+        if all(seen(made, paths, edge, astray) for astray in made.unverified()[edge])
     }
-    assert {taken for path in paths for taken in path} == made.transitions.keys()
+    assert {edge for path in paths for edge in path} == made.transitions.keys()
     assert verified(made, paths) == shown

@@ -1,7 +1,7 @@
-"""Grades of nodes that are known to be right, wrong in one place, or no nodes at all.
+"""Grades of nodes that are correct, wrong in one place, or no nodes at all.
 
-That the judges themselves see what is wrong is tested where they are; here it is asked what a
-grade makes of it, and that nodes of another make pass.
+What the checkers find is tested with them; these tests check what a grade makes of it, and that
+independent implementations pass.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import pytest
 from conformance.formats import folders, logs
 from conformance.formats.canonical import canonical
 from conformance.golden import generate
-from conformance.grading import faults, feeding, grade, stages
-from conformance.grading.challenge import (
+from conformance.grading import challenge, faults, framing, grade, replay
+from conformance.grading.challenge_cases import (
     BEGUN,
     CASES,
     Case,
@@ -31,11 +31,11 @@ from conformance.grading.challenge import (
     decided,
     difference,
     error,
-    told,
+    log_reply,
 )
 from conformance.grading.plan import Plan
-from conformance.grading.probe import SIGNS, probe
-from conformance.grading.results import Grade, Stage
+from conformance.grading.probe import EFFECTS, probe
+from conformance.grading.stage import Failure, Grade, Stage
 from conformance.models import manifest
 from conformance.running import inject
 from conformance.running.cluster import NodeError
@@ -59,7 +59,7 @@ with_perl = pytest.mark.skipif(not has_perl(), reason="there is no Perl with its
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Golden logs of a small model in which nodes come back after crashes."""
+    """Golden traces of a small model in which nodes come back after crashes."""
     folder = tmp_path_factory.mktemp("golden")
     assert generate.generate(manifest.get("returns"), folder).complete
     return folder
@@ -75,10 +75,19 @@ def stage(found: Grade, name: str) -> Stage:
     return only
 
 
+def first(found: Stage) -> tuple[str, Failure]:
+    """The name of the first case that fails, and its failure."""
+    return next((each.name, each.failure) for each in found.outcomes if each.failure)
+
+
+def lost(found: Stage) -> str:
+    return "; ".join(found.skipped)
+
+
 def verb(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "conformance", "grade", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
     return done
 
 
@@ -87,24 +96,24 @@ def verb(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
     found = graded(NODE, tmp_path, golden=golden, seconds=30.0)
-    assert found.agrees and found.complete, found.summary()
+    assert found.passes and found.complete, found.as_json()
     assert [each.name for each in found.stages] == [
         "challenge, required",
         "challenge, recommended",
-        "feeding",
+        "framing",
         "replay",
         "record",
         "faults",
     ]
-    assert all(each.cases > 0 for each in found.stages)
+    assert all(each.run for each in found.stages)
     assert set(found.options.values()) == {""}
 
 
 @with_perl
-def test_a_node_of_another_make_passes(golden: Path, tmp_path: Path) -> None:
+def test_independent_implementation_passes(golden: Path, tmp_path: Path) -> None:
     found = graded(PERL, tmp_path, golden=golden, seconds=3.0)
-    assert found.agrees, found.summary()
-    assert all(each.passed == each.cases > 0 for each in found.stages)
+    assert found.passes, found.as_json()
+    assert all(each.passed == len(each.run) > 0 for each in found.stages)
     assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
 
 
@@ -113,25 +122,26 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
 ) -> None:
     without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
     found = stage(graded(NODE, tmp_path / "ours", "faults", without=without, seconds=3.0), "faults")
-    assert found.agrees and found.cases == 8 + 3, found.summary()
-    monkeypatch.setattr(inject, "PEACE", 1.0)
-    node = [*BROKEN_NODE, "phase1-skipped-told-at-reply"]
+    assert found.passes and len(found.run) == 8 + 3, found.as_json()
+    monkeypatch.setattr(inject, "RECOVERY_SECONDS", 1.0)
+    node = [*BROKEN_NODE, "phase1-skipped-as-of-reply"]
     found = stage(graded(node, tmp_path, "faults", without=without, seconds=3.0), "faults")
-    assert found.failure is not None and found.failure.case.startswith("what n")
+    name, failure = first(found)
+    assert name.startswith("the messages of n")
     seen = [
         json.loads(line)
-        for line in (tmp_path / "endured" / f"{found.failure.case[5:7]}.seen.ndjson")
+        for line in (tmp_path / "faults" / f"{name[-2:]}.messages.ndjson")
         .read_text("utf-8")
         .splitlines()
     ]
-    assert {"said": found.failure.found[0]} in seen
+    assert {"output": failure.found[0]} in seen
 
 
 @with_perl
-def test_two_makes_of_node_leave_the_same_log(tmp_path: Path) -> None:
+def test_two_implementations_leave_the_same_log(tmp_path: Path) -> None:
     """The specification determines a node, so the same seed is the same run whoever runs it."""
     for name, command in (("ours", NODE), ("theirs", PERL)):
-        assert graded(command, tmp_path / name, "record", seed=4).agrees
+        assert graded(command, tmp_path / name, "record", seed=4).passes
     ours, theirs = (
         logs.read(tmp_path / name / "recorded" / "3-nodes" / "seed-4.ndjson")
         for name in ("ours", "theirs")
@@ -164,13 +174,13 @@ def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
     node = broken(tmp_path, "$skipped ? 'true' : 'false'", "'true'")
     done = verb("-o", tmp_path / "out", "--stage", "challenge", "--", *node)
     assert done.returncode == 1
-    assert "challenge, required, first failure: the first slot needs Phase 1" in done.stdout
-    assert "  message 2 is not the one that is expected\n" in done.stdout
-    shows_itself(tmp_path / "out", "challenge, required")
+    assert "FAIL  the first slot needs Phase 1\n" in done.stdout
+    assert "  message 2 differs from the expected one\n" in done.stdout
+    shows_itself(tmp_path / "out", "challenge, required", "the first slot needs Phase 1")
 
 
 @with_perl
-def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Path) -> None:
+def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> None:
     node = broken(tmp_path, "grep { !within($_, \\@known) } ascending(keys %accepted)", "()")
     done = verb(
         "-o",
@@ -185,9 +195,12 @@ def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Pa
         *node,
     )
     assert done.returncode == 1
-    summary = shows_itself(tmp_path / "out", "replay")
-    assert [each["name"] for each in summary["stages"] if each["failure"]] == ["replay"]
-    [failure] = [each["failure"] for each in summary["stages"] if each["failure"]]
+    summary = json.loads((tmp_path / "out" / "grade.json").read_text("utf-8"))
+    assert [each["name"] for each in summary["stages"] if each["failed"]] == ["replay"]
+    failure = summary["failures"][0]
+    shows_itself(tmp_path / "out", "replay", failure["name"])
+    assert any(line.startswith("  state: ") for line in failure["details"])
+    assert any(line.startswith("  action: ") for line in failure["details"])
     assert json.loads(failure["inputs"][-1])["body"]["type"] == "prepare"
     [expected], [found] = failure["expected"], failure["found"]
     assert expected["body"]["accepted"] and found["body"]["accepted"] == []
@@ -195,52 +208,54 @@ def test_a_broken_promise_is_found_in_the_golden_logs(golden: Path, tmp_path: Pa
 
 def test_a_broken_node_is_found_by_the_specification(tmp_path: Path) -> None:
     node = [*BROKEN_NODE, "disk-lost-at-restart"]
-    found = graded(node, tmp_path, "record", requests=60)
-    assert not found.agrees
-    grade.write(found, tmp_path)
-    shows_itself(tmp_path, "record")
+    done = verb("-o", tmp_path, "--stage", "record", "--nodes", 3, "--requests", 60, "--", *node)
+    assert done.returncode == 1 and "  shrink:   python -m conformance shrink " in done.stdout
+    summary = json.loads((tmp_path / "grade.json").read_text("utf-8"))
+    shows_itself(tmp_path, "record", summary["failures"][0]["name"])
 
 
-def shows_itself(folder: Path, name: str) -> Any:
-    """Runs the script that shows a failure: what it prints ends with what was found."""
+def shows_itself(folder: Path, suite: str, name: str) -> None:
+    """Run the script of a failure: its output has what was found."""
     summary = json.loads((folder / "grade.json").read_text("utf-8"))
-    assert summary["agrees"] is False
-    [failure] = [each["failure"] for each in summary["stages"] if each["name"] == name]
-    script = folder / f"first-failure-{name.replace(', ', '-')}.sh"
+    assert summary["status"] == "fail"
+    [failure] = [
+        each for each in summary["failures"] if (each["suite"], each["name"]) == (suite, name)
+    ]
+    script = Path(failure["script"])
     assert shlex.join(failure["command"]) in script.read_text("utf-8")
     printed = subprocess.run(["sh", str(script)], cwd=ROOT, capture_output=True, timeout=60).stdout
     messages = [json.loads(line) for line in printed.splitlines()]
     assert failure["found"] and failure["found"] != failure["expected"]
     assert all(message in messages for message in failure["found"])
-    return summary
 
 
 def test_a_node_that_ends_by_itself_is_shown_with_its_lines(tmp_path: Path) -> None:
     node = [*CARELESS_NODE, "leaves"]
     found = stage(graded(node, tmp_path, "record"), "record")
-    assert (found.passed, found.cases) == (0, 3) and found.failure is not None
-    assert "ended by itself, with status 1" in found.failure.reason
-    assert "enough" in found.failure.reason and len(found.failure.inputs) >= 5
+    assert (found.passed, len(found.run)) == (0, 1)
+    _, failure = first(found)
+    assert "ended by itself, with status 1" in failure.reason
+    assert "enough" in failure.reason and len(failure.inputs) >= 5
+    assert any("enough" in line for line in failure.lines() if "stderr" not in line)
 
 
 def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inject, "PEACE", 1.0)
+    monkeypatch.setattr(inject, "RECOVERY_SECONDS", 1.0)
     found = graded(SOLVER, tmp_path, seconds=3.0)
-    assert stage(found, "challenge, required").agrees
-    assert stage(found, "challenge, recommended").agrees is False
+    assert stage(found, "challenge, required").passes
+    assert stage(found, "challenge, recommended").passes is False
     for name in ("replay", "record"):
-        assert stage(found, name).agrees is None and "--manual-clock" in stage(found, name).lost
-    last = stage(found, "faults")
-    assert last.failure is not None and last.failure.case == "agreement"
-    assert "slot" in last.failure.reason and not found.agrees
+        assert stage(found, name).passes is None and "--manual-clock" in lost(stage(found, name))
+    name, failure = first(stage(found, "faults"))
+    assert name == "agreement" and "slot" in failure.reason and not found.passes
 
 
-def test_what_is_recommended_fails_nobody(tmp_path: Path) -> None:
+def test_missing_recommendation_does_not_fail(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--stage", "challenge", "--", *SOLVER)
     assert done.returncode == 0
-    assert "challenge, recommended, first failure: a different init is refused" in done.stdout
+    assert "FAIL  a different init is refused with 12\n" in done.stdout
 
 
 # What is no node.
@@ -261,8 +276,8 @@ def test_what_is_recommended_fails_nobody(tmp_path: Path) -> None:
 def test_no_node(program: str, words: str, tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--timeout-seconds", 2, "--", sys.executable, "-c", program)
     assert done.returncode == 1
-    assert words in done.stdout and "0 of 1 cases passed" in done.stdout
-    assert "the node does not answer init" in done.stdout and "<<'END'" in done.stdout
+    assert words in done.stdout and "FAIL: 0 of 6 cases pass, 1 fail, 5 skipped" in done.stdout
+    assert "the node does not reply to init" in done.stdout and "<<'END'" in done.stdout
 
 
 def test_no_such_command(tmp_path: Path) -> None:
@@ -282,9 +297,9 @@ for line in lines:
 
 def test_a_node_that_answers_when_all_is_over(tmp_path: Path) -> None:
     plan = Plan(tmp_path, patience=2.0)
-    failure = grade.answering.waiting_failure(plan, [sys.executable, "-c", LATE])
+    failure = challenge.open_input_failure(plan, [sys.executable, "-c", LATE])
     assert failure is not None and "flushed" in failure.reason
-    assert grade.answering.waiting_failure(plan, SOLVER) is None
+    assert challenge.open_input_failure(plan, SOLVER) is None
 
 
 # Nodes that are hostile or unlucky.
@@ -304,10 +319,10 @@ ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
 def test_a_node_that_cannot_take_pieces_is_found(how: str, case: str, tmp_path: Path) -> None:
     """Each is a right node behind a filter with a fault that lines alone do not show."""
     plan = Plan(tmp_path, patience=20.0)
-    [fed] = [fed for fed in feeding.FEEDINGS if fed.name == case]
-    found = feeding.failure(plan, [*ALTERED, how], fed)
+    [fed] = [each for each in framing.FRAMING_CASES if each.name == case]
+    found = framing.find_failure(plan, [*ALTERED, how], fed)
     assert found is not None and found.reason.endswith("with its input cut")
-    assert feeding.failure(plan, [*ALTERED, "utf8"], fed) is None
+    assert framing.find_failure(plan, [*ALTERED, "utf8"], fed) is None
 
 
 LOOP = """
@@ -333,7 +348,9 @@ def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
     measured = [sys.executable, "-c", MEASURE, *command]
     done = subprocess.run(measured, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "it printed more than 11 messages and was ended" in done.stdout
-    assert "--data: with --data node n1 said more than 10,000 messages in one step" in done.stdout
+    assert (
+        "--data: with --data node n1 printed more than 10,000 messages in one step" in done.stdout
+    )
     *_, most = done.stderr.split()
     assert int(most) < 200_000 or sys.platform != "linux"
 
@@ -341,26 +358,24 @@ def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
 def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
     node = ["sh", "-c", f"setsid sleep 300 & echo $! >> {tmp_path}/pids; exec {shlex.join(SOLVER)}"]
     try:
-        found = graded(node, tmp_path / "out", "challenge", "feeding", patience=200.0)
-        assert stage(found, "challenge, required").agrees and stage(found, "feeding").agrees
+        found = graded(node, tmp_path / "out", "challenge", "framing", patience=200.0)
+        assert stage(found, "challenge, required").passes and stage(found, "framing").passes
     finally:
         for pid in (tmp_path / "pids").read_text().split():
             os.kill(int(pid), signal.SIGKILL)
 
 
-def test_a_log_is_compared_with_what_the_node_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_is_compared_with_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that logs rightly and says something else passes the specification by its log."""
-    monkeypatch.setattr(faults, "protocol_failures", lambda clusters: [])
+    monkeypatch.setattr(faults, "add_logs", lambda stage, clusters: None)
     found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
-    assert found.failure is not None and found.passed == found.cases - 3
-    assert found.failure.case == "the log of n1 and what it said"
-    assert "phase1_skipped" in found.failure.reason and "(router)" in found.failure.reason
+    name, failure = first(found)
+    assert name == "the log of n1 and its messages" and len(found.failures) == 3
+    assert "phase1_skipped" in failure.reason and "(router)" in failure.reason
 
 
-def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "SILENT", 0.3)
+def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "SILENT", 0.3)
     for number in range(8):
         steps = [
             (
@@ -377,10 +392,10 @@ def test_a_node_that_hangs_in_golden_logs(tmp_path: Path, monkeypatch: pytest.Mo
         records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
         logs.write(tmp_path / "golden" / f"{number}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
-    found = stages.replay(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(SIGNS, ""))
-    # Each log is a case, and every third, from the second on, is one more under a renaming.
-    assert (found.passed, found.cases) == (0, 8 + 3)
-    assert "the node hangs: " in found.lost and "golden logs were not tried" in found.lost
+    found = replayed(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(EFFECTS, ""))
+    # Each trace is a case, and every third, from the second on, is one more under a renaming.
+    assert (found.passed, len(found.outcomes)) == (0, 8 + 3)
+    assert "not tried: the node hangs in other golden traces" in lost(found)
 
 
 def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> None:
@@ -394,8 +409,14 @@ def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> 
     (tmp_path / "link").symlink_to(tmp_path / "recorded")
     with pytest.raises(logs.LogError):
         plan.folder("link")
-    (plan.folder("endured") / "old").touch()
-    assert [path.name for path in plan.folder("endured").iterdir()] == [folders.MARK]
+    (plan.folder("faults") / "old").touch()
+    assert [path.name for path in plan.folder("faults").iterdir()] == [folders.MARK]
+
+
+def replayed(plan: Plan, command: Sequence[str], options: dict[str, str]) -> Stage:
+    found = Stage("replay")
+    replay.run(plan, command, options, found)
+    return found
 
 
 # What is left out.
@@ -403,10 +424,10 @@ def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> 
 
 def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> None:
     found = stage(graded(NODE, tmp_path, "faults", seconds=0.1, without=("--log",)), "faults")
-    assert found.agrees is None and "too little happened to tell: 0 of at least" in found.lost
+    assert found.passes is None and "too little happened to decide: " in lost(found)
 
 
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+def test_left_out_stages_are_reported(tmp_path: Path) -> None:
     asked = [
         "-o",
         tmp_path,
@@ -418,14 +439,14 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "--manual-clock",
     ]
     done = verb(*asked, "--", *NODE)
-    assert done.returncode == 0 and "not graded" in done.stdout
-    assert "replay: no golden log was replayed, for that needs --manual-clock" in done.stdout
+    assert done.returncode == 0 and "NOT RUN  replay: 0 of 0" in done.stdout
+    assert "  not run: golden traces: they need --manual-clock\n" in done.stdout
     assert verb(*asked, "--complete", "--", *NODE).returncode == 1
 
 
 def test_a_grade_of_nothing_is_none(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--stage", "replay", "--without", "--manual-clock", "--", *NODE)
-    assert done.returncode == 2 and "nothing was graded" in done.stderr
+    assert done.returncode == 2 and "nothing that is required was run" in done.stderr
 
 
 def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> None:
@@ -452,18 +473,18 @@ def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> Non
         records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
         logs.write(tmp_path / "golden" / f"{name}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
-    options = dict.fromkeys(SIGNS, "")
-    found = stages.replay(plan, NODE, options)
-    assert (found.passed, found.cases, found.lost) == (2 + 1, 2 + 1, "")
-    found = stages.replay(plan, NODE, {**options, "--batch": "it takes none"})
-    assert (found.passed, found.cases) == (1 + 1, 1 + 1)
-    assert found.lost == "1 golden logs were not replayed, for they need --batch"
+    options = dict.fromkeys(EFFECTS, "")
+    found = replayed(plan, NODE, options)
+    assert (found.passed, len(found.run), lost(found)) == (2 + 1, 2 + 1, "")
+    found = replayed(plan, NODE, {**options, "--batch": "it takes none"})
+    assert (found.passed, len(found.run)) == (1 + 1, 1 + 1)
+    assert lost(found) == "1 golden traces: they need --batch"
 
 
 def test_options_that_are_ignored_are_not_taken(tmp_path: Path) -> None:
     found = probe(SOLVER, tmp_path, 60.0)
     assert [name for name, why in found.items() if not why] == ["--seed"]
-    assert "leaves nothing in DIR" in found["--data"] and "IT" not in " ".join(found.values())
+    assert "writes nothing into DIR" in found["--data"] and "PATH" not in " ".join(found.values())
     assert set(probe(NODE, tmp_path, 60.0).values()) == {""}
 
 
@@ -498,7 +519,7 @@ def test_messages_are_compared_as_json() -> None:
 
 def test_destinations_have_no_order_between_them() -> None:
     assert difference(WANTED, SAID[::-1]) is None
-    wanted = Case("", "", (), (decided(2, 1, "a"), told(3), decided(2, 1, "a", dest="c2")))
+    wanted = Case("", "", (), (decided(2, 1, "a"), log_reply(3), decided(2, 1, "a", dest="c2")))
     first, second, other = wanted.expected
     assert difference(wanted, [other, first, second]) is None
     assert difference(wanted, [other, second, first]) == 1
@@ -531,9 +552,12 @@ def test_the_text_of_an_error_is_free_and_its_code_is_not() -> None:
 
 
 def test_a_number_that_is_asked_for_counts() -> None:
-    wanted = Case("", "", (), ({**told(3), "body": {**told(3)["body"], "msg_id": 2}},))
-    assert difference(wanted, [{**told(3), "body": {**told(3)["body"], "msg_id": 2}}]) is None
-    assert difference(wanted, [told(3)]) == 0
+    wanted = Case("", "", (), ({**log_reply(3), "body": {**log_reply(3)["body"], "msg_id": 2}},))
+    assert (
+        difference(wanted, [{**log_reply(3), "body": {**log_reply(3)["body"], "msg_id": 2}}])
+        is None
+    )
+    assert difference(wanted, [log_reply(3)]) == 0
 
 
 # Records that the router makes.
@@ -580,7 +604,7 @@ def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program, words",
     [
-        ("print('hello', flush=True)\ninput()\ninput()", "said what is not JSON"),
+        ("print('hello', flush=True)\ninput()\ninput()", "printed what is not JSON"),
         ("print('{}', flush=True)\ninput()\ninput()", "ended by itself, with status 0"),
         ("import sys; sys.exit('oh')", "ended by itself, with status 1\n  oh"),
         ("import time; time.sleep(60)", "did not answer a repeated init within 1 s"),

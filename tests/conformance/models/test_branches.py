@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conformance import locations
 from conformance.models import branches as branching
 from conformance.models import manifest
 
@@ -63,11 +64,11 @@ def test_a_mark_keeps_what_follows_in_its_column() -> None:
 
 @pytest.mark.parametrize("module", branching.ROOTS)
 def test_every_module_has_branches(module: str) -> None:
-    text = (manifest.ROOT / "spec" / f"{module}.tla").read_text("utf-8")
+    text = (locations.SPEC / f"{module}.tla").read_text("utf-8")
     assert len(branching.branches(module, text, branching.ROOTS[module])) >= 3
 
 
-def test_what_no_model_takes_is_found() -> None:
+def test_uncovered_branch_is_found() -> None:
     """A cluster of one has no messages between nodes, and time is never lively in it."""
     measured = branching.measure([manifest.get("single")])
     uncovered = {branch.operator for branch in measured.uncovered}

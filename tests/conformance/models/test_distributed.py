@@ -67,7 +67,7 @@ def test_two_workers_here_find_what_one_machine_finds() -> None:
     assert done.stdout.count(f" {MODEL.states:,} ") == 2
 
 
-def test_what_was_not_decided_is_told() -> None:
+def test_undecided_check_is_reported() -> None:
     assert "SkipIsTrue" in distributed.undecided(MODEL)
     assert "Agreement" not in distributed.undecided(MODEL)
 
@@ -94,8 +94,8 @@ def test_a_violation_is_found() -> None:
     outcome = distributed.run(broken)
     assert outcome.violated == broken.violates == "Agreement"
     assert any(line.startswith("State ") for line in outcome.trace)
-    assert DistributedRow(broken, outcome).agrees
-    assert not DistributedRow(replace(broken, expect="holds", violates=None), outcome).agrees
+    assert DistributedRow(broken, outcome).passed
+    assert not DistributedRow(replace(broken, expect="holds", violates=None), outcome).passed
 
 
 def test_a_violation_in_the_initial_state_is_found(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_violation_in_the_initial_state_is_found(tmp_path: Path) -> None:
 
 def test_another_count_disagrees() -> None:
     found = tlc.Outcome(distinct=MODEL.states - 1)
-    assert not DistributedRow(MODEL, found).agrees
-    assert DistributedRow(MODEL, replace(found, distinct=MODEL.states)).agrees
+    assert not DistributedRow(MODEL, found).passed
+    assert DistributedRow(MODEL, replace(found, distinct=MODEL.states)).passed
 
 
 # Could not be run.

@@ -28,16 +28,16 @@ def row(**found: object) -> searching.ModelRow:
     return searching.ModelRow(SINGLE, tlc.Outcome(**outcome))  # type: ignore[arg-type]
 
 
-def test_what_is_found_must_be_what_is_pinned() -> None:
-    assert row().agrees
-    assert not row(distinct=SINGLE.states + 1).agrees
-    assert not row(depth=SINGLE.depth + 1).agrees
-    assert not row(violated="Agreement").agrees
+def test_results_must_equal_the_pinned_ones() -> None:
+    assert row().passed
+    assert not row(distinct=SINGLE.states + 1).passed
+    assert not row(depth=SINGLE.depth + 1).passed
+    assert not row(violated="Agreement").passed
 
 
-def test_what_holds_in_no_state_shows_nothing() -> None:
+def test_property_that_holds_in_no_state_is_vacuous() -> None:
     empty = replace(SINGLE, states=0, depth=0)
-    assert not searching.ModelRow(empty, tlc.Outcome()).agrees
+    assert not searching.ModelRow(empty, tlc.Outcome()).passed
 
 
 def test_a_pin_is_written_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_random_behaviours_that_are_sound(capsys: pytest.CaptureFixture[str]) ->
     assert "wide: 40 behaviours of 10 steps" in said and "seeds 5 to 6" in said
 
 
-def test_a_violated_behaviour_tells_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_violation_names_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
     said = " ".join(capsys.readouterr().err.split())
     assert "violates Agreement, seed 3" in said

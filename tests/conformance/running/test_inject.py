@@ -18,11 +18,11 @@ import pytest
 from conformance import checking
 from conformance.formats import logs
 from conformance.running import inject, syscalls
-from conformance.running.clients import Client, Last
+from conformance.running.clients import Client, FinalClient
 from conformance.running.cluster import NodeError
 from conformance.running.life import Life
 from conformance.running.network import Loss, Network
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 from tests.support.paths import CARELESS_NODE, NODE, ROOT
 
 CARELESS = CARELESS_NODE
@@ -65,7 +65,7 @@ def test_partitions_come_and_go_and_some_have_one_way() -> None:
     assert min(ways[True], ways[False]) > 5
 
 
-def test_what_two_partitions_cut_one_alone_does_not_heal() -> None:
+def test_link_cut_by_two_partitions_heals_after_both() -> None:
     bad = network()
     first = bad.cut()
     while not (second := bad.cut()) & first:
@@ -77,7 +77,7 @@ def test_what_two_partitions_cut_one_alone_does_not_heal() -> None:
 def test_in_peace_nothing_fails() -> None:
     bad = network(loss=1, repeat=1, late=1)
     pairs = bad.cut()
-    bad.peace = True
+    bad.quiescent = True
     assert bad.delays("n1", "n2") == [0.0] and all(bad.reaches(*pair) for pair in pairs)
 
 
@@ -94,8 +94,8 @@ def test_a_client_asks_again_and_gives_up() -> None:
     questions = [client.turn(0) for _ in range(100)]
     times = Counter(question["body"]["msg_id"] for question in questions)
     assert set(times.values()) == {1, 2, 3}
-    assert client.happened["asked again"] == 100 - len(times)
-    assert client.happened["given up"] == len(times) - 1
+    assert client.happened["retries"] == 100 - len(times)
+    assert client.happened["abandoned"] == len(times) - 1
     assert all(
         questions.count(question) == times[question["body"]["msg_id"]] for question in questions
     )
@@ -104,19 +104,19 @@ def test_a_client_asks_again_and_gives_up() -> None:
 def test_a_client_goes_on_when_it_is_answered() -> None:
     client = Client("c1", NODES, random.Random(1))
     first = client.turn(0)
-    assert client.answered(reply(first, "error", code=0))
-    assert not client.answered(reply(first, "multi_paxos_propose_ok"))
+    assert client.receive(reply(first, "error", code=0))
+    assert not client.receive(reply(first, "multi_paxos_propose_ok"))
     second = client.turn(0)
     assert second["body"]["msg_id"] == 2
-    assert client.answered(reply(second, "multi_paxos_propose_ok"))
-    happened = {"requests": 2, "errors": 1, "answered late": 1, "acknowledged": 1}
+    assert client.receive(reply(second, "multi_paxos_propose_ok"))
+    happened = {"requests": 2, "errors": 1, "late replies": 1, "acknowledged": 1}
     assert +client.happened == happened
 
 
 def test_clients_duel() -> None:
     """For one slot several values are proposed, at several nodes."""
-    chance = random.Random(2)
-    clients = [Client(f"c{number}", NODES, chance) for number in range(4)]
+    rng = random.Random(2)
+    clients = [Client(f"c{number}", NODES, rng) for number in range(4)]
     asked = [client.turn(5) for _ in range(200) for client in clients]
     bodies = [question["body"] for question in asked if "slot" in question["body"]]
     duels = [question for question in asked if question["body"].get("slot") == 5]
@@ -126,16 +126,16 @@ def test_clients_duel() -> None:
 
 
 def test_the_last_client_has_a_slot_decided_and_then_asks_for_logs() -> None:
-    last = Last("n1", 7)
+    last = FinalClient("n1", 7)
     assert last.turn() == last.turn()
-    last.answered(reply(last.turn(), "error", code=0))
+    last.receive(reply(last.turn(), "error", code=0))
     proposal = last.turn()
     assert proposal["body"]["slot"] == 7 and proposal["body"]["msg_id"] == 1
-    last.answered(reply(proposal, "multi_paxos_propose_ok"))
+    last.receive(reply(proposal, "multi_paxos_propose_ok"))
     first, second = last.turn(), last.turn()
     assert first["body"]["type"] == "multi_paxos_log"
     assert first["body"]["msg_id"] != second["body"]["msg_id"]
-    last.answered(reply(second, "multi_paxos_log_ok", log=[{"slot": 7, "value": 1}]))
+    last.receive(reply(second, "multi_paxos_log_ok", log=[{"slot": 7, "value": 1}]))
     assert last.decided and last.log == {7}
 
 
@@ -149,7 +149,7 @@ def heard(life: Life, number: int) -> list[bytes]:
     deadline = time.monotonic() + 10
     while len(lines) < number and time.monotonic() < deadline:
         life.push()
-        lines += life.hear()
+        lines += life.read_lines()
         time.sleep(0.001)
     return lines
 
@@ -161,7 +161,7 @@ def life(tmp_path: Path):
     begun.close()
 
 
-def test_a_life_takes_lines_and_says_lines(life: Life) -> None:
+def test_life_carries_lines_in_and_out(life: Life) -> None:
     life.give(b"one")
     life.give(b"two")
     assert heard(life, 2) == [b"one", b"two"] and not life.over
@@ -174,12 +174,12 @@ def test_a_paused_node_is_not_waited_for_and_loses_nothing(life: Life) -> None:
     lines = [b"x" * 1000 for _ in range(1000)]
     for line in lines:
         life.give(line)
-    assert life.unsent and life.hear() == []
+    assert life.unsent and life.read_lines() == []
     life.resume()
     assert heard(life, 1000) == lines
 
 
-def test_what_was_said_before_the_kill_is_heard(life: Life) -> None:
+def test_output_before_a_kill_is_read(life: Life) -> None:
     life.give(b"one")
     time.sleep(1)
     assert life.kill() == [b"one"] and life.over
@@ -187,7 +187,7 @@ def test_what_was_said_before_the_kill_is_heard(life: Life) -> None:
     assert life.kill() == []
 
 
-def test_a_kill_meets_what_the_node_has_started(tmp_path: Path) -> None:
+def test_kill_ends_child_processes(tmp_path: Path) -> None:
     """As when the command is a script that starts the node."""
     life = Life(["sh", "-c", "sleep 100 & echo $!; wait"], tmp_path / "stderr")
     [child] = heard(life, 1)
@@ -209,7 +209,7 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def test_a_status_is_told_or_not_waited_for(tmp_path: Path) -> None:
+def test_status_is_returned_or_times_out(tmp_path: Path) -> None:
     for script, status in (("exit 3", 3), ("kill -9 $$", -9), ("sleep 100", None)):
         life = Life(["sh", "-c", script], tmp_path / "stderr")
         assert life.status(10 if status else 0.1) == status
@@ -221,24 +221,27 @@ def test_a_status_is_told_or_not_waited_for(tmp_path: Path) -> None:
 HARSH = inject.Faults(kill=0.25, downtime=0.2, pause=1, cut=1, parted=0.5)
 
 
-def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.Endured:
+def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.FaultRun:
     return inject.inject(
         folder, command or NODE, nodes=nodes, kills=kills, seconds=60, seed=1, faults=HARSH
     )
 
 
-def against(endured: inject.Endured) -> list[str]:
-    return list(map(str, checking.contradictions(endured, checking.logs_of(endured))))
+def against(fault_run: inject.FaultRun) -> list[str]:
+    return list(map(str, checking.contradictions(fault_run, checking.logs_of(fault_run))))
 
 
-def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
-    endured = world(tmp_path)
-    assert endured.happened["kills"] == 10 and endured.happened["acknowledged"] > 0
-    assert endured.happened["requests"] >= endured.happened["acknowledged"]
-    assert judge(endured.history, settled=True) == [] and endured.settled is not None
-    assert (endured.missing, endured.unrefused, against(endured)) == ([], [], [])
-    assert set(endured.statuses.values()) == {0}
-    cluster = [record for path in endured.logs for record in logs.read(path)]
+def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
+    fault_run = world(tmp_path)
+    assert fault_run.happened["kills"] == 10 and fault_run.happened["acknowledged"] > 0
+    assert fault_run.happened["requests"] >= fault_run.happened["acknowledged"]
+    assert (
+        check_history(fault_run.history, quiescent=True) == []
+        and fault_run.recovery_seconds is not None
+    )
+    assert (fault_run.missing, fault_run.unrefused, against(fault_run)) == ([], [], [])
+    assert set(fault_run.statuses.values()) == {0}
+    cluster = [record for path in fault_run.logs for record in logs.read(path)]
     # A node that is killed before it has saved anything has not crashed, for it never was.
     assert any(record.input == "crash" for record in cluster)
     [verdict] = checking.validate([cluster], 1000)
@@ -247,24 +250,24 @@ def test_a_node_that_keeps_what_it_tells_endures(tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inject, "PEACE", 3)
+    monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
     monkeypatch.setattr(inject, "LEAVE", 1)
     monkeypatch.setattr(inject, "REFUSED", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
-def test_what_a_node_loses_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, bug, nodes=nodes)
-    rules = {finding.rule for finding in judge(endured.history, settled=True)}
+def test_lost_state_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
+    fault_run = world(tmp_path, *CARELESS, bug, nodes=nodes)
+    rules = {finding.rule for finding in check_history(fault_run.history, quiescent=True)}
     assert rules & {"durability", "agreement"}
 
 
 @pytest.mark.parametrize("bug", ["answers-first", "forgets-votes"])
-def test_what_clients_cannot_see_is_found_in_the_logs(
+def test_loss_unseen_by_clients_is_found_in_the_logs(
     bug: str, impatient: None, tmp_path: Path
 ) -> None:
-    endured = world(tmp_path, *CARELESS, bug)
-    cluster = [record for path in endured.logs for record in logs.read(path)]
+    fault_run = world(tmp_path, *CARELESS, bug)
+    cluster = [record for path in fault_run.logs for record in logs.read(path)]
     [verdict] = checking.validate([cluster], 1000)
     assert verdict.rejections
 
@@ -273,58 +276,60 @@ def test_what_clients_cannot_see_is_found_in_the_logs(
     ("bug", "reason"),
     [
         ("leaves", r"n\d left by itself, with status 1\n.*enough"),
-        ("mumbles", r"n\d said b'{}': .*src"),
+        ("mumbles", r"n\d printed b'{}': .*src"),
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
 )
-def test_a_node_that_is_none_ends_the_world(bug: str, reason: str, tmp_path: Path) -> None:
+def test_node_that_misbehaves_ends_fault_injection(bug: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=f"(?s){reason}"):
         world(tmp_path, *CARELESS, bug, kills=100)
     assert all(map(is_gone, pids(tmp_path)))
 
 
-def test_a_node_that_says_something_else_than_it_logs_is_found(tmp_path: Path) -> None:
+def test_output_that_differs_from_the_log_is_found(tmp_path: Path) -> None:
     """Its log is right, so nobody else finds it."""
-    endured = world(tmp_path, *CARELESS, "lies", kills=3)
-    found = against(endured)
+    fault_run = world(tmp_path, *CARELESS, "lies", kills=3)
+    found = against(fault_run)
     assert found and all("phase1_skipped" in each for each in found)
-    assert judge(endured.history, settled=True) == []
+    assert check_history(fault_run.history, quiescent=True) == []
 
 
 def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, "shares", kills=3)
-    assert "a second process on the directory of n" in endured.unrefused[0]
+    fault_run = world(tmp_path, *CARELESS, "shares", kills=3)
+    assert "a second process on the directory of n" in fault_run.unrefused[0]
 
 
 @pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
-def test_a_node_that_syncs_what_it_says_endures_power_cuts(tmp_path: Path) -> None:
-    endured = inject.inject(
+def test_durable_node_passes_power_cuts(tmp_path: Path) -> None:
+    fault_run = inject.inject(
         tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
     )
-    assert endured.happened["kills"] == 4 and endured.settled is not None
-    assert judge(endured.history, settled=True) == [] and against(endured) == []
+    assert fault_run.happened["kills"] == 4 and fault_run.recovery_seconds is not None
+    assert check_history(fault_run.history, quiescent=True) == [] and against(fault_run) == []
     assert not list(tmp_path.glob("*.trace"))
 
 
-def test_power_that_cannot_be_cut_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_power_cut_support_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(syscalls, "why_not", lambda: "there is no strace here")
     with pytest.raises(NodeError, match="power cannot be cut: there is no strace here"):
         inject.inject(tmp_path, NODE, nodes=1, kills=1, seconds=1, seed=1, power_cuts=True)
 
 
-def test_a_run_in_which_little_happens_says_what_is_missing(tmp_path: Path) -> None:
-    endured = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
-    assert endured.missing[0].endswith("of at least 10 acknowledged")
-    assert endured.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
+def test_run_with_too_few_events_names_what_is_missing(tmp_path: Path) -> None:
+    fault_run = inject.inject(tmp_path, NODE, nodes=3, kills=5, seconds=0.0, seed=1)
+    assert fault_run.missing[0].endswith("of at least 10 acknowledged")
+    assert fault_run.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
 
 
-def test_a_node_that_does_not_leave_is_told_of_and_ended(impatient: None, tmp_path: Path) -> None:
-    endured = world(tmp_path, *CARELESS, "stays", kills=1)
-    assert set(endured.statuses.values()) == {None}
+def test_node_that_ignores_sigterm_is_reported_and_killed(impatient: None, tmp_path: Path) -> None:
+    fault_run = world(tmp_path, *CARELESS, "stays", kills=1)
+    assert set(fault_run.statuses.values()) == {None}
     assert all(map(is_gone, pids(tmp_path)))
 
 
-def test_what_disagrees_is_shown_with_its_seed(
+def test_difference_is_shown_with_its_seed(
     impatient: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = (*CARELESS, "forgets")

@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> Calls:
     return found
 
 
-def test_what_was_not_synced_is_lost(made: Calls) -> None:
+def test_power_cut_loses_unsynced_writes(made: Calls) -> None:
     assert made.left() is None
     made.write("one")
     made.sync()
@@ -70,7 +70,7 @@ def test_what_was_not_synced_is_lost(made: Calls) -> None:
     assert made.left() == "ox"
 
 
-def test_a_sync_is_of_what_was_written_before_it_began(made: Calls) -> None:
+def test_sync_covers_only_writes_before_it_began(made: Calls) -> None:
     made.write("one")
     begun = made.ended
     made.write("two")
@@ -122,12 +122,12 @@ def test_a_file_that_is_there_is_durable_and_truncated_only_by_a_sync(tmp_path: 
         ("write", f'9<>, "{hexed("x")}", 1'),
     ],
 )
-def test_what_cannot_be_followed_is_said(made: Calls, name: str, arguments: str) -> None:
+def test_unsupported_system_calls_are_reported(made: Calls, name: str, arguments: str) -> None:
     with pytest.raises(NotFollowed, match=name):
         made.call(name, arguments, 1)
 
 
-def test_what_sqlite_makes_anew_is_not_followed(made: Calls) -> None:
+def test_files_that_sqlite_rebuilds_are_ignored(made: Calls) -> None:
     index = made.file.with_name("node.db-shm")
     index.write_text("x")
     made.call("mmap", "NULL, 9, PROT_READ|PROT_WRITE, MAP_SHARED, 3<>, 0", 1, index)
@@ -173,5 +173,5 @@ def test_a_bug_around_the_core_is_caught(
     monkeypatch.setattr(processes, "HANG", 3.0)
     [bug] = [bug for bug in bugs.load() if bug.name == name]
     sources.copy(bug.mutant(), tmp_path / "impl")
-    how = processes.judge(tmp_path / "impl")
+    how = processes.check(tmp_path / "impl")
     assert how is not None and how.startswith(CAUGHT[name])

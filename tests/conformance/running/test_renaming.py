@@ -19,7 +19,7 @@ from conformance.formats.schema import check_record, is_message
 from conformance.running import renaming
 from conformance.running.replay import cases, differs, read
 from conformance.running.vocabulary import ALMOST_EQUAL, HIGHEST, Vocabulary, reordered
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from tests.support.in_process import node
 from tests.support.paths import OK
 
@@ -49,13 +49,13 @@ def found(logs_: list[list[Record]], field: str) -> list:
 
 
 def test_the_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
-    verdicts = validate(renamed[:20], 1000)
+    verdicts = validate_logs(renamed[:20], 1000)
     assert [verdict.rejections for verdict in verdicts] == [[]] * 20
 
 
 def test_a_wrong_log_is_wrong_under_a_renaming_that_keeps_values_apart() -> None:
     bad = [renaming.read(TAKEOVER.with_name("takeover-bad.ndjson"), seed) for seed in range(5)]
-    assert sum(bool(verdict.rejections) for verdict in validate(bad, 1000)) >= 2
+    assert sum(bool(verdict.rejections) for verdict in validate_logs(bad, 1000)) >= 2
 
 
 def test_renamed_logs_are_well_formed(renamed: list[list[Record]]) -> None:
@@ -196,7 +196,7 @@ def is_well_formed(record: Record) -> bool:
 # What cannot be renamed.
 
 
-def test_a_log_that_cannot_be_renamed_says_why() -> None:
+def test_log_that_cannot_be_renamed_gives_a_reason() -> None:
     high = log_of("v1", "v2")
     high[1].input["body"]["slot"] = HIGHEST
     with pytest.raises(LogError, match="too high to be renamed"):

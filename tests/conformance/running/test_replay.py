@@ -68,7 +68,7 @@ def remark(found: Replayed) -> str:
 # Right nodes.
 
 
-def test_the_limit_is_on_silence_and_not_on_a_whole_log(tmp_path: Path) -> None:
+def test_time_limit_is_on_silence_not_on_a_whole_log(tmp_path: Path) -> None:
     path = alone(tmp_path, *range(100))
     begun = time.monotonic()
     assert replay(path, altered("slow"), seconds=3).difference is None
@@ -88,7 +88,7 @@ def test_a_client_or_a_node_may_have_any_name(name: str, tmp_path: Path) -> None
     assert replay(alone(tmp_path, "a", "b", node=name), NODE).difference is None
 
 
-def test_a_fence_has_a_name_that_nobody_has() -> None:
+def test_fence_name_is_unused() -> None:
     line = json.loads(OK.read_text().splitlines()[0])["input"]
     line["body"]["node_ids"] = ["n1", "fence", "fence-3"]
     taken = fences.names([line, "timeout", {**line, "src": "fence-2"}])
@@ -153,7 +153,7 @@ def test_a_node_that_ends_early_does_not_agree(tmp_path: Path) -> None:
     logs.write(tmp_path / "more.ndjson", records)
     shell = f"head -n 4 | {' '.join(NODE)}; cat > {os.devnull}"
     found = replay(tmp_path / "more.ndjson", ["sh", "-c", shell])
-    assert "without an answer to a repeated init" in remark(found) and found.steps == 2
+    assert "without a reply to a repeated init" in remark(found) and found.steps == 2
 
 
 def test_after_some_hangs_no_more_logs_are_tried(tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def conformance(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-def test_record_compares_what_a_node_logs_with_what_it_says(tmp_path: Path) -> None:
+def test_record_compares_log_with_output(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "liar")
-    assert done.returncode == 1 and "logged" in done.stdout and "but said" in done.stdout
+    assert done.returncode == 1 and "logged" in done.stdout and "but printed" in done.stdout
     done = conformance("record", "-o", tmp_path, "--requests", 20, "--", *ALTERED, "utf8")
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("*.log-pipe"))

@@ -72,7 +72,7 @@ def test_a_member_of_the_group_may_print_after_the_first_has_ended(
         assert list(process.lines(60)) == [b"late"]
 
 
-def test_what_a_member_of_the_group_prints_last_is_not_lost(
+def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It prints and ends after the last wait, and before it is looked for."""
@@ -101,14 +101,14 @@ def test_a_line_without_an_end_is_bounded() -> None:
 def test_a_flood_is_read_in_parts() -> None:
     with shell("exec yes") as process:
         for _ in range(3):
-            while not (lines := process.hear()):
+            while not (lines := process.read_lines()):
                 ready({process.source}, (), 10)
             assert len(lines) < 600_000
 
 
-def test_a_close_ends_what_the_process_started() -> None:
+def test_close_ends_child_processes() -> None:
     with shell("sleep 100 & echo $!; wait") as process:
-        while not (lines := process.hear()):
+        while not (lines := process.read_lines()):
             ready({process.source}, (), 10)
     wait_until(lambda: not exists(int(lines[0])))
 

@@ -65,7 +65,7 @@ def test_what_is_written_is_read(value: Any) -> None:
     assert values.parse(values.text(value)) == value
 
 
-def test_what_only_tlc_writes_is_read() -> None:
+def test_values_that_only_tlc_writes_are_read() -> None:
     assert values.parse("2..4") == frozenset({2, 3, 4})
     assert values.parse("[ n1 |->\n   << >>,\n  n2 |-> {} ]") == {"n1": [], "n2": frozenset()}
 
@@ -82,12 +82,12 @@ def test_messages_come_back_from_their_names(bodies: list[dict[str, Any]]) -> No
     given_messages = [message(body) for body in bodies]
     names = Names(["n1", "n2"], [each["body"] for each in given_messages])
     for each in given_messages:
-        text = names.body(each["body"])
+        text = names.body_to_tla(each["body"])
         for definition in reversed(names.definitions()):
             text = text.replace(*definition.split(" == "))
         body = evaluated(text.replace(" \\cup ", "+"))
         src, dest = (names.name("p", each[end]).strip('"') for end in ("src", "dest"))
-        assert names.meant({"src": src, "dest": dest, "body": body}) == each
+        assert names.message_from_tla({"src": src, "dest": dest, "body": body}) == each
 
 
 def evaluated(text: str) -> Any:
@@ -102,7 +102,7 @@ def evaluated(text: str) -> Any:
     return values.parse(f"{before}known |-> {values.text(slots)}]{after}")
 
 
-def test_who_claims_slots_that_nobody_spoke_of_is_found_out(tmp_path: Path) -> None:
+def test_claim_of_unmentioned_slots_is_found(tmp_path: Path) -> None:
     """The fixture's last node knows one slot; told as a range around it, it would know three."""
     path = OK
     log = [taken for taken in logs.read(path) if taken.node == "n1"]
@@ -111,6 +111,6 @@ def test_who_claims_slots_that_nobody_spoke_of_is_found_out(tmp_path: Path) -> N
         promise = {"type": "promise", "ballot": 5, "accepted": [], "known": known}
         answer = {"src": "n1", "dest": "n2", "body": promise}
         asked = logs.Record("n1", request, [answer], path, 99)
-        [verdict] = trace_validation.validate([[*log, asked]], 1000)
+        [verdict] = trace_validation.validate_logs([[*log, asked]], 1000)
         bad = [found.record.line for found in verdict.rejections]
         assert (bad == []) if agreed else (bad == [99])

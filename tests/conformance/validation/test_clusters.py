@@ -17,9 +17,9 @@ from conformance.formats import logs
 from conformance.formats.schema import is_message
 from conformance.running import record
 from conformance.validation import explanation
-from conformance.validation.agreement import absent, agreement, membership
-from conformance.validation.delivery import content, delivery, in_order
-from conformance.validation.handshake import handshake
+from conformance.validation.agreement import check_agreement, check_membership, missing_logs
+from conformance.validation.delivery import causal_order, check_delivery, message_key
+from conformance.validation.handshake import check_handshake
 from tests.support.conformance_command import conformance
 from tests.support.paths import NODE
 
@@ -66,10 +66,10 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> Log:
 
 def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
     """A message that was sent only once is reported exactly if it was received."""
-    assert delivery(logs.by_node(five)) == []
-    chance, members = random.Random(1), logs.members(five)
-    received = {content(taken.input) for taken in five if is_message(taken.input)}
-    times = Counter(content(sent) for taken in five for sent in taken.output)
+    assert check_delivery(logs.by_node(five)) == []
+    rng, members = random.Random(1), logs.members(five)
+    received = {message_key(taken.input) for taken in five if is_message(taken.input)}
+    times = Counter(message_key(sent) for taken in five for sent in taken.output)
     sending = [
         (at, place)
         for at, taken in enumerate(five)
@@ -77,15 +77,15 @@ def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
         if sent["dest"] in members
     ]
     reported = 0
-    for at, place in chance.sample(sending, 60):
+    for at, place in rng.sample(sending, 60):
         output = list(five[at].output)
         lost = output.pop(place)
-        found = delivery(
+        found = check_delivery(
             logs.by_node([*five[:at], replace(five[at], output=output), *five[at + 1 :]])
         )
-        assert all(content(each.record.input) == content(lost) for each in found)
-        if times[content(lost)] == 1:
-            assert len(found) == (content(lost) in received)
+        assert all(message_key(each.record.input) == message_key(lost) for each in found)
+        if times[message_key(lost)] == 1:
+            assert len(found) == (message_key(lost) in received)
         reported += len(found)
     assert reported >= 10
 
@@ -99,22 +99,22 @@ def test_of_what_was_sent_only_later_the_first_receipt_is_reported() -> None:
         ("n1", "timeout", []),
         ("n2", "timeout", []),
     ]
-    [found] = delivery(logs.by_node(run(*steps)))
+    [found] = check_delivery(logs.by_node(run(*steps)))
     assert found.record.node == "n2" and "sent only in run:2" in found.reason
     steps[:2] = [steps[1], steps[0]]
-    [found] = delivery(logs.by_node(run(*steps)))
+    [found] = check_delivery(logs.by_node(run(*steps)))
     assert found.record.node == "n1" and "sent only in run:2" in found.reason
 
 
 def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
     nodes = logs.by_node(five)
-    ordered = [taken for taken, reason in in_order(dict(reversed(nodes.items()))) if not reason]
+    ordered = [taken for taken, reason in causal_order(dict(reversed(nodes.items()))) if not reason]
     assert logs.by_node(ordered) == nodes
     sent: set[str] = set()
     for taken in ordered:
         if is_message(taken.input) and taken.input["src"] in nodes:
-            assert content(taken.input) in sent
-        sent |= {*map(content, taken.output)}
+            assert message_key(taken.input) in sent
+        sent |= {*map(message_key, taken.output)}
 
 
 # Agreement.
@@ -123,30 +123,30 @@ def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
 def test_two_values_in_a_slot_are_rejected_though_a_log_is_missing() -> None:
     records = run(*DUEL)
     nodes = logs.by_node(records)
-    [found] = agreement(records, nodes)
-    assert (found.record.line, absent(nodes)) == (5, ["n3"])
+    [found] = check_agreement(records, nodes)
+    assert (found.record.line, missing_logs(nodes)) == (5, ["n3"])
     assert "slot 1 has another value in run:2" in found.reason
     same = run(*DUEL[:4], *told("n2", "red"))
-    assert agreement(same, logs.by_node(same)) == []
+    assert check_agreement(same, logs.by_node(same)) == []
 
 
 @pytest.mark.parametrize("kind", ["decided", "learned", "multi_paxos_propose_ok"])
-def test_whatever_tells_a_decision_is_compared(kind: str) -> None:
+def test_all_messages_with_decisions_are_compared(kind: str) -> None:
     decision = {"slot": 1, "value": "blue"}
     learned = {"decided": [decision], "more": False}
     fields: dict[str, Any] = learned if kind == "learned" else decision
     records = run(*DUEL[:4], ("n2", "timeout", [message("n2", "n1", kind, **fields)]))
-    assert [found.record.line for found in agreement(records, logs.by_node(records))] == [5]
+    assert [found.record.line for found in check_agreement(records, logs.by_node(records))] == [5]
 
 
-def test_what_a_generated_test_case_is_told_comes_from_no_single_run() -> None:
+def test_golden_trace_inputs_need_no_sender() -> None:
     records = run(begun("n1"), *told("n1", "red"), ("n1", told("n1", "blue")[0][1], []))
-    assert agreement(records, logs.by_node(records)) == []
+    assert check_agreement(records, logs.by_node(records)) == []
 
 
 def test_nodes_that_were_given_other_members_are_no_cluster() -> None:
     records = run(begun("n1"), begun("n2", ["n2", "n1", "n3"]), begun("n3"))
-    [found] = membership(logs.by_node(records))
+    [found] = check_membership(logs.by_node(records))
     assert found.record.line == 2 and "n2 was given the members ['n2', 'n1', 'n3']" in found.reason
 
 
@@ -196,10 +196,10 @@ def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> Non
         assert "there is no log of n3" in done.stderr
 
 
-def test_what_was_not_checked_is_said(tmp_path: Path) -> None:
+def test_unchecked_parts_are_reported(tmp_path: Path) -> None:
     done = conformance("validate", written(tmp_path, "n1", *DUEL[:3]))
     assert done.returncode == 0 and "there is no log of n2, n3" in " ".join(done.stderr.split())
-    [line] = explanation.unchecked(
+    [line] = explanation.format_missing_logs(
         [
             explanation.Verdict(1, [], ["n1"]),
             explanation.Verdict(1, [], []),
@@ -223,11 +223,11 @@ def replies(*numbered: tuple[str, int]) -> Log:
 
 def test_replies_to_different_clients_are_in_no_order() -> None:
     for good in [("c1", 1), ("c2", 2)], [("c2", 2), ("c1", 1)], [("c1", 1), ("c2", 3), ("c1", 2)]:
-        assert handshake(replies(*good)) is None
+        assert check_handshake(replies(*good)) is None
     for bad, reason in [
         ([("c1", 1), ("c2", 3)], "msg_id 3 instead of 2"),
-        ([("c1", 2), ("c1", 1)], "msg_ids that descend"),
+        ([("c1", 2), ("c1", 1)], "do not ascend"),
         ([("c1", 1), ("c2", 1)], "msg_id 1 instead of 2"),
     ]:
-        found = handshake(replies(*bad))
+        found = check_handshake(replies(*bad))
         assert found is not None and found.record.line == 2 and reason in found.reason

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.formats import logs
-from conformance.validation.evidence import Evidence, contradiction
+from conformance.validation.evidence import Evidence, find_contradiction
 
 Json = Any
 
@@ -51,7 +51,7 @@ LIVES = [life(ASKED[:2], TOLD[:4]), life(ASKED[2:], TOLD[4:6], whole=True)]
 
 
 def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
-    found = contradiction("n1", list(logs.of(log)), lives)
+    found = find_contradiction("n1", list(logs.of(log)), lives)
     return found and str(found)
 
 
@@ -68,7 +68,7 @@ def test_a_crash_may_come_between_log_and_output() -> None:
     assert ":6: node n1: life 2: it never printed" in wrong([LIVES[0], life(ASKED[2:], [], True)])
 
 
-def test_a_life_that_said_nothing_may_have_logged_nothing() -> None:
+def test_silent_life_may_have_an_empty_log() -> None:
     quiet = life(ASKED[:1], [])
     assert wrong([quiet, LIVES[0], quiet, quiet, LIVES[1], quiet]) is None
     assert "its log ends before it" in wrong([*LIVES, life(ASKED, TOLD[:1])])
@@ -91,11 +91,11 @@ def altered(place: int, **fields: Any) -> list[Json]:
         ([*TOLD[:4], message("n1", "c9", type="told")], "and its log does not have that"),
     ],
 )
-def test_what_was_printed_and_not_logged_is_found(printed: list[Json], why: str) -> None:
+def test_unlogged_output_is_found(printed: list[Json], why: str) -> None:
     assert why in wrong([life(ASKED[:2], printed), LIVES[1]])
 
 
-def test_what_was_logged_and_never_given_is_found() -> None:
+def test_logged_input_that_was_never_given_is_found() -> None:
     assert ":3: node n1: life 1: it was never given" in wrong([life(ASKED[:1], TOLD[:4]), LIVES[1]])
     twice = [LOG[0], record(ASKED[0]), *LOG[1:]]
     assert ":2: node n1: life 1: it was never given, or not so often" in wrong(LIVES, twice)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from conformance.formats import history as histories
 from conformance.formats.logs import LogError
 from conformance.formats.schema import SchemaError, check_entry
-from conformance.validation.history_checker import judge
+from conformance.validation.history_checker import check_history
 from tests.support.paths import HISTORIES
 
 OK, BAD = HISTORIES / "duel-ok.ndjson", HISTORIES / "duel-bad.ndjson"
@@ -49,17 +49,17 @@ def log(*decided: tuple[int, str]) -> Json:
     return [{"slot": slot, "value": value, "status": "chosen"} for slot, value in decided]
 
 
-def found(history: list[histories.Entry], settled: bool = False) -> list[tuple[Any, ...]]:
+def found(history: list[histories.Entry], quiescent: bool = False) -> list[tuple[Any, ...]]:
     """Each finding as its rule, its line and the line of what it contradicts."""
     return [
         (each.rule, each.entry.line, each.other and each.other.line)
-        for each in judge(history, settled)
+        for each in check_history(history, quiescent)
     ]
 
 
 def test_fixtures_come_in_pairs_one_accepted_one_rejected() -> None:
-    assert found(histories.read(OK), settled=True) == []
-    assert found(histories.read(BAD), settled=True) == [("agreement", 4, 3)]
+    assert found(histories.read(OK), quiescent=True) == []
+    assert found(histories.read(BAD), quiescent=True) == [("agreement", 4, 3)]
     ours, theirs = OK.read_text().splitlines(), BAD.read_text().splitlines()
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
@@ -111,18 +111,18 @@ def test_one_field_is_one_finding(line: int, fields: Json, finding: tuple[Any, .
         (18, {"log": log(A)}),
     ],
 )
-def test_what_may_be_seen_as_well(line: int, fields: Json) -> None:
+def test_other_legal_observations(line: int, fields: Json) -> None:
     assert found(altered(line, **fields)) == []
 
 
 def test_in_peace_every_node_knows_everything() -> None:
-    assert found(altered(18, log=log(A, C)), settled=True) == [("peace", 18, 10)]
+    assert found(altered(18, log=log(A, C)), quiescent=True) == [("quiescence", 18, 10)]
 
 
-def test_in_peace_every_node_has_told_its_whole_log() -> None:
-    assert found(altered(17, limit=3), settled=True) == [("peace", 17, None)]
-    assert found(altered(17, limit=4), settled=True) == []
-    assert found(entries(LINES[:-1]), settled=True) == [("peace", 17, None)]
+def test_every_log_is_complete_at_quiescence() -> None:
+    assert found(altered(17, limit=3), quiescent=True) == [("quiescence", 17, None)]
+    assert found(altered(17, limit=4), quiescent=True) == []
+    assert found(entries(LINES[:-1]), quiescent=True) == [("quiescence", 17, None)]
 
 
 def test_an_answer_for_another_slot() -> None:
@@ -209,15 +209,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 class World:
     """A log that is agreed on by construction, and clients who see parts of it late or never."""
 
-    def __init__(self, chance: random.Random, forgets: bool = False) -> None:
-        self.chance = chance
+    def __init__(self, rng: random.Random, forgets: bool = False) -> None:
+        self.rng = rng
         self.decided: dict[int, int] = {}
         self.known: dict[str, set[int]] = {"n1": set(), "n2": set(), "n3": set()}
         self.told: dict[str, set[int]] = {"n1": set(), "n2": set(), "n3": set()}
         self.open: list[Json] = []
         self.lines: list[Json] = []
         for number in range(40):
-            self.chance.choice([self.ask, self.answer, self.learn])(number)
+            self.rng.choice([self.ask, self.answer, self.learn])(number)
         if forgets:
             self.forget()
 
@@ -226,24 +226,24 @@ class World:
 
     def ask(self, number: int) -> None:
         body: Json = {"type": "multi_paxos_log", "msg_id": number}
-        if self.chance.random() < 0.7:
+        if self.rng.random() < 0.7:
             body["type"] = "multi_paxos_propose"
-            body |= {"slot": self.chance.randrange(4), "value": self.chance.randrange(3)}
+            body |= {"slot": self.rng.randrange(4), "value": self.rng.randrange(3)}
         else:
-            body |= self.chance.choice([{}, {"from": 1}, {"limit": 2}, {"from": 2, "limit": 1}])
-        node = self.chance.choice(sorted(self.known))
+            body |= self.rng.choice([{}, {"from": 1}, {"limit": 2}, {"from": 2, "limit": 1}])
+        node = self.rng.choice(sorted(self.known))
         question = {"src": "c1", "dest": node, "body": body}
         self.open.append(question)
         self.add("ask", question)
 
     def answer(self, _: int) -> None:
         if self.open:
-            question = self.open.pop(self.chance.randrange(len(self.open)))
+            question = self.open.pop(self.rng.randrange(len(self.open)))
             asked, node = question["body"], question["dest"]
             said = {"in_reply_to": asked["msg_id"], "msg_id": len(self.lines)}
             if asked["type"] == "multi_paxos_log":
                 said |= {"type": "multi_paxos_log_ok", "log": self.log(asked, node)}
-            elif self.chance.random() < 0.3:
+            elif self.rng.random() < 0.3:
                 said |= {"type": "error", "code": 0, "text": ""}
             else:
                 value = self.decided.setdefault(asked["slot"], asked["value"])
@@ -261,12 +261,12 @@ class World:
 
     def learn(self, _: int) -> None:
         if self.decided:
-            self.known[self.chance.choice(sorted(self.known))].add(max(self.decided))
+            self.known[self.rng.choice(sorted(self.known))].add(max(self.decided))
 
     def forget(self) -> None:
         """A node is asked for its log once more, after it has lost something that it told."""
-        node = self.chance.choice(sorted(self.known))
-        lost = self.chance.choice(sorted(self.told[node]) or [None])
+        node = self.rng.choice(sorted(self.known))
+        lost = self.rng.choice(sorted(self.told[node]) or [None])
         self.forgot = lost is not None
         self.known[node] -= {lost}
         self.open = [{"src": "c2", "dest": node, "body": {"type": "multi_paxos_log", "msg_id": 0}}]
@@ -275,12 +275,12 @@ class World:
 
 
 @given(st.randoms(use_true_random=False))
-def test_nothing_is_found_in_what_may_happen(chance: random.Random) -> None:
-    assert found(entries(World(chance).lines)) == []
+def test_legal_histories_pass(rng: random.Random) -> None:
+    assert found(entries(World(rng).lines)) == []
 
 
 @given(st.randoms(use_true_random=False))
-def test_what_a_node_forgets_is_found(chance: random.Random) -> None:
-    world = World(chance, forgets=True)
+def test_forgotten_decision_is_found(rng: random.Random) -> None:
+    world = World(rng, forgets=True)
     rules = [finding[0] for finding in found(entries(world.lines))]
     assert rules == (["durability"] if world.forgot else [])

@@ -15,7 +15,7 @@ from conformance.formats import logs
 from conformance.formats.schema import is_message
 from conformance.running import record
 from conformance.validation import observed
-from conformance.validation.observed import Explained, Seen, explain
+from conformance.validation.observed import Explanation, Observation, find_explanations
 from tests.support.paths import IMPL
 
 NODE = [sys.executable, str(IMPL / "main.py"), "--batch", "1000"]
@@ -23,13 +23,13 @@ MEMBERS = ["n1", "n2", "n3"]
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     """What each of three nodes was given and said; messages were lost, and no node crashed."""
     peace = record.Faults(crash=1e9)
     folder = tmp_path_factory.mktemp("run")
     ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60)
     records = logs.of(ran.records)
-    found = {node: Seen() for node in logs.members(records)}
+    found = {node: Observation() for node in logs.members(records)}
     # Malformed requests are no messages of the specification.
     for taken in (each for each in records if not each.refused):
         if is_message(taken.input):
@@ -40,25 +40,25 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     return found
 
 
-def altered(each: Seen, place: int, **fields: Any) -> Seen:
+def altered(each: Observation, place: int, **fields: Any) -> Observation:
     """With other fields in the body of one output."""
     outputs = list(each.outputs)
     body = {**outputs[place]["body"], **fields}
     outputs[place] = {**outputs[place], "body": body}
-    return Seen(each.inputs, outputs)
+    return Observation(each.inputs, outputs)
 
 
-def place_of(each: Seen, kind: str) -> int:
+def place_of(each: Observation, kind: str) -> int:
     return max(at for at, said in enumerate(each.outputs) if said["body"]["type"] == kind)
 
 
-def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Seen]) -> None:
+def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Observation]) -> None:
     right = list(seen.items())
     members = list(seen)
     leader, follower = members[:2]
     led, one = seen[leader], seen[follower]
     wrong = {
-        place: Seen(one.inputs, one.outputs[:place] + one.outputs[place + 1 :])
+        place: Observation(one.inputs, one.outputs[:place] + one.outputs[place + 1 :])
         for place in (0, len(one.outputs) // 2)
     }
     promise, reply = place_of(one, "promise"), place_of(led, "multi_paxos_propose_ok")
@@ -69,9 +69,9 @@ def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, See
         (follower, altered(one, promise, known=[[700, 700]])),
         (leader, altered(led, reply, value="another")),
         (leader, altered(led, reply, phase1_skipped=not skipped)),
-        (follower, Seen([], one.outputs)),
+        (follower, Observation([], one.outputs)),
     ]
-    found = explain(members, cases, 1000)
+    found = find_explanations(members, cases, 1000)
     assert [each.whole for each in found] == [True] * 3 + [False] * 6
     for (_, each), verdict in zip(right, found, strict=False):
         assert verdict.outputs == len(each.outputs)
@@ -100,50 +100,50 @@ PROMISE = message("n1", "n2", "promise", ballot=2, accepted=[], known=[])
 EXPIRED = message("n1", "c1", "error", in_reply_to=1, code=11, text="late", msg_id=1)
 
 
-def test_time_is_guessed_from_what_it_makes_a_node_say() -> None:
+def test_clock_events_are_inferred_from_output() -> None:
     asks, begins = to_both("learn", known=[]), to_both("prepare", ballot=1, known=[])
     given = [(propose(1, 1), 2)]
     cases = [
-        Seen([], asks),
-        Seen(given, [*asks, *begins, *begins, EXPIRED]),
-        Seen(given, [*asks, EXPIRED]),
-        Seen([], begins),
-        Seen([], [message("n1", "c1", "error", in_reply_to=1, code=11, msg_id=1)]),
-        Seen([], [*reversed(asks)]),
+        Observation([], asks),
+        Observation(given, [*asks, *begins, *begins, EXPIRED]),
+        Observation(given, [*asks, EXPIRED]),
+        Observation([], begins),
+        Observation([], [message("n1", "c1", "error", in_reply_to=1, code=11, msg_id=1)]),
+        Observation([], [*reversed(asks)]),
     ]
-    found = explain(MEMBERS, [("n1", each) for each in cases], 1000)
+    found = find_explanations(MEMBERS, [("n1", each) for each in cases], 1000)
     assert [each.whole for each in found] == [True, True, False, False, False, True]
 
 
-def test_a_node_that_was_outbid_may_put_a_request_aside() -> None:
+def test_preempted_node_may_defer_a_request() -> None:
     later = to_both("prepare", ballot=4, known=[])
-    outbid = Seen([(PREPARE, 0), (propose(1, 1), 0), (propose(2, 2), 0)], [PROMISE, *later])
-    before = Seen([(propose(1, 1), 0), (PREPARE, 0)], [PROMISE, *later])
-    early = Seen([(PREPARE, 3)], [PROMISE])
-    found = explain(MEMBERS, [("n1", outbid), ("n1", before), ("n1", early)], 1000)
+    outbid = Observation([(PREPARE, 0), (propose(1, 1), 0), (propose(2, 2), 0)], [PROMISE, *later])
+    before = Observation([(propose(1, 1), 0), (PREPARE, 0)], [PROMISE, *later])
+    early = Observation([(PREPARE, 3)], [PROMISE])
+    found = find_explanations(MEMBERS, [("n1", outbid), ("n1", before), ("n1", early)], 1000)
     assert found == [
-        Explained(3, found[0].inputs, True),
-        Explained(3, 2, True),
-        Explained(0, 0, False),
+        Explanation(3, found[0].inputs, True),
+        Explanation(3, 2, True),
+        Explanation(0, 0, False),
     ]
 
 
 def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observed, "MOST_STATES", 2)
     asks = to_both("learn", known=[])
-    long, short = Seen([(PREPARE, 0)], [*asks, *asks, *asks, PROMISE]), Seen([], asks)
-    found = explain(MEMBERS, [("n1", long), ("n1", short)], 1000)
+    long, short = Observation([(PREPARE, 0)], [*asks, *asks, *asks, PROMISE]), Observation([], asks)
+    found = find_explanations(MEMBERS, [("n1", long), ("n1", short)], 1000)
     assert found[0].whole is None and found[0].outputs < 7 and found[1].whole is True
 
 
 def test_what_was_seen_is_written_in_its_order() -> None:
-    each = Seen()
+    each = Observation()
     each.add(True, message("c0", "n1", "init", msg_id=1, node_id="n1", node_ids=MEMBERS))
     each.add(False, message("n1", "c0", "init_ok", in_reply_to=1, msg_id=0))
     order = [(True, PREPARE), (False, PROMISE), (True, propose(1, 1)), (True, propose(2, 1))]
     for given, what in order:
         each.add(given, what)
     written = [json.loads(line) for line in each.lines()]
-    assert written == [{"given" if given else "said": what} for given, what in order]
+    assert written == [{"input" if given else "output": what} for given, what in order]
     assert each.inputs == [(PREPARE, 0), (propose(1, 1), 1), (propose(2, 1), 1)]
-    assert each.beginning(1) == Seen([(PREPARE, 0)], [PROMISE])
+    assert each.prefix(1) == Observation([(PREPARE, 0)], [PROMISE])

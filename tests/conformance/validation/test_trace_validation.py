@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from multipaxos.node import Node
 
+from conformance import locations
 from conformance.formats import logs
 from conformance.formats.schema import is_message
-from conformance.models import manifest
 from conformance.mutation import order
-from conformance.mutation.oracle import Opinion, said
+from conformance.mutation.oracle import Opinion, output_key
 from conformance.running import record
 from conformance.tlaplus import tlc
 from conformance.validation import trace_validation
@@ -31,13 +31,13 @@ FIXTURES = sorted(FIXTURES.glob("*.ndjson"))
 Log = list[logs.Record]
 
 
-def altered_field(chance: random.Random, log: Log) -> tuple[Log, int]:
+def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
     """One number, text or truth somewhere in one record's input or output is another one."""
     places = [at for at, taken in enumerate(log) if is_message(taken.input)]
-    at = chance.choice(places)
+    at = rng.choice(places)
     taken = log[at]
-    message = chance.choice([taken.input, *taken.output])
-    field = chance.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
+    message = rng.choice([taken.input, *taken.output])
+    field = rng.choice([f for f in message["body"] if f not in ("type", "node_id", "node_ids")])
     changed = {**message, "body": {**message["body"], field: other(message["body"][field])}}
     swap = [changed if m is message else m for m in (taken.input, *taken.output)]
     new = logs.Record(taken.node, swap[0], swap[1:], taken.path, taken.line)
@@ -57,13 +57,13 @@ def other(item: object) -> object:
     return [] if isinstance(item, list) else {"other": item}
 
 
-def dropped_record(chance: random.Random, log: Log) -> tuple[Log, int]:
-    at = chance.randrange(1, len(log))
+def dropped_record(rng: random.Random, log: Log) -> tuple[Log, int]:
+    at = rng.randrange(1, len(log))
     return [*log[:at], *log[at + 1 :]], at
 
 
-def swapped_records(chance: random.Random, log: Log) -> tuple[Log, int]:
-    at = chance.randrange(1, len(log) - 1)
+def swapped_records(rng: random.Random, log: Log) -> tuple[Log, int]:
+    at = rng.randrange(1, len(log) - 1)
     return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
 
 
@@ -78,7 +78,7 @@ def illegal_at(log: Log, batch: int) -> int | None:
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
         printed = [json.loads(line) for line in lines]
         ignored = node.replica is not None and not printed and is_refused(node, taken)
-        if said(printed) != said(taken.output) or ignored:
+        if output_key(printed) != output_key(taken.output) or ignored:
             return at
     return None
 
@@ -105,10 +105,10 @@ def second_opinion(cluster: Log, batch: int) -> Opinion:
     return Opinion(records, bad, order.has_order(records, {}))
 
 
-def altered(cluster: Log, node: str, alter: Alter, chance: random.Random) -> Log:
+def altered(cluster: Log, node: str, alter: Alter, rng: random.Random) -> Log:
     """A cluster's log in which that of one node is altered, its lines numbered anew."""
     places = [at for at, taken in enumerate(cluster) if taken.node == node]
-    changed, at = alter(chance, [cluster[place] for place in places])
+    changed, at = alter(rng, [cluster[place] for place in places])
     dropped = {places.pop(at)} if len(changed) < len(places) else set()
     made: list[logs.Record | None] = list(cluster)
     for place, taken in zip(places, changed, strict=True):
@@ -131,11 +131,11 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
     cases = []
     for seed in seeds:
         for alter in ALTERATIONS:
-            chance = random.Random(f"{alter.__name__} {seed}")
-            node = chance.choice(nodes)
+            rng = random.Random(f"{alter.__name__} {seed}")
+            node = rng.choice(nodes)
             name = f"{alter.__name__} in {node}, seed {seed}"
-            cases.append((name, altered(cluster, node, alter, chance)))
-    verdicts = trace_validation.validate([case for _, case in cases], batch)
+            cases.append((name, altered(cluster, node, alter, rng)))
+    verdicts = trace_validation.validate_logs([case for _, case in cases], batch)
     counts = {"rejected": 0, "legal": 0}
     for (name, case), verdict in zip(cases, verdicts, strict=True):
         found = {r.record.node: r.record.line for r in verdict.rejections}
@@ -156,7 +156,7 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
     assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
     cluster = logs.read(run.path)
-    [verdict] = trace_validation.validate([cluster], 1000)
+    [verdict] = trace_validation.validate_logs([cluster], 1000)
     assert verdict.rejections == [] and verdict.records == len(cluster)
     inputs = [taken.input for taken in cluster]
     assert {given for given in inputs if isinstance(given, str)} == {
@@ -190,12 +190,12 @@ def test_there_is_no_verdict_before_the_end_of_every_log(
 
         monkeypatch.setattr(tlc, "run", run)
         with pytest.raises(tlc.ToolError, match="end of every log"):
-            trace_validation.validate([small], 1000)
+            trace_validation.validate_logs([small], 1000)
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
-    [verdict] = trace_validation.validate([logs.read(path)], 1000)
+    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     ok = path.stem.endswith("-ok")
     assert ok or path.stem.endswith("-bad")
     assert bool(verdict.rejections) != ok
@@ -219,13 +219,13 @@ ASSUME \\A S \\in SUBSET (0..5) : InOrder(S) = Ascending(S){wrong}
         "CONSTANTS\nMembers <- One\nRequests = {}\nBatch = 1\nRestless = {}\n"
         "Last = 5\nStep <- TraceStep\nSPECIFICATION TraceSpec\n"
     )
-    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=manifest.LIBRARIES)
+    tlc.run("Same", module.replace("{wrong}", ""), config, libraries=locations.LIBRARIES)
     with pytest.raises(tlc.ToolError, match="Assumption"):
         wrong = module.replace("{wrong}", " /\\ S # {2, 4}")
-        tlc.run("Same", wrong, config, libraries=manifest.LIBRARIES)
+        tlc.run("Same", wrong, config, libraries=locations.LIBRARIES)
 
 
-def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) -> None:
+def test_leader_that_proposes_in_many_slots_at_once_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "n1.ndjson"
     requests = [request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in range(100)]
     promise = {"type": "promise", "ballot": 1, "accepted": [], "known": []}
@@ -236,5 +236,5 @@ def test_a_leader_that_proposes_in_many_slots_at_once_is_judged(tmp_path: Path) 
         node.turn([json.dumps({"src": "n2", "dest": "n1", "body": promise}).encode()])
     log = logs.read(path)
     assert len(log[-1].output) == 2 * len(requests)
-    [verdict] = trace_validation.validate([log], 1000)
+    [verdict] = trace_validation.validate_logs([log], 1000)
     assert verdict.rejections == []

@@ -21,7 +21,7 @@ from conformance.validation import explanation, step_checker
 from conformance.validation.ballots import Ballots
 from conformance.validation.names import Names
 from conformance.validation.state import State
-from conformance.validation.trace_validation import validate
+from conformance.validation.trace_validation import validate_logs
 from conformance.validation.verdict import MISSING, Rejection, Verdict
 from tests.support.node_process import init, request
 from tests.support.paths import IMPL, OK
@@ -35,7 +35,7 @@ Json = Any
 
 def judged(clusters: Sequence[Log], *windows: int | None, batch: int = 1000) -> list[Verdict]:
     """The verdicts, which are the same for all windows."""
-    first, *others = [validate(clusters, batch, window=window) for window in windows]
+    first, *others = [validate_logs(clusters, batch, window=window) for window in windows]
     assert all(other == first for other in others)
     return first
 
@@ -94,22 +94,22 @@ def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch)
     sizes = []
     original = step_checker._run
 
-    def counted(windows: Sequence[step_checker.Window], *rest: Any) -> list[step_checker.Said]:
+    def counted(windows: Sequence[step_checker.Window], *rest: Any) -> list[step_checker.Result]:
         sizes.extend(len(window.records) for window in windows)
         return original(windows, *rest)
 
     monkeypatch.setattr(step_checker, "_run", counted)
-    validate([crashed], 1000, window=20)
+    validate_logs([crashed], 1000, window=20)
     assert max(sizes) <= 20 and sum(sizes) == len(crashed) - 1
 
 
-def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
-    course = step_checker.course_of(crashed)
+def test_window_with_many_slots_is_shorter(crashed: Log) -> None:
+    cursor = step_checker.Cursor.at_start(crashed)
     told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
     learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
-    course.steps = [replace(course.steps[0], input=learned, output=[])] * 5
-    assert len(list(step_checker._next(course, 5))) == 1
-    assert len(list(step_checker._next(course, 100))) == 5
+    cursor.steps = [replace(cursor.steps[0], input=learned, output=[])] * 5
+    assert len(list(step_checker._next_records(cursor, 5))) == 1
+    assert len(list(step_checker._next_records(cursor, 100))) == 5
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_window_that_speaks_of_many_slots_is_shorter(crashed: Log) -> None:
 def test_a_window_that_starts_from_another_state_is_no_verdict(
     wrong: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Names.start
+    original = Names.start_to_tla
 
     def stated(names: Names) -> str:
         state = names._state
@@ -133,10 +133,10 @@ def test_a_window_that_starts_from_another_state_is_no_verdict(
             return original(Names(list(names._order), [], wrong(state)))
         return original(names)
 
-    monkeypatch.setattr(Names, "start", stated)
+    monkeypatch.setattr(Names, "start_to_tla", stated)
     log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n2"]
     with pytest.raises(tlc.ToolError, match="another state"):
-        validate([log], 1000, window=1)
+        validate_logs([log], 1000, window=1)
 
 
 # Counts: what is told of slots that stand together.
@@ -182,7 +182,7 @@ ASKED = (
 )
 
 
-def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> None:
+def test_log_reply_is_checked_to_the_last_slot(tmp_path: Path) -> None:
     cases = []
     for asked in ASKED:
         lines = [*decided(30), request(1, "multi_paxos_log", **asked)]
@@ -202,7 +202,7 @@ def test_what_a_client_is_told_is_judged_to_the_last_slot(tmp_path: Path) -> Non
     assert all(path.startswith("output[0].body.log[") for path in differing)
 
 
-def test_the_order_of_keys_tells_no_values_apart(tmp_path: Path) -> None:
+def test_order_of_keys_makes_no_difference(tmp_path: Path) -> None:
     """Not every language keeps it; but true, 1 and 1.0 are three values."""
     lines = [
         init("n1"),
@@ -234,7 +234,7 @@ def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> Non
     assert bad_lines(judged([log], None, 1)[0]) == []
 
 
-def test_no_more_is_told_than_may_be(tmp_path: Path) -> None:
+def test_too_many_decisions_are_rejected(tmp_path: Path) -> None:
     """As many stretches as a client may be told slots are too many slots."""
     lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
@@ -285,7 +285,7 @@ def owned(large: int, place: int) -> int:
 
 
 @pytest.mark.parametrize("large", [2**31 - 2, 2**61])
-def test_ballots_are_judged_whatever_their_size(large: int, tmp_path: Path) -> None:
+def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
     """n1 follows a ballot of n2, starts its own smallest one above it, and inherits votes."""
     first = owned(large, 1)
     mine, other = owned(first + 1, 0), owned(2 * large, 1)
@@ -322,13 +322,13 @@ def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
     for members in 1, 2, 3, 5:
         found = sorted({0, *(round(1.7**power) + power for power in range(80))})
         names = Ballots(found, members)
-        small = [names.small(ballot) for ballot in found]
+        small = [names.compress(ballot) for ballot in found]
         assert small == sorted({*small}) and small[-1] < 3 * members * len(found)
         assert [each % members for each in small] == [each % members for each in found]
         for ballot in found:
             following = range(ballot, ballot + members + 1)
-            above = range(names.small(ballot), names.small(ballot) + members + 1)
-            assert [names.meant(each) for each in above] == list(following)
+            above = range(names.compress(ballot), names.compress(ballot) + members + 1)
+            assert [names.expand(each) for each in above] == list(following)
 
 
 def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path) -> None:
@@ -362,9 +362,9 @@ def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path)
 def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
     lines = [*decided(6), message("n2", "learn", known=[])]
     log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
-    [found] = validate([log], 2)[0].rejections
-    assert "6 decisions are more than --batch 2" in found.reason
-    assert bad_lines(validate([log], 6)[0]) == []
+    [found] = validate_logs([log], 2)[0].rejections
+    assert "6 decisions, and --batch says that nodes send at most 2" in found.reason
+    assert bad_lines(validate_logs([log], 6)[0]) == []
 
 
 def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
@@ -379,12 +379,12 @@ def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: 
     assert (need.path, need.expected, need.found) == ("the node is up", True, False)
     assert found.state["up"] is False
     assert found.before == log[max(0, at - 4) : at + 1]
-    text = explanation.rejection(found)
+    text = explanation.format_rejection(found)
     assert "the node is up must be true and is false" in text
     assert all(f"line {taken.line}, before: " in text for taken in found.before)
 
 
-def test_what_an_input_lacks_is_told() -> None:
+def test_rejection_names_missing_input_fields() -> None:
     log = [taken for taken in logs.read(TAKEOVER) if taken.node == "n1"][:1]
     astray = {"src": "n2", "dest": "n3", "body": {"type": "rejected", "promised": 1}}
     bad = [
@@ -400,7 +400,7 @@ def test_what_an_input_lacks_is_told() -> None:
     ]
 
 
-def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
+def test_rejection_lists_each_difference(tmp_path: Path) -> None:
     lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     [said] = log[-1].output
@@ -412,4 +412,4 @@ def test_what_differs_is_told_place_by_place(tmp_path: Path) -> None:
         ("output[0].body.value", "v1", "w"),
         ("output[1]", MISSING, more),
     ]
-    assert 'output[0].body.value must be "v1" and is "w"' in explanation.rejection(found)
+    assert 'output[0].body.value must be "v1" and is "w"' in explanation.format_rejection(found)

@@ -1,7 +1,7 @@
-"""What is done to a mutant within one process, to see whether it is caught; each judge one way.
+"""The checks that may catch a mutant within one process.
 
-A judge says how it has caught the node, or None.  The node's modules are imported when a judge
-begins, so that whoever calls decides whose modules they are; what a judge has read is not changed.
+A check returns how it has caught the node, or None.  The node's modules are imported when a check
+begins, so that the caller decides which node it is; what a check has read is not changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_RECORDS = 10_000
 
 
 RENAMING = 1
-"""The seed of the renamings under which golden logs are replayed, after all of them as they are."""
+"""The seed of the renamings for the second replay of all golden traces."""
 
 
 def read_logs(folders: Iterable[Sequence[Path]]) -> list[Case]:
@@ -47,22 +47,22 @@ def read_logs(folders: Iterable[Sequence[Path]]) -> list[Case]:
     return [case for seed in (None, RENAMING) for path in paths for case in cases(path, seed)]
 
 
-# Golden logs.
+# Golden traces.
 
 
 def replay(given: Iterable[Case]) -> str | None:
-    """Give nodes in memory what the logs say they were given."""
+    """Give nodes in memory the inputs of the logs."""
     from .within import InMemory
 
     for case in given:
         found = differs(case, InMemory().turn)
         if found is not None:
-            return told(found)
+            return described(found)
     return None
 
 
 def replay_with_disks(given: Iterable[Case]) -> str | None:
-    """Give nodes with disks what the logs that have a crash say they were given."""
+    """Give nodes with disks the inputs of the logs that have a crash."""
     from .within import OnDisk, scratch
 
     with TemporaryDirectory(prefix="mutant-", dir=scratch()) as folder:
@@ -71,7 +71,7 @@ def replay_with_disks(given: Iterable[Case]) -> str | None:
             found = differs(case, node.turn)
             node.close()
             if found is not None:
-                return told(found)
+                return described(found)
     return None
 
 
@@ -79,7 +79,7 @@ def crashes(case: Case) -> bool:
     return any(record.input == "crash" for record in case.records)
 
 
-def told(found: Difference) -> str:
+def described(found: Difference) -> str:
     record = found.record
     given = record.input if isinstance(record.input, str) else record.input["body"]["type"]
     place = f"{record.path.parent.name}/{record.path.name}:{record.line}"
@@ -90,7 +90,7 @@ def told(found: Difference) -> str:
 
 
 def record(folder: Path, first: int) -> str | None:
-    """Record clusters of the node, and leave their logs; they are yet to be judged themselves."""
+    """Record clusters of the node, and leave their logs; trace validation checks them later."""
     from .within import Logged, OnDisk, Recorded, scratch
 
     def count(records: int) -> None:
@@ -123,11 +123,11 @@ def record(folder: Path, first: int) -> str | None:
     return None
 
 
-# Simulated worlds.
+# Deterministic simulation.
 
 
 def simulate(first: int, seeds: int) -> str | None:
-    """Run so many simulated worlds, and stop at the first that fails, or whose log is none."""
+    """Run this number of simulations; stop at the first that fails or writes an invalid log."""
     from tests.simulation import trial
     from tests.simulation.faults import draw
 

@@ -1,4 +1,4 @@
-"""A faulty world in one process: nodes, their network, disks and clocks, and clients who duel.
+"""A faulty simulation in one process: nodes, their network, disks and clocks, and clients who duel.
 
 The nodes are the real ones, from a line to a line.  All else is made up, by one seed and in
 simulated time, so a run is the same to the byte whenever and wherever it is repeated.  What goes
@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-import multipaxos.node
+from multipaxos import node as node_module
 from multipaxos.messages import Value
 
 from .clients import Clients
@@ -29,12 +29,12 @@ class Link:
     """The way from one to another.  It throws its own dice, so that what happens on one link
     changes nothing on the others."""
 
-    def __init__(self, chance: Random) -> None:
-        self.chance = chance.random
+    def __init__(self, rng: Random) -> None:
+        self.random = rng.random
         self.cuts = 0
 
 
-class World:
+class Simulation:
     """One run of a script."""
 
     def __init__(self, script: Script, parts: Parts = RIGHT, logs: bool = False) -> None:
@@ -43,7 +43,7 @@ class World:
         self.loss, self.repeat = script.loss, script.repeat
         self.base, self.spread = script.base, script.spread
         self.now = 0.0
-        self.peace = False
+        self.quiescent = False
         self.happened: Counter[str] = Counter()
         self.votes: dict[tuple[int, int], tuple[Value, set[str]]] = {}
         self.chosen: dict[int, Value] = {}
@@ -60,14 +60,14 @@ class World:
         self.order = count()
 
     def run(self) -> None:
-        """Live through the script, and then in peace until all is well; raises Failed."""
-        with mock.patch.object(multipaxos.node, "Replica", self.parts.replica):
+        """Run the script, and then without faults until quiescence; raise Failed."""
+        with mock.patch.object(node_module, "Replica", self.parts.replica):
             for host in self.hosts.values():
                 self.start(host)
             for event in self.script.events:
                 self.at(event["at"], self.happen, event)
             self.live(self.script.seconds)
-            self.make_peace()
+            self.end_faults()
             self.examine()
 
     # Time.
@@ -91,10 +91,10 @@ class World:
     def send(self, src: str, dest: str, line: bytes) -> None:
         """Hand a line from one node to another over to the network."""
         link = self.link(src, dest)
-        if link.cuts and not self.peace:
+        if link.cuts and not self.quiescent:
             self.happened["cut off"] += 1
             return
-        fate = link.chance()
+        fate = link.random()
         if fate < self.loss:
             self.happened["lost"] += 1
             return
@@ -112,12 +112,12 @@ class World:
                 self.hosts[end].place if end in self.hosts else self.clients.called[end]
                 for end in (src, dest)
             )
-            chance = Random(f"{self.script.seed} link {ends}")
-            link = self.links[src, dest] = Link(chance)
+            rng = Random(f"{self.script.seed} link {ends}")
+            link = self.links[src, dest] = Link(rng)
         return link
 
     def arrival(self, link: Link) -> float:
-        late = link.chance()
+        late = link.random()
         return self.now + self.base + self.spread * late * late * late
 
     def arrive(self, host: Host, line: bytes, question: int | None = None) -> None:
@@ -128,7 +128,7 @@ class World:
     def carry(self, src: str, dest: str, what: Callable[..., None], *about: Any) -> None:
         """Between a client and a node nothing is repeated but by the client, who knows it then."""
         link = self.link(src, dest)
-        if link.chance() < self.loss and not self.peace:
+        if link.random() < self.loss and not self.quiescent:
             self.happened["lost"] += 1
         else:
             self.at(self.arrival(link), what, *about)
@@ -186,7 +186,7 @@ class World:
         if dest in self.hosts:
             self.send(host.name, dest, said)
         elif dest != OPERATOR:
-            self.carry(host.name, dest, self.clients.hear, said)
+            self.carry(host.name, dest, self.clients.receive, said)
 
     def fall(self, host: Host) -> None:
         host.fall()
@@ -251,7 +251,9 @@ class World:
 
     # What must be true, by what is on the disks.
 
-    def saved(self, node: str, cast: list[tuple[int, int, Value]], told: dict[int, Value]) -> None:
+    def saved(
+        self, node: str, cast: list[tuple[int, int, Value]], decisions: dict[int, Value]
+    ) -> None:
         """A commit: votes are cast by it, and what it calls decided has been chosen before."""
         for slot, ballot, value in cast:
             voted, voters = self.votes.setdefault((slot, ballot), (value, set()))
@@ -260,15 +262,15 @@ class World:
             voters.add(node)
             if len(voters) >= self.majority and self.chosen.setdefault(slot, value) != value:
                 raise Failed(f"votes: {self.chosen[slot]} and {value} are chosen in slot {slot}")
-        for slot, value in told.items():
+        for slot, value in decisions.items():
             if self.chosen.get(slot) != value:
                 raise Failed(f"votes: {node} calls {value} decided in slot {slot}, and it is not")
 
     # The end.
 
-    def make_peace(self) -> None:
+    def end_faults(self) -> None:
         """Nothing fails any more, and all are there again."""
-        self.peace = True
+        self.quiescent = True
         self.loss, self.repeat, self.base = 0.0, 0.0, 0.01
         self.spread = min(self.spread, 0.02)
         for host in self.hosts.values():
@@ -279,7 +281,7 @@ class World:
 
     def examine(self) -> None:
         """All come to know what clients know; each node has something decided on its own, then all
-        do at once; and in the end everybody knows everything, and tells it."""
+        do at once; and in the end every node knows, and sends, every decision."""
         members = list(self.hosts)
         self.expect(8, "all know what clients know", self.all_know_what_clients_know)
         self.loss = 0.2
@@ -287,18 +289,18 @@ class World:
             self.expect(20, f"{node} decides", self.clients.insist([node]))
         self.loss = 0.0
         self.expect(20, "all decide at once", self.clients.insist(members))
-        # Whoever was outbid for long has had success since, so nobody waits for long.
+        # Every preempted node has been answered since, so none backs off for long.
         soon = PACE.request_timeout
         self.expect(soon, "two decide at once", self.clients.insist(members[-2:]))
         self.expect(20, "every client is answered", self.clients.are_content)
         self.expect(20, "all know everything", self.all_know_everything)
-        # What was said in worse times has come by then, so that the last logs are the last.
+        # Delayed messages have arrived by then, so these logs are the last ones.
         self.live(self.script.seconds + self.script.spread + 1)
-        self.expect(1, "all tell their logs", self.clients.insist_on_logs(members))
+        self.expect(1, "every node sends its log", self.clients.insist_on_logs(members))
 
     def expect(self, seconds: float, what: str, is_so: Callable[[], bool]) -> None:
         if not self.live(self.now + seconds, is_so):
-            raise Failed(f"peace: not within {seconds:.0f} seconds: {what}")
+            raise Failed(f"quiescence: not within {seconds:.0f} seconds: {what}")
 
     def all_know_what_clients_know(self) -> bool:
         return all(self.clients.acknowledged <= known.keys() for known in self.known())

@@ -1,0 +1,1 @@
+"""The command line: arguments in, a table or text and an exit status out; a module a group."""
