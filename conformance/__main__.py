@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cli import everything, golden, grade, mutation, recorded, show, specification
+from .cli import everything, golden, grade, mutation, proofs, recorded, show, specification
 from .cli.group import Verbs, main
 
 # The order in which `--help` lists the verbs is the order in which these modules are imported by
@@ -14,6 +14,7 @@ __all__ = [
     "grade",
     "main",
     "mutation",
+    "proofs",
     "recorded",
     "show",
     "specification",

@@ -50,7 +50,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 TRACEBACK = "CONFORMANCE_TRACEBACK"
 
 GROUPS = {
-    "Check the specification": ("models", "coverage", "simulate", "distributed"),
+    "Check the specification": ("models", "prove", "coverage", "simulate", "distributed"),
     "Test a node with golden traces": ("generate", "replay"),
     "Record runs of nodes and validate them": (
         "record",

@@ -70,7 +70,7 @@ def _config(rest: str) -> str:
 
 
 def drawn(number: int, random_numbers: random.Random) -> list[dict[str, Any]]:
-    """States that nobody has reached: votes and promises drawn at random."""
+    """States that need not be reachable: votes and promises drawn at random."""
     found = []
     for _ in range(number):
         votes = {

@@ -128,8 +128,8 @@ class Network(SetValue):
     """The messages on their way, of which nothing is known in general."""
 
 
-class Told(SetValue):
-    """What a fold told: each message was looked at when it was sent."""
+class SentByFold(SetValue):
+    """What a fold sent: an obligation of the iteration that sent it."""
 
     def every(self, test: Test) -> Term:
         raise Untranslatable("what a fold sends is looked at where it is sent")
@@ -364,9 +364,10 @@ class Cluster:
             *[(f"after the fold: {label}", goal) for label, goal in asserted(line.span, result)]
         )
         self.assuming = False
-        output = start.fields["output"]
-        told = SequenceValue(fresh(z3.IntSort(), "told"), None, Union(output.span, Told()))
-        return Record({**result.fields, "output": told})
+        output = SequenceValue(
+            fresh(z3.IntSort(), "sent"), None, Union(start.fields["output"].span, SentByFold())
+        )
+        return Record({**result.fields, "output": output})
 
     def _iteration(
         self, operator: Any, start: Value, line: SequenceValue, asserted: Any, shape: Any, name: str
@@ -582,8 +583,8 @@ class Cluster:
 
 
 def _new(span: SetValue) -> SetValue:
-    """What was told, without what a fold told: that was looked at when it was sent."""
-    if isinstance(span, Told):
+    """What was sent, without what a fold sent: that is an obligation of the iteration."""
+    if isinstance(span, SentByFold):
         return Listed([])
     if isinstance(span, Union):
         return Union(_new(span.first), _new(span.second))

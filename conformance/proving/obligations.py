@@ -1,4 +1,4 @@
-"""Obligations: what follows from what, and z3 as the judge of it.
+"""Obligations: what follows from what, and whether z3 proves it.
 
 A proof is one query: the hypotheses and the negated goal have no model.  The limit is z3's own
 count of work (`rlimit`), which is the same on every machine; what it does not decide is a failure.
