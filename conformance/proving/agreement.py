@@ -8,7 +8,7 @@ everything is known, so what comes out is a truth value.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +154,7 @@ def _ours(state: Mapping[str, Any]) -> list[tuple[str, bool]]:
 def _points(t: Translation, a: str, slot: int, b: int, v: str) -> list[tuple[str, bool]]:
     others = Listed([each for each in ACCEPTORS if each != a])
     choice = Record({"slot": slot, "value": v})
-    calls = {
+    calls: dict[str, Callable[[], Value]] = {
         "VotedFor": lambda: t.call("VotedFor", a, slot, b, v),
         "DidNotVoteAt": lambda: t.call("DidNotVoteAt", a, slot, b),
         "ChosenAt": lambda: t.call("ChosenAt", slot, b, v),

@@ -64,7 +64,6 @@ ATTEMPTS = (
 # For the question whether a proof goes through without some hypothesis.
 BRIEFLY = (Attempt(300_000, INSTANCES), Attempt(200_000))
 
-LIMIT = 300_000
 
 PROVED, REFUTED, UNKNOWN, VACUOUS = "proved", "refuted", "unknown", "vacuous"
 
@@ -140,6 +139,10 @@ def prove(obligation: Obligation, attempts: Sequence[Attempt] = ATTEMPTS) -> Res
     return Result(obligation, UNKNOWN, time.monotonic() - started, work)
 
 
-def contradictory(hypotheses: Sequence[Hypothesis], limit: int = LIMIT) -> bool:
+def contradictory(hypotheses: Sequence[Hypothesis]) -> bool:
     """Whether everything follows from these hypotheses, as far as z3 finds."""
-    return bool(query([each.term for each in hypotheses], limit)[0] == z3.unsat)
+    terms = [each.term for each in hypotheses]
+    return any(
+        query(terms, attempt.limit, attempt.options)[0] == z3.unsat
+        for attempt in (Attempt(500_000, INSTANCES), Attempt(300_000))
+    )
