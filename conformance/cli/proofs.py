@@ -38,7 +38,8 @@ def prove(mutants: bool, needed: bool, compare: bool, theorem: str | None, resul
     proved = proving.prove(on_theorem=add, only=theorem)
     proving.show(proved)
     total = sum(len(each.results) for each in proved)
-    return f"{sum(each.proved for each in proved):,} of {total:,} obligations proved"
+    left = sum(each.open for each in proved)
+    return f"{sum(each.proved for each in proved):,} of {total:,} obligations proved, {left} open"
 
 
 def _mutants(results: Results) -> str:

@@ -65,7 +65,7 @@ ATTEMPTS = (
 BRIEFLY = (Attempt(300_000, INSTANCES), Attempt(200_000))
 
 
-PROVED, REFUTED, UNKNOWN, VACUOUS = "proved", "refuted", "unknown", "vacuous"
+PROVED, REFUTED, UNKNOWN, UNTRIED = "proved", "refuted", "unknown", "open"
 
 
 @dataclass(frozen=True)
