@@ -18,6 +18,8 @@ OPEN: dict[str, tuple[str, ...]] = {
     "ReceivePromise": (
         "fold of inherit: V!MayVote (Voting.tla:87)",
         "fold of inherit: Casts",
+        "fold of serve: V!MayVote (Voting.tla:87)",
+        "V!MayVote (Voting.tla:87)",
     ),
     "ReceiveLearned": (
         "fold of decide: WaitingInv (Invariant.tla:157)",
