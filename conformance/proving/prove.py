@@ -112,19 +112,15 @@ def _tried(each: Obligation, everything: bool) -> Result:
 
 
 def _vacuous(made: list[Obligation]) -> str:
-    """Which hypotheses contradict each other without the facts of one way through the step.
+    """Which theorem has hypotheses that contradict each other: its proofs would be worth nothing.
 
-    What follows from these would be worth nothing.  A way through a step may be impossible.
+    One way through a step may be impossible; so what is tested is what all ways have in common.
     """
-    seen: set[tuple[str, ...]] = set()
-    for each in made:
-        lasting = [hypothesis for hypothesis in each.hypotheses if _lasts(hypothesis.name)]
-        key = (each.theorem, *[hypothesis.name for hypothesis in lasting])
-        if key in seen:
-            continue
-        seen.add(key)
-        if obligations.contradictory(lasting):
-            return f"{each.theorem}: the hypotheses contradict each other"
+    for name in dict.fromkeys(each.theorem for each in made):
+        ways = [each.hypotheses for each in made if each.theorem == name]
+        shared = min(ways, key=len)
+        if obligations.contradictory([each for each in shared if _lasts(each.name)]):
+            return f"{name}: the hypotheses contradict each other"
     return ""
 
 
