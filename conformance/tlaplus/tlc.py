@@ -143,8 +143,14 @@ def version() -> str:
 
 @cache
 def _version(java: str, jar: str) -> str:
-    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    return f"{printed.stderr}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
+    process = guard.start(
+        [java, "-version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _, printed = process.communicate()
+    finally:
+        guard.finish(process)
+    return f"{printed}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
 
 
 def make_startup_cache(name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
