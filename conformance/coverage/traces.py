@@ -47,7 +47,7 @@ class TraceCoverage:
         return 100 * (len(self.branches) - len(self.uncovered)) // len(self.branches)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON has it."""
+        """Return the figures as a JSON object."""
         return {
             "actions": self.actions,
             "branches": len(self.branches),
