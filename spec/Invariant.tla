@@ -50,14 +50,14 @@ RightAbout(f, slot, votes) ==
     ELSE votes = {}
 
 -----------------------------------------------------------------------------
-(* Votes and promises.  Nobody votes in a ballot before its owner, so its  *)
-(* owner alone picks the value; and every vote could be cast again today:  *)
-(* a quorum of those who promised its ballot still shows its value to be   *)
+(* Votes and promises.  No node votes in a ballot before its owner, so its *)
+(* owner alone picks the value; and every vote could be cast again now: a  *)
+(* quorum of nodes that promised its ballot still shows its value to be    *)
 (* safe.  An acceptor that gets an `accept` cannot see that quorum; it     *)
 (* relies on the owner's having seen it.                                   *)
 (*                                                                         *)
 (* This implies Voting's invariant, V!Inv: that all votes are for safe     *)
-(* values.  It says more, namely why they are.                             *)
+(* values.  It is stronger: it also states why they are.                   *)
 
 OwnersVoteFirst == \A x \in cast : [x EXCEPT !.node = Owner(x.ballot)] \in cast
 
@@ -93,9 +93,9 @@ RunsInv(n, s) ==
          /\ n \in s.promises /\ s.promises \subseteq Promised(s.ballot)
          /\ s.closed \subseteq ChosenSlots \ Known(s)
 
-(* Phase 1.  Nobody has voted in the ballot, for its owner has not.  The   *)
-(* reports are the highest votes of those who promised, except in closed   *)
-(* slots, where a promise may have kept its vote to itself; there they are *)
+(* Phase 1.  No node has voted in the ballot, for its owner has not.  The  *)
+(* reports are the highest votes of the nodes that promised, except in     *)
+(* closed slots, where a promise may have left out a vote; there they are  *)
 (* votes, but not always the highest.                                      *)
 
 NobodyVoted(b, slot) == \A x \in cast : ~(x.ballot = b /\ x.slot = slot)
@@ -113,8 +113,8 @@ Phase1Inv(s) ==
     /\ \A slot \in Known(s) : NobodyVoted(s.ballot, slot)
 
 (* Phase 2.  A slot is open (voted in by the leader), closed, known, or    *)
-(* free.  In a closed or a free one nobody has voted in this ballot.  In a *)
-(* free one the quorum of promises has no vote below it either, now or     *)
+(* free.  In a closed or a free one no node has voted in this ballot.  In  *)
+(* a free one the quorum of promises has no vote below it either, now or   *)
 (* ever: this is why a leader may propose any value there, at any time,    *)
 (* without a new Phase 1.                                                  *)
 
@@ -137,7 +137,7 @@ LeadInv(n, s) ==
 
 (* Requests wait at the node that they were sent to, once, and for slots   *)
 (* that it does not know to be decided: at a leader for open and closed    *)
-(* ones only.  phase1_skipped tells whether they were seen in a Phase 1.   *)
+(* ones only.  phase1_skipped is false if they were seen in a Phase 1.     *)
 
 WaitingInv(n, s) ==
     LET requests == {w.request : w \in Range(s.waiting)}

@@ -83,8 +83,8 @@ NextBallot(n, b) ==     \* the smallest ballot of n above b
 (*                                                                         *)
 (* `known` is always a set of slots that the sender knows to be decided.   *)
 (* It keeps Phase 1 small: a promise reports votes only for slots that     *)
-(* neither side knows to be decided, and for the slots that just the       *)
-(* acceptor knows it tells that they are, not what they hold.              *)
+(* neither side knows to be decided, and of the slots that only the        *)
+(* acceptor knows it has the numbers, not the values.                      *)
 (*                                                                         *)
 (* The network loses, repeats and reorders: a message that was sent stays  *)
 (* in `network` and may be received at any time, any number of times, or   *)
@@ -226,8 +226,8 @@ Serve(n, t, w) ==
 (* With a quorum of promises a node leads.  A value may have been chosen   *)
 (* in any slot that the promises report a vote for, and if so it is the    *)
 (* one of the highest ballot; so these are proposed again, first.  Slots   *)
-(* that nobody reported are free in this ballot, for as long as it leads:  *)
-(* that is why Phase 1 need not be run for them.                           *)
+(* that no promise reports are free in this ballot, for as long as it      *)
+(* leads: that is why Phase 1 need not be run for them.                    *)
 
 Lead(n, t) ==
     LET inherited == t.state.reported
@@ -662,8 +662,8 @@ SkipIsTrue ==
                           IF r \in waited THEN r \notin delayed[n]
                           ELSE Leading(s) \/ m.body.slot \in Known(s)]_vars
 
-(* An error that claims that nothing came of a request is true: nobody has *)
-(* voted for its value.  That nobody ever will, unless it is asked for     *)
+(* An error that claims that a request has no effect is true: no node has  *)
+(* voted for its value.  That no node ever will, unless it is requested    *)
 (* again, is checked where no request comes twice (models/Once.tla).       *)
 
 Voted(r) == \E c \in cast : c.slot = r.body.slot /\ c.value = r.body.value
@@ -676,9 +676,9 @@ RefusalIsTrue ==
     [][\A r \in Proposals :
            (\E m \in Range(record'.output) : Refuses(m, r)) => ~Voted(r)']_vars
 
-(* A node that asks comes to know all that is decided: it sends all that   *)
-(* it knows, and the answer carries the first slots that it lacks, at most *)
-(* Batch of them, and says whether there are more.                         *)
+(* A node that queries comes to know all that is decided: it sends all     *)
+(* that it knows, and the answer carries the first slots that it lacks, at *)
+(* most Batch of them, and whether there are more.                         *)
 
 LearnedIsNext ==
     [][Input("learn") =>
@@ -718,9 +718,9 @@ PromisedGrows ==
 -----------------------------------------------------------------------------
 (* Refinement.  A step of node n is, one level above, that n promises what *)
 (* it follows afterwards and casts the votes that are new, or nothing at   *)
-(* all.  VotingSpec says the same without naming them; so TLC has to look  *)
+(* all.  VotingSpec is the same without naming them; so TLC has to search  *)
 (* for them, in finitely many ballots, and only a small model does that    *)
-(* (`ladder`).                                                             *)
+(* (`refines-voting`).                                                     *)
 
 RefinesVoting ==
     /\ V!Init

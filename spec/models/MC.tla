@@ -1,9 +1,9 @@
 --------------------------------- MODULE MC ---------------------------------
 (***************************************************************************)
 (* How TLC is bounded: clusters, requests, limits, and what makes two      *)
-(* states the same.  Nothing here says what the protocol does or what must *)
-(* hold; a model is this module and one .cfg beside it, and models.toml    *)
-(* tells what each one shows.                                              *)
+(* states the same.  Nothing here defines what the protocol does or what   *)
+(* must hold; a model is this module and one .cfg beside it, and           *)
+(* models.toml states what each one shows.                                 *)
 (***************************************************************************)
 EXTENDS MultiPaxos
 

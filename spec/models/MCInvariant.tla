@@ -247,8 +247,8 @@ InductiveNext == TLCGet("level") = 1 /\ (Own(record.node) \/ Others(record.node)
 
 InductiveSpec == InductiveInit /\ [][InductiveNext]_vars
 
-(* What must hold before and after the step.  The other nodes are nothing  *)
-(* but their disks, of which VotesInv tells all.                           *)
+(* What must hold before and after the step.  Of the other nodes only the  *)
+(* disks count, and VotesInv covers these.                                 *)
 
 LocalInv == VotesInv /\ NodeInv(record.node) /\ \A m \in network : MessageInv(m)
 
