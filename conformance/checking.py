@@ -114,7 +114,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     """Print the first differences that replays found, each with a page of its run."""
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
-        report.say(found.words())
+        report.say(found.text())
         path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))

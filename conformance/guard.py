@@ -62,7 +62,7 @@ def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[
     return process
 
 
-def ask(process: subprocess.Popen[Any]) -> None:
+def terminate(process: subprocess.Popen[Any]) -> None:
     """Send SIGTERM to a process and its group."""
     send(process, signal.SIGTERM)
 

@@ -21,7 +21,7 @@ CONSTANTS
     Members,    \* the node ids, a sequence in the order given by `init`
     Requests,   \* the messages that clients may have sent: envelopes
     Batch,      \* the most decisions that one `learned` may carry
-    Restless    \* the nodes that, given time, give up requests and ask around
+    Restless    \* the nodes that expire requests and query their peers
 
 ASSUME Len(Members) > 0 /\ Batch > 0
 
@@ -137,10 +137,10 @@ Fresh ==
      decided  |-> <<>>,     \* slot -> value
      up       |-> TRUE,
      ballot   |-> 0,        \* the ballot this node runs, 0 if none
-     promises |-> {},       \* who promised it
+     promises |-> {},       \* nodes that promised it
      reported |-> <<>>,     \* Phase 1: slot -> highest vote in the promises
      closed   |-> {},       \* slots that a promise knows and this node lacks
-     votes    |-> <<>>,     \* Phase 2: slot -> who voted in this ballot
+     votes    |-> <<>>,     \* Phase 2: slot -> nodes that voted in this ballot
      waiting  |-> <<>>]     \* requests not yet answered, in order of arrival
 
 Vote(b, v) == [ballot |-> b, value |-> v]
@@ -301,7 +301,7 @@ ReceiveMultiPaxosPropose(n, m) ==
            THEN queued
            ELSE StartBallot(n, queued))
 
-(* A client may ask for a part of the log only: from a slot on, and no     *)
+(* A client may request a part of the log only: from a slot on, and no     *)
 (* more than so many entries.                                              *)
 
 ReceiveMultiPaxosLog(n, m) ==
@@ -363,7 +363,7 @@ ReceivePromise(n, m) ==
 
 -----------------------------------------------------------------------------
 (* Phase 2.  An acceptor votes unless it has promised a higher ballot; a   *)
-(* ballot that it has not heard of before is as good as one it promised.   *)
+(* ballot that is new to it is as good as one that it promised.            *)
 
 ReceiveAccept(n, m) ==
     /\ Receives(n, m, "accept")
@@ -398,10 +398,10 @@ ReceiveDecided(n, m) ==
     /\ Step(n, m, Decide(n, Begin(n), m.body.slot, m.body.value))
 
 -----------------------------------------------------------------------------
-(* Catching up: any node can be asked, and what it answers is bounded.  A  *)
+(* Catching up: any node can be queried, and its answer is bounded.  A     *)
 (* node answers with the first decisions that the other lacks.  How many   *)
-(* is its own choice, for values may be long and a message must not be:    *)
-(* at least one, so that a node that asks on gets all, at most Batch.      *)
+(* is its own choice, for values may be long and a message must not be: at *)
+(* least one, so that a node gets all by further queries, at most Batch.   *)
 
 Portions == 1..Batch
 
@@ -474,23 +474,23 @@ Repeat(n) ==
            Step(n, [event |-> "repeat", slots |-> slots],
                 AcceptAgain(n, Begin(n), slots))
 
-(* A leader that has nothing to repeat believes that it knows all there    *)
-(* is.  If it was replaced unheard, only asking can show it; so any node   *)
-(* may ask at any time.                                                    *)
+(* A leader that has nothing to repeat knows all decisions of its own      *)
+(* ballot.  If another leader replaced it and no message of that arrived,  *)
+(* only a query can show it; so any node may query at any time.            *)
 
 Inquire(n) ==
     /\ n \in Restless /\ replica[n].up
     /\ LET t == Begin(n)
        IN  Step(n, Event("inquire"), Say(t, Send(n, Peers(n), Learn(Known(t.state)))))
 
-(* A node that gives up on a request answers it with an error: on the one  *)
-(* that has waited longest, for all may wait equally long.  To propose a   *)
-(* value is to vote for it, and that vote or a later one is remembered,    *)
-(* crash or not, until the slot is decided.  So if the node has no vote in *)
-(* the slot, nothing of the request has left it, and the error may say so. *)
+(* A request that expires is answered with an error: the one that has      *)
+(* waited longest, for all may wait equally long.  To propose a value is   *)
+(* to vote for it, and that vote or a later one is kept, crash or not,     *)
+(* until the slot is decided.  So if the node has no vote in the slot, the *)
+(* request had no effect outside of it, and the error may be definite.     *)
 (* With a vote it claims nothing, though the vote may be for another value *)
-(* than the one that was asked for.  Nothing else of the node changes: a   *)
-(* value that was proposed may yet be chosen.                              *)
+(* than the requested one.  Nothing else of the node changes: a value that *)
+(* was proposed may yet be chosen.                                         *)
 
 Expire(n) ==
     /\ n \in Restless /\ replica[n].up /\ replica[n].waiting # <<>>
@@ -629,7 +629,7 @@ LogIsTrue ==
            \A entry \in Range(m.body.log) :
                entry.status = "chosen" /\ Chosen(entry.slot, entry.value)']_vars
 
-(* And it is what was asked for: the entries ascend, and of the slots that *)
+(* And it is what was requested: the entries ascend, and of the slots that *)
 (* the node knows none is missing but those above a log that is full.      *)
 
 LogIsWhole ==

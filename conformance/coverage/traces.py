@@ -1,4 +1,4 @@
-"""What of the specification real runs cover: its actions and its branches.
+"""Coverage of the specification by real runs: its actions and its branches.
 
 Traces are validated with the marked copy of the specification in the place of the original (see
 `branches`), so that TLC prints which branches it evaluates; the verdict is the same.  Only accepted

@@ -233,7 +233,7 @@ class Process:
 
     def terminate(self) -> None:
         """Send it SIGTERM."""
-        guard.ask(self._process)
+        guard.terminate(self._process)
 
     def status(self, seconds: float) -> int | None:
         """Return its exit status, a signal as a negative number; None if it still runs by then."""

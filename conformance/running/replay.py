@@ -65,7 +65,7 @@ class Difference:
     renamed: int | None = None
     ahead: bool = False
 
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the difference as text, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
         if self.renamed is not None:

@@ -359,7 +359,7 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
     """End a process, with SIGTERM first: a server then ends its workers."""
-    guard.ask(process)
+    guard.terminate(process)
     guard.finish(process, seconds)
 
 
@@ -415,7 +415,7 @@ def _execute(
     def watched(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             if line.startswith("TLC server at "):
-                on_ready(lambda: guard.ask(process))
+                on_ready(lambda: guard.terminate(process))
             elif line.startswith("Registration for worker "):
                 on_worker()
             yield line

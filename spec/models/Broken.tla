@@ -201,7 +201,7 @@ HeedsLastReport(n, m) ==
 InheritsLowest(vote, f, slot) ==
     IF slot \notin DOMAIN f \/ f[slot].ballot > vote.ballot THEN vote ELSE f[slot]
 
-(* The leader proposes what it was asked for although votes were reported  *)
+(* The leader proposes the requested value although votes were reported    *)
 (* (in place of Lead).                                                     *)
 
 IgnoresReports(n, t) ==
@@ -311,7 +311,7 @@ TeachesToFirstGap(n, m) ==
                      decided |-> [slot \in some |-> t.state.decided[slot]],
                      more    |-> Len(missing) > Batch])))
 
-(* A node that asks on sends only what the last answer taught (in place of *)
+(* A further query has only the decisions of the last answer (in place of  *)
 (* ReceiveLearned).                                                        *)
 
 AsksOnWithLast(n, m) ==

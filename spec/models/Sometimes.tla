@@ -1,6 +1,6 @@
 ------------------------------ MODULE Sometimes ------------------------------
 (***************************************************************************)
-(* What the protocol must be able to do.  Each formula says that it never  *)
+(* What the protocol must be able to do.  A formula states that it never   *)
 (* happens, and its model passes when TLC finds the formula violated: the  *)
 (* counterexample is a run in which it does happen.  Nothing here has to   *)
 (* hold; what has to hold is in MultiPaxos.tla.                            *)
