@@ -337,7 +337,7 @@ def test_difference_is_shown_with_its_seed(
         tmp_path, command, nodes=1, kills=6, seconds=60, seed=3, batch=1000, records=0
     )
     told = capsys.readouterr()
-    assert not agrees and "(durability)" in told.out and "NO" in told.out
+    assert not agrees and "(durability)" in told.out and "FAIL" in told.out
     assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in told.err
 
 

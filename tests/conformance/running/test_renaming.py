@@ -206,7 +206,7 @@ def test_log_that_cannot_be_renamed_gives_a_reason() -> None:
     refused[1].output.append({"src": "n1", "dest": "c1", "body": error})
     with pytest.raises(LogError, match="refused requests cannot be renamed"):
         renaming.renamed(refused, 1)
-    with pytest.raises(LogError, match="nobody asks what is answered"):
+    with pytest.raises(LogError, match="a reply without a request"):
         renaming.renamed([record for record in logs.read(TAKEOVER) if not is_proposal(record)], 1)
 
 
