@@ -33,7 +33,7 @@ from .clients import Client, FinalClient
 from .cluster import NodeError
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, REFUSED, Nodes
+from .nodes import OPTIONS, REFUSAL_SECONDS, Nodes
 from .process import CHUNK
 from .replay import check_command
 
@@ -435,7 +435,7 @@ class FaultInjector:
             self._protected.add(node)
             second = self.nodes.start_second(node, self.random.getrandbits(31))
             second.give(json.dumps(self._init(node)).encode())
-            self._check_refused(node, second, self._now() + REFUSED)
+            self._check_refused(node, second, self._now() + REFUSAL_SECONDS)
         self._schedule_at_random(self.faults.second, self._start_second)
 
     def _check_refused(self, node: str, second: Life, until: float) -> None:

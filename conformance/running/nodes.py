@@ -18,22 +18,22 @@ from ..formats.strict import loads
 from ..validation.evidence import Evidence
 from .cluster import NodeError, NodeWrong
 from .life import Life
-from .power import NotFollowed
+from .power import UnsupportedCall
 from .process import CHUNK, Flood, ready
-from .recorded import Recorded
+from .recorded import RecordedProcess
 
 Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
 
 # The most messages that a node may print: in any case, for each input, and for each second.
-FREE, FOR_EACH, A_SECOND = 5_000, 100, 500
+FREE_MESSAGES, MESSAGES_PER_INPUT, MESSAGES_PER_SECOND = 5_000, 100, 500
 
 # The most bytes that may wait for a node to read them; a paused node never has so many.
-UNREAD = 1 << 26
+MAX_UNREAD_BYTES = 1 << 26
 
 # Seconds until a second process on a directory must have ended by itself.
-REFUSED = 10.0
+REFUSAL_SECONDS = 10.0
 
 
 class Nodes:
@@ -61,8 +61,8 @@ class Nodes:
         self._power = power
         self._pieces = pieces
         self._started: dict[str, float] = {}
-        self._recorded: dict[str, Recorded] = {}
-        self._seconds: list[Life] = []
+        self._recorded: dict[str, RecordedProcess] = {}
+        self._second_processes: list[Life] = []
         self.evidence: dict[str, list[Evidence]] = {node: [] for node in self.members}
 
     def log(self, node: str) -> Path:
@@ -81,7 +81,7 @@ class Nodes:
         if self._power is None:
             self.lives[node] = Life(command, self._errors(node), self._pieces)
         else:
-            recorded = Recorded(self._folder / f"{node}.trace", self._files(node))
+            recorded = RecordedProcess(self._folder / f"{node}.trace", self._files(node))
             self._recorded[node] = recorded
             self.lives[node] = recorded.start(command, self._errors(node), self._pieces)
 
@@ -99,7 +99,7 @@ class Nodes:
     def start_second(self, node: str, seed: int) -> Life:
         """Start a second process of a running node, on the same files."""
         second = Life(self._command_of(node, seed), self._folder / f"{node}.second.stderr")
-        self._seconds.append(second)
+        self._second_processes.append(second)
         return second
 
     def give(self, node: str, message: Json) -> None:
@@ -107,7 +107,7 @@ class Nodes:
         self.evidence[node][-1].add(True, message)
         life = self.lives[node]
         life.give(json.dumps(message).encode())
-        if len(life.unsent) > UNREAD:
+        if len(life.unsent) > MAX_UNREAD_BYTES:
             raise self.node_error(node, f"does not read: {len(life.unsent):,} bytes wait for it")
 
     def kill(self, node: str) -> list[Json]:
@@ -122,7 +122,7 @@ class Nodes:
         if self._power is not None:
             try:
                 self._recorded.pop(node).cut(self._power)
-            except NotFollowed as error:
+            except UnsupportedCall as error:
                 raise self.node_error(
                     node, f"cannot be followed to cut its power: {error}"
                 ) from None
@@ -162,7 +162,11 @@ class Nodes:
     def _check_amount(self, node: str, evidence: Evidence, more: int) -> None:
         """Raise `NodeError` for a node that prints more than the limits at the top."""
         seconds = time.monotonic() - self._started[node]
-        most = FREE + FOR_EACH * evidence.inputs + round(A_SECOND * seconds)
+        most = (
+            FREE_MESSAGES
+            + MESSAGES_PER_INPUT * evidence.inputs
+            + round(MESSAGES_PER_SECOND * seconds)
+        )
         if (printed := evidence.outputs + more) > most:
             counted = f"{printed:,} lines in {seconds:.0f} s, given {evidence.inputs:,}"
             raise self.node_error(node, f"floods: it printed {counted}")
@@ -186,7 +190,7 @@ class Nodes:
 
     def close(self) -> None:
         """Kill what is left of every node."""
-        for life in (*self.lives.values(), *self._seconds):
+        for life in (*self.lives.values(), *self._second_processes):
             life.close()
         for recorded in self._recorded.values():
             recorded.close()

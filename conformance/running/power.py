@@ -25,14 +25,14 @@ SECTOR = 512
 SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 TRUNCATED = ("truncate", "ftruncate")
-NAMED = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
-NOT_FOLLOWED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
+RENAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
+UNSUPPORTED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
 
 # The suffix of SQLite's shared memory, which it rebuilds from the write-ahead log.
-NOT_KEPT = "-shm"
+SHARED_MEMORY = "-shm"
 
 
-class NotFollowed(Exception):
+class UnsupportedCall(Exception):
     """A node uses files in a way that is not supported here; the text names it."""
 
 
@@ -118,27 +118,27 @@ class Disk:
 
     def _is_ours(self, path: str) -> bool:
         inside = any(path == place or path.startswith(f"{place}/") for place in self.places)
-        return inside and not path.endswith(NOT_KEPT)
+        return inside and not path.endswith(SHARED_MEMORY)
 
     # System calls of the node.
 
     def take(self, call: Call) -> None:
-        """Process a call; raise `NotFollowed` if it is not supported."""
+        """Process a call; raise `UnsupportedCall` if it is not supported."""
         self.calls += 1
         if call.name == "io_uring_setup":
-            raise NotFollowed("io_uring_setup")
+            raise UnsupportedCall("io_uring_setup")
         if call.result < 0:
             return
         if call.name in SYNCS:
             self._sync(call)
-        elif call.name in NAMED:
+        elif call.name in RENAMES:
             self._rename(call)
         elif call.name == "truncate":
             self._truncate(_absolute(call.strings()[0].decode()), call)
         elif any(map(self._is_ours, call.paths)):
-            self._about(call, (_descriptor(call), call.path))
+            self._take_file_call(call, (_descriptor(call), call.path))
 
-    def _about(self, call: Call, opened: tuple[int, str]) -> None:
+    def _take_file_call(self, call: Call, opened: tuple[int, str]) -> None:
         """Process a call on a descriptor of a file."""
         if call.name in ("open", "openat", "creat"):
             self._open(call, opened)
@@ -150,8 +150,8 @@ class Disk:
             self._offsets[opened] = call.result
         elif call.name in ("read", "readv"):
             self._offsets[opened] = self._offsets.get(opened, 0) + call.result
-        elif call.name in NOT_FOLLOWED or _maps_for_writing(call):
-            raise NotFollowed(f"{call.name} of {call.path}")
+        elif call.name in UNSUPPORTED or _maps_for_writing(call):
+            raise UnsupportedCall(f"{call.name} of {call.path}")
 
     def _open(self, call: Call, opened: tuple[int, str]) -> None:
         flags, path = call.arguments, call.path
@@ -168,7 +168,7 @@ class Disk:
     def _write(self, call: Call, opened: tuple[int, str]) -> None:
         data = b"".join(call.strings())[: call.result]
         if opened not in self._offsets or len(data) < call.result:
-            raise NotFollowed(f"{call.name} of {call.path}")
+            raise UnsupportedCall(f"{call.name} of {call.path}")
         file = self._names[call.path]
         if call.name.startswith("p"):
             [*_, offset] = re.findall(r"\], \d+, (\d+)|, (\d+)$", call.arguments)

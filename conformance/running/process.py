@@ -26,7 +26,7 @@ LONGEST = 1 << 26
 
 # Seconds: between two checks whether a silent process has ended, and how long its output is still
 # read after that while other processes of its group run and are silent.
-LOOK, LINGER = 0.1, 1.0
+POLL_SECONDS, LINGER_SECONDS = 0.1, 1.0
 
 
 class Flood(Exception):
@@ -189,7 +189,7 @@ class Process:
                 alive = time.monotonic()
                 continue
             silent = time.monotonic() - alive
-            if silent > LOOK / 2 and self._has_left(silent):
+            if silent > POLL_SECONDS / 2 and self._has_left(silent):
                 # It may have printed something after the wait and before it ended.
                 if not ready({self.source}, (), 0)[0]:
                     break
@@ -199,7 +199,7 @@ class Process:
     def _wait(self, sinks: Collection[int]) -> bool:
         """Wait a little; return whether input was written or there is output."""
         errors = {self._error_pipe.fileno()} if self._error_pipe else set()
-        readable, writable = ready({self.source, *errors}, sinks, LOOK)
+        readable, writable = ready({self.source, *errors}, sinks, POLL_SECONDS)
         put = bool(writable) and self.push()
         if readable & errors:
             self._read_errors()
@@ -208,7 +208,7 @@ class Process:
     def _has_left(self, silent: float) -> bool:
         """Return whether it has ended, and no process of its group prints any more."""
         left = self.status(0) is not None
-        return left and (silent > LINGER or not _has_members(self._process.pid))
+        return left and (silent > LINGER_SECONDS or not _has_members(self._process.pid))
 
     def _read_errors(self) -> None:
         """Read its standard error, and keep the end."""

@@ -9,14 +9,14 @@ from random import Random
 
 from . import syscalls
 from .life import Life
-from .power import Disk, NotFollowed
+from .power import Disk, UnsupportedCall
 from .process import ready
 
 # Seconds until the recording of a killed process must have ended.
-ENDED = 20.0
+RECORDING_SECONDS = 20.0
 
 
-class Recorded:
+class RecordedProcess:
     """The recorded system calls of one process, and the node's files as they were before."""
 
     def __init__(self, trace: Path, files: Mapping[str, Path]) -> None:
@@ -36,11 +36,13 @@ class Recorded:
     def cut(self, rng: Random) -> None:
         """Replace the files of a killed process by what a power cut leaves of them.
 
-        Raises `NotFollowed` if that cannot be determined.
+        Raises `UnsupportedCall` if that cannot be determined.
         """
         try:
-            if not ready({self._end}, (), ENDED)[0]:
-                raise NotFollowed(f"its recording goes on for {ENDED:g} s after its end")
+            if not ready({self._end}, (), RECORDING_SECONDS)[0]:
+                raise UnsupportedCall(
+                    f"its recording goes on for {RECORDING_SECONDS:g} s after its end"
+                )
             # Without a recording the process was killed before it did anything.
             if self._trace.exists():
                 for call in syscalls.calls(self._trace):
