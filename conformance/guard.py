@@ -1,8 +1,8 @@
 """Processes and scratch folders that end with this process, however it ends.
 
-A signal that can be handled is: `end_all` then ends every process.  For SIGKILL, the OOM killer and
-crashes there is the guard: a small process that holds the other end of a pipe, knows what was begun
-and is not over, and ends that when the pipe is closed, which the system sees to.
+If a signal can be handled, its handler calls `end_all`, which kills every process.  For SIGKILL, the
+OOM killer and crashes there is the guard: a small process that reads from a pipe which processes
+and folders exist.  When the system closes the pipe, the guard kills and removes them.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def _referred(
 ) -> Iterator[ValidationError]:
     """Yield what is wrong with an instance of a referenced definition.
 
-    The same message stands in many records, so parts that are well formed are remembered.
+    The same message is in many records, so parts that are well formed are cached.
     """
     again = reference.startswith(_MESSAGES) and isinstance(instance, (dict, list))
     if not (again and _is_well_formed(json.dumps(instance), reference)):

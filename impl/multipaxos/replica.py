@@ -1,7 +1,7 @@
 """The protocol: one method for each action of the spec and for each helper, under its name.
 
 A step takes one message or event, changes the state and returns the messages to send, in the spec's
-order.  Nothing here knows time, disk, JSON or randomness.  The spec says why a step is safe.
+order.  This module uses no time, disk, JSON or PRNG.  The spec explains why a step is safe.
 """
 
 from __future__ import annotations
