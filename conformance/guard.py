@@ -1,8 +1,8 @@
 """Processes and scratch folders that end with this process, however it ends.
 
-If a signal can be handled, its handler calls `end_all`, which kills every process.  For SIGKILL, the
-OOM killer and crashes there is the guard: a small process that reads from a pipe which processes
-and folders exist.  When the system closes the pipe, the guard kills and removes them.
+The handler of a signal calls `end_all`, which kills every process.  For SIGKILL, the OOM killer and
+crashes there is the guard: a small process that reads from a pipe which processes and folders
+exist.  When the system closes the pipe, the guard kills and removes them.
 """
 
 from __future__ import annotations
