@@ -71,7 +71,7 @@ def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     ones, others = ([folder / f"{name}.ndjson" for name in ("n1", "n2")] for folder in (one, other))
     assert logs.clusters([tmp_path]) == [ones, *([path] for path in others)]
     assert logs.clusters(ones) == [ones]
-    with pytest.raises(logs.LogError, match="for the verb judge"):
+    with pytest.raises(logs.LogError, match="for the verb check-history"):
         logs.clusters([one / "history.ndjson"])
 
 
