@@ -183,7 +183,7 @@ def test_inject_leaves_a_history_and_logs(tmp_path: Path) -> None:
     # Its logs are those of one cluster, and its history is none of them.
     judged = conformance("validate", tmp_path)
     assert judged.returncode == 0 and "1 logs, " in judged.stdout
-    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
+    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb check-history")
     not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
 
 
