@@ -117,7 +117,7 @@ def test_unsaved_output_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     node.turn([init(*CLUSTER[1]).encode()])
     storage._db.execute("PRAGMA max_page_count = 1")
     large = ACCEPT.replace(b'"v"', b'"' + 100_000 * b"v" + b'"')
-    with pytest.raises(StorageError, match="full; make room"):
+    with pytest.raises(StorageError, match="full; free space"):
         node.turn([large])
     again = reopened(storage)
     assert state(again.acceptor) == (0, {}, {}, ())

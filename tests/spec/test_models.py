@@ -105,4 +105,5 @@ def test_random_behaviours_end_near_the_asked_time_and_say_how_far_they_are(
     monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: told.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(told) == round(now[0] / (batch / searching.cores()))
+    # The last batches of all cores end at the same time.
+    assert abs(len(told) - now[0] / (batch / searching.cores())) <= searching.cores()

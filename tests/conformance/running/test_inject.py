@@ -251,7 +251,7 @@ def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
-    monkeypatch.setattr(inject, "EXIT_SECONDS", 1)
+    monkeypatch.setattr(inject, "EXIT_SECONDS", 1.0)
     monkeypatch.setattr(inject, "REFUSAL_SECONDS", 1)
 
 
