@@ -161,7 +161,7 @@ def test_a_log_that_any_node_agrees_with(tmp_path: Path) -> None:
 def test_a_history_without_answers(tmp_path: Path) -> None:
     asks = (HISTORIES / "duel-ok.ndjson").read_text().splitlines()
     path = written(tmp_path, *(line for line in asks if '"ask"' in line))
-    not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
+    not_run(conformance("check-history", path), f"{path}: it has no reply")
 
 
 def test_folder_whose_logs_have_another_name(tmp_path: Path) -> None:

@@ -617,4 +617,4 @@ def test_a_node_in_trouble(program: str, words: str, tmp_path: Path) -> None:
             node.step(init())
     finally:
         node.close()
-    assert node.troubled and str(caught.value).startswith("node n1 ") and words in str(caught.value)
+    assert node.failed and str(caught.value).startswith("node n1 ") and words in str(caught.value)

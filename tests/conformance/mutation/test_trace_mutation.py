@@ -17,6 +17,7 @@ from conformance.__main__ import main
 from conformance.formats import logs, schema
 from conformance.mutation import expectations, mutations, trace_mutation, trials
 from conformance.mutation.oracle import Opinion, Oracle, output_key
+from conformance.results import Case, Results
 from conformance.running import record
 from conformance.running.cluster import NodeError
 from conformance.tlaplus.tlc import ToolError

@@ -252,7 +252,7 @@ def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
     monkeypatch.setattr(inject, "EXIT_SECONDS", 1.0)
-    monkeypatch.setattr(inject, "REFUSED", 1)
+    monkeypatch.setattr(inject, "REFUSAL_SECONDS", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
@@ -275,7 +275,7 @@ def test_loss_unseen_by_clients_is_found_in_the_logs(
 @pytest.mark.parametrize(
     ("bug", "reason"),
     [
-        ("leaves", r"n\d left by itself, with status 1\n.*enough"),
+        ("leaves", r"n\d ended by itself, with status 1\n.*enough"),
         ("mumbles", r"n\d printed b'{}': .*src"),
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
@@ -337,7 +337,7 @@ def test_difference_is_shown_with_its_seed(
         tmp_path, command, nodes=1, kills=6, seconds=60, seed=3, batch=1000, records=0
     )
     told = capsys.readouterr()
-    assert not agrees and "(durability)" in told.out and "NO" in told.out
+    assert not agrees and "(durability)" in told.out and "FAIL" in told.out
     assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in told.err
 
 

@@ -67,7 +67,7 @@ def test_an_output_held_open_by_a_stranger_is_not_waited_for() -> None:
 def test_a_member_of_the_group_may_print_after_the_first_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    monkeypatch.setattr("conformance.running.process.LINGER_SECONDS", 60)
     with shell("(sleep 0.3; echo late) & exit 0") as process:
         assert list(process.lines(60)) == [b"late"]
 
@@ -76,7 +76,7 @@ def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It prints and ends after the last wait, and before it is looked for."""
-    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    monkeypatch.setattr("conformance.running.process.LINGER_SECONDS", 60)
     go = tmp_path / "go"
     os.mkfifo(go)
 
@@ -118,10 +118,10 @@ def test_kill_0_does_not_reach_the_harness() -> None:
         assert list(process.lines(30)) == [b"x"]
 
 
-def test_last_words_of_a_process_that_floods_its_errors() -> None:
+def test_last_error_lines_of_a_process_that_floods_its_errors() -> None:
     with shell("yes error | head -c 3000000 >&2; echo last >&2; exit 3") as process:
         assert list(process.lines(30)) == []
-        assert process.status(30) == 3 and process.last_words()[-2:] == ["error", "last"]
+        assert process.status(30) == 3 and process.last_error_lines()[-2:] == ["error", "last"]
 
 
 def test_descriptors_above_those_of_select() -> None:

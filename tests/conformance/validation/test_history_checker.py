@@ -188,7 +188,7 @@ def test_a_line_that_is_no_entry_is_named(alter: Any, reason: str, tmp_path: Pat
 def test_two_questions_under_one_msg_id(tmp_path: Path) -> None:
     lines = copy.deepcopy(LINES)
     lines[8]["message"]["body"]["value"] = "e"
-    with pytest.raises(LogError, match=r"history\.ndjson:9: another question"):
+    with pytest.raises(LogError, match=r"history\.ndjson:9: this msg_id"):
         read(lines, tmp_path)
 
 
