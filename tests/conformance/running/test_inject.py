@@ -342,7 +342,7 @@ def test_difference_is_shown_with_its_seed(
         tmp_path, command, nodes=1, kills=6, seconds=60, seed=3, batch=1000, records=0
     )
     printed = capsys.readouterr()
-    assert not passed and "(durability)" in printed.out and "NO" in printed.out
+    assert not passed and "(durability)" in printed.out and "FAIL" in printed.out
     assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in printed.err
 
 
