@@ -59,7 +59,7 @@ def test_workflow_commands_are_escaped(text: str, safe: str) -> None:
     assert report.plain(text) == safe
 
 
-def test_progress_shows_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_escapes_text(capsys: pytest.CaptureFixture[str]) -> None:
     with report.Line(HOSTILE):
         pass
     assert capsys.readouterr().err == f"{SAFE} ...\n"
@@ -82,7 +82,7 @@ def test_many_messages_are_shown_where_they_differ() -> None:
     assert "and 500 more" in lines[report.MOST_MESSAGES + 1]
 
 
-def test_a_line_has_a_longest_length() -> None:
+def test_long_line_is_cut() -> None:
     assert len(report.plain("x" * 10_000_000)) < report.LONGEST_LINE + 10
 
 
@@ -118,7 +118,7 @@ def test_verbose_output_prints_all_rows(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "seconds, text", [(0.4, "0 s"), (59.6, "1 min 0 s"), (400, "6 min 40 s"), (12, "12 s")]
 )
-def test_duration(seconds: float, text: str) -> None:
+def test_duration_is_rounded(seconds: float, text: str) -> None:
     assert report.duration(seconds) == text
 
 

@@ -80,7 +80,7 @@ def test_lines_reach_their_nodes_in_order(nodes: dict[str, Pipes], router: Route
     assert nodes["n1"].taken() == b""
 
 
-def test_a_line_may_come_in_pieces(nodes: dict[str, Pipes], router: Router) -> None:
+def test_line_may_arrive_in_pieces(nodes: dict[str, Pipes], router: Router) -> None:
     line, reply = message("n1", "n2"), message("n1", "c1")
     whole = line + b"\n" + reply + b"\n"
     came = []
@@ -100,7 +100,7 @@ def test_pieces_of_two_nodes_are_not_mixed(nodes: dict[str, Pipes], router: Rout
     assert sorted(router.turn()) == sorted([one, two])
 
 
-def test_a_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> None:
+def test_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> None:
     lines = [message("c1", "n1", number) for number in range(5000)]
     router.send("n1", lines[:4000])
     router.send("n1", lines[4000:])
@@ -113,7 +113,7 @@ def test_a_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> N
     assert taken.splitlines() == lines
 
 
-def test_a_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -> None:
+def test_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -> None:
     os.close(nodes["n2"].says)
     with pytest.raises(LoadError, match="it ended"):
         router.turn()
@@ -179,17 +179,17 @@ def test_replies_may_come_in_any_order() -> None:
         b'{"body": 1}',
     ],
 )
-def test_a_wrong_reply_is_an_error(wrong: bytes) -> None:
+def test_wrong_reply_is_an_error(wrong: bytes) -> None:
     with pytest.raises(LoadError):
         load.check_chosen([reply(0), reply(1), wrong], REQUESTS)
 
 
-def test_a_missing_reply_is_an_error() -> None:
+def test_missing_reply_is_an_error() -> None:
     with pytest.raises(LoadError, match="1 proposals were not answered"):
         load.check_chosen([reply(0), reply(1)], REQUESTS)
 
 
-def test_the_loop_must_repeat_its_lines() -> None:
+def test_loop_must_repeat_its_lines() -> None:
     load.check_repeated(REQUESTS, REQUESTS)
     with pytest.raises(LoadError):
         load.check_repeated(REQUESTS[::-1], REQUESTS)
@@ -200,7 +200,7 @@ def test_the_loop_must_repeat_its_lines() -> None:
 ECHO = [sys.executable, "-c", "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"]
 
 
-def test_all_lines_are_given_and_answered() -> None:
+def test_every_line_is_sent_and_answered() -> None:
     lines = [b"%d" % number for number in range(20_000)]
     process = Process(ECHO, 30)
     router = Router([Link("n1", process)])
@@ -221,7 +221,7 @@ def test_all_lines_are_given_and_answered() -> None:
         ("import time; time.sleep(60)", "did not finish within 0.5 s"),
     ],
 )
-def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> None:
+def test_process_that_does_not_answer_is_an_error(program: str, told: str) -> None:
     process = Process([sys.executable, "-c", program], 0.5 if "sleep" in program else 30)
     try:
         with pytest.raises(LoadError) as error:
@@ -234,14 +234,14 @@ def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> 
 # Bursts.
 
 
-def test_the_longest_wait_is_of_the_reply_that_took_longest() -> None:
+def test_longest_wait_is_that_of_the_slowest_reply() -> None:
     times = load.Times()
     times.sent, times.received = [1.0, 1.0, 2.0], [3.0, 4.5, 5.0]
     # The second request was answered last.
     assert times.longest([reply(1), reply(3), reply(2)], first=1) == 4.0
 
 
-def test_the_largest_burst_is_sent_once_and_larger_ones_never() -> None:
+def test_larger_bursts_than_the_largest_are_not_sent() -> None:
     often, once = bench.bursts(NODE, 200_000)
     assert list(often.runs) == [f"{size} outstanding" for size in ("1", "32", "1,000", "20,000")]
     assert list(once.runs) == ["200,000 outstanding", "32 outstanding"]
@@ -265,7 +265,7 @@ def comparison(order: list[str], rows: list[Row], **figures: list[float]) -> Com
     return Comparison("a comparison", runs, rows)
 
 
-def test_a_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
+def test_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
     order: list[str] = []
     row = Row("ours", "theirs", 2)
     measured = comparison(order, [row], ours=[10.0, 40.0, 90.0], theirs=[10.0, 10.0, 90.0])
@@ -320,11 +320,11 @@ def test_measured_figure_must_not_go_missing(tmp_path: Path) -> None:
         (Row("a", "b", 1, above=True), 1.01, "yes"),
     ],
 )
-def test_a_target_is_reached_or_not(row: Row, ratio: float, reached: str) -> None:
+def test_target_is_reached_or_not(row: Row, ratio: float, reached: str) -> None:
     assert row.reached(ratio) == reached
 
 
-def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+def test_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     def fails(folder: Path) -> float:
         (folder / "something").touch()
         raise LoadError("it lost a line")
@@ -334,7 +334,7 @@ def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_are_about_runs_that_there_are() -> None:
+def test_rows_refer_to_existing_runs() -> None:
     for measured in bench.comparisons(NODE, 100, True) + bench.bursts(NODE, 200_000):
         assert {
             name for row in measured.rows for name in (row.ours, row.theirs)
@@ -371,7 +371,7 @@ def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_small_run(tmp_path: Path) -> None:
+def test_small_benchmark_has_figures(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, *NODE)
     assert status == 0, err
     assert "three processes, 32 outstanding: median of 1" in out
@@ -394,7 +394,7 @@ for line in sys.stdin:
 """
 
 
-def test_a_node_that_answers_wrong_has_no_figure(tmp_path: Path) -> None:
+def test_node_with_wrong_reply_has_no_figure(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, sys.executable, "-c", LIAR)
     assert (status, out) == (2, "")
     assert "single node, streamed, node, in memory: a proposal was answered by" in err

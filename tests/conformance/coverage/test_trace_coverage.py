@@ -62,7 +62,7 @@ def test_only_logged_transitions_are_counted(few: traces.TraceCoverage) -> None:
     assert not few.whole
 
 
-def test_an_action_more_is_some_branches_more(few: traces.TraceCoverage) -> None:
+def test_another_action_covers_more_branches(few: traces.TraceCoverage) -> None:
     _, more = traces.validate([lonely("crash", "restart", "timeout")], 1)
     assert few.actions["Timeout"] == 0 and more.actions["Timeout"] == 1
     assert {"Timeout", "Again"} <= operators(more) - operators(few)
@@ -80,7 +80,7 @@ def test_rejected_records_do_not_count() -> None:
     assert set(none.actions.values()) == {0} and none.uncovered == none.branches
 
 
-def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_instrumented_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     original = tlc.run
 
     def astray(*sources: str, libraries: list[Path], **options: object) -> tlc.Outcome:
@@ -122,7 +122,7 @@ def test_same_seed_covers_the_same(world: Generated, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.ndjson")) == []
 
 
-def test_a_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
+def test_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
     command = [*BROKEN, "promise-follows-back", "--batch", "1"]
     found = explored(world, tmp_path, command, 5)
     [difference] = found.differences
@@ -137,7 +137,7 @@ def lone_world(*events: str) -> Automaton:
     return Automaton("n1", "s", [Transition("s", Step("n1", event, []), "s") for event in events])
 
 
-def test_transitions_out_of_bounds_are_counted_apart(
+def test_transitions_out_of_bounds_are_counted_separately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "ANYWHERE", 1.0)
@@ -168,7 +168,7 @@ print(json.dumps(said))
 """
 
 
-def test_a_node_that_does_not_answer_where_the_model_does_differs(tmp_path: Path) -> None:
+def test_missing_output_is_a_difference(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DUMB]
     world = lone_world("timeout")
     found = explore.explore(tmp_path, command, ["n1"], [world], runs=2, seed=1)
@@ -177,7 +177,7 @@ def test_a_node_that_does_not_answer_where_the_model_does_differs(tmp_path: Path
     assert (found.runs, found.covered) == (1, 0)
 
 
-def test_all_of_it_is_one_value(few: traces.TraceCoverage) -> None:
+def test_results_are_one_json_value(few: traces.TraceCoverage) -> None:
     one = explore.Explored(10, 4, covered=3, moved=2, runs=1, inside=5, outside=1)
     told = json.loads(json.dumps(real_runs.as_json(few, {"a": one, "b": one}, 7)))
     assert told["seed"] == 7 and told["actions"]["Crash"] == 2

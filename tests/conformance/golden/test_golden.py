@@ -111,7 +111,7 @@ def first_difference(
     return next((difference for difference in found if difference), None)
 
 
-def test_right_node_passes_every_golden_trace(cases: list[replay.Case]) -> None:
+def test_correct_node_passes_every_golden_trace(cases: list[replay.Case]) -> None:
     assert first_difference(cases, in_process.node) is None
 
 
@@ -131,9 +131,7 @@ def test_silent_node_fails_every_golden_trace(cases: list[replay.Case]) -> None:
     assert all(replay.differs(case, lambda lines: b"") for case in cases)
 
 
-def test_a_model_without_behaviour_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_without_steps_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message is dead, nothing may be done: the model holds, and shows nothing."""
     single = manifest.get("single")
     nothing = single.text().replace("SPECIFICATION Spec", "INIT Init\nNEXT Nothing")

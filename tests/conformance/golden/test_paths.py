@@ -25,7 +25,7 @@ def machine(*transitions: Transition) -> Machine:
     return Machine(Automaton("n1", "a", transitions))
 
 
-def test_a_cover_takes_every_transition_of_a_graph() -> None:
+def test_cover_takes_every_transition() -> None:
     found = [
         transition("a", "timeout", "", "b"),
         transition("b", "timeout", "learn", "b"),
@@ -46,7 +46,7 @@ def test_unreachable_transition_is_an_error() -> None:
         list(cover(machine(transition("b", "timeout", "", "c"))))
 
 
-def test_two_outcomes_of_one_input_are_no_automaton() -> None:
+def test_nondeterministic_transitions_are_an_error() -> None:
     with pytest.raises(CoverError, match="two things"):
         machine(transition("a", "timeout", "", "b"), transition("a", "timeout", "learn", "b"))
 
@@ -79,7 +79,7 @@ def test_covered_transition_is_not_yet_verified() -> None:
     assert verified(made, cover(made)) == made.transitions.keys()
 
 
-def test_inputs_outside_the_model_distinguish_nothing() -> None:
+def test_inputs_out_of_bounds_distinguish_nothing() -> None:
     """Both states say the same, and then one of them leaves the model."""
     made = machine(
         transition("a", "go", "", "b"),

@@ -117,7 +117,7 @@ def test_checker_that_rejects_another_record_fails(off: int, short: Path, tmp_pa
     assert not trial(short, inexact, tmp_path)
 
 
-def test_checker_that_stops_a_node_at_an_unsent_message(
+def test_checker_that_stops_a_node_at_an_unsent_message_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All that waits for what that node sent later is innocent, and was rejected once."""
@@ -152,7 +152,7 @@ def stopped(records: Sequence[dict]) -> set[int]:
     return {log[0][0] for log in left.values() if log}
 
 
-def test_checker_that_raises(
+def test_checker_that_raises_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def nervous(clusters: Clusters, batch: int) -> list[Verdict]:
@@ -164,7 +164,7 @@ def test_checker_that_raises(
     assert "no verdict: too much" in capsys.readouterr().err
 
 
-def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
+def test_broken_node_is_not_accepted_as_oracle(short: Path, tmp_path: Path) -> None:
     silent = Oracle([sys.executable, "-c", "pass"], 30)
     with pytest.raises(NodeError, match="had to write a log"):
         silent.opinion(logs.read_json(short))
@@ -237,18 +237,20 @@ ASK = {"src": "n2", "dest": "n1", "body": LEARN}
         ),
     ],
 )
-def test_what_anybody_sees(records: list[dict], seen: dict[str, int]) -> None:
+def test_errors_visible_without_an_oracle_are_found(
+    records: list[dict], seen: dict[str, int]
+) -> None:
     assert {node: line for node, (line, _) in expectations.visible_errors(records).items()} == seen
 
 
-def test_a_claim_that_cannot_be_is_found() -> None:
+def test_contradictory_expectation_is_an_error() -> None:
     records = [begun("n1"), of("n1", "restart")]
     with pytest.raises(AssertionError):
         expectations.combined(expectations.Expectation(True, "I say so"), records)
     assert expectations.combined(None, records).at == {"n1": 2}
 
 
-def test_an_altered_log_is_another_one_and_the_same_again(short: Path) -> None:
+def test_mutated_traces_differ_and_are_deterministic(short: Path) -> None:
     source = trials.source(short, 1000)
     some = list(islice(mutations.mutated_traces([source], [], 5), 200))
     assert [each.what for each in some if each.text == short.read_text()] == []
@@ -257,7 +259,7 @@ def test_an_altered_log_is_another_one_and_the_same_again(short: Path) -> None:
     assert replace(again) == some[76]
 
 
-def test_a_log_in_no_order_is_not_altered(short: Path, tmp_path: Path) -> None:
+def test_log_without_causal_order_is_not_mutated(short: Path, tmp_path: Path) -> None:
     path = tmp_path / "sorted.ndjson"
     records = sorted(logs.read_json(short), key=lambda each: each["node"])
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
@@ -291,7 +293,7 @@ def test_every_field_of_every_message_is_edited(
 
 
 @pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
-def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) -> None:
+def test_refused_init_defines_no_cluster(given: dict, tmp_path: Path) -> None:
     path = tmp_path / "n1.ndjson"
     body = {"type": "init", "msg_id": 7, "node_id": "n1", **given}
     asked = [{"src": "c0", "dest": "n1", "body": body}, begun("n1")["input"], "timeout"]
@@ -300,7 +302,7 @@ def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) 
     assert verdict.rejections == []
 
 
-def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
+def test_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
     records = logs.read_json(short)
     body = records[0]["input"]["body"]
     node = body["node_id"]
@@ -341,7 +343,7 @@ def test_answer_of_a_node_that_is_down_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"type": None}, {"type": ["learn"]}])
-def test_a_request_without_a_type_is_malformed(given: dict) -> None:
+def test_request_without_a_type_is_malformed(given: dict) -> None:
     def refused(code: int) -> dict:
         error = {"type": "error", "in_reply_to": 9, "code": code, "text": "no", "msg_id": 1}
         ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}

@@ -48,12 +48,12 @@ def found(logs_: list[list[Record]], field: str) -> list:
 # They are valid.
 
 
-def test_the_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
+def test_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
     verdicts = validate_logs(renamed[:20], 1000)
     assert [verdict.rejections for verdict in verdicts] == [[]] * 20
 
 
-def test_a_wrong_log_is_wrong_under_a_renaming_that_keeps_values_apart() -> None:
+def test_renamed_wrong_log_is_rejected() -> None:
     bad = [renaming.read(TAKEOVER.with_name("takeover-bad.ndjson"), seed) for seed in range(5)]
     assert sum(bool(verdict.rejections) for verdict in validate_logs(bad, 1000)) >= 2
 
@@ -64,18 +64,18 @@ def test_renamed_logs_are_well_formed(renamed: list[list[Record]]) -> None:
         check_record(json.loads(json.dumps(written)))
 
 
-def test_the_node_agrees_under_every_renaming() -> None:
+def test_node_passes_under_every_renaming() -> None:
     for seed in SEEDS:
         assert [differs(case, node()) for case in cases(TAKEOVER, seed)] == [None] * 3
 
 
-def test_the_same_seed_is_the_same_renaming() -> None:
+def test_same_seed_gives_the_same_renaming() -> None:
     assert renaming.read(TAKEOVER, 7) == renaming.read(TAKEOVER, 7) == read(TAKEOVER, 7)
     assert renaming.read(TAKEOVER, 7) != renaming.read(TAKEOVER, 8)
     assert read(TAKEOVER, None) == logs.read(TAKEOVER)
 
 
-def test_no_two_requests_become_one(renamed: list[list[Record]]) -> None:
+def test_distinct_requests_stay_distinct(renamed: list[list[Record]]) -> None:
     def requests(records: list[Record]) -> int:
         return len({canonical(record.input) for record in filter(is_well_formed, records)})
 
@@ -86,13 +86,13 @@ def test_no_two_requests_become_one(renamed: list[list[Record]]) -> None:
 # They vary everything.
 
 
-def test_members_are_in_no_order_of_spelling(renamed: list[list[Record]]) -> None:
+def test_members_are_not_sorted(renamed: list[list[Record]]) -> None:
     clusters = found(renamed, "node_ids")
     assert any(names != sorted(names) for names in clusters)
     assert {"", "n10", "n100"} <= {name for names in clusters for name in names}
 
 
-def test_slots_go_up_to_the_highest(renamed: list[list[Record]]) -> None:
+def test_slots_reach_the_highest(renamed: list[list[Record]]) -> None:
     slots = {slot for slot in found(renamed, "slot") if type(slot) is int}
     assert {0, HIGHEST} <= slots and any(2**53 <= slot < 2**54 for slot in slots)
 
@@ -103,12 +103,12 @@ def test_ranges_have_gaps_and_end_at_the_highest() -> None:
     assert {len(ranges) for ranges in drawn} >= {2, 3, 4}
 
 
-def test_numbers_of_requests_are_any_integers(renamed: list[list[Record]]) -> None:
+def test_msg_ids_are_any_integers(renamed: list[list[Record]]) -> None:
     numbers = found(renamed, "in_reply_to")
     assert min(numbers) < 0 and max(numbers) > 2**63 and 0 in numbers
 
 
-def test_steps_that_change_nothing_are_added(renamed: list[list[Record]]) -> None:
+def test_no_ops_are_added(renamed: list[list[Record]]) -> None:
     assert 0 in found(renamed, "limit") and 12 in found(renamed, "code")
     assert any(slot is True for slot in found(renamed, "slot"))
 
@@ -134,7 +134,7 @@ def log_of(*values: str) -> list[Record]:
     )
 
 
-def test_requests_differ_in_one_thing_alone() -> None:
+def test_requests_may_differ_in_one_field() -> None:
     ways = set()
     for seed in SEEDS:
         one, two = filter(is_well_formed, renaming.renamed(log_of("v1", "v2"), seed))
@@ -148,13 +148,13 @@ def test_requests_differ_in_one_thing_alone() -> None:
     assert ways == {(False, False), (True, False), (False, True)}
 
 
-def test_proposals_that_would_become_one_stay_apart() -> None:
+def test_equal_proposals_stay_distinct() -> None:
     for seed in SEEDS:
         asked = [canonical(r.input) for r in renaming.renamed(log_of("v1", "v1"), seed)]
         assert len(set(asked)) == len(asked)
 
 
-def test_values_that_are_almost_equal_are_not_equal() -> None:
+def test_almost_equal_values_are_distinct() -> None:
     every = [canonical(value) for group in ALMOST_EQUAL for value in group]
     assert len(set(every)) == len(every)
     vocabulary = Vocabulary(1)
@@ -164,7 +164,7 @@ def test_values_that_are_almost_equal_are_not_equal() -> None:
     assert len(set(drawn)) == len(drawn)
 
 
-def test_keys_in_another_order_are_the_same_value() -> None:
+def test_order_of_keys_does_not_change_a_value() -> None:
     value = {"a": [{"b": 1, "c": 2}], "d": None}
     texts = {json.dumps(reordered(value, Random(seed))) for seed in range(20)}
     assert len(texts) == 4 and {canonical(json.loads(text)) for text in texts} == {canonical(value)}

@@ -55,20 +55,20 @@ def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
     return found and str(found)
 
 
-def test_a_right_log_stands() -> None:
+def test_correct_log_is_accepted() -> None:
     assert wrong(LIVES) is None
     # To different destinations any order will do, and what was on its way to the node may be lost.
     first = life(ASKED, [TOLD[1], TOLD[3], TOLD[0], TOLD[2]])
     assert wrong([first, LIVES[1]]) is None
 
 
-def test_a_crash_may_come_between_log_and_output() -> None:
+def test_crash_may_come_between_log_and_output() -> None:
     assert wrong([life(ASKED[:2], TOLD[:2]), LIVES[1]]) is None
     assert wrong([LIVES[0], life(ASKED[2:], [])]) is None
     assert ":6: node n1: life 2: it never printed" in wrong([LIVES[0], life(ASKED[2:], [], True)])
 
 
-def test_silent_life_may_have_an_empty_log() -> None:
+def test_run_without_output_may_have_an_empty_log() -> None:
     quiet = life(ASKED[:1], [])
     assert wrong([quiet, LIVES[0], quiet, quiet, LIVES[1], quiet]) is None
     assert "its log ends before it" in wrong([*LIVES, life(ASKED, TOLD[:1])])
@@ -95,12 +95,12 @@ def test_unlogged_output_is_found(printed: list[Json], why: str) -> None:
     assert why in wrong([life(ASKED[:2], printed), LIVES[1]])
 
 
-def test_logged_input_that_was_never_given_is_found() -> None:
+def test_logged_input_that_was_never_sent_is_found() -> None:
     assert ":3: node n1: life 1: it was never given" in wrong([life(ASKED[:1], TOLD[:4]), LIVES[1]])
     twice = [LOG[0], record(ASKED[0]), *LOG[1:]]
     assert ":2: node n1: life 1: it was never given, or not so often" in wrong(LIVES, twice)
 
 
-def test_an_empty_log_of_a_node_that_spoke() -> None:
+def test_empty_log_of_a_node_with_output_is_found() -> None:
     assert wrong(LIVES, []) == "its log: node n1: life 1: its log ends before it (router)"
     assert wrong([life(ASKED, [])], []) is None

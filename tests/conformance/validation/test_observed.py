@@ -52,7 +52,9 @@ def place_of(each: Observation, kind: str) -> int:
     return max(at for at, said in enumerate(each.outputs) if said["body"]["type"] == kind)
 
 
-def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Observation]) -> None:
+def test_correct_observation_is_explained_and_a_changed_one_is_not(
+    seen: dict[str, Observation],
+) -> None:
     right = list(seen.items())
     members = list(seen)
     leader, follower = members[:2]
@@ -128,7 +130,7 @@ def test_preempted_node_may_defer_a_request() -> None:
     ]
 
 
-def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_that_exceeds_its_limit_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observed, "MOST_STATES", 2)
     asks = to_both("learn", known=[])
     long, short = Observation([(PREPARE, 0)], [*asks, *asks, *asks, PROMISE]), Observation([], asks)
@@ -136,7 +138,7 @@ def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch
     assert found[0].whole is None and found[0].outputs < 7 and found[1].whole is True
 
 
-def test_what_was_seen_is_written_in_its_order() -> None:
+def test_observation_is_written_in_order() -> None:
     each = Observation()
     each.add(True, message("c0", "n1", "init", msg_id=1, node_id="n1", node_ids=MEMBERS))
     each.add(False, message("n1", "c0", "init_ok", in_reply_to=1, msg_id=0))

@@ -146,13 +146,15 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
     return counts
 
 
-def test_altered_small_logs_are_rejected_at_the_right_record(small: Log) -> None:
+def test_changed_small_logs_are_rejected_at_the_first_wrong_record(small: Log) -> None:
     counts = judge_alterations(small, range(12))
     assert counts["rejected"] >= 10
 
 
 @pytest.mark.parametrize("nodes", [3, 5])
-def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_path: Path) -> None:
+def test_changed_recorded_runs_are_rejected_at_the_first_wrong_record(
+    nodes: int, tmp_path: Path
+) -> None:
     run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
     assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
     cluster = logs.read(run.path)
@@ -170,13 +172,13 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     assert counts["rejected"] > 0
 
 
-def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_run(small: Log, tmp_path: Path) -> None:
     faults = record.Faults(crash=60, restart=20, timeout=15)
     again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
     assert again.read_bytes() == small[0].path.read_bytes()
 
 
-def test_there_is_no_verdict_before_the_end_of_every_log(
+def test_validation_that_misses_the_end_of_a_log_is_an_error(
     small: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when TLC reads an empty module, or another one, or a part of it."""
@@ -194,7 +196,7 @@ def test_there_is_no_verdict_before_the_end_of_every_log(
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
+def test_fixtures_differ_in_one_line_and_verdict(path: Path) -> None:
     [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     ok = path.stem.endswith("-ok")
     assert ok or path.stem.endswith("-bad")
@@ -205,7 +207,7 @@ def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
 
-def test_slots_come_in_the_order_that_the_specification_means() -> None:
+def test_in_order_equals_ascending_of_the_specification() -> None:
     """The judge finds it in a shorter way (InOrder in place of Ascending)."""
     module = """---- MODULE Same ----
 EXTENDS Trace
