@@ -1,4 +1,4 @@
-"""The trial of the judge fails a judge that is wrong, whichever way it is."""
+"""Trace mutation passes a correct checker and fails wrong ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Clusters = list[list[logs.Record]]
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of a run of three real processes."""
+    """Record the beginning of a run of three real processes."""
     folder = tmp_path_factory.mktemp("short")
     run = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=trace_mutation.FAULTS)
     path = folder / "short.ndjson"
@@ -81,21 +81,21 @@ def test_checker_that_rejects_everything_fails(short: Path, tmp_path: Path) -> N
         trial(short, strict, tmp_path)
     as_it_is = [(each.input, each.output) for each in logs.read(short)]
 
-    def suspicious(clusters: Clusters, batch: int) -> list[Verdict]:
+    def rejecting_changes(clusters: Clusters, batch: int) -> list[Verdict]:
         same = [[(r.input, r.output) for r in cluster] == as_it_is for cluster in clusters]
         return [
             Verdict(1, []) if each else rejecting(len(cluster), cluster)
             for cluster, each in zip(clusters, same, strict=True)
         ]
 
-    assert not trial(short, suspicious, tmp_path)
+    assert not trial(short, rejecting_changes, tmp_path)
 
 
-def told(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
-    """A judge that rejects the lines that follow from the second opinion in some way."""
+def derived_checker(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
+    """Return a checker that rejects the lines that `rejected` derives from the oracle's opinion."""
     oracle = Oracle(NODE, 30)
 
-    def judge(clusters: Clusters, batch: int) -> list[Verdict]:
+    def checker(clusters: Clusters, batch: int) -> list[Verdict]:
         made = []
         for cluster in clusters:
             records = [{"node": r.node, "input": r.input, "output": r.output} for r in cluster]
@@ -104,35 +104,37 @@ def told(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
             made.append(Verdict(len(cluster), found))
         return made
 
-    return judge
+    return checker
 
 
 def test_checker_equal_to_the_oracle_passes(short: Path, tmp_path: Path) -> None:
-    assert trial(short, told(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25)
+    assert trial(
+        short, derived_checker(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25
+    )
 
 
 @pytest.mark.parametrize("off", [-1, 1])
 def test_checker_that_rejects_another_record_fails(off: int, short: Path, tmp_path: Path) -> None:
-    inexact = told(lambda opinion: {line + off for line in opinion.bad.values()})
+    inexact = derived_checker(lambda opinion: {line + off for line in opinion.bad.values()})
     assert not trial(short, inexact, tmp_path)
 
 
 def test_checker_that_stops_a_node_at_an_unsent_message_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that waits for what that node sent later is innocent, and was rejected once."""
+    """Records that depend on later messages of that node are correct, and must be accepted."""
 
     def stopping(opinion: Opinion) -> set[int]:
         return {*opinion.bad.values(), *stopped(opinion.records)}
 
-    assert not trial(short, told(stopping), tmp_path, kind="lose-message", number=15)
+    assert not trial(short, derived_checker(stopping), tmp_path, kind="lose-message", number=15)
     assert "which is not mutated and received no mutated message" in " ".join(
         capsys.readouterr().err.split()
     )
 
 
 def stopped(records: Sequence[dict]) -> set[int]:
-    """Where each node stops for ever if it waits for what was never sent."""
+    """Return the lines where nodes stop if they wait for messages that were never sent."""
     left = {
         node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
         for node in expectations.nodes_in(records)
@@ -155,12 +157,12 @@ def stopped(records: Sequence[dict]) -> set[int]:
 def test_checker_that_raises_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def nervous(clusters: Clusters, batch: int) -> list[Verdict]:
+    def raising(clusters: Clusters, batch: int) -> list[Verdict]:
         if any(len(cluster) > 50 for cluster in clusters):
             raise ToolError("too much")
         return [Verdict(len(cluster), []) for cluster in clusters]
 
-    assert not trial(short, nervous, tmp_path)
+    assert not trial(short, raising, tmp_path)
     assert "no verdict: too much" in capsys.readouterr().err
 
 
@@ -201,7 +203,7 @@ def test_check_runs_trace_mutation_on_request(
     assert ended.value.code == status and asked == [number] * bool(number)
 
 
-# What is known beforehand.
+# Expectations without an oracle.
 
 
 def of(node: str, given: object, *output: tuple[str, dict]) -> dict:
@@ -289,7 +291,7 @@ def test_every_field_of_every_message_is_edited(
     assert missing == []
 
 
-# What the trial has found.
+# Bugs that trace mutation has found.
 
 
 @pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
@@ -328,7 +330,7 @@ ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
 def test_message_that_was_never_sent_is_rejected(
     src: str, body: dict, output: tuple, reason: str
 ) -> None:
-    """The specification does not ask who sends: its messages come from members alone."""
+    """The specification has no senders other than members, so the handshake checks them."""
     records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
     found = check_handshake(logs.of(records))
     assert found is not None and found.record.line == 2 and reason in found.reason

@@ -1,4 +1,4 @@
-"""What a power cut leaves: the model of a disk, and real nodes whose calls are recorded."""
+"""Power cuts: the model of a disk, and real nodes with recorded system calls."""
 
 from __future__ import annotations
 
@@ -159,9 +159,9 @@ def test_interrupted_calls_are_joined(tmp_path: Path) -> None:
 
 
 CAUGHT = {
-    "lines-cut-by-reads": "a value is kept",
-    "short-writes-dropped": "an answer is finished",
-    "log-not-synced": "a power cut",
+    "lines-cut-by-reads": "values are kept",
+    "short-writes-dropped": "output is complete",
+    "log-not-synced": "power cut",
 }
 
 

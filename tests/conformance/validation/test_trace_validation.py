@@ -1,7 +1,7 @@
-"""The judge accepts what nodes did and rejects what they did not, at the record where it begins.
+"""Trace validation accepts logs of nodes, and rejects changed ones at the first wrong record.
 
-Whether an altered log is still legal is decided here by other means than the judge's: a fresh node
-is fed the altered inputs, and the receipts without a sending are looked for.
+Whether a changed log is legal is decided independently: a new node gets its inputs, and receipts
+without a send are searched.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FIXTURES = sorted(FIXTURES.glob("*.ndjson"))
 Log = list[logs.Record]
 
 
-def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
-    """One number, text or truth somewhere in one record's input or output is another one."""
+def changed_field(rng: random.Random, log: Log) -> tuple[Log, int]:
+    """Change one field in the input or output of one record."""
     places = [at for at, taken in enumerate(log) if is_message(taken.input)]
     at = rng.choice(places)
     taken = log[at]
@@ -45,7 +45,7 @@ def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
 
 
 def other(item: object) -> object:
-    """Another item that the schema allows in the same place."""
+    """Return another item that the schema allows in the same place."""
     if isinstance(item, bool):
         return not item
     if isinstance(item, int):
@@ -67,12 +67,12 @@ def swapped_records(rng: random.Random, log: Log) -> tuple[Log, int]:
     return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
 
 
-Alter = Callable[[random.Random, Log], tuple[Log, int]]
-ALTERATIONS: list[Alter] = [altered_field, dropped_record, swapped_records]
+Change = Callable[[random.Random, Log], tuple[Log, int]]
+CHANGES: list[Change] = [changed_field, dropped_record, swapped_records]
 
 
 def illegal_at(log: Log, batch: int) -> int | None:
-    """Where a node that takes these inputs says something else, or takes no such input."""
+    """Return the first record where a node has other output, or drops the input."""
     node = Node(batch=batch)
     for at, taken in enumerate(log):
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
@@ -84,7 +84,7 @@ def illegal_at(log: Log, batch: int) -> int | None:
 
 
 def is_refused(node: Node, taken: logs.Record) -> bool:
-    """Whether the node dropped this input instead of taking it as a step."""
+    """Return whether the node dropped this input instead of taking it as a step."""
     up = node.replica.up
     if isinstance(taken.input, dict) and not is_message(taken.input):
         named = {slot for low, high in taken.input["slots"] for slot in range(low, high + 1)}
@@ -105,10 +105,10 @@ def second_opinion(cluster: Log, batch: int) -> Opinion:
     return Opinion(records, bad, order.has_order(records, {}))
 
 
-def altered(cluster: Log, node: str, alter: Alter, rng: random.Random) -> Log:
-    """A cluster's log in which that of one node is altered, its lines numbered anew."""
+def with_change(cluster: Log, node: str, change: Change, rng: random.Random) -> Log:
+    """Return a cluster's log with the log of one node changed, and lines renumbered."""
     places = [at for at, taken in enumerate(cluster) if taken.node == node]
-    changed, at = alter(rng, [cluster[place] for place in places])
+    changed, at = change(rng, [cluster[place] for place in places])
     dropped = {places.pop(at)} if len(changed) < len(places) else set()
     made: list[logs.Record | None] = list(cluster)
     for place, taken in zip(places, changed, strict=True):
@@ -125,16 +125,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
 
 
-def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
-    """Alters a cluster's log once for each seed and kind, has all judged, compares."""
+def validate_changes(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
+    """Change a log once for each seed and kind, validate all, and compare the verdicts."""
     nodes = sorted(logs.by_node(cluster))
     cases = []
     for seed in seeds:
-        for alter in ALTERATIONS:
-            rng = random.Random(f"{alter.__name__} {seed}")
+        for change in CHANGES:
+            rng = random.Random(f"{change.__name__} {seed}")
             node = rng.choice(nodes)
-            name = f"{alter.__name__} in {node}, seed {seed}"
-            cases.append((name, altered(cluster, node, alter, rng)))
+            name = f"{change.__name__} in {node}, seed {seed}"
+            cases.append((name, with_change(cluster, node, change, rng)))
     verdicts = trace_validation.validate_logs([case for _, case in cases], batch)
     counts = {"rejected": 0, "legal": 0}
     for (name, case), verdict in zip(cases, verdicts, strict=True):
@@ -147,7 +147,7 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
 
 
 def test_changed_small_logs_are_rejected_at_the_first_wrong_record(small: Log) -> None:
-    counts = judge_alterations(small, range(12))
+    counts = validate_changes(small, range(12))
     assert counts["rejected"] >= 10
 
 
@@ -168,7 +168,7 @@ def test_changed_recorded_runs_are_rejected_at_the_first_wrong_record(
     assert {frozenset(body) & {"from", "limit"} for body in asked} == {
         *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
     }
-    counts = judge_alterations(cluster, range(1, 4))
+    counts = validate_changes(cluster, range(1, 4))
     assert counts["rejected"] > 0
 
 
@@ -202,13 +202,13 @@ def test_fixtures_differ_in_one_line_and_verdict(path: Path) -> None:
     assert ok or path.stem.endswith("-bad")
     assert bool(verdict.rejections) != ok
     mine, other_end = ("-ok", "-bad") if ok else ("-bad", "-ok")
-    twin = path.with_stem(path.stem.removesuffix(mine) + other_end)
-    ours, theirs = path.read_text().splitlines(), twin.read_text().splitlines()
+    other_path = path.with_stem(path.stem.removesuffix(mine) + other_end)
+    ours, theirs = path.read_text().splitlines(), other_path.read_text().splitlines()
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
 
 def test_in_order_equals_ascending_of_the_specification() -> None:
-    """The judge finds it in a shorter way (InOrder in place of Ascending)."""
+    """Trace validation uses InOrder, which is faster than Ascending."""
     module = """---- MODULE Same ----
 EXTENDS Trace
 One == <<"n1">>
