@@ -183,7 +183,7 @@ def test_inject_writes_a_history_and_logs(tmp_path: Path) -> None:
     # Its logs are those of one cluster; its history is not a log.
     validated = conformance("validate", tmp_path)
     assert validated.returncode == 0 and "1 logs, " in validated.stdout
-    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb judge")
+    not_run(conformance("validate", tmp_path / "history.ndjson"), "for the verb check-history")
     not_run(conformance("inject", "-o", tmp_path), "there are logs in it already")
 
 

@@ -72,7 +72,7 @@ def test_shrunk_log_has_only_what_the_bad_record_needs(tmp_path: Path) -> None:
     assert records[bad]["output"][0]["body"]["value"] == 3
     records[bad]["output"][0]["body"]["value"] = "late"
     left = shrunk(tmp_path / "bad.ndjson", records)
-    # The answer for slot 3 tells that it was not the first one.
+    # The answer for slot 3 shows that it was not the first one.
     assert [each["input"] for each in left] == [records[at]["input"] for at in (0, 1, 4, bad)]
     assert [each["output"][0]["body"]["msg_id"] for each in left] == [0, 1, 2, 3]
 

@@ -1,4 +1,4 @@
-"""A node stands bad lines, and a node that does not is found out; `fuzz` has the whole campaign."""
+"""The node survives malformed lines, and fuzzing catches a node that does not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The count of wrong nodes counts right: nothing is caught or forgiven that should not be.
 
-A small part of it runs here, against one log; what all of it comes to is told by `make mutants`.
+These tests run a small part, with one golden trace; `make mutants` runs all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BUGS = {bug.name: bug for bug in bugs.load()}
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
-    """Judges that know one log."""
+    """Return a pool of checkers with one golden trace."""
     golden = tmp_path_factory.mktemp("golden")
     (golden / "takeover").mkdir()
     shutil.copy(FIXTURES / "takeover-ok.ndjson", golden / "takeover")
@@ -92,7 +92,7 @@ def test_patch_that_leaves_no_python_is_an_error() -> None:
         changed("acceptor", "self.promised = ballot", "self.promised =")
 
 
-# Judges.
+# Checkers.
 
 NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
 
@@ -203,16 +203,16 @@ def test_run_of_a_mutant_is_rejected(checks: pool.Pool, tmp_path: Path) -> None:
         assert caught(checks, mutant, "record", seconds=60, folder=str(folder)) is None
     assert runs.different(right, right) == []
     first, *_ = runs.different(bad, right)
-    told = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
-    assert told["right"] is None and "output" in told["bad"]
+    reasons = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
+    assert reasons["right"] is None and "output" in reasons["bad"]
 
 
 @pytest.mark.parametrize(
     "module, old, new, how",
     [
         ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
-        ("node", "self.log.flush()", "pass", "a node logged None but said"),
-        ("node", 'printed.append("")', "pass", "but said"),
+        ("node", "self.log.flush()", "pass", "a node logged None but printed"),
+        ("node", 'printed.append("")', "pass", "but printed"),
         ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
     ],
 )
@@ -309,7 +309,7 @@ place = "Thing.act"
 line = "return 0"
 mutated = ["return 1", "pass"]
 verdict = "equivalent"
-why = "Nobody looks at it."
+why = "Its value is never used."
 """
 
 
@@ -317,7 +317,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
     found = explained(tmp_path, ENTRY)
     assert found == {
         Change("thing", "Thing.act", "return 0", mutated): Explanation(
-            EQUIVALENT, "Nobody looks at it."
+            EQUIVALENT, "Its value is never used."
         )
         for mutated in ("return 1", "pass")
     }
@@ -327,7 +327,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
     "text",
     [
         ENTRY.replace("equivalent", "harmless"),
-        ENTRY.replace("Nobody looks at it.", ""),
+        ENTRY.replace("Its value is never used.", ""),
         ENTRY + ENTRY,
     ],
 )
@@ -411,7 +411,7 @@ def test_all_targets_reached(tmp_path: Path) -> None:
         without(0, found={"replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)}),
         without(1, found={"replay": Found(None, 0.1)}),
         without(3, explanation=None),
-        without(3, explanation=Explanation(GAP, "Nobody asks.")),
+        without(3, explanation=Explanation(GAP, "It is never used.")),
         without(4, found={"invariants": Found(None, 2.0)}),
         ROWS[:4],
         ROWS[:2],

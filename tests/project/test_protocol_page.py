@@ -1,4 +1,4 @@
-"""The page for authors of nodes agrees with the schemas and with the harness."""
+"""The page for authors of nodes has the messages of the schemas and the options of the harness."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def examples(page: str) -> list[Any]:
 
 
 def disagreements(page: str) -> set[str]:
-    """What the page and the schemas tell differently."""
+    """Return the differences between the page and the schemas."""
     found = set()
-    told = {code(name)[0]: code(fields) for name, fields, *_ in rows(page, "type")}
-    for name in told.keys() | BODIES.keys():
+    shown = {code(name)[0]: code(fields) for name, fields, *_ in rows(page, "type")}
+    for name in shown.keys() | BODIES.keys():
         fields = [each for each in BODIES.get(name, {}).get("properties", ()) if each != "type"]
         required = BODIES.get(name, {}).get("required", ())
-        if told.get(name) != [each + "?" * (each not in required) for each in fields]:
+        if shown.get(name) != [each + "?" * (each not in required) for each in fields]:
             found.add(name)
     listed = {name for row in rows(page, "field") for name in code(row[0])}
     needed = {field for body in BODIES.values() for field in body["properties"]} - {"type"}

@@ -1,4 +1,4 @@
-"""The manifest, the configurations and the tables of spec/README.md say the same.
+"""The manifest, the configurations and the tables of spec/README.md are consistent.
 
 What the models find is for `make check` to see; the tiny ones are run here, too.
 """
@@ -94,7 +94,7 @@ def test_random_behaviours_stop_in_time_and_report_progress(
     batch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch takes as long as it takes, by a clock that only batches move."""
-    now, told = [0.0], []
+    now, reported = [0.0], []
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
         now[0] += batch / searching.cores()
@@ -102,7 +102,7 @@ def test_random_behaviours_stop_in_time_and_report_progress(
 
     monkeypatch.setattr(searching.tlc, "run", run)
     monkeypatch.setattr(searching.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: told.append(text))
+    monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: reported.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(told) == round(now[0] / (batch / searching.cores()))
+    assert len(reported) == round(now[0] / (batch / searching.cores()))

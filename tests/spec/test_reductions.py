@@ -1,7 +1,7 @@
 """What models leave out leaves nothing out: with and without it, nodes do the same.
 
-Two searches agree here when they show the same local transitions: what a node had, what it was
-given, what it did and said.
+Two searches are equal if they have the same transitions of a node's state machine: state, input,
+action and output.
 """
 
 from __future__ import annotations

@@ -285,7 +285,7 @@ def test_export_reports_wrong_arguments(tmp_path: Path) -> None:
     (tmp_path / "empty.ndjson").touch()
     (tmp_path / "other.ndjson").write_text(OK.read_text())
     out = ("--shiviz", tmp_path / "out.log")
-    not_run(conformance("export", OK), "say what to write")
+    not_run(conformance("export", OK), "give a file to write")
     not_run(conformance("export", *out), "give the LOGs of one run, or --model")
     not_run(conformance("export", OK, "--model", "single", *out), "give the LOGs of one run, or")
     not_run(conformance("export", "no/such.ndjson", *out), "no/such.ndjson")
@@ -307,7 +307,7 @@ def test_failure_leaves_a_page(verb: list[str], tmp_path: Path) -> None:
     command = ["--", *NODE, "--manual-clock"] if verb == ["replay"] else []
     done = conformance(*verb, log, *command)
     page = tmp_path / "bad.html"
-    assert done.returncode == 1 and f"to look at: {page}" in done.stdout
+    assert done.returncode == 1 and f"  page: {page}" in done.stdout
     assert '"mark":["' in page.read_text()
 
 

@@ -35,7 +35,7 @@ def test_first_malformed_line_of_a_long_log_is_reported(line: int, tmp_path: Pat
 
 
 def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
-    """The requests are logged and judged as if the fields were not there."""
+    """The requests are logged and validated as if the fields were absent."""
     path = tmp_path / "n1.ndjson"
     body = {"type": "multi_paxos_log", "msg_id": 2, "from": None, "limit": None}
     asked = {"src": "c1", "dest": "n1", "body": body}
@@ -71,7 +71,7 @@ def test_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     ones, others = ([folder / f"{name}.ndjson" for name in ("n1", "n2")] for folder in (one, other))
     assert logs.clusters([tmp_path]) == [ones, *([path] for path in others)]
     assert logs.clusters(ones) == [ones]
-    with pytest.raises(logs.LogError, match="for the verb judge"):
+    with pytest.raises(logs.LogError, match="for the verb check-history"):
         logs.clusters([one / "history.ndjson"])
 
 

@@ -1,6 +1,6 @@
-"""Golden traces hold the node to the specification: the right one passes, broken ones are caught.
+"""Golden traces check the node against the specification: mutants are caught.
 
-The logs are generated here from the golden models that are quick to search.
+The traces are generated from the golden models that are quick to search.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ OUTER = {
     *("wire", "readable"),
     *("clock", "overdue"),
 }
-"""What is no part of the state machine, so that no golden trace can show all of it: processes and
-disks, lines that are no messages, and time."""
+"""Modules outside of the state machine, which golden traces cannot cover: processes, disks,
+malformed lines, and time."""
 
 STATE_MACHINE = {path.stem for path in CORE} - OUTER
 OUT_OF_BOUNDS = {
@@ -80,7 +80,7 @@ def cases(golden: list[Path]) -> list[replay.Case]:
 
 
 def test_golden_traces_cover_the_state_machine(golden: list[Path], tmp_path: Path) -> None:
-    """Replays every log under branch coverage; the node agrees with each, and nothing is left."""
+    """Replay every trace with branch coverage of the node; no branch may be uncovered."""
     data = tmp_path / "coverage"
     measured = [
         *(sys.executable, "-m", "coverage", "run", "--branch", "--parallel-mode"),
@@ -124,7 +124,7 @@ def test_golden_traces_catch_bug(name: str, cases: list[replay.Case]) -> None:
     assert found.remark == ""
 
 
-# What shows nothing.
+# Vacuous traces.
 
 
 def test_silent_node_fails_every_golden_trace(cases: list[replay.Case]) -> None:
@@ -132,7 +132,7 @@ def test_silent_node_fails_every_golden_trace(cases: list[replay.Case]) -> None:
 
 
 def test_model_without_steps_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every message is dead, nothing may be done: the model holds, and shows nothing."""
+    """A model without any step holds vacuously."""
     single = manifest.get("single")
     nothing = single.text().replace("SPECIFICATION Spec", "INIT Init\nNEXT Nothing")
     monkeypatch.setattr(manifest.Model, "text", lambda model: nothing)

@@ -196,7 +196,7 @@ def may_have_a_network() -> bool:
 
 
 def test_local_workers_use_only_loopback(tmp_path: Path) -> None:
-    """Java is played by a shell that tells which interfaces there are."""
+    """A shell script in the place of Java prints the network interfaces."""
     java = tmp_path / "java"
     java.write_text(f"#!/bin/sh\ntail -n +3 /proc/net/dev > {tmp_path}/interfaces\nexit 1\n")
     java.chmod(0o755)

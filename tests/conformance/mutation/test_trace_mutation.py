@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance import checking
+from conformance import whole_check
 from conformance.__main__ import main
 from conformance.formats import logs, schema
 from conformance.mutation import expectations, mutations, trace_mutation, trials
@@ -197,7 +197,7 @@ def test_check_runs_trace_mutation_on_request(
         return number == 8
 
     monkeypatch.setattr(trace_mutation, "mutate_traces", tried)
-    monkeypatch.setattr(checking, "check", lambda *_: True)
+    monkeypatch.setattr(whole_check, "check", lambda *_: True)
     with pytest.raises(SystemExit) as ended:
         main(["check", *options, "--seed", "3"])
     assert ended.value.code == status and asked == [number] * bool(number)

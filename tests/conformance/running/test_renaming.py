@@ -1,7 +1,6 @@
-"""Renamed traces are as valid as before, to the specification and to the node, and vary what no
-model varies.
+"""Renamed traces stay valid for the specification and the node, and vary what no model varies.
 
-What a renaming does to a node with a bug is told by the catalogue (`tests/mutants/bugs.toml`).
+`tests/mutants/bugs.toml` has bugs that only renamed traces catch.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def found(logs_: list[list[Record]], field: str) -> list:
     return [body[field] for body in bodies if field in body]
 
 
-# They are valid.
+# Validity.
 
 
 def test_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
@@ -83,7 +82,7 @@ def test_distinct_requests_stay_distinct(renamed: list[list[Record]]) -> None:
     assert before > 1 and {requests(records) for records in renamed} == {before}
 
 
-# They vary everything.
+# Variety.
 
 
 def test_members_are_not_sorted(renamed: list[list[Record]]) -> None:
@@ -114,7 +113,7 @@ def test_no_ops_are_added(renamed: list[list[Record]]) -> None:
 
 
 def log_of(*values: str) -> list[Record]:
-    """One node that two clients ask to have values decided in the same slot."""
+    """Return the log of a node that gets proposals of several clients for the same slot."""
     init = {"type": "init", "msg_id": 1, "node_id": "n1", "node_ids": ["n1", "n2", "n3"]}
     opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
     given = [
@@ -206,7 +205,7 @@ def test_log_that_cannot_be_renamed_gives_a_reason() -> None:
     refused[1].output.append({"src": "n1", "dest": "c1", "body": error})
     with pytest.raises(LogError, match="refused requests cannot be renamed"):
         renaming.renamed(refused, 1)
-    with pytest.raises(LogError, match="nobody asks what is answered"):
+    with pytest.raises(LogError, match="a reply without a request"):
         renaming.renamed([record for record in logs.read(TAKEOVER) if not is_proposal(record)], 1)
 
 

@@ -1,4 +1,4 @@
-"""Processes of nodes: what is left of them, what they may print, how long they may be silent."""
+"""Processes of nodes: cleanup, bounds of their output, and time limits."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_process_with_closed_output_has_no_status() -> None:
 def test_silence_is_measured_from_the_last_output() -> None:
     """A line each tenth of the limit goes on for three times the limit."""
     with shell("for i in $(seq 30); do echo $i; sleep 0.1; done; sleep 100") as process:
-        heard = []
+        numbers = []
         with pytest.raises(Silence):
             for line in process.lines(1.0):
-                heard.append(int(line))
-        assert heard == list(range(1, 31))
+                numbers.append(int(line))
+        assert numbers == list(range(1, 31))
 
 
 def test_output_held_open_by_another_process_does_not_block() -> None:
@@ -75,7 +75,7 @@ def test_child_may_print_after_its_parent_has_ended(
 def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It prints and ends after the last wait, and before it is looked for."""
+    """The process prints and ends between the last wait and the check."""
     monkeypatch.setattr("conformance.running.process.LINGER", 60)
     go = tmp_path / "go"
     os.mkfifo(go)

@@ -103,7 +103,7 @@ def evaluated(text: str) -> Any:
 
 
 def test_claim_of_unmentioned_slots_is_found(tmp_path: Path) -> None:
-    """The fixture's last node knows one slot; told as a range around it, it would know three."""
+    """The fixture's last node knows one slot; as a range around it, three."""
     path = OK
     log = [taken for taken in logs.read(path) if taken.node == "n1"]
     request = {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}

@@ -1,4 +1,4 @@
-"""What was seen of a node from outside: what a right one says is explained, what is altered never.
+"""Observations of a node from outside: those of a correct node are explained, changed ones not.
 
 What is seen here is a recorded run, of which it is forgotten which input an output belongs to.
 """
@@ -24,10 +24,10 @@ MEMBERS = ["n1", "n2", "n3"]
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
-    """What each of three nodes was given and said; messages were lost, and no node crashed."""
-    peace = record.Faults(crash=1e9)
+    """Return inputs and outputs of three nodes; messages were lost, and no node crashed."""
+    no_crashes = record.Faults(crash=1e9)
     folder = tmp_path_factory.mktemp("run")
-    ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60)
+    ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=no_crashes, seconds=60)
     records = logs.of(ran.records)
     found = {node: Observation() for node in logs.members(records)}
     # Malformed requests are no messages of the specification.
@@ -40,7 +40,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     return found
 
 
-def altered(each: Observation, place: int, **fields: Any) -> Observation:
+def with_fields(each: Observation, place: int, **fields: Any) -> Observation:
     """With other fields in the body of one output."""
     outputs = list(each.outputs)
     body = {**outputs[place]["body"], **fields}
@@ -68,9 +68,9 @@ def test_correct_observation_is_explained_and_a_changed_one_is_not(
     cases = [
         *right,
         *((follower, each) for each in wrong.values()),
-        (follower, altered(one, promise, known=[[700, 700]])),
-        (leader, altered(led, reply, value="another")),
-        (leader, altered(led, reply, phase1_skipped=not skipped)),
+        (follower, with_fields(one, promise, known=[[700, 700]])),
+        (leader, with_fields(led, reply, value="another")),
+        (leader, with_fields(led, reply, phase1_skipped=not skipped)),
         (follower, Observation([], one.outputs)),
     ]
     found = find_explanations(members, cases, 1000)
@@ -78,7 +78,7 @@ def test_correct_observation_is_explained_and_a_changed_one_is_not(
     for (_, each), verdict in zip(right, found, strict=False):
         assert verdict.outputs == len(each.outputs)
     assert found[5].outputs == promise
-    # What a step says is explained as a whole, and the reply is not the first of it.
+    # The output of a step is explained as a whole, and the reply is not its first message.
     assert all(reply - 2 <= each.outputs <= reply for each in found[6:8])
 
 
