@@ -22,8 +22,8 @@ TAKES_NO_STEP = "nothing happens in"
 
 # What a Java can do instead of running TLC to its end.
 JAVAS = {
-    "says nothing": "exit 0",
-    "says nothing of the end": "echo '9 states generated, 9 distinct states found, 0 states left'",
+    "prints nothing": "exit 0",
+    "prints no end": "echo '9 states generated, 9 distinct states found, 0 states left'",
     "is killed": "echo 'Model checking completed. No error has been found.'; kill -9 $$",
     "has no memory": "echo 'java.lang.OutOfMemoryError: Java heap space'; exit 1",
     "finds no state": "echo 'Model checking completed. No error has been found.'; "

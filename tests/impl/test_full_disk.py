@@ -72,10 +72,10 @@ class Run:
                 preexec_fn=disk.restrict,
                 bufsize=0,
             )
-        self.ask(init())
+        self.send(init())
 
-    def ask(self, line: str) -> Json | None:
-        """Return the answer to a request, or None if the node has ended."""
+    def send(self, line: str) -> Json | None:
+        """Send a request and return its answer, or None if the node has ended."""
         self.process.stdin.write(line.encode())
         answer = self.process.stdout.readline()
         if not answer:
@@ -98,7 +98,7 @@ def test_full_disk_sends_nothing_unsaved(
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     log = (disk.folder if log_on_disk else elsewhere) / "n1.ndjson"
     run, count = Run(disk, elsewhere / "first", log), 0
-    while run.ask(request(count, "multi_paxos_propose", slot=count, value=LARGE + str(count))):
+    while run.send(request(count, "multi_paxos_propose", slot=count, value=LARGE + str(count))):
         count += 1
     assert run.end() == 2
     errors = run.errors.read_text()
@@ -107,10 +107,10 @@ def test_full_disk_sends_nothing_unsaved(
 
     disk.free_space()
     again = Run(disk, elsewhere / "second", log)
-    decided = again.ask(request(9999, "multi_paxos_log"))["log"]
+    decided = again.send(request(9999, "multi_paxos_log"))["log"]
     assert [entry["slot"] for entry in decided] == list(range(count)) and count > 3
     assert all(entry["value"] == LARGE + str(entry["slot"]) for entry in decided)
-    assert again.ask(request(count, "multi_paxos_propose", slot=count, value=0))["chosen"]
+    assert again.send(request(count, "multi_paxos_propose", slot=count, value=0))["chosen"]
     assert again.end() == 0
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [

@@ -135,8 +135,8 @@ def test_drift_fails_and_may_be_committed(
 ) -> None:
     before = committed.read_bytes()
     assert check(tmp_path, no_ops=6) is False
-    said = " ".join(capsys.readouterr().err.split())
-    assert "models.single.no_ops: 5 is pinned, 6 was found" in said and "check --pin" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "models.single.no_ops: 5 is pinned, 6 was found" in printed and "check --pin" in printed
     assert committed.read_bytes() == before
     assert check(tmp_path, no_ops=6, pin=True) is True
     assert check(tmp_path, no_ops=6) is True

@@ -497,8 +497,8 @@ def test_names_of_cases_are_unique() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-WANTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
-SAID = [
+EXPECTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
+MESSAGES = [
     {"dest": "c0", "src": "n1", "body": {"in_reply_to": 1, "type": "init_ok", "msg_id": 5}},
     {
         "src": "n1",
@@ -516,11 +516,11 @@ SAID = [
 
 
 def test_messages_are_compared_as_json() -> None:
-    assert difference(WANTED, SAID) is None
+    assert difference(EXPECTED, MESSAGES) is None
 
 
 def test_order_between_destinations_is_free() -> None:
-    assert difference(WANTED, SAID[::-1]) is None
+    assert difference(EXPECTED, MESSAGES[::-1]) is None
     wanted = Case("", "", (), (decided(2, 1, "a"), log_reply(3), decided(2, 1, "a", dest="c2")))
     first, second, other = wanted.expected
     assert difference(wanted, [other, first, second]) is None
@@ -531,19 +531,19 @@ def test_order_between_destinations_is_free() -> None:
 @pytest.mark.parametrize(
     "sent, place",
     [
-        (SAID[:1], 1),
-        ([*SAID, SAID[1]], 2),
-        ([SAID[1], SAID[1]], 1),
-        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "value": 1}}], 1),
-        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "ballot": 1}}], 1),
-        ([SAID[0], {**SAID[1], "id": 1}], 1),
-        (["text", SAID[1]], 0),
-        ([[], SAID[1]], 0),
+        (MESSAGES[:1], 1),
+        ([*MESSAGES, MESSAGES[1]], 2),
+        ([MESSAGES[1], MESSAGES[1]], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "body": {**MESSAGES[1]["body"], "value": 1}}], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "body": {**MESSAGES[1]["body"], "ballot": 1}}], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "id": 1}], 1),
+        (["text", MESSAGES[1]], 0),
+        ([[], MESSAGES[1]], 0),
         ([], 0),
     ],
 )
 def test_first_message_that_differs_is_found(sent: list[Any], place: int) -> None:
-    assert difference(WANTED, sent) == place
+    assert difference(EXPECTED, sent) == place
 
 
 def test_text_of_an_error_is_free_but_not_its_code() -> None:

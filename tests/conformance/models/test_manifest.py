@@ -82,12 +82,12 @@ def test_configuration_is_parsed_into_sections() -> None:
 
 def test_correct_random_behaviours_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("wide"), minutes=0, seed=5, steps=10) is True
-    said = " ".join(capsys.readouterr().out.split())
-    assert "wide: 40 behaviours of 10 steps" in said and "seeds 5 to 6" in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "wide: 40 behaviours of 10 steps" in printed and "seeds 5 to 6" in printed
 
 
 def test_violation_names_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
-    said = " ".join(capsys.readouterr().err.split())
-    assert "violates Agreement, seed 3" in said
-    assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "violates Agreement, seed 3" in printed
+    assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in printed

@@ -65,11 +65,11 @@ def test_checker_that_accepts_everything_fails(
         return [Verdict(len(cluster), []) for cluster in clusters]
 
     assert not trial(short, blind, tmp_path)
-    said = " ".join(capsys.readouterr().err.split())
+    printed = " ".join(capsys.readouterr().err.split())
     wrong = (tmp_path / "mutated" / "wrong").glob("*.ndjson")
     left = sorted(wrong, key=lambda path: int(path.stem))
-    assert len(left) == 5 and f"{left[0]}: {short}, line" in said
-    assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in said
+    assert len(left) == 5 and f"{left[0]}: {short}, line" in printed
+    assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in printed
     assert not trial(short, blind, tmp_path, only=int(left[0].stem))
 
 
@@ -207,8 +207,8 @@ def test_check_runs_trace_mutation_on_request(
 
 
 def of(node: str, given: object, *output: tuple[str, dict]) -> dict:
-    said = [{"src": node, "dest": dest, "body": body} for dest, body in output]
-    return {"node": node, "input": given, "output": said}
+    messages = [{"src": node, "dest": dest, "body": body} for dest, body in output]
+    return {"node": node, "input": given, "output": messages}
 
 
 def begun(node: str) -> dict:
@@ -218,17 +218,17 @@ def begun(node: str) -> dict:
 
 
 LEARN = {"type": "learn", "known": []}
-ASK = {"src": "n2", "dest": "n1", "body": LEARN}
+LEARN_REQUEST = {"src": "n2", "dest": "n1", "body": LEARN}
 
 
 @pytest.mark.parametrize(
     "records, seen",
     [
         ([begun("n1"), of("n1", "crash"), of("n1", "restart"), of("n1", "timeout")], {}),
-        ([begun("n1"), of("n1", ASK)], {}),
-        ([of("n2", "inquire", ("n1", LEARN)), begun("n1"), of("n1", ASK)], {"n2": 1}),
-        ([begun("n2"), begun("n1"), of("n1", ASK)], {"n1": 3}),
-        ([begun("n2"), of("n2", ASK)], {"n2": 2}),
+        ([begun("n1"), of("n1", LEARN_REQUEST)], {}),
+        ([of("n2", "inquire", ("n1", LEARN)), begun("n1"), of("n1", LEARN_REQUEST)], {"n2": 1}),
+        ([begun("n2"), begun("n1"), of("n1", LEARN_REQUEST)], {"n1": 3}),
+        ([begun("n2"), of("n2", LEARN_REQUEST)], {"n2": 2}),
         ([begun("n1"), of("n1", "crash"), of("n1", "timeout")], {"n1": 3}),
         ([begun("n1"), of("n1", "restart")], {"n1": 2}),
         ([begun("n1"), begun("n1")], {"n1": 2}),
@@ -248,7 +248,7 @@ def test_errors_visible_without_an_oracle_are_found(
 def test_contradictory_expectation_is_an_error() -> None:
     records = [begun("n1"), of("n1", "restart")]
     with pytest.raises(AssertionError):
-        expectations.combined(expectations.Expectation(True, "I say so"), records)
+        expectations.combined(expectations.Expectation(True, "as required"), records)
     assert expectations.combined(None, records).at == {"n1": 2}
 
 
@@ -354,8 +354,8 @@ def test_request_without_a_type_is_malformed(given: dict) -> None:
     assert check_handshake(logs.of([begun("n1"), refused(12)])) is None
     found = check_handshake(logs.of([begun("n1"), refused(10)]))
     assert found is not None and "refused with error 10 instead of 12" in found.reason
-    said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
-    assert said[0]["body"]["code"] == 12
+    output = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
+    assert output[0]["body"]["code"] == 12
 
 
 def test_replies_to_different_clients_are_numbered_in_any_order() -> None:

@@ -1,4 +1,4 @@
-"""Replay of logs against nodes that print in other ways, are slow, flood or hang."""
+"""Replay of traces with nodes that print in other ways, are slow, flood or hang."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reply(kind: str, dest: str, number: int, **fields: Any) -> Any:
 
 
 def alone(folder: Path, *values: Any, client: str = "c1", node: str = "n1") -> Path:
-    """A log of a cluster of one that decides these values for a client."""
+    """Write a log of a single node that decides these values for a client."""
     body: Any = {"type": "init", "msg_id": 1, "node_id": node, "node_ids": [node]}
     steps = [({"src": "c0", "dest": node, "body": body}, reply("init_ok", "c0", 1))]
     for slot, value in enumerate(values):
@@ -53,7 +53,8 @@ def alone(folder: Path, *values: Any, client: str = "c1", node: str = "n1") -> P
         )
         steps.append(({"src": client, "dest": node, "body": body}, answer))
     records = [
-        {"node": node, "input": given, "output": [{**said, "src": node}]} for given, said in steps
+        {"node": node, "input": given, "output": [{**answer, "src": node}]}
+        for given, answer in steps
     ]
     path = folder / "alone.ndjson"
     logs.write(path, records)
@@ -65,7 +66,7 @@ def remark(found: Replayed) -> str:
     return found.difference.remark
 
 
-# Right nodes.
+# Correct nodes.
 
 
 def test_time_limit_is_per_output_not_per_trace(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_order_to_one_destination_matters() -> None:
     assert same_output(["no message", 7], [7, "no message"]) and not same_output(["7"], [7])
 
 
-# Wrong ones.
+# Broken nodes.
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_node_that_does_not_end_is_killed(program: str, words: str, tmp_path: Pa
 
 
 def test_node_that_ends_early_fails(tmp_path: Path) -> None:
-    """Even where nothing more is expected of it but that it still runs."""
+    """A node must still run after the last expected output."""
     records = logs.read_json(alone(tmp_path, "a"))
     records.append({**records[0], "input": "timeout", "output": []})
     logs.write(tmp_path / "more.ndjson", records)
@@ -163,7 +164,7 @@ def test_replay_stops_after_some_hangs(tmp_path: Path) -> None:
     assert all((each.difference is not None) == each.tried for each in found)
 
 
-# What is left of them.
+# Cleanup.
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
@@ -177,7 +178,7 @@ def test_signal_ends_replay_and_its_nodes_at_once(ending: signal.Signals, tmp_pa
         run.send_signal(ending)
         # Without the signal it would be a minute and a half.
         assert run.wait(20) == 2
-    assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
+    assert len(numbers(tmp_path)) == 2, "no process is started after the signal"
     wait_until(lambda: not any(map(exists, numbers(tmp_path))))
 
 
@@ -194,7 +195,7 @@ def test_wrapper_that_hangs_leaves_no_process(tmp_path: Path) -> None:
     wait_until(lambda: numbers(tmp_path) and not any(map(exists, numbers(tmp_path))))
 
 
-# What is read.
+# Selection of logs.
 
 
 def test_logs_and_histories_of_a_folder_are_distinguished(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def message(src: str, dest: str, **body: Any) -> Json:
 
 ASKED = [message("c1", "n1", type="multi_paxos_propose", msg_id=number) for number in range(4)]
 PRINTED = [
-    message("n1", dest, type="told", number=number) for number in range(4) for dest in ("n2", "c1")
+    message("n1", dest, type="printed", number=number)
+    for number in range(4)
+    for dest in ("n2", "c1")
 ]
 
 
@@ -88,7 +90,7 @@ def with_fields(place: int, **fields: Any) -> list[Json]:
         (with_fields(3, number=True), ":3: node n1: life 1: it printed {"),
         ([PRINTED[2], PRINTED[0]], ":1: node n1: life 1: it printed {"),
         ([*PRINTED[:4], PRINTED[3]], "and its log does not have that"),
-        ([*PRINTED[:4], message("n1", "c9", type="told")], "and its log does not have that"),
+        ([*PRINTED[:4], message("n1", "c9", type="printed")], "and its log does not have that"),
     ],
 )
 def test_unlogged_output_is_found(printed: list[Json], why: str) -> None:

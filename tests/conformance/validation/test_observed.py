@@ -49,7 +49,7 @@ def with_fields(each: Observation, place: int, **fields: Any) -> Observation:
 
 
 def place_of(each: Observation, kind: str) -> int:
-    return max(at for at, said in enumerate(each.outputs) if said["body"]["type"] == kind)
+    return max(at for at, output in enumerate(each.outputs) if output["body"]["type"] == kind)
 
 
 def test_correct_observation_is_explained_and_a_changed_one_is_not(
