@@ -17,6 +17,7 @@ from conformance.__main__ import main
 from conformance.formats import logs, schema
 from conformance.mutation import expectations, mutations, trace_mutation, trials
 from conformance.mutation.oracle import Opinion, Oracle, output_key
+from conformance.results import Case, Results
 from conformance.running import record
 from conformance.running.cluster import NodeError
 from conformance.tlaplus.tlc import ToolError
@@ -196,8 +197,12 @@ def test_check_runs_trace_mutation_on_request(
         asked.append(number)
         return number == 8
 
+    def passing(*_: object, results: Results, **__: object) -> bool:
+        results.add(Case("check", "phase", "pass"))
+        return True
+
     monkeypatch.setattr(trace_mutation, "mutate_traces", tried)
-    monkeypatch.setattr(whole_check, "check", lambda *_: True)
+    monkeypatch.setattr(whole_check, "check", passing)
     with pytest.raises(SystemExit) as ended:
         main(["check", *options, "--seed", "3"])
     assert ended.value.code == status and asked == [number] * bool(number)
