@@ -200,4 +200,4 @@ def test_interrupt_keeps_the_smallest_log_so_far(tmp_path: Path) -> None:
         run.terminate()
         assert run.wait(30) == 2 and "interrupted" in run.stderr.read()
     assert 2 < len(logs.read_json(smaller)) <= len(records)
-    not_run(conformance("shrink", smaller, "-o", smaller), "a file of its own")
+    not_run(conformance("shrink", smaller, "-o", smaller), "-o must name another file")

@@ -60,8 +60,8 @@ class ForgetsOvertaken(Clock):
 class WaitsForOpenSlots(Clock):
     """A leader queries its peers about closed slots only while it has no open ones."""
 
-    def closed(self, now: float) -> Iterator[str]:
-        return iter(()) if self.replica.leader.votes else super().closed(now)
+    def closed_slot_events(self, now: float) -> Iterator[str]:
+        return iter(()) if self.replica.leader.votes else super().closed_slot_events(now)
 
 
 class WaitsForQuiet(Node):

@@ -105,4 +105,5 @@ def test_random_behaviours_stop_in_time_and_report_progress(
     monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: reported.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(reported) == round(now[0] / (batch / searching.cores()))
+    # The last batches of all cores end at the same time.
+    assert abs(len(reported) - now[0] / (batch / searching.cores())) <= searching.cores()
