@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import click
-import multipaxos
 import pytest
 
 from conformance import __main__ as cli

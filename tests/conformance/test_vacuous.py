@@ -163,7 +163,7 @@ def test_log_that_every_node_passes_is_an_error(tmp_path: Path) -> None:
 def test_history_without_answers_is_an_error(tmp_path: Path) -> None:
     asks = (HISTORIES / "duel-ok.ndjson").read_text().splitlines()
     path = written(tmp_path, *(line for line in asks if '"ask"' in line))
-    not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
+    not_run(conformance("check-history", path), f"{path}: it has no reply")
 
 
 def test_folder_without_ndjson_is_an_error(tmp_path: Path) -> None:

@@ -354,7 +354,7 @@ def test_missing_field_is_found() -> None:
     assert "vow" in fields(SPEC.replace("promised |-> 0", "vow |-> 0"))
 
 
-# The ladder.
+# The refinement chain.
 
 
 def known(module: str) -> set[str]:

@@ -621,4 +621,4 @@ def test_failure_of_a_node_is_reported_with_its_reason(
             node.step(init())
     finally:
         node.close()
-    assert node.troubled and str(caught.value).startswith("node n1 ") and words in str(caught.value)
+    assert node.failed and str(caught.value).startswith("node n1 ") and words in str(caught.value)

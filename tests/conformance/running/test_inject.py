@@ -276,7 +276,7 @@ def test_loss_unseen_by_clients_is_found_in_the_logs(
 @pytest.mark.parametrize(
     ("bug", "reason"),
     [
-        ("leaves", r"n\d left by itself, with status 1\n.*enough"),
+        ("leaves", r"n\d ended by itself, with status 1\n.*enough"),
         ("mumbles", r"n\d printed b'{}': .*src"),
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],

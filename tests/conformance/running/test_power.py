@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from conformance.running import syscalls
-from conformance.running.power import Disk, NotFollowed, put
+from conformance.running.power import Disk, UnsupportedCall, put
 from conformance.running.syscalls import Call, calls
 from tests.mutants import bugs, processes, sources
 
@@ -123,7 +123,7 @@ def test_truncation_is_durable_after_a_sync(tmp_path: Path) -> None:
     ],
 )
 def test_unsupported_system_calls_are_reported(made: Calls, name: str, arguments: str) -> None:
-    with pytest.raises(NotFollowed, match=name):
+    with pytest.raises(UnsupportedCall, match=name):
         made.call(name, arguments, 1)
 
 

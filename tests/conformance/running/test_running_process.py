@@ -67,7 +67,7 @@ def test_output_held_open_by_another_process_does_not_block() -> None:
 def test_child_may_print_after_its_parent_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    monkeypatch.setattr("conformance.running.process.LINGER_SECONDS", 60)
     with shell("(sleep 0.3; echo late) & exit 0") as process:
         assert list(process.lines(60)) == [b"late"]
 
@@ -118,10 +118,10 @@ def test_kill_0_does_not_reach_the_harness() -> None:
         assert list(process.lines(30)) == [b"x"]
 
 
-def test_last_words_of_a_process_that_floods_its_errors() -> None:
+def test_last_error_lines_of_a_process_that_floods_its_errors() -> None:
     with shell("yes error | head -c 3000000 >&2; echo last >&2; exit 3") as process:
         assert list(process.lines(30)) == []
-        assert process.status(30) == 3 and process.last_words()[-2:] == ["error", "last"]
+        assert process.status(30) == 3 and process.last_error_lines()[-2:] == ["error", "last"]
 
 
 def test_descriptors_above_1024_work() -> None:
