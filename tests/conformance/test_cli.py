@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+import multipaxos
 import pytest
 
 from conformance import __main__ as cli
