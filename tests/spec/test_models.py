@@ -6,6 +6,7 @@ What the models find is for `make check` to see; the tiny ones are run here, too
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
@@ -94,10 +95,11 @@ def test_random_behaviours_stop_in_time_and_report_progress(
     batch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch takes as long as it takes, by a clock that only batches move."""
-    now, reported = [0.0], []
+    now, reported, lock = [0.0], [], threading.Lock()
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
-        now[0] += batch / searching.cores()
+        with lock:
+            now[0] += batch / searching.cores()
         return tlc.Outcome(generated=1000 * seed)
 
     monkeypatch.setattr(searching.tlc, "run", run)
