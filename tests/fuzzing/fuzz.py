@@ -325,7 +325,7 @@ Exit status: 0 all is well, 1 the node did something wrong, 2 could not be run."
 @click.option("--lines", "number", default=1_000_000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same lines.")
 def main(number: int, seed: int) -> None:
-    """Fuzz a node: give it malformed lines, and check it after each."""
+    """Fuzz a node: send malformed lines, and check its state after each."""
     begun = time.monotonic()
     try:
         with report.Line(f"fuzzing, seed {seed}") as line:

@@ -6,6 +6,7 @@ What the models find is for `make check` to see; the tiny ones are run here, too
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
@@ -94,10 +95,11 @@ def test_random_behaviours_stop_in_time_and_report_progress(
     batch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch takes as long as it takes, by a clock that only batches move."""
-    now, reported = [0.0], []
+    now, reported, lock = [0.0], [], threading.Lock()
 
     def run(*_: object, seed: int, **__: object) -> tlc.Outcome:
-        now[0] += batch / searching.cores()
+        with lock:
+            now[0] += batch / searching.cores()
         return tlc.Outcome(generated=1000 * seed)
 
     monkeypatch.setattr(searching.tlc, "run", run)
@@ -105,4 +107,5 @@ def test_random_behaviours_stop_in_time_and_report_progress(
     monkeypatch.setattr(report.Line, "update", lambda _, text, *rest: reported.append(text))
     assert searching.simulate(ALL["wide"], 1, 7, 150)
     assert abs(now[0] - 60) <= batch / 2
-    assert len(reported) == round(now[0] / (batch / searching.cores()))
+    # The last batches of all cores end at the same time.
+    assert abs(len(reported) - now[0] / (batch / searching.cores())) <= searching.cores()
