@@ -1,39 +1,38 @@
-# The commands of the project.  A target says how a job is started; what the job does is in the
-# package it starts.
+# The commands of the project.  A target only starts a job; the package that it starts has the code.
 #
-# Everything a target needs is made below this folder, in .venv: PYTHON only has to exist.
+# Everything that a target needs is installed below this folder, in .venv; only PYTHON must exist.
 
 PYTHON ?= python3
 
-# Where the workers of check-distributed run, as ssh knows the hosts; none given, two run here.
+# The hosts of the workers of check-distributed, as names for ssh; without any, two run here.
 HOSTS ?=
 MODEL ?= closed
 
-# How long simulate goes on, and where its seeds begin.
+# How long simulate runs, and its first seed.
 MINUTES ?= 10
 SEED ?= 1
 
-# What a campaign is made of.
+# The size of a campaign.
 SEEDS ?= 10000
 LOADS ?= 100
 KILLS ?= 500
 LINES ?= 1000000
 
-# What is graded, and golden traces that exist, as `make check` leaves them in out/golden.
+# The node to grade, and a folder of existing golden traces, such as out/golden after `make check`.
 NODE ?= python3 impl/main.py
 GOLDEN ?=
 
 # How many traces mutate-traces mutates.
 MUTATED ?= 2000
 
-# How often bench takes each figure.
+# How often bench measures each figure.
 REPETITIONS ?= 7
 
-# One stamp for each PYTHON, so that asking for another one makes the environment anew.
+# One stamp for each PYTHON, so that the environment is rebuilt for another one.
 venv := .venv/made-by$(subst /,-,-$(PYTHON))
 python := .venv/bin/python
 pip := python -m pip --disable-pip-version-check --no-cache-dir
-# Whatever comes from outside is checked against the hashes in constraints.txt.
+# Every package is checked against the hashes in constraints.txt.
 install := .venv/bin/$(pip) install --no-deps
 hashed := --require-hashes --requirement
 
@@ -120,9 +119,9 @@ clean: ## Remove the environment and everything that was generated.
 	@rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache build dist out *.egg-info
 	@find . -type d '(' -name __pycache__ -o -name .hypothesis ')' -prune -exec rm -rf {} +
 
-# All that is pinned is installed, what builds the project as well, but for PySyncObj, which is there
-# as source alone.  The project itself has no hash; what builds it is used as it is installed instead
-# of being fetched once more into an isolated build.
+# Install all pinned packages, including those that build the project, except PySyncObj, which exists
+# only as source.  The project itself has no hash; it is built with the installed packages instead of
+# an isolated build, which would download them again.
 $(venv): pyproject.toml constraints.txt
 	@echo 'Making .venv with $(PYTHON) (once, about a minute) ...'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or later, please.")'
@@ -134,8 +133,8 @@ $(venv): pyproject.toml constraints.txt
 	    > .venv/install.log 2>&1 || { cat .venv/install.log >&2; exit 1; }
 	@touch $@
 
-# Nothing but the benchmark needs PySyncObj.  The wheel package that its build asks for has become a
-# part of setuptools.
+# Only the benchmark needs PySyncObj.  The wheel package that its build requires is now a part of
+# setuptools.
 .venv/bench: $(venv)
 	@echo 'Adding PySyncObj to .venv (once) ...'
 	@awk '/^[a-z]/ { keep = /^pysyncobj==/ } keep' constraints.txt > .venv/pinned-bench.txt

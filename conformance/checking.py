@@ -114,7 +114,7 @@ def show_differences(differing: Sequence[Difference], command: Sequence[str]) ->
     """Print the first differences that replays found, each with a page of its run."""
     batch = command[command.index("--batch") + 1] if "--batch" in command[:-1] else "1000"
     for found in differing[:5]:
-        report.say(found.words())
+        report.say(found.text())
         path, marks = found.record.path, [page.mark_of_difference(found)]
         records = replaying.read(path, found.renamed)
         show_page(path.with_suffix(".html"), records, marks, int(batch))
@@ -179,7 +179,7 @@ def inject_faults(
         f"--kills {kills} --seconds {seconds:g} --seed {seed}{' --power-cuts' * power_cuts} "
         f"-- {shlex.join(command)}"
     )
-    agrees = False
+    all_pass = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
             fault_run = inject.inject(
@@ -193,21 +193,21 @@ def inject_faults(
                 on_progress=line.update,
             )
         missing = list(fault_run.missing)
-        rows = [*_happened(fault_run), *_judged(fault_run, batch, records, missing)]
+        rows = [*_happened(fault_run), *_verdict_rows(fault_run, batch, records, missing)]
         title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
         report.table(title, ("what", "figure", "result"), rows)
-        agrees = all(row[-1] is not False for row in rows)
+        all_pass = all(row[-1] is not False for row in rows)
         for what, figure, passes in rows:
             if isinstance(passes, bool):
                 on_row(what, passes, figure)
     finally:
-        if not agrees:
+        if not all_pass:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
-    if agrees and missing:
+    if all_pass and missing:
         report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
         return None
-    return agrees
+    return all_pass
 
 
 def _happened(fault_run: FaultRun) -> list[Any]:
@@ -246,7 +246,7 @@ def _happened(fault_run: FaultRun) -> list[Any]:
     ]
 
 
-def _judged(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
+def _verdict_rows(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
     """Return rows with the verdicts on the clients' history and on the nodes' logs.
 
     Adds to `missing` what could not be checked.

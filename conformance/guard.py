@@ -1,8 +1,8 @@
 """Processes and scratch folders that end with this process, however it ends.
 
-A signal that can be handled is: `end_all` then ends every process.  For SIGKILL, the OOM killer and
-crashes there is the guard: a small process that holds the other end of a pipe, knows what was begun
-and is not over, and ends that when the pipe is closed, which the system sees to.
+The handler of a signal calls `end_all`, which kills every process.  For SIGKILL, the OOM killer and
+crashes there is the guard: a small process that reads from a pipe which processes and folders
+exist.  When the system closes the pipe, the guard kills and removes them.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _ending = False
 
 
 class Ended(Exception):
-    """A process was to be started after `end_all`."""
+    """No process can be started after `end_all`."""
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Starts a process in a session of its own, so that a signal meets all of it or none of it.
+    """Start a process in a session of its own, so that signals reach its whole group.
 
-    `options` are those of `subprocess.Popen`; `finish` has to follow.
+    `options` are those of `subprocess.Popen`.  The caller must call `finish` later.
     """
-    # A signal is handled in the main thread.  A process that is being started there just then would
-    # be missed; so another thread starts it.
+    # Signals are handled in the main thread.  Its handler would miss a process that is just being
+    # started there, so another thread starts it.
     with ThreadPoolExecutor(1) as starter:
         return starter.submit(_start, command, options).result()
 
@@ -55,29 +55,27 @@ def _start(command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[
     _guard()
     process = subprocess.Popen(command, start_new_session=True, **options)
     _under_way.add(process)
-    _tell("+", process.pid)
+    _notify("+", process.pid)
     if _ending:
         finish(process)
         raise Ended("interrupted")
     return process
 
 
-def ask(process: subprocess.Popen[Any]) -> None:
-    """Asks a process to end."""
+def terminate(process: subprocess.Popen[Any]) -> None:
+    """Send SIGTERM to a process and its group."""
     send(process, signal.SIGTERM)
 
 
 def finish(process: subprocess.Popen[Any], seconds: float = 0) -> int:
-    """Gives a process some seconds to leave, ends what there is of its group then, and returns its
-    exit status.
-    """
+    """Wait some seconds for a process to exit, kill its group, and return its exit status."""
     deadline = time.monotonic() + seconds
     while status(process) is None and time.monotonic() < deadline:
         time.sleep(0.005)
     send(process, signal.SIGKILL)
     found = process.wait()
     _under_way.discard(process)
-    _tell("-", process.pid)
+    _notify("-", process.pid)
     return found
 
 
@@ -85,7 +83,7 @@ def status(process: subprocess.Popen[Any]) -> int | None:
     """Return the exit status of a process, a signal as a negative number; None if it still runs."""
     if process.returncode is not None:
         return process.returncode
-    # It is left unburied: for as long, its number and that of its group stay its own.
+    # The process is not reaped here, so its pid and its group are not reused yet.
     left = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if left is None:
         return None
@@ -93,7 +91,7 @@ def status(process: subprocess.Popen[Any]) -> int | None:
 
 
 def end_all() -> None:
-    """Ends every process under way, in whatever thread, and lets no more be started."""
+    """Kill every process that was started, in whatever thread, and allow no more to start."""
     global _ending
     _ending = True
     for process in list(_under_way):
@@ -102,29 +100,27 @@ def end_all() -> None:
 
 @contextlib.contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """A folder that is removed in the end, with a path of plain letters alone."""
+    """Create a folder that is removed at the end; its path has only plain characters."""
     _guard()
     place = _plain_place()
     with tempfile.TemporaryDirectory(
         prefix=prefix, dir=place, ignore_cleanup_errors=True
     ) as folder:
-        _tell("+", folder)
+        _notify("+", folder)
         yield Path(folder)
     if not Path(folder).exists():
-        _tell("-", folder)
+        _notify("-", folder)
 
 
 def _plain_place() -> str | None:
-    """Where scratch folders are made: None, for the usual place, if nothing better is to be had."""
+    """Return a parent for scratch folders; None for the default, also if no other is usable."""
     if _PLAIN.fullmatch(tempfile.gettempdir()):
         return None
     return next((place for place in _PLACES if os.access(place, os.W_OK)), None)
 
 
 def send(process: subprocess.Popen[Any], number: int) -> None:
-    """Sends a signal to all of its group, if it has not been buried: then its number may be
-    another's.
-    """
+    """Send a signal to a process and its group, unless it was reaped: its pid may be reused."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -144,14 +140,14 @@ def _guard() -> subprocess.Popen[bytes]:
     return guard
 
 
-def _tell(sign: str, what: int | str) -> None:
-    # Without the guard all is as well, unless this process is killed.
+def _notify(sign: str, what: int | str) -> None:
+    # Without the guard, processes and folders are left only if this process is killed.
     with _lock, contextlib.suppress(OSError):
         _guard().stdin.write(json.dumps([sign, what]).encode() + b"\n")  # type: ignore[union-attr]
 
 
 def watch(lines: Iterable[bytes]) -> None:
-    """What the guard does: ends what is under way, groups and folders, when nothing more comes."""
+    """Run the guard: at the end of its input, kill the groups and remove the remaining folders."""
     kept: list[int | str] = []
     for line in lines:
         sign, what = json.loads(line)

@@ -1,6 +1,6 @@
 """Jobs that run concurrently, as many as there are cores.
 
-What a job does, and what becomes of its result, is up to the caller.
+The caller defines what a job does, and uses the result.
 """
 
 from __future__ import annotations

@@ -224,7 +224,7 @@ def verdict(passed: bool, text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people read them: `4 s`, `6 min 40 s`."""
+    """Return seconds in a readable form: `4 s`, `6 min 40 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 

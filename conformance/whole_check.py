@@ -257,7 +257,7 @@ def _replayed(
 def _case(suite: str, folder: Path, found: Replayed) -> Case:
     name = found.path.relative_to(folder).with_suffix("").as_posix()
     if found.difference:
-        return Case(suite, name, "fail", reason=found.difference.words())
+        return Case(suite, name, "fail", reason=found.difference.text())
     if not found.tried:
         return Case(suite, name, "unknown", reason="not run: the node hangs in others")
     return Case(suite, name, "pass")
@@ -411,7 +411,7 @@ def _explore(run: Check, made: Sequence[tuple[Model, Generated]]) -> dict[str, E
                 run.runs.put("explore", key, figures)
         real_runs.show_explored(explored, run.node, run.seed)
         for name, found in explored.items():
-            texts = [difference.words() for difference in found.differences]
+            texts = [difference.text() for difference in found.differences]
             idle = "" if found.covered else "no transition was covered"
             phase.add("exploration", name, "\n".join(texts) or idle)
         runs = sum(found.runs for found in explored.values())

@@ -2,7 +2,7 @@
 """The graded entry point: it starts the node and holds nothing else.
 
 Whatever a node does belongs in the package `multipaxos` beside this file.  This file alone must be
-readable to any Python, or it could not say which one is needed."""
+readable to any Python, to report which one is needed."""
 
 import sys
 

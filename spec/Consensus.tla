@@ -1,8 +1,8 @@
 ----------------------------- MODULE Consensus ------------------------------
 (***************************************************************************)
 (* What a replicated log is for: every slot comes to hold one value, and   *)
-(* holds it for ever.  Nothing is said of how the value is found, by whom, *)
-(* or whether all slots are filled.                                        *)
+(* holds it for ever.  How the value is found, by which process, and       *)
+(* whether all slots are filled is left open.                              *)
 (*                                                                         *)
 (* This is the top of the refinement chain.  Voting refines it, MultiPaxos *)
 (* refines Voting.                                                         *)

@@ -7,7 +7,7 @@
 (* It is a conjunction of local assertions: one of the votes and promises  *)
 (* alone, one for each node, one for each message on its way.              *)
 (*                                                                         *)
-(*   VotesInv        reads `cast` and who promised what                    *)
+(*   VotesInv        reads `cast` and the promises of all nodes            *)
 (*   NodeInv(n)      reads these and the state of n                        *)
 (*   MessageInv(m)   reads these, and what m's sender and receiver know    *)
 (*                   to be decided                                         *)
@@ -15,12 +15,12 @@
 (* No assertion reads the volatile state of two nodes, or two messages.    *)
 (* That is what makes it possible to check the invariant one node and one  *)
 (* message at a time (see models/MCInvariant.tla), and it works because    *)
-(* what the assertions say of others is stable: a vote is never withdrawn, *)
+(* what they assert of other nodes is stable: a vote is never withdrawn,   *)
 (* a promise never shrinks, what is decided stays, and a node that has     *)
 (* promised b never again votes below b.                                   *)
 (*                                                                         *)
 (* Most of what is asserted is used: some step would otherwise break       *)
-(* another assertion.  The rest says what the state means (a closed slot   *)
+(* another assertion.  The rest is the meaning of the state (a closed slot *)
 (* was chosen), or is what SkipIsTrue rests on (WaitingInv).               *)
 (***************************************************************************)
 EXTENDS MultiPaxos
@@ -50,14 +50,14 @@ RightAbout(f, slot, votes) ==
     ELSE votes = {}
 
 -----------------------------------------------------------------------------
-(* Votes and promises.  Nobody votes in a ballot before its owner, so its  *)
-(* owner alone picks the value; and every vote could be cast again today:  *)
-(* a quorum of those who promised its ballot still shows its value to be   *)
+(* Votes and promises.  No node votes in a ballot before its owner, so its *)
+(* owner alone picks the value; and every vote could be cast again now: a  *)
+(* quorum of nodes that promised its ballot still shows its value to be    *)
 (* safe.  An acceptor that gets an `accept` cannot see that quorum; it     *)
 (* relies on the owner's having seen it.                                   *)
 (*                                                                         *)
 (* This implies Voting's invariant, V!Inv: that all votes are for safe     *)
-(* values.  It says more, namely why they are.                             *)
+(* values.  It is stronger: it also states why they are.                   *)
 
 OwnersVoteFirst == \A x \in cast : [x EXCEPT !.node = Owner(x.ballot)] \in cast
 
@@ -94,9 +94,9 @@ RunsInv(n, s) ==
          /\ s.closed \subseteq ChosenSlots \ Known(s)
          /\ IsQuorum({n}) => s.closed = {}
 
-(* Phase 1.  Nobody has voted in the ballot, for its owner has not.  The   *)
-(* reports are the highest votes of those who promised, except in closed   *)
-(* slots, where a promise may have kept its vote to itself; there they are *)
+(* Phase 1.  No node has voted in the ballot, for its owner has not.  The  *)
+(* reports are the highest votes of the nodes that promised, except in     *)
+(* closed slots, where a promise may have left out a vote; there they are  *)
 (* votes, but not always the highest.                                      *)
 
 NobodyVoted(b, slot) == \A x \in cast : ~(x.ballot = b /\ x.slot = slot)
@@ -114,8 +114,8 @@ Phase1Inv(s) ==
     /\ \A slot \in Known(s) : NobodyVoted(s.ballot, slot)
 
 (* Phase 2.  A slot is open (voted in by the leader), closed, known, or    *)
-(* free.  In a closed or a free one nobody has voted in this ballot.  In a *)
-(* free one the quorum of promises has no vote below it either, now or     *)
+(* free.  In a closed or a free one no node has voted in this ballot.  In  *)
+(* a free one the quorum of promises has no vote below it either, now or   *)
 (* ever: this is why a leader may propose any value there, at any time,    *)
 (* without a new Phase 1.                                                  *)
 
@@ -138,7 +138,7 @@ LeadInv(n, s) ==
 
 (* Requests wait at the node that they were sent to, once, and for slots   *)
 (* that it does not know to be decided: at a leader for open and closed    *)
-(* ones only.  phase1_skipped tells whether they were seen in a Phase 1.   *)
+(* ones only.  phase1_skipped is false if they were seen in a Phase 1.     *)
 (* In a cluster of one nothing waits: it decides within the request.       *)
 
 NothingWaits(n, s) == IsQuorum({n}) => s.waiting = <<>>
@@ -171,20 +171,20 @@ NodeInv(n) ==
 (* What a message asserts, when it is sent and ever after.                 *)
 (*                                                                         *)
 (* prepare    The sender owns the ballot, has promised it, and knows what  *)
-(*            it says it knows.                                            *)
+(*            the slots in `known`.                                        *)
 (* promise    The sender has promised the ballot.  The votes reported are  *)
 (*            its own, and no other that it cast below the ballot is       *)
 (*            higher.  (One may be in the ballot itself: a promise may be  *)
-(*            repeated after a vote.  Then its receiver, who voted first,  *)
+(*            repeated after a vote.  Then its receiver, a voter already,  *)
 (*            collects promises for it no more.)  A slot without a report  *)
-(*            has no vote below the ballot, or is one that the sender says *)
-(*            was chosen, or one that the receiver knows to be decided:    *)
-(*            for the prepare that is answered said so.                    *)
+(*            has no vote below the ballot, or is in the sender's `known`  *)
+(*            and was chosen, or the receiver knows it to be decided, as   *)
+(*            the prepare that is answered shows.                          *)
 (* accept     The sender owns the ballot and has cast this vote.           *)
 (* accepted   The sender has voted in this slot and ballot.                *)
 (* rejected   The sender has promised this ballot.                         *)
 (* decided    This value was chosen, and so for each slot of `learned`.    *)
-(* learn      The sender knows what it says it knows.                      *)
+(* learn      The sender knows the slots in `known`.                       *)
 
 HasVoted(a, b) ==       \* in the slot and ballot of the body b
     \E x \in cast : x.node = a /\ x.slot = b.slot /\ x.ballot = b.ballot

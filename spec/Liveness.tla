@@ -1,11 +1,11 @@
 ------------------------------ MODULE Liveness ------------------------------
 (***************************************************************************)
-(* What happens at last.  MultiPaxos.tla tells what a node may do and what *)
-(* is never false; a cluster that does nothing satisfies it.  Here is what *)
-(* must be assumed of time, crashes and the network for something to       *)
-(* happen, and what then does: while one node proposes, a majority is up   *)
-(* and what its members say to each other is not lost for ever, every      *)
-(* request is answered and every started slot is decided.                  *)
+(* Liveness.  MultiPaxos.tla defines what a node may do and what is always *)
+(* true; a cluster that does nothing satisfies it.  This module states     *)
+(* what must be assumed of time, crashes and the network for progress, and *)
+(* what progress is: while one node proposes, a majority is up and the     *)
+(* messages between its members are not all lost for ever, every request   *)
+(* is answered and every started slot is decided.                          *)
 (*                                                                         *)
 (* That one node proposes is an assumption too: no protocol that is always *)
 (* safe also ends always (Fischer, Lynch and Paterson), and two nodes that *)
@@ -31,17 +31,17 @@ live == <<vars, answered, crashes>>
 
 -----------------------------------------------------------------------------
 (* The network.  In MultiPaxos.tla a message that was sent stays, and one  *)
-(* that is lost is one that nobody receives.  This does not tell a message *)
-(* that is sent again from one that is not, so nothing could be said of    *)
-(* repeating.  Here `network` holds what is on its way: what is received   *)
-(* is gone, what is lost is gone, and only its sender can bring it back.   *)
-(* That a message arrives twice is then the sender's doing as well; the    *)
-(* network that repeats of its own accord is left to the safety models.    *)
+(* that is lost is one that no node receives.  There a message that is     *)
+(* sent again does not differ from one that is not, so no formula could be *)
+(* about repeating.  Here `network` holds the messages in transit: one     *)
+(* that is received or lost is removed, and only its sender can send it    *)
+(* again.  So a message arrives twice only if it is sent twice; a network  *)
+(* that repeats messages by itself is left to the safety models.           *)
 (*                                                                         *)
 (* A request stays, for its client repeats it.                             *)
 (*                                                                         *)
-(* The histories of MultiPaxos.tla say nothing of what comes at last and   *)
-(* would only tell apart states that are the same, so they stand still.    *)
+(* The histories of MultiPaxos.tla do not matter for liveness and would    *)
+(* only distinguish states that are the same, so they do not change.       *)
 
 Histories == <<cast, delayed, record>>
 
@@ -127,14 +127,14 @@ Fairness ==
 LossySpec == LossyInit /\ [][LossyNext]_live /\ Fairness
 
 -----------------------------------------------------------------------------
-(* What happens at last.  The links that are needed are those between the  *)
+(* Liveness.  The links that are needed are those between the              *)
 (* proposing node and one other, if the two are a majority of three; what  *)
 (* a third node does, receives or loses cannot prevent it.                 *)
 
 EveryRequestIsAnswered == <>(Requests \subseteq answered)
 
 (* A slot is started when a node has voted in it.  It is decided by the    *)
-(* node that is asked for it; the others hear of it or ask.                *)
+(* node that got the request; the others receive the decision or query it. *)
 
 Started(slot) == \E n \in Node : slot \in DOMAIN replica[n].accepted
 

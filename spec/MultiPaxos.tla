@@ -21,7 +21,7 @@ CONSTANTS
     Members,    \* the node ids, a sequence in the order given by `init`
     Requests,   \* the messages that clients may have sent: envelopes
     Batch,      \* the most decisions that one `learned` may carry
-    Restless    \* the nodes that, given time, give up requests and ask around
+    Restless    \* the nodes that expire requests and query their peers
 
 ASSUME Len(Members) > 0 /\ Batch > 0
 
@@ -83,8 +83,8 @@ NextBallot(n, b) ==     \* the smallest ballot of n above b
 (*                                                                         *)
 (* `known` is always a set of slots that the sender knows to be decided.   *)
 (* It keeps Phase 1 small: a promise reports votes only for slots that     *)
-(* neither side knows to be decided, and for the slots that just the       *)
-(* acceptor knows it tells that they are, not what they hold.              *)
+(* neither side knows to be decided, and of the slots that only the        *)
+(* acceptor knows it has the numbers, not the values.                      *)
 (*                                                                         *)
 (* The network loses, repeats and reorders: a message that was sent stays  *)
 (* in `network` and may be received at any time, any number of times, or   *)
@@ -137,10 +137,10 @@ Fresh ==
      decided  |-> <<>>,     \* slot -> value
      up       |-> TRUE,
      ballot   |-> 0,        \* the ballot this node runs, 0 if none
-     promises |-> {},       \* who promised it
+     promises |-> {},       \* nodes that promised it
      reported |-> <<>>,     \* Phase 1: slot -> highest vote in the promises
      closed   |-> {},       \* slots that a promise knows and this node lacks
-     votes    |-> <<>>,     \* Phase 2: slot -> who voted in this ballot
+     votes    |-> <<>>,     \* Phase 2: slot -> nodes that voted in this ballot
      waiting  |-> <<>>]     \* requests not yet answered, in order of arrival
 
 Vote(b, v) == [ballot |-> b, value |-> v]
@@ -226,8 +226,8 @@ Serve(n, t, w) ==
 (* With a quorum of promises a node leads.  A value may have been chosen   *)
 (* in any slot that the promises report a vote for, and if so it is the    *)
 (* one of the highest ballot; so these are proposed again, first.  Slots   *)
-(* that nobody reported are free in this ballot, for as long as it leads:  *)
-(* that is why Phase 1 need not be run for them.                           *)
+(* that no promise reports are free in this ballot, for as long as it      *)
+(* leads: that is why Phase 1 need not be run for them.                    *)
 
 Lead(n, t) ==
     LET inherited == t.state.reported
@@ -301,7 +301,7 @@ ReceiveMultiPaxosPropose(n, m) ==
            THEN queued
            ELSE StartBallot(n, queued))
 
-(* A client may ask for a part of the log only: from a slot on, and no     *)
+(* A client may request a part of the log only: from a slot on, and no     *)
 (* more than so many entries.                                              *)
 
 ReceiveMultiPaxosLog(n, m) ==
@@ -363,7 +363,7 @@ ReceivePromise(n, m) ==
 
 -----------------------------------------------------------------------------
 (* Phase 2.  An acceptor votes unless it has promised a higher ballot; a   *)
-(* ballot that it has not heard of before is as good as one it promised.   *)
+(* ballot that is new to it is as good as one that it promised.            *)
 
 ReceiveAccept(n, m) ==
     /\ Receives(n, m, "accept")
@@ -398,10 +398,10 @@ ReceiveDecided(n, m) ==
     /\ Step(n, m, Decide(n, Begin(n), m.body.slot, m.body.value))
 
 -----------------------------------------------------------------------------
-(* Catching up: any node can be asked, and what it answers is bounded.  A  *)
+(* Catching up: any node can be queried, and its answer is bounded.  A     *)
 (* node answers with the first decisions that the other lacks.  How many   *)
-(* is its own choice, for values may be long and a message must not be:    *)
-(* at least one, so that a node that asks on gets all, at most Batch.      *)
+(* is its own choice, for values may be long and a message must not be: at *)
+(* least one, so that a node gets all by further queries, at most Batch.   *)
 
 Portions == 1..Batch
 
@@ -474,23 +474,23 @@ Repeat(n) ==
            Step(n, [event |-> "repeat", slots |-> slots],
                 AcceptAgain(n, Begin(n), slots))
 
-(* A leader that has nothing to repeat believes that it knows all there    *)
-(* is.  If it was replaced unheard, only asking can show it; so any node   *)
-(* may ask at any time.                                                    *)
+(* A leader that has nothing to repeat knows all decisions of its own      *)
+(* ballot.  If another leader replaced it and no message of that arrived,  *)
+(* only a query can show it; so any node may query at any time.            *)
 
 Inquire(n) ==
     /\ n \in Restless /\ replica[n].up
     /\ LET t == Begin(n)
        IN  Step(n, Event("inquire"), Say(t, Send(n, Peers(n), Learn(Known(t.state)))))
 
-(* A node that gives up on a request answers it with an error: on the one  *)
-(* that has waited longest, for all may wait equally long.  To propose a   *)
-(* value is to vote for it, and that vote or a later one is remembered,    *)
-(* crash or not, until the slot is decided.  So if the node has no vote in *)
-(* the slot, nothing of the request has left it, and the error may say so. *)
+(* A request that expires is answered with an error: the one that has      *)
+(* waited longest, for all may wait equally long.  To propose a value is   *)
+(* to vote for it, and that vote or a later one is kept, crash or not,     *)
+(* until the slot is decided.  So if the node has no vote in the slot, the *)
+(* request had no effect outside of it, and the error may be definite.     *)
 (* With a vote it claims nothing, though the vote may be for another value *)
-(* than the one that was asked for.  Nothing else of the node changes: a   *)
-(* value that was proposed may yet be chosen.                              *)
+(* than the requested one.  Nothing else of the node changes: a value that *)
+(* was proposed may yet be chosen.                                         *)
 
 Expire(n) ==
     /\ n \in Restless /\ replica[n].up /\ replica[n].waiting # <<>>
@@ -629,7 +629,7 @@ LogIsTrue ==
            \A entry \in Range(m.body.log) :
                entry.status = "chosen" /\ Chosen(entry.slot, entry.value)']_vars
 
-(* And it is what was asked for: the entries ascend, and of the slots that *)
+(* And it is what was requested: the entries ascend, and of the slots that *)
 (* the node knows none is missing but those above a log that is full.      *)
 
 LogIsWhole ==
@@ -662,8 +662,8 @@ SkipIsTrue ==
                           IF r \in waited THEN r \notin delayed[n]
                           ELSE Leading(s) \/ m.body.slot \in Known(s)]_vars
 
-(* An error that claims that nothing came of a request is true: nobody has *)
-(* voted for its value.  That nobody ever will, unless it is asked for     *)
+(* An error that claims that a request has no effect is true: no node has  *)
+(* voted for its value.  That no node ever will, unless it is requested    *)
 (* again, is checked where no request comes twice (models/Once.tla).       *)
 
 Voted(r) == \E c \in cast : c.slot = r.body.slot /\ c.value = r.body.value
@@ -676,9 +676,9 @@ RefusalIsTrue ==
     [][\A r \in Proposals :
            (\E m \in Range(record'.output) : Refuses(m, r)) => ~Voted(r)']_vars
 
-(* A node that asks comes to know all that is decided: it sends all that   *)
-(* it knows, and the answer carries the first slots that it lacks, at most *)
-(* Batch of them, and says whether there are more.                         *)
+(* A node that queries comes to know all that is decided: it sends all     *)
+(* that it knows, and the answer carries the first slots that it lacks, at *)
+(* most Batch of them, and whether there are more.                         *)
 
 LearnedIsNext ==
     [][Input("learn") =>
@@ -718,9 +718,9 @@ PromisedGrows ==
 -----------------------------------------------------------------------------
 (* Refinement.  A step of node n is, one level above, that n promises what *)
 (* it follows afterwards and casts the votes that are new, or nothing at   *)
-(* all.  VotingSpec says the same without naming them; so TLC has to look  *)
+(* all.  VotingSpec is the same without naming them; so TLC has to search  *)
 (* for them, in finitely many ballots, and only a small model does that    *)
-(* (`ladder`).                                                             *)
+(* (`refines-voting`).                                                     *)
 
 RefinesVoting ==
     /\ V!Init

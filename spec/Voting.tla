@@ -67,18 +67,18 @@ SafeAt(slot, b, v) ==
 (* What acceptor a may do: promise ballot b, and vote in it for some slots *)
 (* at once, or for none.                                                   *)
 (*                                                                         *)
-(* Guards that one may miss.  Nobody asks a to promise: a promise is       *)
-(* always safe.  A ballot needs no leader: that no two values are voted    *)
-(* for in it is asked of the votes, and how to ensure it is the business   *)
-(* of the protocol.  And a may vote in a slot where a value was chosen:    *)
-(* only that value is safe there.                                          *)
+(* Guards that one may miss.  No process requests a's promise: a promise   *)
+(* is always safe.  A ballot needs no leader: that no two values are voted *)
+(* for in it is a condition on the votes, and how to ensure it is left to  *)
+(* the protocol.  And a may vote in a slot where a value was chosen: only  *)
+(* that value is safe there.                                               *)
 
 ShowsSafeAt(Q, slot, b, v) ==
     LET below == {x \in votes : x.node \in Q /\ x.slot = slot /\ x.ballot < b}
     IN  \/ below = {}
         \/ \E x \in below : x.value = v /\ \A y \in below : y.ballot <= x.ballot
 
-(* Who will vote below b no more, now that a promises b. *)
+(* Acceptors that never vote below b again, once a promises b. *)
 
 Bound(a, b) == {p \in Acceptor : p = a \/ promised[p] >= b}
 

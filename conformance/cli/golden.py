@@ -111,5 +111,5 @@ def replay_case(found: replaying.Replayed) -> Case:
     name = f"{found.path.parent.name}/{found.path.name}"
     if not found.tried:
         return case("replay", name, None, "not tried: the node hangs in other traces")
-    reason = found.difference.words() if found.difference else ""
+    reason = found.difference.text() if found.difference else ""
     return case("replay", name, found.difference is None, reason, found.seconds)

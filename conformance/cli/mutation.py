@@ -72,5 +72,5 @@ def mutate_traces(
         seconds=timeout_seconds,
         kind=kind,
     )
-    wrong = f"some mutated traces are judged wrongly; they are in {output / 'wrong'}"
+    wrong = f"some mutated traces have a wrong verdict; they are in {output / 'wrong'}"
     results.add(case("mutate-traces", f"{number} traces, seed {seed}", holds, wrong))

@@ -229,7 +229,7 @@ def explore(
     found = real_runs.explore(output, node, made, runs, seed, timeout_seconds)
     real_runs.show_explored(found, node, seed)
     for name, each in found.items():
-        reason = "\n".join(difference.words() for difference in each.differences)
+        reason = "\n".join(difference.text() for difference in each.differences)
         reason = reason or "no transition was covered"
         results.add(case("explore", name, real_runs.passed({name: each}), reason))
     differ = sum(len(each.differences) for each in found.values())

@@ -1,1 +1,1 @@
-"""How much was shown: what real runs cover, and the certificate of what was compared."""
+"""Coverage by real runs, and the pinned results of `check`."""

@@ -104,7 +104,7 @@ def read(path: Path) -> Json:
 
 
 def write(path: Path, results: Json) -> None:
-    """Write results, held to their schema."""
+    """Write results; check them against their schema."""
     check_pinned(results)
     path.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
 

@@ -122,7 +122,7 @@ def show_explored(explored: dict[str, Explored], command: Sequence[str], seed: i
     report.table("Transitions covered by exploration", columns, rows)
     for name, found in explored.items():
         for difference in found.differences:
-            report.say(difference.words())
+            report.say(difference.text())
             report.warn(
                 f"To repeat it: python -m conformance explore {name} -o again "
                 f"--runs {found.runs} --seed {seed} -- {shlex.join(command)}"

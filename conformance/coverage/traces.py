@@ -1,4 +1,4 @@
-"""What of the specification real runs cover: its actions and its branches.
+"""Coverage of the specification by real runs: its actions and its branches.
 
 Traces are validated with the marked copy of the specification in the place of the original (see
 `branches`), so that TLC prints which branches it evaluates; the verdict is the same.  Only accepted
@@ -47,7 +47,7 @@ class TraceCoverage:
         return 100 * (len(self.branches) - len(self.uncovered)) // len(self.branches)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON has it."""
+        """Return the figures as a JSON object."""
         return {
             "actions": self.actions,
             "branches": len(self.branches),

@@ -1,4 +1,1 @@
-"""What is written down: messages, logs of nodes, histories of clients, held to their schemas.
-
-What any of it means is not known here.
-"""
+"""Formats of messages, logs of nodes and histories of clients, checked against their schemas."""

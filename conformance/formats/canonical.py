@@ -10,18 +10,18 @@ Json = Any
 
 
 def canonical(item: Json) -> str:
-    """One text for all that is the same: the order of keys is of no account.
+    """Return a text that is the same for equal values, whatever the order of their keys.
 
-    Values are not compared themselves, for to Python true equals 1 and 1.0.
+    Comparing the values themselves would be wrong: in Python, true equals 1 and 1.0.
     """
     return json.dumps(item, sort_keys=True)
 
 
 def by_destination(messages: Iterable[Json]) -> dict[str, list[str]]:
-    """Return the texts of what each destination is sent, in order.
+    """Return the texts of the messages to each destination, in order.
 
-    What is sent to different destinations has no order between them, for the network keeps none.
-    What is not a message at all stands under its own text.
+    Messages to different destinations have no order, as the network keeps none.  A value that is
+    not a message has a key of its own, its text.
     """
     found: dict[str, list[str]] = {}
     for message in messages:
@@ -34,12 +34,12 @@ def by_destination(messages: Iterable[Json]) -> dict[str, list[str]]:
 
 
 def same_output(one: Iterable[Json], other: Iterable[Json]) -> bool:
-    """Whether two outputs of a step are the same: each destination is sent the same, in order."""
+    """Return whether two outputs of a step have the same messages to each destination, in order."""
     return by_destination(one) == by_destination(other)
 
 
 def _without_text(message: Json) -> Json:
-    """The text of an error is free, as long as it is a string."""
+    """Return a message without the text of an error, which may be any string."""
     match message:
         case {"body": {"type": "error", "text": str(), **fields}}:
             return {**message, "body": {"type": "error", **fields}}

@@ -1,4 +1,4 @@
-"""Folders that a command fills anew each time it runs, and never one that it did not make."""
+"""Folders that a command empties before it writes, unless they were not made by a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from .logs import LogError
 
 MARK = ".made-by-conformance"
-"""A file in each folder that was made here, and that may be deleted here for that reason."""
+"""A file in each folder that was made here, and that may therefore be deleted here."""
 
 
 def fresh(folder: Path) -> Path:

@@ -1,7 +1,7 @@
-"""Histories as files: what clients asked and were answered, in the order one observer saw it.
+"""Read and write histories: the clients' requests and the replies, as one observer saw them.
 
-Every entry that comes in or goes out satisfies its schema.  What nodes send each other is no part
-of a history, and whether an answer is right is not known here.
+Entries are checked against their schema.  A history has no messages between nodes.  The history
+checker decides whether the replies are right.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .schema import check_entry
 
 Json = Any
 
-Question = tuple[str, str, int]
-"""Who asks, whom, and under which msg_id: what ties an answer to what was asked."""
+RequestId = tuple[str, str, int]
+"""Client, node and msg_id, which relate a reply to its request."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One question or one answer, and where it is written."""
+    """A request ("ask") or a reply ("answer"), with its file and line."""
 
     at: float
     kind: str
@@ -50,22 +50,22 @@ class Entry:
         return str(self.message["dest" if self.kind == "ask" else "src"])
 
     @property
-    def question(self) -> Question:
-        """The question that this asks or answers."""
+    def request_id(self) -> RequestId:
+        """The identity of the request that this is, or replies to."""
         field = "msg_id" if self.kind == "ask" else "in_reply_to"
         return self.client, self.node, self.message["body"][field]
 
 
 def read(path: Path) -> list[Entry]:
-    """All entries of a history; raises `LogError` for the first line that is none."""
+    """Return all entries of a history; raise `LogError` for the first malformed line."""
     found = [
         Entry(entry["at"], entry["kind"], logs.without_nulls(entry["message"]), path, line)
         for line, entry in logs.lines(path, "history", "history entry", check_entry)
     ]
     _check_order(found)
-    _check_questions(found)
+    _check_requests(found)
     if not any(entry.kind == "answer" for entry in found):
-        raise LogError(f"{path}: nothing is answered in it, so it shows nothing")
+        raise LogError(f"{path}: it has no reply, so it shows nothing")
     return found
 
 
@@ -77,18 +77,18 @@ def _check_order(history: Iterable[Entry]) -> None:
         now = entry.at
 
 
-def _check_questions(history: Iterable[Entry]) -> None:
-    """Raise `LogError` if a client uses a msg_id for two questions: its answers are ambiguous."""
-    bodies: dict[Question, Json] = {}
+def _check_requests(history: Iterable[Entry]) -> None:
+    """Raise `LogError` if a client uses a msg_id for two requests: the replies are ambiguous."""
+    bodies: dict[RequestId, Json] = {}
     for entry in history:
         if entry.kind == "ask":
             body = entry.message["body"]
-            if canonical(bodies.setdefault(entry.question, body)) != canonical(body):
-                raise LogError(f"{entry.place}: another question was asked under this msg_id")
+            if canonical(bodies.setdefault(entry.request_id, body)) != canonical(body):
+                raise LogError(f"{entry.place}: this msg_id belongs to another request")
 
 
 class Writer:
-    """A history as it happens: whatever ends the observer, what it saw until then is written."""
+    """Writes a history entry by entry, so that it is complete however the observer ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -96,7 +96,7 @@ class Writer:
         self._file = path.open("w", encoding="utf-8")
 
     def write(self, at: float, kind: str, message: Json) -> Entry:
-        """Adds an entry; raises `SchemaError` if it is none."""
+        """Add an entry; raise `SchemaError` if it is malformed."""
         entry = {"at": round(at, 6), "kind": kind, "message": message}
         check_entry(entry)
         self._file.write(json.dumps(entry) + "\n")

@@ -1,7 +1,7 @@
-"""Message logs as files: every record that comes in or goes out satisfies its schema.
+"""Read and write message logs; each record is checked against its schema.
 
 A log is NDJSON; it may hold the records of one node or of a whole cluster, each node's in the
-order of its steps.  What a record means is not known here.
+order of its steps.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from ..jobs import in_copies
 from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
-# Kinds of files, as people call them, and a key that each line of one has and none of the other.
+# Kinds of files, as error messages name them, and a key that only lines of this kind have.
 LOG, HISTORIES = "log of a node", "history of clients"
 _KEYS = {LOG: "input", HISTORIES: "at"}
 
-# What clients saw, in a folder with the logs of the nodes that they asked.
+# The clients' history, in a folder with the logs of the nodes.
 HISTORY = "history.ndjson"
 
 _MAY_BE_NULL = "from", "limit"
 
-# To hold a line against its schema takes much longer than to read it, so it is done so many at a
-# time.
+# How many lines a process checks at a time: checking a line takes much longer than reading it.
 _GROUP = 2_000
 
 
@@ -38,7 +37,7 @@ class LogError(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """One step of one node, and where it is written."""
+    """A step of a node, with its file and line."""
 
     node: str
     input: Any
@@ -67,17 +66,17 @@ class Record:
 
 
 def read(path: Path) -> list[Record]:
-    """All records of a log file; raises `LogError` for the first line that is none."""
+    """Return all records of a log file; raise `LogError` for the first malformed line."""
     return of(read_json(path), path)
 
 
 def read_json(path: Path) -> list[Any]:
-    """The same as they are written."""
+    """Return all records of a log file as JSON values, as they are written."""
     return [record for _, record in lines(path, "log", "log record", check_record)]
 
 
 def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
-    """Records that are, or will be, the lines of a file."""
+    """Return records from the JSON values that are, or will be, the lines of a file."""
     return [
         Record(record["node"], without_nulls(record["input"]), record["output"], path, line)
         for line, record in enumerate(records, 1)
@@ -85,7 +84,7 @@ def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
 
 
 def without_nulls(taken: Any) -> Any:
-    """The message or event without the fields of a request that are null, which means absent."""
+    """Return an input without the fields of a request that are null, which means absent."""
     body = taken["body"] if is_message(taken) else {}
     absent = [field for field in _MAY_BE_NULL if field in body and body[field] is None]
     if body.get("type") != "multi_paxos_log" or not absent:
@@ -96,9 +95,10 @@ def without_nulls(taken: Any) -> Any:
 def lines(
     path: Path, whole: str, part: str, check: Callable[[Any], None]
 ) -> Iterator[tuple[int, Any]]:
-    """What stands in each line of an NDJSON file, with its number; `check` raises what is wrong.
+    """Yield the value of each line of an NDJSON file, with its number.
 
-    `whole` and `part` are what people call the file and a line of it.
+    `check` raises `ValueError` for a malformed value.  `whole` and `part` are what error messages
+    call the file and a line of it.  Raises `LogError`.
     """
     try:
         text = path.read_bytes()
@@ -124,7 +124,7 @@ def lines(
 
 
 def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] | None:
-    """The first of these lines that is not as it should be, and why."""
+    """Return the index of the first malformed line and the reason; None if there is none."""
     for at, line in enumerate(group):
         try:
             check(loads(line))
@@ -134,10 +134,10 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
 
 
 def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
-    """The files among files and folders, in order; raises `LogError` where there are none.
+    """Return the files among files and folders, in order; raise `LogError` if there are none.
 
-    In a folder only regular files are looked at, and with a `kind`, LOG or HISTORIES, those of the
-    other kind are left out: `endure` leaves both.
+    In a folder only regular files count, and with a `kind`, LOG or HISTORIES, not those of the
+    other kind: `inject` writes both into one folder.
     """
     found: list[Path] = []
     for place in places:
@@ -157,7 +157,7 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
 
 
 def kind_of(path: Path) -> str | None:
-    """What a file holds, LOG or HISTORIES, by the keys of its first line; None if it is neither."""
+    """Return LOG or HISTORIES by the keys of the first line of a file; None if it is neither."""
     try:
         with path.open("rb") as file:
             first = loads(file.readline())
@@ -168,14 +168,14 @@ def kind_of(path: Path) -> str | None:
 
 
 def clusters(places: Iterable[Path]) -> list[list[Path]]:
-    """The log files among files and folders; those with a history beside them, as `endure` leaves
-    it, together, any other alone.
+    """Return the log files among files and folders, in groups that belong together.
 
-    The history itself is no log, and is left out.
+    Files with a history beside them, as `inject` writes it, are one group; any other file is a
+    group of its own.  The history itself is not a log, and is left out.
     """
     found: dict[Path, list[Path]] = {}
     for path in find(places, LOG):
-        # An observer that was ended at once leaves an empty history.
+        # An observer that was killed early leaves an empty history.
         empty = path.name == HISTORY and kind_of(path) is None
         if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
@@ -186,7 +186,7 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
 
 
 def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
-    """The records of each cluster, however many files it has.
+    """Return the records of each cluster; a cluster may have several files.
 
     Groups of files whose logs name the same members are one cluster.  If they have logs of the same
     node they are several runs: then each folder holds one, or if that cannot be either, each group.
@@ -200,7 +200,7 @@ def read_clusters(found: Iterable[Iterable[Path]]) -> list[list[Record]]:
 
 
 def place(cluster: Sequence[Record]) -> Path:
-    """What to call a cluster: its file, or `run` in the folder of its first one."""
+    """Return a path that names a cluster: its file, or `run` in the folder of its first file."""
     first = cluster[0].path
     return first if all(record.path == first for record in cluster) else first.parent / "run"
 
@@ -214,7 +214,7 @@ def _whole(parts: Sequence[list[Record]]) -> list[Record]:
 
 
 def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
-    """Groups that name the same members, as clusters."""
+    """Return the clusters of groups that name the same members."""
     if not _twice(groups):
         return [_whole(groups)]
     folders: dict[Path, list[list[Record]]] = defaultdict(list)
@@ -226,13 +226,13 @@ def _joined(groups: Sequence[list[Record]]) -> list[list[Record]]:
 
 
 def _twice(parts: Sequence[list[Record]]) -> set[str]:
-    """The nodes with a log in more than one part."""
+    """Return the nodes with a log in more than one part."""
     counts = Counter(node for part in parts for node in {record.node for record in part})
     return {node for node, count in counts.items() if count > 1}
 
 
 def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Each node's records, in its own order."""
+    """Return the records of each node, in the order of its steps."""
     found: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         found[record.node].append(record)
@@ -240,7 +240,7 @@ def by_node(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def members(records: Iterable[Record]) -> tuple[str, ...]:
-    """The cluster as the first `init` that was accepted names it; empty if there is none."""
+    """Return the members that the first accepted `init` names; empty if there is none."""
     for record in records:
         if record.starts and not record.refused:
             return tuple(record.input["body"]["node_ids"])
@@ -248,13 +248,13 @@ def members(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def check_free(folder: Path) -> None:
-    """Raises `LogError` if a folder holds logs already, which new ones would be taken for."""
+    """Raise `LogError` if a folder has logs already, as they could be taken for new ones."""
     if any(folder.glob("*.ndjson")):
         raise LogError(f"{folder}: there are logs in it already; remove them or name another one")
 
 
 def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Writes a log, each record checked on its way out."""
+    """Write a log; check each record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for record in records:
@@ -263,7 +263,7 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 
 def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Writes a log in the place of another one; at any time one of the two is there, and whole."""
+    """Replace a log atomically."""
     part = path.with_name(f"{path.name}.part")
     write(part, records)
     part.replace(path)

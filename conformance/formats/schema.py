@@ -1,7 +1,7 @@
-"""Holds messages, records of logs, entries of histories and certificates against the schemas.
+"""Check messages, log records, history entries, pinned and other results against the schemas.
 
-Defines, with schemas/, what is well formed.  Whether a message may be sent is defined by the
-specification.
+This module and schemas/ define what is well formed.  The specification defines which messages may
+be sent.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class SchemaError(ValueError):
 
 
 def check_record(record: Any) -> None:
-    """Raises SchemaError unless this is a well-formed record of a message log."""
+    """Raise SchemaError unless this is a well-formed record of a message log."""
     check(record, "urn:multipaxos:schema:record")
     if is_refusal(record):
         _check_refusal(record)
 
 
 def check_entry(entry: Any) -> None:
-    """Raises SchemaError unless this is a well-formed entry of a history."""
+    """Raise SchemaError unless this is a well-formed entry of a history."""
     check(entry, "urn:multipaxos:schema:history")
 
 
-def check_pinned(certificate: Any) -> None:
-    """Raises SchemaError unless this is a well-formed certificate."""
-    check(certificate, "urn:multipaxos:schema:pinned")
+def check_pinned(results: Any) -> None:
+    """Raise SchemaError unless these are well-formed pinned results."""
+    check(results, "urn:multipaxos:schema:pinned")
 
 
 def check_results(results: Any) -> None:
@@ -53,19 +53,19 @@ def check_results(results: Any) -> None:
 
 
 def check_sent(message: Any) -> None:
-    """Raises SchemaError unless this is a well-formed message that a node may send."""
+    """Raise SchemaError unless this is a well-formed message that a node may send."""
     check(message, "urn:multipaxos:schema:messages#/$defs/sent_message")
 
 
 def check(instance: Any, reference: str) -> None:
-    """Raises SchemaError unless the schema or definition at this address describes the instance."""
+    """Raise SchemaError unless the instance satisfies the schema or definition at this address."""
     text = json.dumps(instance)
     remembered = len(text) <= LONGEST_REMEMBERED
     (_check_once if remembered else _check_text)(text, reference)
 
 
 def is_message(taken: Any) -> bool:
-    """Whether a node took a message; what else it takes is an event."""
+    """Return whether an input is a message; otherwise it is an event."""
     return isinstance(taken, dict) and "body" in taken
 
 
@@ -76,7 +76,7 @@ def is_refusal(record: dict[str, Any]) -> bool:
 
 
 def action(taken: Any) -> str | None:
-    """The action that takes this message or event, by its name alone; None if it has none."""
+    """Return the action for a message or event, by its name alone; None if it has no name."""
     match taken:
         case str(event) | {"event": str(event)}:
             return event.capitalize()
@@ -89,7 +89,7 @@ def action(taken: Any) -> str | None:
 
 @cache
 def fields(kind: str) -> tuple[str, ...]:
-    """The fields of a message of this type, in the documented order."""
+    """Return the fields of a message of this type, in the documented order."""
     return tuple(load("messages")["$defs"][kind]["properties"])
 
 
@@ -106,19 +106,20 @@ def _check_text(text: str, reference: str) -> None:
         raise SchemaError(f"{error.json_path}: {_shortened(error.message)}")
 
 
-# Generated logs are paths through one graph and so say the same over and over: to remember what was
-# found well formed makes reading them a hundred times as fast.
+# Golden traces are paths through one graph, so the same lines occur many times: caching those that
+# are well formed makes reading a hundred times as fast.
 _check_once = lru_cache(maxsize=20_000)(_check_text)
 
 
 def _weight(error: ValidationError) -> tuple[Any, ...]:
-    """Something of the wrong shape is often in the wrong order, too, and then the shape is why."""
+    """Return the rank of an error: a wrong shape explains a wrong order, not the other way."""
     return error.validator != "format", relevance(error)
 
 
 def _check_refusal(record: dict[str, Any]) -> None:
-    """JSON Schema cannot compare two places of a document, and the specification, which compares
-    all others, knows no refusals.
+    """Check that the addresses and numbers of a refusal match its request.
+
+    JSON Schema cannot compare two places of a document, and the specification has no refusals.
     """
     node, request, [error] = record["node"], record["input"], record["output"]
     for place, found, expected in (
@@ -132,16 +133,16 @@ def _check_refusal(record: dict[str, Any]) -> None:
 
 
 def _shortened(reason: str) -> str:
-    """Both ends of a reason, for either may name what is wrong, and a value has no longest size."""
+    """Return both ends of a reason: either may name the error, and a value may be very long."""
     if len(reason) <= LONGEST_REASON:
         return reason
     half = LONGEST_REASON // 2
     return f"{reason[:half]} ... {reason[-half:]}"
 
 
-# The schemas mean to any other validator what they mean to this one, but for four things that it
-# does better: an integer is not written 1.0, a format is an assertion, an alternative that cannot
-# hold is not tried, and what a reference refers to is looked up once.
+# Other validators can use the schemas, too.  This one differs in four ways: 1.0 is not an integer,
+# a format is an assertion, only the alternative that can hold is tried, and references are resolved
+# once.
 
 
 def _is_integer(_checker: Any, instance: Any) -> bool:
@@ -202,7 +203,7 @@ def _referred(
 ) -> Iterator[ValidationError]:
     """Yield what is wrong with an instance of a referenced definition.
 
-    The same message stands in many records, so parts that are well formed are remembered.
+    The same message is in many records, so parts that are well formed are cached.
     """
     again = reference.startswith(_MESSAGES) and isinstance(instance, (dict, list))
     if not (again and _is_well_formed(json.dumps(instance), reference)):
@@ -217,7 +218,7 @@ def _is_well_formed(text: str, reference: str) -> bool:
     return _validator_of(reference).is_valid(json.loads(text))
 
 
-# The types of jsonschema do not have `extend` typed, nor `descend` of the classes that it makes.
+# The types of jsonschema leave out `extend`, and `descend` of the classes that it returns.
 _Checker: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     validators={"format": _format, "oneOf": _one_of, "$ref": _referred},
@@ -237,7 +238,7 @@ def _registry() -> Registry:
 
 
 def _resource(name: str) -> tuple[str, Resource]:
-    """With references that mean the same wherever they are followed."""
+    """Return a schema as a resource, with absolute references."""
     schema = load(name)
     text = json.dumps(schema).replace('"$ref": "#', f'"$ref": "{schema["$id"]}#')
     return schema["$id"], DRAFT202012.create_resource(json.loads(text))

@@ -1,4 +1,4 @@
-"""Reads JSON as RFC 8259 defines it, and splits bytes into lines.
+"""Parse JSON as RFC 8259 defines it, and split bytes into lines.
 
 Everything that is read from a node, a log or a history is read here, so that all parts of the
 harness accept and refuse the same text on every version of Python.
@@ -78,7 +78,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number)
 
 
 def _check_depth(text: str) -> None:
-    """Raises `NotJson` before the text is read: how deep Python can read depends on its stack."""
+    """Raise `NotJson` before the text is parsed: the depth that Python can parse varies."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     brackets = _NOT_BRACKETS.sub("", _STRING.sub("", text))

@@ -126,7 +126,7 @@ def _end(process: Process, seconds: float) -> str:
     if status is None:
         return f"it did not end within {seconds:g} s of the end of its output"
     if status:
-        return " / ".join([f"it ended with status {status}", *process.last_words()])
+        return " / ".join([f"it ended with status {status}", *process.last_error_lines()])
     return "its last line does not end with a newline" if process.rest else ""
 
 

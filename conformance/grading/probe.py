@@ -1,4 +1,4 @@
-"""Detects the options of a node: starts it with each option and looks for an observable effect.
+"""Detect the options of a node: start it with each option and look for an observable effect.
 
 A node may ignore options that it does not know, so a reply to `init` alone shows nothing.
 """

@@ -70,7 +70,7 @@ def _record(
             )
         except NodeError as error:
             for node in launched:
-                if node.troubled:
+                if node.failed:
                     inputs = [json.dumps(line) for line in node.inputs]
                     return path, Failure(str(error), timed, inputs, errors=node.errors)
             return path, Failure(str(error))

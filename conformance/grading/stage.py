@@ -87,7 +87,7 @@ def stderr_lines(path: Path) -> list[str]:
 
 @dataclass
 class Outcome:
-    """What became of one case; `skipped` is the reason why it was not run, "" if it was."""
+    """The outcome of one case; `skipped` is the reason why it was not run, "" if it was."""
 
     name: str
     failure: Failure | None = None

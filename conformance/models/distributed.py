@@ -1,8 +1,8 @@
-"""TLC on several machines: its server here, its workers on other hosts or beside it.
+"""Run TLC on several machines: its server here, its workers on other hosts or on this one.
 
-Decides which models this mode can be trusted with, and sees that nothing is left running.  TLC's
-distributed mode looks at a step only where it leads to a state that is new, and it looks at no
-behaviour, so of what a configuration lists it decides the invariants alone.
+This module rejects models for which TLC's distributed mode is wrong, and ends every process that it
+started.  The distributed mode evaluates a step only if it leads to a new state, and evaluates no
+behaviours; so of the properties in a configuration it decides only the invariants.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ LOOPBACK = "127.0.0.1"
 HERE = "localhost"
 TWO_HERE = (HERE, HERE)
 
-# Where a host has the tools, as seen from where a login there begins.
+# The path of the tools on a host, relative to the directory of a login.
 JAR = "tla2tools.jar"
 
 SSH = ("ssh", "-4", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 
-# How long a host may take to answer, the first worker to come, and the server to end after a
-# worker that is gone.
+# Seconds: until a host must reply, until the first worker must have registered, and until the
+# server must have ended after a worker.
 ANSWER_SECONDS, COMING_SECONDS, GRACE_SECONDS = 30, 60, 10
 
 
 def undecided(model: Model) -> list[str]:
-    """The properties of a model that only a run on one machine decides."""
+    """Return the properties of a model that only a run on one machine decides."""
     return listed(model.text(), "PROPERTY")
 
 
 def fit(model: Model) -> None:
-    """Raises `ToolError` for a model with which this mode of TLC is wrong, or shows nothing.
+    """Raise `ToolError` for a model for which this mode of TLC is wrong, or shows nothing.
 
-    With an action constraint it loses states: a step that the constraint forbids hides another one
-    to the same state that it allows.
+    With an action constraint it loses states: a step that the constraint forbids hides an allowed
+    step to the same state.
     """
     if listed(model.text(), "ACTION_CONSTRAINT"):
         raise tlc.ToolError(
@@ -69,16 +69,16 @@ def run(
     jar: str = JAR,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> tlc.Outcome:
-    """Runs a model with a server here and a worker on each host, and returns the verdict.
+    """Run a model with a server here and a worker on each host; return the verdict.
 
-    `address` is what the hosts find this machine by; as the first of them sees it, if not given.
-    `jar` is where they have the TLA+ tools.  TLC does not name here what is violated, so `violated`
-    is all that the model checks, joined by "or"; a formula that cannot be evaluated looks the same,
-    and `trace` is the last step alone.  Raises `ToolError` for a model that is not `fit`, a host
-    that cannot be used, and a worker or server that is lost; nothing is left running.
+    `address` is the address of this machine for the hosts; the default is the one that the first
+    of them sees.  `jar` is the path of the TLA+ tools on them.  TLC does not name here what is
+    violated, so `violated` is all that the model checks, joined by "or"; a formula that cannot be
+    evaluated looks the same, and `trace` is the last step only.  Raises `ToolError` for a model
+    that is not `fit`, a host that cannot be used, and a worker or server that is lost.
     """
     fit(model)
-    seen = [welcome(host, jar) for host in dict.fromkeys(hosts) if host != HERE]
+    seen = [check_host(host, jar) for host in dict.fromkeys(hosts) if host != HERE]
     address = address or (seen[0] if seen else LOOPBACK)
     port = tlc.PORT if seen else free_port()
     with Workers(hosts, address, port, jar) as workers:
@@ -96,12 +96,12 @@ def run(
             raise tlc.ToolError(workers.lost or str(error)) from None
 
 
-def welcome(host: str, jar: str) -> str:
-    """The address of this machine as a host sees it, once that has shown that it can work.
+def check_host(host: str, jar: str) -> str:
+    """Check that a worker can run on a host; return the address of this machine as it sees it.
 
-    Raises `ToolError` with what the host, or ssh, says is missing.
+    Raises `ToolError` with the error of the host or of ssh.
     """
-    command = ssh(host, tlc.welcome_script(jar))
+    command = ssh(host, tlc.check_script(jar))
     try:
         done = subprocess.run(
             command,
@@ -120,12 +120,12 @@ def welcome(host: str, jar: str) -> str:
 
 
 def ssh(host: str, script: str, *options: str) -> list[str]:
-    """The command that runs a script of the plain shell on a host."""
+    """Return the command that runs a shell script on a host."""
     return [*SSH, *options, "--", host, f"sh -c {shlex.quote(script)}"]
 
 
 def free_port() -> int:
-    """A port that nothing uses, so that runs on one machine do not meet."""
+    """Return an unused port, so that runs on one machine do not share one."""
     with socket.socket() as one:
         one.bind((LOOPBACK, 0))
         return int(one.getsockname()[1])
@@ -134,7 +134,7 @@ def free_port() -> int:
 class Workers:
     """The workers of one run: started when the server is ready, ended with the context.
 
-    `lost` is the reason why the server was ended before its time: a worker is gone, or none came.
+    `lost` is the reason why the server was ended early: a worker is lost, or none registered.
     """
 
     def __init__(self, hosts: Sequence[str], address: str, port: int, jar: str) -> None:
@@ -156,11 +156,11 @@ class Workers:
         self._stack.close()
 
     def came(self) -> None:
-        """The server has met a worker."""
+        """Note that a worker has registered."""
         self._came.set()
 
     def start(self, end_server: Callable[[], None]) -> None:
-        """Starts all; `end_server` is called when there is nothing more to wait for."""
+        """Start all workers; `end_server` is called if one is lost, or none registers in time."""
         for host in self._hosts:
             scratch = self._stack.enter_context(guard.scratch("tlc-"))
             process = tlc.start(self._command(host, scratch), scratch)
@@ -171,14 +171,14 @@ class Workers:
     def _command(self, host: str, scratch: Path) -> list[str]:
         if host == HERE:
             return tlc.worker(scratch, self._address, self._port)
-        # With a terminal of its own a worker ends when its connection does.
+        # A worker with a terminal ends with its connection.
         return ssh(host, tlc.worker_script(self._jar, self._address, self._port), "-tt")
 
     def _watch(
         self, host: str, process: subprocess.Popen[str], end_server: Callable[[], None]
     ) -> None:
         printed, _ = process.communicate()
-        # One that came when all was done already is not missed.
+        # A worker that registered after the end of the search may end.
         if tlc.worker_is_done(printed) or self._over.wait(GRACE_SECONDS):
             return
         output = "\n  ".join(printed.strip().splitlines()[-5:])

@@ -1,4 +1,4 @@
-"""A network of this process's own, in which there is nothing but loopback.
+"""Move this process to a network namespace that has only loopback.
 
 TLC's server and workers listen on all interfaces, and no option changes that.  See
 namespaces(7), user_namespaces(7) and netdevice(7).
@@ -19,11 +19,11 @@ _SET_FLAGS, _UP = 0x8914, 0x1
 
 
 def isolate() -> bool:
-    """Moves this process, and whatever it starts from now on, to a network that has loopback alone.
+    """Move this process, and those that it starts later, to a network that has only loopback.
 
-    Returns whether that was possible: on Linux, for root or where everybody may make namespaces.
-    Only for a process that has no other thread yet, and needs no other network any more.  Raises
-    `OSError` where the new network cannot be used.
+    Returns whether that was possible: on Linux, for root or if every user may create namespaces.
+    The process must have no other thread yet, and loses access to any other network.  Raises
+    `OSError` if the new network cannot be used.
     """
     if sys.platform != "linux":
         return False

@@ -81,7 +81,7 @@ class Model:
 
     @property
     def expected(self) -> str:
-        """What TLC must find, in words."""
+        """What TLC must find, as text."""
         return f"{self.expect} {self.violates or ''}".strip()
 
     def sources(self) -> tuple[str, str, str]:
@@ -141,7 +141,7 @@ def get(name: str) -> Model:
 
 
 def pin(name: str, states: int, depth: int, seconds: float) -> None:
-    """Writes what a search found into the manifest.  Raises NoCheckout."""
+    """Write what a search found into the manifest.  Raises NoCheckout."""
     demand_checkout("--pin")
     document = tomlkit.parse(MANIFEST.read_text("utf-8"))
     table = document[name]

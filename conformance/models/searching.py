@@ -86,9 +86,8 @@ def models(
     A search that was interrupted continues from its last checkpoint, if there is a folder for them.
     Results that pass are kept in `store` and taken from there.
     """
-    store = store or Cache(None)
-    keys = {model: search_key(model) for model in chosen}
-    rows = {model: _stored(store, model, keys[model]) for model in chosen}
+    keys = {model: search_key(model) for model in chosen} if store else {}
+    rows = {model: _stored(store, model, keys[model]) if store else None for model in chosen}
     missing = [model for model in chosen if rows[model] is None]
     make_startup_cache(missing)
     total, done = sum(map(cost, missing)), 0.0
@@ -109,7 +108,7 @@ def models(
                 # One of depth 1 is about states alone, as its purpose in the manifest says.
                 outcome.demand_steps(model.name)
             row = ModelRow(model, outcome)
-            if row.passed:
+            if store and row.passed:
                 store.put("models", keys[model], asdict(outcome))
             with one_at_a_time:
                 done += cost(model)

@@ -1,6 +1,6 @@
 """The tables of models in spec/README.md, written from the manifest.
 
-Each stands between two comments that name what it lists, and nothing else of the page is touched.
+Each is between two comments that name what it lists; the rest of the page does not change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TABLE = re.compile(r"(<!-- models that (\w+)[^>]*-->\n).*?(<!-- end -->)", re.D
 
 
 def render(page: str, models: Iterable[Model]) -> str:
-    """The page with its tables as the models have them."""
+    """Return the page with its tables written from the models."""
     every = list(models)
 
     def table(found: re.Match[str]) -> str:
@@ -29,7 +29,7 @@ def render(page: str, models: Iterable[Model]) -> str:
 
 
 def write() -> None:
-    """Makes the tables of the page current."""
+    """Update the tables of the page."""
     page = README.read_text("utf-8")
     README.write_text(render(page, manifest.load().values()), "utf-8")
 
@@ -51,5 +51,5 @@ def _lines(models: Iterable[Model]) -> Iterable[str]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them: `4 s`, `75 min`."""
+    """Return seconds in a readable form: `4 s`, `75 min`."""
     return f"{seconds / 60:.0f} min" if seconds >= 300 else f"{seconds:.0f} s"

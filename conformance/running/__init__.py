@@ -1,1 +1,1 @@
-"""Nodes that run, of any make: fed with logs, recorded in a bad network, killed and restarted."""
+"""Real node processes: replayed, recorded over a lossy network, killed and restarted."""

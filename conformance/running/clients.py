@@ -1,7 +1,7 @@
 """Clients of a run with faults: their requests, and when they are done.
 
 Clients compete: several propose different values for the same slots, at different nodes.  Nothing
-here sends a message or knows the time: the caller asks for the next request and passes replies.
+here sends a message or reads a clock: the caller gets the next request and passes replies.
 """
 
 from __future__ import annotations

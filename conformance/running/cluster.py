@@ -1,8 +1,8 @@
-"""Node processes: started, given one input at a time, ended.
+"""Node processes that get one input at a time.
 
-A node here is a command that takes `--manual-clock` and `--log FILE`.  The log is read as it is
-written: one record tells that the step is done and what it sent, so nobody has to guess how long
-to wait, and a run with the same seed is the same run.
+The command takes `--manual-clock` and `--log FILE`.  The log is read while it is written: a record
+shows that the step has ended and what was sent, so no timeout is needed, and runs with the same
+seed are equal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Json = Any
 
 
 class NodeError(Exception):
-    """A node that ended, was silent, or logged something else than it printed."""
+    """A node ended, was silent for too long, or logged something else than it printed."""
 
     @classmethod
     def of(cls, node: str, what: str, errors: Path) -> NodeError:
@@ -36,11 +36,11 @@ class NodeError(Exception):
 
 
 class NodeWrong(NodeError):
-    """A node that was shown to be wrong, by what it printed or logged."""
+    """A node does not conform: its output or its log shows it."""
 
 
 class Waiting:
-    """The requests that a node has taken and not answered; only with one of them it can expire."""
+    """A node's deferred requests; the event `expire` needs one."""
 
     def __init__(self) -> None:
         self._open: set[tuple[str, int]] = set()
@@ -58,10 +58,10 @@ class Waiting:
 
 
 class NodeProcess:
-    """One node: `step` gives it an input and returns the record of what it did.
+    """A node process with a log; `step` gives it an input and returns the record of the step.
 
-    The record is the node's own, but nothing in it is taken on trust: the input is the one that was
-    given, the output is what was printed.
+    The record is the node's own, and is checked: its input must be the given one, and its output
+    what the node printed.
     """
 
     def __init__(self, node: str, command: Sequence[str], errors: Path, seconds: float) -> None:
@@ -70,12 +70,12 @@ class NodeProcess:
         self.node = node
         self._errors = errors
         self._seconds = seconds
-        # A pipe with a name, for not every wrapper passes descriptors on.
+        # A named pipe, as some wrappers do not pass descriptors on.
         self._pipe = errors.with_suffix(".log-pipe").resolve()
         self._pipe.unlink(missing_ok=True)
         os.mkfifo(self._pipe)
         self._log = Lines(os.open(self._pipe, os.O_RDONLY | os.O_NONBLOCK))
-        # As long as it is open for writing here as well, it does not end before the node opens it.
+        # Open for writing here as well, so that it does not end before the node opens it.
         self._held = os.open(self._pipe, os.O_WRONLY)
         try:
             options = ["--manual-clock", "--log", str(self._pipe)]
@@ -87,21 +87,24 @@ class NodeProcess:
         self._unread: deque[bytes] = deque()
 
     def step(self, given: Json) -> Json:
-        """Gives the node an input it takes as a step; raises `NodeError` where it does not."""
+        """Give the node an input; return the record of the step.
+
+        Raises `NodeError` if the node ends, is silent, or logs something else than it prints.
+        """
         if self._unread:
-            raise self._trouble("printed more than it logged", NodeWrong)
+            raise self._error("printed more than it logged", NodeWrong)
         self._process.give(json.dumps(given).encode())
         record = self._next(self._logged, "log record")
         try:
             check_record(record)
         except SchemaError as error:
-            raise self._trouble(f"logged what is no record: {error}", NodeWrong) from None
+            raise self._error(f"logged what is no record: {error}", NodeWrong) from None
         sent = [self._next(self._unread, "message") for _ in record["output"]]
         if not same_output(sent, record["output"]):
-            raise self._trouble(f"logged {record['output']} but printed {sent}", NodeWrong)
+            raise self._error(f"logged {record['output']} but printed {sent}", NodeWrong)
         if record["node"] != self.node or canonical(record["input"]) != canonical(given):
             logged = f"{record['input']} of {record['node']}"
-            raise self._trouble(f"logged {logged} but was given {given}", NodeWrong)
+            raise self._error(f"logged {logged} but was given {given}", NodeWrong)
         return record
 
     def _next(self, lines: deque[bytes], what: str) -> Json:
@@ -110,13 +113,13 @@ class NodeProcess:
             if self._listen():
                 alive = time.monotonic()
             elif time.monotonic() - alive > self._seconds:
-                raise self._trouble(f"gave no {what} within {self._seconds:g} s")
+                raise self._error(f"gave no {what} within {self._seconds:g} s")
         line = lines.popleft()
         try:
             return loads(line)
         except NotJson:
             wrong = f"gave a {what} that is not JSON: {line[:80]!r}"
-            raise self._trouble(wrong, NodeWrong) from None
+            raise self._error(wrong, NodeWrong) from None
 
     def _listen(self) -> bool:
         """Wait a little for output and log records, and write pending input."""
@@ -124,29 +127,29 @@ class NodeProcess:
         sources = [log.source] if process.over else [log.source, process.source]
         readable, writable = ready(sources, [process.sink] if process.unsent else [], 0.1)
         if process.over and not readable:
-            raise self._trouble(f"ended by itself, with status {process.status(1)}")
+            raise self._error(f"ended by itself, with status {process.status(1)}")
         if writable:
             process.push()
         try:
             self._unread += process.read_lines() if process.source in readable else []
             self._logged += log.read() if log.source in readable else []
         except Flood as error:
-            raise self._trouble(str(error)) from None
+            raise self._error(str(error)) from None
         if len(self._unread) + len(self._logged) > MOST_MESSAGES:
-            raise self._trouble(f"printed more than {MOST_MESSAGES:,} messages in one step")
+            raise self._error(f"printed more than {MOST_MESSAGES:,} messages in one step")
         return bool(readable or writable)
 
-    def _trouble(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
+    def _error(self, what: str, kind: type[NodeError] = NodeError) -> NodeError:
         return kind.of(self.node, what, self._errors)
 
     def end(self) -> None:
-        """Ends the node's input; raises `NodeError` unless it leaves quietly and with status 0."""
-        more = self._unread or left(self._process, self._seconds, self._trouble)
+        """End the node's input; raise `NodeError` unless it exits with status 0 and no output."""
+        more = self._unread or output_after_end(self._process, self._seconds, self._error)
         if more:
-            raise self._trouble("printed more than it logged", NodeWrong)
+            raise self._error("printed more than it logged", NodeWrong)
 
     def close(self) -> None:
-        """Makes sure that nothing of the node is left."""
+        """Kill what is left of the node, and remove the pipe of its log."""
         self._process.close()
         self._close_log()
 
@@ -156,10 +159,12 @@ class NodeProcess:
         self._pipe.unlink(missing_ok=True)
 
 
-def left(process: Process, seconds: float, trouble: Callable[[str], NodeError]) -> list[bytes]:
+def output_after_end(
+    process: Process, seconds: float, node_error: Callable[[str], NodeError]
+) -> list[bytes]:
     """End the input of a node; return its output after that, about one line at most.
 
-    Raises what `trouble` makes of a reason unless it leaves with status 0.
+    Raises the error that `node_error` returns for a reason, unless the node exits with status 0.
     """
     more: list[bytes] = []
     try:
@@ -167,12 +172,12 @@ def left(process: Process, seconds: float, trouble: Callable[[str], NodeError]) 
             more.append(line)
             break
     except Flood as error:
-        raise trouble(str(error)) from None
+        raise node_error(str(error)) from None
     except Silence:
         pass
     status = None if more else process.status(seconds)
     if status is None and not more:
-        raise trouble("did not leave at the end of its input")
+        raise node_error("did not exit at the end of its input")
     if status:
-        raise trouble(f"left with status {status}")
+        raise node_error(f"exited with status {status}")
     return more or [process.rest] * bool(process.rest)

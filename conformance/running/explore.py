@@ -1,12 +1,12 @@
-"""Runs real processes within the bounds of a model, and counts the transitions that they cover.
+"""Run real processes within the bounds of a model, and count the transitions that they cover.
 
-A cluster with the model's members is asked what the model's clients ask, and nothing else.  What
-the nodes send is delivered at any time, again, or never; they are crashed and restarted, and events
-happen to them.  Each node is followed through the automaton that TLC has found for it: a step that
-is in it is a covered transition, and must say what the automaton says; a node that takes a step
-which is not in it has left the model, and its further steps are only counted.
+A cluster with the model's members gets the requests of the model's clients, and no others.  The
+nodes' messages are delivered at any time, more than once, or never; nodes crash, restart, and get
+events.  Each node is tracked in the automaton that TLC has found for it.  A step that is in the
+automaton covers a transition, and must have its output.  A step that is not in it leads out of
+bounds; the further steps of that node are only counted.
 
-All randomness comes from one seed; it prefers what no run has covered yet.
+All randomness comes from one seed; the choice prefers uncovered transitions.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .replay import Difference
 
 Json = Any
 
-# How often a run goes on to something new where there is something, to a message that has not
-# arrived yet where there is nothing new, and sometimes any, even out of bounds.
+# Probabilities of the next step: an uncovered transition if one is possible, else a message that
+# has not been delivered yet; and any step at all, even out of bounds.
 NEW, FIRST, ANYWHERE = 0.9, 0.6, 0.01
 
-# A run ends after so many steps, or after so many that show nothing new.
+# A run ends after so many steps, or after so many that cover nothing new.
 LONGEST, IDLE = 200, 30
 
 EVENTS = ("timeout", "inquire", "expire", "crash")
@@ -42,11 +42,11 @@ FIGURES = ("transitions", "covered", "moves", "moved", "runs", "inside", "outsid
 
 @dataclass
 class Explored:
-    """What runs within the bounds of one model cover.
+    """The transitions of one model that runs within its bounds cover.
 
-    `moves` are the transitions that change the state of a node: each of them happens in some run.
-    Of the others some never do, for the automaton has every message in every state.  `inside` and
-    `outside` count the steps of runs within and beyond the model.
+    `moves` are the state-changing transitions, which are all reachable.  The others are no-ops, and
+    some cannot occur, as the automaton has every message in every state.  `inside` and `outside`
+    count the steps of runs within the bounds of the model and out of bounds.
     """
 
     transitions: int
@@ -59,7 +59,7 @@ class Explored:
     differences: list[Difference] = field(default_factory=list)
 
     def as_json(self) -> dict[str, int]:
-        """The same as JSON has it."""
+        """Return the figures as a JSON object."""
         return {name: getattr(self, name) for name in FIGURES}
 
 
@@ -109,18 +109,18 @@ def explore(
 
 
 class _Model:
-    """What is fixed before a run: the automaton of each node, and the requests of clients."""
+    """What runs have in common: the automaton of each node, and the requests of clients."""
 
     def __init__(self, members: Sequence[str], automata: Sequence[Automaton]) -> None:
         self.automata = {automaton.node: automaton for automaton in automata}
         messages = {text: m for automaton in automata for text, m in automaton.messages().items()}
-        self.asked = sorted(
+        self.requests = sorted(
             (m["dest"], text) for text, m in messages.items() if m["src"] not in members
         )
         self._texts = {canonical(message): text for text, message in messages.items()}
 
     def text(self, message: Json) -> str:
-        """A message as the automata write it, whatever the order of its keys."""
+        """Return a message as the automata write it, whatever the order of its keys."""
         return self._texts.get(canonical(message), canonical(message))
 
 
@@ -134,7 +134,7 @@ class _Choice:
 
 
 class _Cluster:
-    """One run: the processes, what they have sent, and where each is in its automaton."""
+    """One run: the processes, their messages, and the state of each in its automaton."""
 
     def __init__(
         self,
@@ -148,12 +148,12 @@ class _Cluster:
         self._model = model
         self._covered = covered
         self._rng = rng
-        # None is outside.
+        # None is out of bounds.
         self._at: dict[str, str | None] = dict.fromkeys(processes)
         self._at |= {node: automaton.start for node, automaton in model.automata.items()}
         self._down: set[str] = set()
         self._waiting = {node: Waiting() for node in processes}
-        # What nodes have sent each other, by the receiver and the text.
+        # Messages between nodes, by receiver and text; true if delivered.
         self._arrived: dict[tuple[str, str], bool] = {}
         self._records: list[Json] = []
 
@@ -198,7 +198,7 @@ class _Cluster:
         return self._rng.choice(inside or every)
 
     def _choices(self) -> Iterator[_Choice]:
-        for node, given in (*self._arrived, *self._model.asked, *self._events()):
+        for node, given in (*self._arrived, *self._model.requests, *self._events()):
             # What arrives at a node that is down is lost.
             if node not in self._down or given == '"restart"':
                 state = self._at[node]

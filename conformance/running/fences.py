@@ -1,8 +1,8 @@
 """Fences: a repeated `init` after an input, whose reply marks the end of the input's output.
 
-An equal `init` is answered at once and changes nothing, so what a node prints before the answer
-belongs to the input.  A fence comes from a client whose name is used nowhere else, and
-counts as one of the replies that the node numbers.
+An equal `init` is a no-op with an immediate reply, so the output before the reply belongs to the
+input.  A fence comes from a client whose name is used nowhere else.  The reply to it counts among
+those that the node numbers.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ..formats.schema import is_message
 Json = Any
 
 MOST_MESSAGES = 10_000
-"""How many messages a step may have where it is not known what is expected."""
+"""The most messages of a step whose expected output is not known."""
 
 
 @dataclass(frozen=True)
 class Fence:
-    """A repeated `init`, as the node gets it."""
+    """A repeated `init`: the line that the node gets."""
 
     line: Json
 
     def is_answered_by(self, message: Json) -> bool:
         match message:
             case {"dest": dest, "body": {"type": "init_ok", "in_reply_to": number}}:
-                asked = (self.line["src"], self.line["body"]["msg_id"])
-                return (dest, number) == asked and not isinstance(number, (bool, float))
+                request = (self.line["src"], self.line["body"]["msg_id"])
+                return (dest, number) == request and not isinstance(number, (bool, float))
         return False
 
 
 def fence(init: Json, taken: Collection[str]) -> Fence:
-    """Return a fence that repeats an `init` for a client whose name is none of those taken."""
+    """Return a fence that repeats an `init` for a client whose name is not taken."""
     name, number = "fence", 1
     while name in taken:
         number += 1
@@ -58,7 +58,7 @@ def names(messages: Iterable[Json]) -> set[str]:
 class Group:
     """The records of a node up to a fence; None where no fence follows.
 
-    `answered` is how many fences the node has answered before, since it was started.
+    `answered` counts the fences that the node has replied to before, since it was started.
     """
 
     records: list[Record]
@@ -70,12 +70,12 @@ class Group:
         return [message for record in self.records for message in record.output]
 
     def plain(self, message: Json) -> Json:
-        """Return a message with the number that it has without fences."""
+        """Return a message with the number that it would have without fences."""
         return renumbered(message, self.answered)
 
 
 def renumbered(message: Json, answered: int) -> Json:
-    """Return a message; a reply without the answers to fences in its number."""
+    """Return a message; a reply is numbered as if the node had replied to no fence."""
     match message:
         case {"body": {"msg_id": int(number), **rest}} if not isinstance(number, bool):
             return {**message, "body": {**rest, "msg_id": number - answered}}
@@ -85,8 +85,8 @@ def renumbered(message: Json, answered: int) -> Json:
 def groups(records: list[Record]) -> list[Group]:
     """Return the records of one node in groups, each up to a fence.
 
-    A node that is down answers nothing, so the records of a crash go together to the restart.
-    Before the first `init` that is accepted there is no fence.
+    A node that is down does not reply, so a crash and its restart are in one group.  Before the
+    first `init` that is accepted there is no fence.
     """
     taken = names(message for record in records for message in (record.input, *record.output))
     found: list[Group] = []

@@ -33,7 +33,7 @@ from .clients import Client, FinalClient
 from .cluster import NodeError
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, REFUSED, Nodes
+from .nodes import OPTIONS, REFUSAL_SECONDS, Nodes
 from .process import CHUNK
 from .replay import check_command
 
@@ -42,7 +42,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class Faults:
-    """How bad the injector is: mean times in seconds, from one fault to the next and of each."""
+    """Mean times in seconds: between faults of each kind, and how long a fault lasts."""
 
     network: Loss = field(default_factory=Loss)
     kill: float = 0.5
@@ -69,7 +69,7 @@ LONGEST_WAIT_TO_KILL, KILL_DELAY = 0.5, 0.01
 
 @dataclass
 class FaultRun:
-    """What happened in a faulty injector, and where it is written down."""
+    """The results of a run with faults, and the files with its logs."""
 
     history: list[Entry]
     logs: list[Path]
@@ -106,8 +106,8 @@ def inject(
     With `kills` None no node is killed; with `power_cuts`, a kill drops a random part of what was
     not synced.  A run of N kills goes on until the events that it needs have happened.  `options`
     are those of `Nodes`.  `large` adds large values, which a slow node may take too long for.
-    Raises `NodeError` for a node that ends by itself, floods or prints what is no message, and if
-    power cuts cannot be simulated here.
+    Raises `NodeError` for a node that ends by itself, or prints too much or something else than
+    messages; and if power cuts cannot be simulated here.
     """
     check_command(command)
     if power_cuts and (why := syscalls.why_not()):
@@ -337,10 +337,10 @@ class FaultInjector:
 
     # Clients.
 
-    def _send_request(self, question: Json) -> None:
-        self._write("ask", question)
-        self.newest = max(self.newest, question["body"].get("slot", 0))
-        self._send(question)
+    def _send_request(self, request: Json) -> None:
+        self._write("ask", request)
+        self.newest = max(self.newest, request["body"].get("slot", 0))
+        self._send(request)
 
     def _receive_reply(self, message: Json) -> None:
         self.acknowledged.update(slot for slot, _ in decisions_in(self._write("answer", message)))
@@ -349,16 +349,16 @@ class FaultInjector:
             self.final_clients[name].receive(message)
         elif name in self.clients and self.clients[name].receive(message):
             self._turns[name] += 1
-            self._plan_turn(name, self.random.expovariate(1 / THINK_TIME))
+            self._schedule_turn(name, self.random.expovariate(1 / THINK_TIME))
 
     def _take_turn(self, name: str, turn: int) -> None:
         """Send a client's next request, unless it got a reply since this was scheduled."""
         if not self._quiescent and turn == self._turns[name]:
             self._turns[name] += 1
             self._send_request(self.clients[name].turn(self.newest))
-            self._plan_turn(name, CLIENT_TIMEOUT)
+            self._schedule_turn(name, CLIENT_TIMEOUT)
 
-    def _plan_turn(self, name: str, delay: float) -> None:
+    def _schedule_turn(self, name: str, delay: float) -> None:
         self._schedule(delay, self._take_turn, name, self._turns[name])
 
     def _retry(self, last: FinalClient) -> None:
@@ -435,7 +435,7 @@ class FaultInjector:
             self._protected.add(node)
             second = self.nodes.start_second(node, self.random.getrandbits(31))
             second.give(json.dumps(self._init(node)).encode())
-            self._check_refused(node, second, self._now() + REFUSED)
+            self._check_refused(node, second, self._now() + REFUSAL_SECONDS)
         self._schedule_at_random(self.faults.second, self._start_second)
 
     def _check_refused(self, node: str, second: Life, until: float) -> None:

@@ -1,4 +1,4 @@
-"""One process of a node in real time, from its start to its end."""
+"""A process of a node with faults: pauses, and input in pieces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .process import CHUNK, Process
 
 
 class Life(Process):
-    """A process that can be paused, and is given its lines in pieces of any size.
+    """A process that can be paused, and gets its input in pieces of any size.
 
     `pieces` returns the maximum size of the next piece in bytes.
     """

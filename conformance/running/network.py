@@ -1,6 +1,6 @@
-"""A lossy network: decides at random what becomes of each message.
+"""A lossy network: draws the delays of each message at random.
 
-It knows no process and no clock: it returns delays, and its caller waits.
+It starts no process and reads no clock: it returns delays, and its caller waits.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Network:
         return happens
 
     def reaches(self, src: str, dest: str) -> bool:
-        """Whether a message that arrives now gets through."""
+        """Return whether no partition separates a sender from a receiver now."""
         cut = not self.quiescent and self._cuts[src, dest] > 0
         self.happened["cut off"] += cut
         return not cut
 
     def cut(self) -> Pairs:
-        """Cuts some nodes off from the others: both ways, or one way only."""
+        """Cut some nodes off from the others, both ways or one way; return the pairs."""
         size = self._rng.randint(1, max(1, len(self.members) // 2))
         some = set(self._rng.sample(self.members, size))
         out = {(a, b) for a in some for b in self.members if b not in some}

@@ -1,7 +1,7 @@
 """The nodes of a run with faults: each has a directory, a log and at most one process at a time.
 
-Lines become messages here, or trouble.  When a node lives and dies, and what becomes of what it
-says, is decided elsewhere.
+This module parses and checks the nodes' output.  Its caller decides when a node is started and
+killed, and what happens to the messages.
 """
 
 from __future__ import annotations
@@ -18,31 +18,30 @@ from ..formats.strict import loads
 from ..validation.evidence import Evidence
 from .cluster import NodeError, NodeWrong
 from .life import Life
-from .power import NotFollowed
+from .power import UnsupportedCall
 from .process import CHUNK, Flood, ready
-from .recorded import Recorded
+from .recorded import RecordedProcess
 
 Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
 
-# A node that prints more than this is no node: so many messages, whatever it is given, and for each
-# that it is given, and for each second.
-FREE, FOR_EACH, A_SECOND = 5_000, 100, 500
+# The most messages that a node may print: in any case, for each input, and for each second.
+FREE_MESSAGES, MESSAGES_PER_INPUT, MESSAGES_PER_SECOND = 5_000, 100, 500
 
-# Bytes that may wait for a node to read them; one that is only paused never has so many.
-UNREAD = 1 << 26
+# The most bytes that may wait for a node to read them; a paused node never has so many.
+MAX_UNREAD_BYTES = 1 << 26
 
 # Seconds until a second process on a directory must have ended by itself.
-REFUSED = 10.0
+REFUSAL_SECONDS = 10.0
 
 
 class Nodes:
-    """The nodes of a cluster, by their names; `lives` has those that live.
+    """The nodes of a cluster, by their names; `lives` has the running processes.
 
-    `options` are those of OPTIONS that the command takes.  `evidence` has what each node was given
-    and printed in each of its lives.  With `power`, a PRNG, every kill is a
-    power cut as well: what the node has not synced may be lost.
+    `options` are those of OPTIONS that the command takes.  `evidence` has the inputs and outputs of
+    each process of each node.  With `power`, a PRNG, every kill is a power cut as well: what the
+    node has not synced may be lost.
     """
 
     def __init__(
@@ -62,32 +61,32 @@ class Nodes:
         self._power = power
         self._pieces = pieces
         self._started: dict[str, float] = {}
-        self._recorded: dict[str, Recorded] = {}
-        self._seconds: list[Life] = []
+        self._recorded: dict[str, RecordedProcess] = {}
+        self._second_processes: list[Life] = []
         self.evidence: dict[str, list[Evidence]] = {node: [] for node in self.members}
 
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
 
     def logged(self, node: str) -> int:
-        """How many bytes its log has."""
+        """Return the size of a node's log in bytes."""
         log = self.log(node)
         return log.stat().st_size if log.exists() else 0
 
     def start(self, node: str, seed: int) -> None:
-        """Begins a life, on whatever the one before has left."""
+        """Start a process of a node on the files that the previous one has left."""
         self.evidence[node].append(Evidence())
         self._started[node] = time.monotonic()
         command = self._command_of(node, seed)
         if self._power is None:
             self.lives[node] = Life(command, self._errors(node), self._pieces)
         else:
-            recorded = Recorded(self._folder / f"{node}.trace", self._files(node))
+            recorded = RecordedProcess(self._folder / f"{node}.trace", self._files(node))
             self._recorded[node] = recorded
             self.lives[node] = recorded.start(command, self._errors(node), self._pieces)
 
     def _files(self, node: str) -> dict[str, Path]:
-        """What is the node's own, by the option that names it."""
+        """Return the node's own files, by the option that names them."""
         return {"--data": self._folder / f"{node}.data", "--log": self.log(node)}
 
     def _command_of(self, node: str, seed: int) -> list[str]:
@@ -98,18 +97,18 @@ class Nodes:
         return [*self._command, *options]
 
     def start_second(self, node: str, seed: int) -> Life:
-        """Starts another process just like that of a node that lives, on the same files."""
+        """Start a second process of a running node, on the same files."""
         second = Life(self._command_of(node, seed), self._folder / f"{node}.second.stderr")
-        self._seconds.append(second)
+        self._second_processes.append(second)
         return second
 
     def give(self, node: str, message: Json) -> None:
-        """Gives a node a message; raises `NodeError` for one that does not read."""
+        """Give a node a message; raise `NodeError` if the node does not read its input."""
         self.evidence[node][-1].add(True, message)
         life = self.lives[node]
         life.give(json.dumps(message).encode())
-        if len(life.unsent) > UNREAD:
-            raise self.trouble(node, f"does not read: {len(life.unsent):,} bytes wait for it")
+        if len(life.unsent) > MAX_UNREAD_BYTES:
+            raise self.node_error(node, f"does not read: {len(life.unsent):,} bytes wait for it")
 
     def kill(self, node: str) -> list[Json]:
         """Kill a process of a node; return what it had printed."""
@@ -117,20 +116,23 @@ class Nodes:
         try:
             sent = self._read(node, life.kill())
         except Flood as error:
-            raise self.trouble(node, str(error)) from None
+            raise self.node_error(node, str(error)) from None
         finally:
             life.close()
         if self._power is not None:
             try:
                 self._recorded.pop(node).cut(self._power)
-            except NotFollowed as error:
-                raise self.trouble(node, f"cannot be followed to cut its power: {error}") from None
+            except UnsupportedCall as error:
+                raise self.node_error(
+                    node, f"cannot be followed to cut its power: {error}"
+                ) from None
         return sent
 
     def listen(self, seconds: float, leaving: bool) -> list[Json]:
-        """Return what nodes print within this time; write pending input.
+        """Return the messages that nodes print within some seconds; write pending input.
 
-        Raises `NodeError` for one that prints what is no message, or ended and is not `leaving`.
+        Raises `NodeError` for a node that prints something else than messages, or that ended and is
+        not `leaving`.
         """
         sources = {life.source: node for node, life in self.lives.items() if not life.over}
         sinks = {life.sink: life for life in self.lives.values() if life.unsent}
@@ -143,9 +145,9 @@ class Nodes:
             try:
                 sent += self._read(node, life.read_lines())
             except Flood as error:
-                raise self.trouble(node, str(error)) from None
+                raise self.node_error(node, str(error)) from None
             if life.over and not leaving:
-                raise self.trouble(node, f"left by itself, with status {life.status(1)}")
+                raise self.node_error(node, f"ended by itself, with status {life.status(1)}")
         return sent
 
     def _read(self, node: str, lines: list[bytes]) -> list[Json]:
@@ -158,33 +160,37 @@ class Nodes:
         return sent
 
     def _check_amount(self, node: str, evidence: Evidence, more: int) -> None:
-        """Raises `NodeError` for a node that prints without end, before all is full of it."""
+        """Raise `NodeError` for a node that prints more than the limits at the top."""
         seconds = time.monotonic() - self._started[node]
-        most = FREE + FOR_EACH * evidence.inputs + round(A_SECOND * seconds)
+        most = (
+            FREE_MESSAGES
+            + MESSAGES_PER_INPUT * evidence.inputs
+            + round(MESSAGES_PER_SECOND * seconds)
+        )
         if (printed := evidence.outputs + more) > most:
             counted = f"{printed:,} lines in {seconds:.0f} s, given {evidence.inputs:,}"
-            raise self.trouble(node, f"floods: it printed {counted}")
+            raise self.node_error(node, f"floods: it printed {counted}")
 
     def _message(self, node: str, line: bytes) -> Json:
         try:
             message = loads(line)
             check_sent(message)
         except ValueError as error:
-            raise self.trouble(node, f"printed {line[:80]!r}: {error}", NodeWrong) from None
+            raise self.node_error(node, f"printed {line[:80]!r}: {error}", NodeWrong) from None
         # Only replies have a number, and only they are for clients.
         if (message["dest"] in self.members) == ("msg_id" in message["body"]):
-            raise self.trouble(node, f"printed to {message['dest']}: {line[:80]!r}", NodeWrong)
+            raise self.node_error(node, f"printed to {message['dest']}: {line[:80]!r}", NodeWrong)
         return message
 
-    def trouble(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:
+    def node_error(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:
         return kind.of(node, what, self._errors(node))
 
     def _errors(self, node: str) -> Path:
         return self._folder / f"{node}.stderr"
 
     def close(self) -> None:
-        """Makes sure that nothing of any node is left."""
-        for life in (*self.lives.values(), *self._seconds):
+        """Kill what is left of every node."""
+        for life in (*self.lives.values(), *self._second_processes):
             life.close()
         for recorded in self._recorded.values():
             recorded.close()

@@ -1,8 +1,8 @@
-"""What is left of a node's files when the power is cut: what was synced, and any part of the rest.
+"""Simulate power cuts: a node's files keep what was synced, and a random part of the rest.
 
-A sync of a file makes its content durable, and all names that were made, changed or removed before,
-as the journals of ext4 and XFS do.  Of the writes behind the last sync each may be on the disk or
-not, whole or torn.
+A sync of a file makes durable its content and all names that were created, changed or removed
+before, as the journals of ext4 and XFS do.  Of the writes after the last sync each may be on the
+disk or not, whole or torn.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from random import Random
 from .syscalls import Call
 
 Write = tuple[int, bytes | None]
-"""Bytes at an offset; or, with None, the size that a file then has."""
+"""An offset and the bytes there; or, with None, the new size of the file."""
 
-# What a disk writes at once.
+# Bytes that a disk writes atomically.
 SECTOR = 512
 
 SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 TRUNCATED = ("truncate", "ftruncate")
-NAMED = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
-NOT_FOLLOWED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
+RENAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
+UNSUPPORTED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
 
-# What SQLite shares between processes in memory, and makes anew from its write-ahead log.
-NOT_KEPT = "-shm"
+# The suffix of SQLite's shared memory, which it rebuilds from the write-ahead log.
+SHARED_MEMORY = "-shm"
 
 
-class NotFollowed(Exception):
-    """A node uses files in a way that is not supported here; the text says which."""
+class UnsupportedCall(Exception):
+    """A node uses files in a way that is not supported here; the text names it."""
 
 
 @dataclass
 class File:
-    """The durable content of a file, and what was written since, with the calls that wrote it."""
+    """The durable content of a file, and the pending writes with the numbers of their calls."""
 
     content: bytearray = field(default_factory=bytearray)
     pending: list[tuple[int, Write]] = field(default_factory=list)
@@ -50,14 +50,14 @@ class File:
         self.size = offset if data is None else max(self.size, offset + len(data))
 
     def sync(self, before: int) -> None:
-        """Make durable what was written by calls that had ended by then."""
+        """Make durable what calls with a number below `before` have written."""
         for call, write in self.pending:
             if call < before:
                 put(self.content, write)
         self.pending = [(call, write) for call, write in self.pending if call >= before]
 
     def left(self, rng: Random | None) -> bytes:
-        """Return what a power cut leaves; nothing that is not durable without `rng`."""
+        """Return the content after a power cut; without `rng`, only what is durable."""
         left = bytearray(self.content)
         for write in _survivors([write for _, write in self.pending], rng):
             put(left, write)
@@ -65,7 +65,7 @@ class File:
 
 
 def put(content: bytearray, write: Write) -> None:
-    """Change a content as a write does."""
+    """Apply a write to the content of a file."""
     offset, data = write
     end = offset + len(data or b"")
     content.extend(bytes(max(0, end - len(content))))
@@ -76,7 +76,7 @@ def put(content: bytearray, write: Write) -> None:
 
 
 def _survivors(writes: list[Write], rng: Random | None) -> Iterator[Write]:
-    """Some of the writes that were not synced: none, the first ones, or any, some of them torn."""
+    """Yield some of the writes that were not synced: none, the first ones, or any, some torn."""
     how = rng.choice(("none", "first", "any")) if rng else "none"
     if rng is None or how == "none":
         return
@@ -91,10 +91,10 @@ def _survivors(writes: list[Write], rng: Random | None) -> Iterator[Write]:
 
 
 class Disk:
-    """The files of a node below some places, followed through its calls.
+    """The files of a node in some places, tracked through its system calls.
 
-    `places` are files and folders: what the node does elsewhere is of no account.  What they hold
-    at the beginning is durable.
+    `places` are files and folders; the node's other files are ignored.  The content at the
+    beginning is durable.
     """
 
     def __init__(self, places: Iterable[Path]) -> None:
@@ -105,7 +105,7 @@ class Disk:
             content = bytearray(Path(path).read_bytes())
             self._names[path] = File(content, size=len(content))
         self._durable = dict(self._names)
-        # Names that were given to files since, or taken (with None).
+        # Names that were added since the last sync, or removed (with None).
         self._renamed: list[tuple[str, File | None]] = []
         self._offsets: dict[tuple[int, str], int] = {}
         self._appends: set[tuple[int, str]] = set()
@@ -118,28 +118,28 @@ class Disk:
 
     def _is_ours(self, path: str) -> bool:
         inside = any(path == place or path.startswith(f"{place}/") for place in self.places)
-        return inside and not path.endswith(NOT_KEPT)
+        return inside and not path.endswith(SHARED_MEMORY)
 
-    # What the node does.
+    # System calls of the node.
 
     def take(self, call: Call) -> None:
-        """Follow a call; raises `NotFollowed`."""
+        """Process a call; raise `UnsupportedCall` if it is not supported."""
         self.calls += 1
         if call.name == "io_uring_setup":
-            raise NotFollowed("io_uring_setup")
+            raise UnsupportedCall("io_uring_setup")
         if call.result < 0:
             return
         if call.name in SYNCS:
             self._sync(call)
-        elif call.name in NAMED:
+        elif call.name in RENAMES:
             self._rename(call)
         elif call.name == "truncate":
             self._truncate(_absolute(call.strings()[0].decode()), call)
         elif any(map(self._is_ours, call.paths)):
-            self._about(call, (_descriptor(call), call.path))
+            self._take_file_call(call, (_descriptor(call), call.path))
 
-    def _about(self, call: Call, opened: tuple[int, str]) -> None:
-        """Follow a call about a descriptor of a file."""
+    def _take_file_call(self, call: Call, opened: tuple[int, str]) -> None:
+        """Process a call on a descriptor of a file."""
         if call.name in ("open", "openat", "creat"):
             self._open(call, opened)
         elif call.name in WRITES:
@@ -150,8 +150,8 @@ class Disk:
             self._offsets[opened] = call.result
         elif call.name in ("read", "readv"):
             self._offsets[opened] = self._offsets.get(opened, 0) + call.result
-        elif call.name in NOT_FOLLOWED or _maps_for_writing(call):
-            raise NotFollowed(f"{call.name} of {call.path}")
+        elif call.name in UNSUPPORTED or _maps_for_writing(call):
+            raise UnsupportedCall(f"{call.name} of {call.path}")
 
     def _open(self, call: Call, opened: tuple[int, str]) -> None:
         flags, path = call.arguments, call.path
@@ -168,7 +168,7 @@ class Disk:
     def _write(self, call: Call, opened: tuple[int, str]) -> None:
         data = b"".join(call.strings())[: call.result]
         if opened not in self._offsets or len(data) < call.result:
-            raise NotFollowed(f"{call.name} of {call.path}")
+            raise UnsupportedCall(f"{call.name} of {call.path}")
         file = self._names[call.path]
         if call.name.startswith("p"):
             [*_, offset] = re.findall(r"\], \d+, (\d+)|, (\d+)$", call.arguments)
@@ -201,7 +201,7 @@ class Disk:
         _renew(self._durable, self._renamed)
         self._renamed = []
 
-    # What is left of it.
+    # Power cuts.
 
     def left(self, rng: Random | None = None) -> dict[str, bytes]:
         """Return the files after a power cut now; without `rng`, only what is durable."""
@@ -211,7 +211,7 @@ class Disk:
         return {path: file.left(rng) for path, file in names.items()}
 
     def cut(self, files: dict[str, bytes]) -> None:
-        """Put in place what a power cut has left."""
+        """Replace the files by what a power cut has left."""
         for path in self._found():
             if path not in files:
                 os.unlink(path)
@@ -237,5 +237,5 @@ def _maps_for_writing(call: Call) -> bool:
 
 
 def _absolute(path: str, folder: str = "") -> str:
-    # A process begins in the folder of the one that starts it.
+    # The process has this process's working directory.
     return os.path.normpath(os.path.join(os.getcwd(), folder, path))

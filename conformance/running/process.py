@@ -1,7 +1,7 @@
-"""A process of a node: started in a session of its own, fed and read without waiting, ended whole.
+"""A process of a node, in a session of its own, with non-blocking input and output.
 
-Nothing here waits without a limit or keeps more of the output than its caller allows.  What the
-lines mean, and when a process begins or ends, is decided elsewhere.
+Waiting times and the size of the buffered output are limited.  A process is killed together with
+its process group.  The caller parses the lines, and decides when a process starts and ends.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 
 from .. import guard
 
-# Bytes: what a pipe takes and gives at a time, what is read before the caller decides again, and
-# the end of the standard error that is kept where it goes to no file.
+# Bytes: of one read or write of a pipe, of one call of `Lines.read`, and of the end of standard
+# error that is kept if it is not written to a file.
 CHUNK, AT_ONCE, TAIL = 1 << 16, 1 << 20, 1 << 12
 
 LONGEST = 1 << 26
-"""Bytes in a line of output, unless the caller knows better: far more than any node needs."""
+"""The most bytes in a line of output, unless the caller sets a limit."""
 
-# Seconds: between two looks at whether a silent process has ended, and how long what it left behind
-# may be silent and still write.
-LOOK, LINGER = 0.1, 1.0
+# Seconds: between two checks whether a silent process has ended, and how long its output is still
+# read after that while other processes of its group run and are silent.
+POLL_SECONDS, LINGER_SECONDS = 0.1, 1.0
 
 
 class Flood(Exception):
-    """A process prints more than allowed; the text says what."""
+    """A process prints more than allowed; the text says how much."""
 
 
 class Silence(Exception):
-    """A process neither takes input nor prints anything, for too long."""
+    """A process has neither read input nor printed anything for too long."""
 
 
 def ready(
@@ -49,15 +49,15 @@ def ready(
         poll.register(source, select.POLLIN)
     for sink in sinks:
         poll.register(sink, select.POLLOUT)
-    # What was closed at the other end is ready: reading or writing shows it.
+    # A descriptor whose other end was closed is ready: reading or writing shows that.
     found = {number for number, _ in poll.poll(max(0.0, seconds) * 1000)}
     return found & set(sources), found & set(sinks)
 
 
 class Lines:
-    r"""Lines out of a descriptor; only `\n` ends one.
+    r"""The lines that a descriptor yields; only `\n` ends one.
 
-    `over` is true if there will be no more, `rest` is what came behind the last end of a line.
+    `over` is true at the end of the output; `rest` is what came after the last end of a line.
     """
 
     def __init__(self, source: int, longest: int = LONGEST) -> None:
@@ -102,10 +102,10 @@ class Lines:
 
 
 class Process:
-    """A command with whatever it starts itself, and its standard input, output and error.
+    """A process with its process group, and its standard input, output and error.
 
-    What it writes to standard error is added to the file `errors`; without one, `lines` keeps the
-    end of it for `last_words`.  `kept` are descriptors that the process gets, too.
+    Standard error is appended to the file `errors`; without one, `lines` keeps the end of it for
+    `last_error_lines`.  `kept` are other descriptors that the process inherits.
     """
 
     def __init__(
@@ -128,23 +128,23 @@ class Process:
 
     @property
     def over(self) -> bool:
-        """Whether all that it will ever print has been read."""
+        """Whether its output has ended, and all of it has been read."""
         return self._output.over
 
     @property
     def rest(self) -> bytes:
-        """What it printed behind the end of its last line."""
+        """What it printed after the end of its last line."""
         return self._output.rest
 
     # Input.
 
     def give(self, line: bytes) -> None:
-        """Put a line in, or keep it until the process takes it."""
+        """Write a line to the process, or buffer it until the process reads."""
         self.unsent += line + b"\n"
         self.push()
 
     def push(self) -> bool:
-        """Put in as much of what was given as the process takes now; whether that was anything."""
+        """Write pending input without waiting; return whether any was written."""
         return self._put(CHUNK)
 
     def _put(self, most: int) -> bool:
@@ -153,30 +153,30 @@ class Process:
         except BlockingIOError:
             return False
         except OSError:
-            # It no longer reads; whether it may is seen when its output ends.
+            # It no longer reads; its exit status shows whether that is an error.
             put = len(self.unsent)
         del self.unsent[:put]
         return put > 0
 
     def end_input(self) -> None:
-        """End what it reads; what was given and it has not taken yet is lost."""
+        """Close its input; pending input is lost."""
         self.unsent.clear()
         self._process.stdin.close()  # type: ignore[union-attr]
 
     # Output.
 
     def read_lines(self) -> list[bytes]:
-        """Return some of the whole lines that it has printed since; raises `Flood`."""
+        """Return whole lines that it has printed since the last call; raise `Flood`."""
         return self._output.read()
 
     def lines(self, seconds: float, may_end: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
-        """Yield the lines as they come, while it is fed; its input ends behind what was given.
+        """Yield its lines as they come, write pending input, then close its input.
 
         The input stays open while `may_end` returns false.
 
-        Ends with the output: at the latest when nothing is left of the process that could print
-        more, even if somebody else holds the output open.  Raises `Silence` when the process has
-        neither taken nor printed anything for some seconds, and `Flood`.
+        Ends with the output: at the latest when no process of its group is left, even if another
+        process holds the output open.  Raises `Silence` if the process has neither read nor printed
+        anything for some seconds, and `Flood`.
         """
         alive = time.monotonic()
         fed = False
@@ -189,7 +189,7 @@ class Process:
                 alive = time.monotonic()
                 continue
             silent = time.monotonic() - alive
-            if silent > LOOK / 2 and self._has_left(silent):
+            if silent > POLL_SECONDS / 2 and self._has_left(silent):
                 # It may have printed something after the wait and before it ended.
                 if not ready({self.source}, (), 0)[0]:
                     break
@@ -197,33 +197,33 @@ class Process:
                 raise Silence
 
     def _wait(self, sinks: Collection[int]) -> bool:
-        """Wait a little; whether input was taken or there is output."""
+        """Wait a little; return whether input was written or there is output."""
         errors = {self._error_pipe.fileno()} if self._error_pipe else set()
-        readable, writable = ready({self.source, *errors}, sinks, LOOK)
+        readable, writable = ready({self.source, *errors}, sinks, POLL_SECONDS)
         put = bool(writable) and self.push()
         if readable & errors:
-            self._heed_errors()
+            self._read_errors()
         return put or self.source in readable
 
     def _has_left(self, silent: float) -> bool:
-        """Whether it has ended, and nothing of its group can print any more."""
+        """Return whether it has ended, and no process of its group prints any more."""
         left = self.status(0) is not None
-        return left and (silent > LINGER or not _has_members(self._process.pid))
+        return left and (silent > LINGER_SECONDS or not _has_members(self._process.pid))
 
-    def _heed_errors(self) -> None:
-        """Keep the end of what came from its standard error."""
+    def _read_errors(self) -> None:
+        """Read its standard error, and keep the end."""
         more = os.read(self._error_pipe.fileno(), CHUNK)  # type: ignore[union-attr]
         self._tail = (self._tail + more)[-TAIL:]
         if not more:
             self._error_pipe = None
 
-    def last_words(self) -> list[str]:
-        """Return the last lines that it wrote to standard error."""
+    def last_error_lines(self) -> list[str]:
+        """Return the last lines of its standard error."""
         while self._error_pipe and ready({self._error_pipe.fileno()}, (), 0)[0]:
-            self._heed_errors()
+            self._read_errors()
         return last_lines(end_of(self._errors) if self._errors else self._tail)
 
-    # Life and death.
+    # Signals and exit.
 
     def pause(self) -> None:
         guard.send(self._process, signal.SIGSTOP)
@@ -232,8 +232,8 @@ class Process:
         guard.send(self._process, signal.SIGCONT)
 
     def terminate(self) -> None:
-        """Ask it to leave."""
-        guard.ask(self._process)
+        """Send it SIGTERM."""
+        guard.terminate(self._process)
 
     def status(self, seconds: float) -> int | None:
         """Return its exit status, a signal as a negative number; None if it still runs by then."""
@@ -243,7 +243,7 @@ class Process:
         return found
 
     def kill(self) -> list[bytes]:
-        """End it at once with all of its group, and return what it printed before."""
+        """Kill it and its process group; return the lines that it printed before."""
         guard.finish(self._process)
         lines = self.read_lines()
         # A process outside of its group may hold the output open.
@@ -251,7 +251,7 @@ class Process:
         return lines
 
     def close(self) -> None:
-        """Leave nothing of it."""
+        """Kill it and its process group, and close its pipes."""
         guard.finish(self._process)
         self._output.over = True
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -261,7 +261,7 @@ class Process:
 
 
 def end_of(path: Path, most: int = TAIL) -> bytes:
-    """Return the end of a file; nothing of one that is not there."""
+    """Return the end of a file; nothing if the file does not exist."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - most))
@@ -271,7 +271,7 @@ def end_of(path: Path, most: int = TAIL) -> bytes:
 
 
 def last_lines(text: bytes, most: int = 3) -> list[str]:
-    """Return the last lines of what a process wrote for people."""
+    """Return the last lines of a process's standard error."""
     return text.decode("utf-8", "replace").strip().splitlines()[-most:]
 
 
@@ -290,7 +290,7 @@ def _start(
 
 
 def _has_members(group: int) -> bool:
-    """Whether any process of a group runs; taken for granted where the system has no /proc."""
+    """Return whether any process of a group runs; true where the system has no /proc."""
     if not Path("/proc/self/stat").exists():
         return True
     for path in Path("/proc").glob("[0-9]*/stat"):

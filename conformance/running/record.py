@@ -1,8 +1,8 @@
-"""Runs a cluster of real node processes in a bad network, and leaves its log.
+"""Run a cluster of real node processes over a lossy network, and write its log.
 
 All randomness comes from one seed: lost, repeated and late messages, crashes, the names of members
-and clients, and requests (see `vocabulary`).  Time is the router's own, so a run takes as long as
-the nodes need and not longer.
+and clients, and requests (see `vocabulary`).  Time is simulated, so a run takes only as long as
+the nodes need to process their inputs.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ Json = Any
 
 
 class Node(Protocol):
-    """A node that is given one input at a time."""
+    """A node that gets one input at a time."""
 
     def step(self, given: Json) -> Json:
-        """Gives it an input and returns the record of what it did."""
+        """Give the node an input; return the record of the step."""
 
     def end(self) -> None:
-        """Ends its input, and has it leave."""
+        """End the node's input, and wait until it exits."""
 
     def close(self) -> None:
-        """Makes sure that nothing of it is left."""
+        """Kill what is left of the node, and release its resources."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """How bad the network is: chances per message, and mean times in the router's own unit.
+    """Probabilities per message, and mean times in units of simulated time.
 
     A message takes up to `slowest` units, so messages overtake each other.
     """
@@ -58,30 +58,30 @@ class Faults:
 
 @dataclass
 class Recorded:
-    """A recorded run: where its log is, and what happened in it."""
+    """A recorded run: its log, and how often each kind of event happened."""
 
     path: Path
     records: list[Json] = field(default_factory=list)
     happened: Counter[str] = field(default_factory=Counter)
 
     def missing(self, requests: int) -> str:
-        """Return what must have happened and has not, for the run to show anything."""
+        """Return what happened too rarely for the run to show anything; "" if nothing."""
         answered, least = self.happened["answered"], max(1, round(ANSWERED * requests))
         return f"{answered:,} of at least {least:,} requests answered" * (answered < least)
 
 
-# The part of the requests that must be answered with more than an error.
+# The share of the requests that must get a reply other than an error.
 ANSWERED = 0.1
 
-# What is counted of an answer, by the code of an error.
+# How a reply is counted, by its error code.
 _ANSWERS = {None: "answered", 12: "refused"}
 
-# How long clients wait between requests, and how long the network is whole at the end.
+# Units of time: the mean between two requests, and the fault-free period at the end.
 PAUSE = 6.0
-
-# Of so many steps in which a leader opens slots, one gets the event that they are overdue.
-OVERDUE = 5
 QUIESCENCE = 600.0
+
+# One of so many steps in which a leader opens slots is followed by an event that they are overdue.
+OVERDUE = 5
 
 
 def record(
@@ -96,10 +96,10 @@ def record(
     launch: Callable[[str, Sequence[str], Path, float], Node] = NodeProcess,
     on_progress: Callable[[int], None] = lambda steps: None,
 ) -> Recorded:
-    """Runs a cluster until its clients are done, and writes `seed-SEED.ndjson` to a folder.
+    """Run a cluster until its clients are done, and write `seed-SEED.ndjson` to a folder.
 
-    `launch` starts a node by its name and command, given a file for its standard error and the time
-    that it may be silent.
+    `launch` starts a node; it takes the name, the command, a file for standard error, and for how
+    many seconds the node may be silent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, rng = Vocabulary(seed), random.Random(seed)
@@ -111,8 +111,8 @@ def record(
             )
             for place, node in enumerate(members, 1)
         }
-        asked = Requests(vocabulary, members, rng, requests)
-        cluster_run = _Cluster(processes, asked, rng, faults or Faults())
+        drawn = Requests(vocabulary, members, rng, requests)
+        cluster_run = _Cluster(processes, drawn, rng, faults or Faults())
         recorded = Recorded(folder / f"seed-{seed}.ndjson")
         try:
             for taken in cluster_run.run(requests):
@@ -121,7 +121,7 @@ def record(
             for process in processes.values():
                 process.end()
         finally:
-            # A run that failed is left as a log, too: it is what shows the failure.
+            # The log of a run that failed is written, too: it shows the failure.
             logs.write(recorded.path, recorded.records)
     recorded.happened = cluster_run.happened
     return recorded
@@ -148,24 +148,24 @@ class _Cluster:
         self._opened = count()
 
     def run(self, requests: int) -> Any:
-        """Yields the records of the run, one a step."""
+        """Yield the records of the run, one per step."""
         for node in self.members:
             yield self.processes[node].step(self.requests.init(node))
-        self._plan_clients(requests)
+        self._schedule_clients(requests)
         for node in self.members:
             for event in ("timeout", "inquire", "expire", "crash"):
-                self._plan_soon(event, node)
+                self._schedule(event, node)
         end = self._quiescent + QUIESCENCE
         while self._agenda:
             self._now, _, kind, what = heapq.heappop(self._agenda)
             if self._now > end:
                 break
-            taken = self._deliver(what) if kind == "message" else self._happen(kind, what)
+            taken = self._deliver(what) if kind == "message" else self._execute(kind, what)
             if taken is not None:
                 yield taken
                 yield from self._repeat(taken)
 
-    # What happens.
+    # Steps.
 
     def _deliver(self, message: Json) -> Json | None:
         node = message["dest"]
@@ -175,18 +175,19 @@ class _Cluster:
         self.happened["delivered"] += 1
         return self._step(node, message)
 
-    def _happen(self, event: str, node: str) -> Json | None:
+    def _execute(self, event: str, node: str) -> Json | None:
+        """Execute an event; return the record of its step, None if the event has no effect."""
         if event in ("crash", "expire") and self._now >= self._quiescent:
             return None
         if event == "crash":
             self.down.add(node)
-            self._plan_soon("restart", node)
+            self._schedule("restart", node)
             self.happened["crashes"] += 1
         elif event == "restart":
             self.down.discard(node)
-            self._plan_soon("crash", node)
+            self._schedule("crash", node)
         else:
-            self._plan_soon(event, node)
+            self._schedule(event, node)
             idle = event == "expire" and not self.waiting[node]
             if idle or node in self.down:
                 return None
@@ -204,8 +205,9 @@ class _Cluster:
         return taken
 
     def _repeat(self, taken: Json) -> Iterator[Json]:
-        """Tells a leader now and then that what it has just opened is overdue.  The network loses
-        what it repeats, so the run goes on as it would have without.
+        """Sometimes give a leader the event that the slots it has just opened are overdue.
+
+        The network loses its output, so the rest of the run is as without the event.
         """
         opened = {m["body"]["slot"] for m in taken["output"] if m["body"]["type"] == "accept"}
         if opened and taken["input"] != "timeout" and next(self._opened) % OVERDUE == 0:
@@ -213,7 +215,7 @@ class _Cluster:
             yield self.processes[taken["node"]].step(event)
 
     def _send(self, message: Json) -> None:
-        """Hands a message to the network, which may lose it or carry it twice."""
+        """Schedule the delivery of a message: once, twice or, if it is lost, never."""
         quiescent = self._now >= self._quiescent
         copies = 1 + (not quiescent and self.rng.random() < self.faults.repeat)
         self.happened["repeated"] += copies - 1
@@ -222,19 +224,19 @@ class _Cluster:
                 self.happened["lost"] += 1
             else:
                 delay = self.rng.uniform(0, self.faults.slowest)
-                self._plan(self._now + delay, "message", message)
+                self._schedule_at(self._now + delay, "message", message)
 
-    # What will happen.
+    # The schedule.
 
-    def _plan(self, when: float, kind: str, what: Any) -> None:
+    def _schedule_at(self, when: float, kind: str, what: Any) -> None:
         heapq.heappush(self._agenda, (when, next(self._order), kind, what))
 
-    def _plan_soon(self, event: str, node: str) -> None:
+    def _schedule(self, event: str, node: str) -> None:
         mean = getattr(self.faults, event)
-        self._plan(self._now + self.rng.expovariate(1 / mean), event, node)
+        self._schedule_at(self._now + self.rng.expovariate(1 / mean), event, node)
 
-    def _plan_clients(self, requests: int) -> None:
-        """Clients mostly stay with one node and fill new slots, but not always."""
+    def _schedule_clients(self, requests: int) -> None:
+        """Schedule all requests: most go to one node and propose for new slots."""
         when, favourite, newest = 0.0, self.members[0], 0
         for number in range(1, requests + 1):
             when += self.rng.expovariate(1 / PAUSE)
@@ -245,13 +247,13 @@ class _Cluster:
             if self.rng.random() < 0.7:
                 newest += self.rng.choice((1, 1, 1, 2))
             slot = max(0, newest - self.rng.choice((0, 0, 0, 1, 2)))
-            self._plan_request(when, node, number, slot)
+            self._schedule_request(when, node, number, slot)
         self._quiescent = when
 
-    def _plan_request(self, when: float, node: str, number: int, slot: int) -> None:
-        """A request that is sent twice may have its keys in another order the second time."""
+    def _schedule_request(self, when: float, node: str, number: int, slot: int) -> None:
+        """Schedule a request; its keys may have another order when it is sent twice."""
         request = self.requests.draw(node, number, slot)
         for _ in range(1 + (self.rng.random() < self.faults.repeat)):
             later = when + self.rng.uniform(0, self.faults.slowest)
-            self._plan(later, "message", reordered(request, self.rng))
+            self._schedule_at(later, "message", reordered(request, self.rng))
         self.happened["requests"] += 1

@@ -1,4 +1,4 @@
-"""One life of a node whose calls are recorded, so that its power can be cut at the end of it."""
+"""A process of a node whose system calls are recorded, so that its end can be a power cut."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from random import Random
 
 from . import syscalls
 from .life import Life
-from .power import Disk, NotFollowed
+from .power import Disk, UnsupportedCall
 from .process import ready
 
-# Seconds until the recording of a process that was killed has ended.
-ENDED = 20.0
+# Seconds until the recording of a killed process must have ended.
+RECORDING_SECONDS = 20.0
 
 
-class Recorded:
-    """A recording in a file, and the disk with the node's own files as they were before."""
+class RecordedProcess:
+    """The recorded system calls of one process, and the node's files as they were before."""
 
     def __init__(self, trace: Path, files: Mapping[str, Path]) -> None:
         self._trace = trace
         self._disk = Disk(files.values())
-        # Open in the process and in its recorder alone: the end of it is the end of both.
+        # Only the process and its recorder hold it open, so it ends when both have ended.
         self._end, self._held = os.pipe()
 
     def start(self, command: Sequence[str], errors: Path, pieces: Callable[[], int]) -> Life:
-        """Begin the life that is recorded."""
+        """Start the process that is recorded."""
         given = [*syscalls.recording(self._trace), *command]
         life = Life(given, errors, pieces, kept=(self._held,))
         os.close(self._held)
@@ -34,14 +34,16 @@ class Recorded:
         return life
 
     def cut(self, rng: Random) -> None:
-        """Leave of the files of a process that was killed what a power cut leaves.
+        """Replace the files of a killed process by what a power cut leaves of them.
 
-        Raises `NotFollowed` if that cannot be known.
+        Raises `UnsupportedCall` if that cannot be determined.
         """
         try:
-            if not ready({self._end}, (), ENDED)[0]:
-                raise NotFollowed(f"its recording goes on for {ENDED:g} s after its end")
-            # A process that was killed before its recording began has done nothing yet.
+            if not ready({self._end}, (), RECORDING_SECONDS)[0]:
+                raise UnsupportedCall(
+                    f"its recording goes on for {RECORDING_SECONDS:g} s after its end"
+                )
+            # Without a recording the process was killed before it did anything.
             if self._trace.exists():
                 for call in syscalls.calls(self._trace):
                     self._disk.take(call)

@@ -1,13 +1,12 @@
-"""Golden traces under other names, slots, request numbers and values: as valid as before.
+"""Rename golden traces: other names, slots, request numbers and values.
 
-A trace of a model uses few names and numbers, all of them small and tidy.  The specification is
-data-independent (see `vocabulary`), so what it demands of a node is demanded under every renaming
-of inputs and expected outputs alike.  Ballots stay, for their owners depend on places alone.
+The traces of a model use few names and numbers, all of them small.  The specification is
+data-independent (see `vocabulary`), so a trace stays valid if its inputs and expected outputs are
+renamed in the same way.  Ballots stay, as their owners depend only on the order of members.
 
-Requests are renamed as wholes: their clients and numbers may become equal, and so may their values,
-as long as no two requests do.  So a node that recognises a repeated request by part of it differs.
-Steps that change nothing are added: a part of the log that has no entries, and requests that are
-malformed.
+The clients, numbers and values of different requests may become equal, but no two requests do.  So
+a node fails that recognises a repeated request by only a part of it.  No-ops are added: log
+requests for no entries, and malformed requests.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from ..formats.schema import is_message
 from .vocabulary import HIGHEST, NO_SLOTS, Slots, Vocabulary, reordered
 
 Json = Any
-Asker = tuple[str, int]
-"""A client, and its number for a request."""
+RequestId = tuple[str, int]
+"""A client and its request number."""
 
-# How often a step is added behind another one, and how many places a renaming can have.
+# The probability of a no-op after a step, and the most places that a renaming can have.
 ADDED = 0.03
 MOST_PLACES = 10_000
 
@@ -37,25 +36,25 @@ _LISTS = ("accepted", "decided", "log")
 
 
 def read(path: Path, seed: int) -> list[logs.Record]:
-    """Return the records of a log under the renaming of a seed, another one for each file.
+    """Return the records of a log under the renaming of a seed, which differs between files.
 
-    Raises `LogError` for a log that is none, or that cannot be renamed: with very high slots,
+    Raises `LogError` for a malformed log, or one that cannot be renamed: with very high slots,
     refused requests, or replies to requests that are not in it.
     """
     return renamed(logs.read(path), f"{seed} {path.parent.name}/{path.name}")
 
 
 def renamed(records: Sequence[logs.Record], seed: object) -> list[logs.Record]:
-    """Return records under the renaming of a seed, with steps that change nothing between them."""
+    """Return records under the renaming of a seed, with no-ops between them."""
     for record in records:
         if record.refused:
             raise logs.LogError(f"{record.place}: a log with refused requests cannot be renamed")
     renaming = _Renaming(records, Vocabulary(seed))
-    return list(_with_more(list(map(renaming.record, records)), Random(f"{seed} more")))
+    return list(_with_no_ops(list(map(renaming.record, records)), Random(f"{seed} more")))
 
 
 class _Renaming:
-    """A renaming that is drawn for one log."""
+    """A random renaming for one log."""
 
     def __init__(self, records: Sequence[logs.Record], vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -64,35 +63,37 @@ class _Renaming:
         self._slots = _slots(records, vocabulary)
         self._values: dict[int, dict[str, int]] = {}
         self._one_value = False
-        asked = [record.input for record in records if _is_request(record.input)]
-        self._askers = self._apart(asked)
-        self._join([m for m in asked if m["body"]["type"] == "multi_paxos_propose"])
+        requests = [record.input for record in records if _is_request(record.input)]
+        self._request_ids = self._distinct_ids(requests)
+        self._merge_ids([m for m in requests if m["body"]["type"] == "multi_paxos_propose"])
 
     # Requests.
 
-    def _apart(self, asked: Sequence[Json]) -> dict[Asker, Asker]:
-        """Each client becomes another one, and so does each number."""
-        old = dict.fromkeys(message["body"]["msg_id"] for message in asked)
+    def _distinct_ids(self, requests: Sequence[Json]) -> dict[RequestId, RequestId]:
+        """Map each client and each number to another one, different ones to different ones."""
+        old = dict.fromkeys(message["body"]["msg_id"] for message in requests)
         new = {number: self._vocabulary.number(place) for place, number in enumerate(old)}
-        askers = map(_asker, asked)
-        return {(src, number): (self._names[src], new[number]) for src, number in askers}
+        ids = map(_request_id, requests)
+        return {(src, number): (self._names[src], new[number]) for src, number in ids}
 
-    def _join(self, proposals: Sequence[Json]) -> None:
-        """In two of three logs, makes proposals equal but for their slots and one other thing:
-        their values or their clients.  If some became equal altogether, all stay apart.
+    def _merge_ids(self, proposals: Sequence[Json]) -> None:
+        """Give all proposals one number and, in half of these logs, one client; else one value.
+
+        Done in two of three logs, and only if different proposals stay different.
         """
-        how = self._vocabulary.rng("requests").choice(("apart", "one asker", "one value"))
-        if how == "apart" or not proposals:
+        how = self._vocabulary.rng("requests").choice(("distinct", "one id", "one value"))
+        if how == "distinct" or not proposals:
             return
-        apart, (client, number) = self._askers, self._askers[_asker(proposals[0])]
-        one = {
-            asker: (client if how == "one asker" else apart[asker][0], number)
-            for asker in map(_asker, proposals)
+        distinct = self._request_ids
+        client, number = distinct[_request_id(proposals[0])]
+        merged = {
+            old: (client if how == "one id" else distinct[old][0], number)
+            for old in map(_request_id, proposals)
         }
-        self._askers, self._one_value = {**apart, **one}, how == "one value"
+        self._request_ids, self._one_value = {**distinct, **merged}, how == "one value"
         before = {canonical(message) for message in proposals}
         if len({canonical(self._message(message)) for message in proposals}) < len(before):
-            self._askers, self._one_value = apart, False
+            self._request_ids, self._one_value = distinct, False
 
     # Records.
 
@@ -111,12 +112,12 @@ class _Renaming:
         src, dest, body = message["src"], message["dest"], message["body"]
         new_src, new_dest, new = self._names[src], self._names[dest], self._body(body)
         if _is_request(message):
-            new_src, new["msg_id"] = self._askers[src, body["msg_id"]]
+            new_src, new["msg_id"] = self._request_ids[src, body["msg_id"]]
         elif "in_reply_to" in body:
-            asker = dest, body["in_reply_to"]
-            if asker not in self._askers:
-                raise logs.LogError(f"a reply without a request to {asker}: {message}")
-            new_dest, new["in_reply_to"] = self._askers[asker]
+            replied = dest, body["in_reply_to"]
+            if replied not in self._request_ids:
+                raise logs.LogError(f"a reply without a request to {replied}: {message}")
+            new_dest, new["in_reply_to"] = self._request_ids[replied]
         return {**message, "src": new_src, "dest": new_dest, "body": new}
 
     def _body(self, body: Json) -> Json:
@@ -134,7 +135,7 @@ class _Renaming:
         return new
 
     def _entry(self, entry: Json) -> Json:
-        """What has a slot, and may have a value."""
+        """Rename the slot and the value of a body or of an entry, if it has them."""
         new = dict(entry)
         if "value" in entry:
             new["value"] = self._value(entry["slot"], entry["value"])
@@ -143,7 +144,7 @@ class _Renaming:
         return new
 
     def _value(self, slot: int, value: Json) -> Json:
-        """Values of one slot become almost equal; those of different slots are never compared."""
+        """Rename a value: those of one slot become almost equal; others are never compared."""
         variants = self._values.setdefault(slot, {})
         variant = variants.setdefault(canonical(value), len(variants))
         return self._vocabulary.value(slot, 0 if self._one_value else variant)
@@ -153,7 +154,7 @@ def _is_request(given: Json) -> bool:
     return is_message(given) and given["body"].get("type") in _REQUESTS
 
 
-def _asker(message: Json) -> Asker:
+def _request_id(message: Json) -> RequestId:
     return message["src"], message["body"]["msg_id"]
 
 
@@ -173,8 +174,10 @@ def _names(records: Sequence[logs.Record], vocabulary: Vocabulary) -> dict[str, 
 
 
 def _slots(records: Sequence[logs.Record], vocabulary: Vocabulary) -> Slots:
-    """A slot for each from the lowest to the highest that is named; what begins at a lower one
-    begins at the first."""
+    """Return a slot for each one from the lowest to the highest that is named.
+
+    A log request from a lower slot becomes one from the first of them.
+    """
     named = [slot for message in _messages(records) for slot in _named(message)]
     beginnings = [m["body"]["from"] for m in _messages(records) if "from" in m.get("body", {})]
     first, highest = min(named, default=0), max([*named, *beginnings], default=0)
@@ -184,7 +187,7 @@ def _slots(records: Sequence[logs.Record], vocabulary: Vocabulary) -> Slots:
 
 
 def _named(message: Json) -> Iterator[int]:
-    """The slots that a message names, or an event."""
+    """Yield the slots that a message or an event names."""
     body = message.get("body", {})
     yield from [body["slot"]] if "slot" in body else []
     for low, high in (*body.get("known", ()), *message.get("slots", ())):
@@ -194,17 +197,17 @@ def _named(message: Json) -> Iterator[int]:
 
 
 def _raise_limit(body: Json, output: Sequence[Json], rng: Random) -> None:
-    """In one of two requests whose limit cuts nothing off, makes it the highest."""
-    told = [message["body"]["log"] for message in output if "log" in message["body"]]
-    if told and body.get("limit", 0) > len(told[0]) and rng.random() < 0.5:
+    """Replace the limit by the highest in half of the log requests whose limit has no effect."""
+    found = [message["body"]["log"] for message in output if "log" in message["body"]]
+    if found and body.get("limit", 0) > len(found[0]) and rng.random() < 0.5:
         body["limit"] = HIGHEST
 
 
-# Steps that change nothing.
+# No-ops.
 
 
-def _with_more(records: Sequence[logs.Record], rng: Random) -> Iterator[logs.Record]:
-    """Adds steps at nodes that are up, and numbers the replies of each node anew."""
+def _with_no_ops(records: Sequence[logs.Record], rng: Random) -> Iterator[logs.Record]:
+    """Add no-ops at nodes that are up, and renumber the replies of each node."""
     members = logs.members(records)
     clients = [record.input["src"] for record in records if _is_request(record.input)]
     up: set[str] = set()
@@ -218,11 +221,11 @@ def _with_more(records: Sequence[logs.Record], rng: Random) -> Iterator[logs.Rec
         if record.input == "restart":
             del replies[record.node]
         if record.node in up and rng.random() < ADDED:
-            yield _numbered(_more(record, rng.choice(clients), rng), members, replies)
+            yield _numbered(_no_op(record, rng.choice(clients), rng), members, replies)
 
 
-def _more(record: logs.Record, client: str, rng: Random) -> logs.Record:
-    """A step that changes nothing, at the node of a record and told with it."""
+def _no_op(record: logs.Record, client: str, rng: Random) -> logs.Record:
+    """Return a no-op at the node of a record, with the same file and line."""
     number = rng.choice((0, -1, 2**53 + 1))
     propose, log = "multi_paxos_propose", "multi_paxos_log"
     refused = {"type": "error", "in_reply_to": number, "code": 12, "text": ""}
@@ -239,7 +242,7 @@ def _more(record: logs.Record, client: str, rng: Random) -> logs.Record:
 
 
 def _numbered(record: logs.Record, members: Sequence[str], replies: Counter[str]) -> logs.Record:
-    """A record with the numbers that replies have after those before it."""
+    """Return a record whose replies are numbered after those before it."""
     output = []
     for message in record.output:
         if message["dest"] not in members:

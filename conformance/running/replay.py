@@ -52,7 +52,7 @@ class CommandError(Exception):
 class Difference:
     """The first record where the node's output differs from the golden trace.
 
-    `remark` is what else is wrong: the node ended, printed junk, too much, or hangs.
+    `remark` is what else is wrong: the node ended, hangs, or printed too much or malformed output.
     `hangs` is true if it was silent for longer than it may be.  `ahead` is true if it differs only
     when it can read all inputs at once.  `renamed` is the seed of the renaming of the record, None
     for none.
@@ -65,7 +65,7 @@ class Difference:
     renamed: int | None = None
     ahead: bool = False
 
-    def words(self) -> str:
+    def text(self) -> str:
         """Return the difference as text, expected beside found."""
         lines = [f"{self.record.place}: node {self.record.node} differs here"]
         if self.renamed is not None:
@@ -242,7 +242,7 @@ def log_of(
 ) -> list[Json] | None:
     """Return the log of a node that gets the inputs of one node's records.
 
-    None if it prints what no log can hold, or ends with an error.
+    None if its output is malformed, or it ends with an error.
     """
     given = [logs.Record(r["node"], r["input"], [], Path(), 0) for r in records]
     made: list[Json] = []
@@ -267,7 +267,7 @@ def _difference(
 ) -> Difference | None:
     """Give a node all its inputs and read until its output differs.
 
-    A node that ends or prints junk may do so because of an input that it has read ahead, so then
+    A node may end or print malformed output because of an input that it has read ahead, so then
     each input is given only after the node has replied to the one before.
     """
     found = _first_difference(records, command, seconds, errors)
@@ -377,7 +377,7 @@ class _ReplayProcess:
         if status is None:
             self._hang()
         elif status:
-            last = " / ".join(self.process.last_words())
+            last = " / ".join(self.process.last_error_lines())
             self.remark = f"the node ended with status {status}: {last}"
         elif self.process.rest:
             self.remark = "the last line that the node printed does not end"
@@ -395,7 +395,7 @@ def _line(message: Json) -> bytes:
 
 
 def _read(printed: bytes) -> tuple[list[Json], str]:
-    """Return the messages in an output, and what is wrong with the first that is none."""
+    """Return the messages in an output, and what is wrong with its first malformed line."""
     found: list[Json] = []
     lines, rest = split_lines(printed)
     for line in lines:

@@ -1,7 +1,7 @@
 """The requests of clients in a recorded run, with the names, slots and values of a vocabulary.
 
-Several clients may use the same number, and one client may use a number twice for requests that
-differ in something else.  When a request is sent, and to which node, is decided elsewhere.
+Several clients may use the same request number, and one client may use a number for two requests
+that differ.  The caller decides when a request is sent, and to which node.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ Json = Any
 
 CLIENTS = 3
 
-# How many numbers the requests of a run share, if they do.
+# How many different numbers the requests of a run have, if there are few.
 FEW_NUMBERS = 6
 
-# How often a request reads the log, and how often it is malformed.
+# The probabilities that a request reads the log, and that it is malformed.
 READ, MALFORMED = 0.1, 0.02
 
 
 class Requests:
-    """Draws the requests to the members of one cluster, `count` of them at most."""
+    """A random source of requests to the members of a cluster, for at most `count` requests."""
 
     def __init__(
         self, vocabulary: Vocabulary, members: Sequence[str], rng: Random, count: int
@@ -38,12 +38,12 @@ class Requests:
         self._different = FEW_NUMBERS if few else count + 1
 
     def init(self, node: str) -> Json:
-        """The first request to a node."""
+        """Return the first request to a node."""
         body = {"type": "init", "msg_id": self._vocabulary.number(0), "node_id": node}
         return self._message(self._operator, node, {**body, "node_ids": self._members})
 
     def draw(self, node: str, number: int, place: int) -> Json:
-        """A proposal for the slot at a place of the log or, rarely, something else."""
+        """Return a proposal for the slot that stands for a place or, rarely, another request."""
         body: Json = {"type": "multi_paxos_propose", "slot": self._slots(place)}
         body["value"] = self._vocabulary.value(place, self._rng.randrange(4))
         if self._rng.random() < READ:

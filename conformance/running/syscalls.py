@@ -1,7 +1,7 @@
-"""The system calls of a process on files, in order: recorded by strace, and read here.
+"""Record the system calls of a process on files with strace, and parse the recording.
 
-strace runs beside the process, in a process group of its own, so that the process keeps its number,
-its status and its signals.  A call is recorded before the process goes on after it.
+strace runs in a process group of its own, so the process keeps its pid, its exit status and its
+signals.  A call is recorded before the process continues after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CALLS = (
     "mmap,copy_file_range,sendfile,splice,io_uring_setup"
 )
 
-# Bytes of one call that are recorded; strace keeps four times as much room.
+# Bytes of one call that are recorded; strace allocates four times as many.
 LONGEST = 1 << 26
 
 
@@ -30,7 +30,7 @@ class Call:
     """A system call that has ended: `arguments` as strace writes them, and what it returned.
 
     `paths` are the files of its descriptors: of the one that it returned, or of those among its
-    arguments.  `begun` counts how many calls had ended when it began.
+    arguments.  `begun` is how many calls had ended when it began.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Call:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor that is its first argument; -1 if that is none."""
+        """The descriptor that is its first argument; -1 if there is none."""
         found = _DESCRIPTOR.match(self.arguments)
         return int(found[1]) if found else -1
 
@@ -65,7 +65,7 @@ def why_not() -> str:
 
 
 def recording(trace: Path) -> list[str]:
-    """Return what goes before a command to have its calls recorded in a file."""
+    """Return the start of a command line that records the calls of a command in a file."""
     options = ["-DD", "-f", "-y", "-xx", "-qq", "--seccomp-bpf", "--signal=none"]
     return ["strace", *options, "-s", str(LONGEST), "-e", f"trace={CALLS}", "-o", str(trace), "--"]
 
@@ -106,5 +106,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _path(text: str) -> str:
-    # What is no file has another kind of name.
+    # Sockets, pipes and the like are not written in hexadecimal.
     return os.fsdecode(_bytes(text)) if text.startswith("\\x") else text

@@ -1,11 +1,11 @@
-"""Names, slots, numbers and values that tests use, drawn from a seed.
+"""Names, slots, request numbers and values for runs and golden traces, chosen by a seed.
 
 The specification is data-independent: it only compares names, request numbers and values, and only
-orders slots.  So a run or a trace means the same under any choice of them, and a node that treats
-`n10`, 2^63-1 or 1.0 differently from `n2`, 1 or "v" has a bug.  Each seed chooses what is likely to
-show such a bug; which request uses what is decided elsewhere.
+orders slots.  So a run or a trace is as valid under any choice of them, and a node that treats
+`n10`, 2^63-1 or 1.0 differently from `n2`, 1 or "v" has a bug.  Each seed chooses some that are
+likely to show such a bug.
 
-Left out are lone surrogates, which RFC 8259 allows and most JSON libraries refuse, and numbers
+Not used are lone surrogates, which RFC 8259 allows and most JSON libraries reject, and numbers
 beyond a double's exponent.
 """
 
@@ -58,7 +58,7 @@ ODD_NAMES = (
 
 CLIENTS = ("c0", "c1", "c", "n", "n0", "n4", "n6", "n11", "n01", "N1", "n1n", "c2", "c3", "node")
 
-# Values of one group are almost equal: many a language, library or database takes them for one.
+# Values of one group are almost equal: some languages, libraries or databases take them for equal.
 ALMOST_EQUAL: tuple[tuple[Json, ...], ...] = (
     (1, 1.0, True, "1"),
     ("a", "A", "a ", "a\u0000"),
@@ -79,21 +79,21 @@ ALMOST_EQUAL: tuple[tuple[Json, ...], ...] = (
 )
 
 NO_SLOTS = (True, False, -1, 1.5, "1", 2**63, [1])
-"""What stands where a slot belongs and is none; a request with it is malformed."""
+"""Values that are not slots; a request with one of them as its slot is malformed."""
 
-# Slots before and behind which something may change: a digit, a sign, a word, a double.
+# Slots next to which a representation may change: its digits, its sign, its size, its precision.
 _BORDERS = (0, 9, 2**31 - 1, 2**32 - 1, 2**53, HIGHEST)
 
-# The number of the first request, and how far it is from one to the next.
+# The number of the first request, and the distance from one number to the next.
 _STARTS = (0, 1, -1, -100, 2**31 - 1, 2**53 - 1, 2**63 - 1, -(2**63), 10**20)
 _STEPS = (1, 1, -1, 7, 2**32)
 
-# How many gaps a drawn sequence of slots has at most: messages name each range of known slots.
+# The most gaps in a sequence of slots: messages name each range of known slots.
 _GAPS = 12
 
 
 class Vocabulary:
-    """The choice of one seed.  Each kind of thing is drawn independently of the others."""
+    """The choice of one seed; names, slots, numbers and values are independent of each other."""
 
     def __init__(self, seed: object) -> None:
         self._seed = seed
@@ -103,11 +103,11 @@ class Vocabulary:
         self._start, self._step = rng.choice(_STARTS), rng.choice(_STEPS)
 
     def rng(self, kind: str) -> random.Random:
-        """Return the PRNG for one kind of thing."""
+        """Return the PRNG for one purpose."""
         return random.Random(f"{self._seed} {kind}")
 
     def members(self, count: int) -> list[str]:
-        """Names of members; their order is that of `node_ids`, and no order of spelling."""
+        """Return names of members in the order of `node_ids`, which is not alphabetical."""
         rng = self.rng("members")
         pools: Sequence[Iterable[str]] = (
             [f"n{number}" for number in range(1, count + 1)],
@@ -123,7 +123,7 @@ class Vocabulary:
         return rng.sample(pool, count)
 
     def clients(self, count: int, members: Sequence[str]) -> list[str]:
-        """Names of clients, like those of members, and none of theirs."""
+        """Return names of clients, similar to those of members and different from them."""
         rng = self.rng("clients")
         near = [name + "1" for name in members] + [name[:-1] for name in members]
         near += [f"n{len(members) + 1}", *(name.swapcase() for name in members)]
@@ -133,11 +133,11 @@ class Vocabulary:
         return rng.sample(free, count)
 
     def number(self, place: int) -> int:
-        """The number of a request, any integer: another one for each place."""
+        """Return the number of a request, any integer; it differs between places."""
         return self._start + self._step * place
 
     def value(self, topic: int, variant: int) -> Json:
-        """A value: the first variants of a topic are almost equal, and no two values are equal."""
+        """Return a value: the first variants of a topic are almost equal; no two are equal."""
         around, place = divmod(topic, len(ALMOST_EQUAL))
         group = ALMOST_EQUAL[(self._group + place) % len(ALMOST_EQUAL)]
         again, place = divmod(variant, len(group))
@@ -147,13 +147,15 @@ class Vocabulary:
         return value
 
     def slots(self, count: int, first: int = 0) -> Slots:
-        """So many ascending slots, which stand for the places from `first` on."""
+        """Return `count` ascending slots, which stand for the places from `first` on."""
         return Slots(self.rng("slots"), count, first)
 
 
 class Slots:
-    """Ascending slots that stand for places in a row: neighbours for the most part, some with gaps
-    between them, in one to three groups around borders."""
+    """Ascending slots that stand for consecutive places.
+
+    Most are consecutive, some have gaps between them; they form one to three groups near borders.
+    """
 
     def __init__(self, rng: random.Random, count: int, first: int = 0) -> None:
         self._first = first
@@ -172,20 +174,20 @@ class Slots:
             self._slots += [base + offset for offset in offsets]
 
     def __call__(self, place: int) -> int:
-        """The slot that stands for a place; the first or the last one for those outside."""
+        """Return the slot that stands for a place; beyond the ends the first or the last one."""
         return self._slots[min(max(place - self._first, 0), len(self._slots) - 1)]
 
     def place(self, slot: int) -> int:
-        """The place that a slot stands for."""
+        """Return the place that a slot stands for."""
         return bisect_right(self._slots, slot) - 1 + self._first
 
     def ranges(self, known: Iterable[Sequence[int]]) -> list[list[int]]:
-        """Ranges of places as ranges of slots: what was adjacent may be so no more."""
+        """Map ranges of places to ranges of slots; adjacent ones may no longer be adjacent."""
         return ranges(self(place) for low, high in known for place in range(low, high + 1))
 
 
 def reordered(value: Json, rng: random.Random) -> Json:
-    """The same value with the keys of its objects in another order."""
+    """Return an equal value with the keys of its objects in another order."""
     if isinstance(value, dict):
         items = [(key, reordered(item, rng)) for key, item in value.items()]
         return dict(rng.sample(items, len(items)))

@@ -1,9 +1,9 @@
 ----------------------------- MODULE EveryInput -----------------------------
 (***************************************************************************)
-(* The other half of the automaton: in every local state that a model      *)
-(* reaches, every input that exists anywhere in the model, whether or not  *)
-(* they meet there; what is said to it, and whether it leaves the state as *)
-(* it is, being ignored, refused or answered once more.                    *)
+(* The no-ops of the automaton: in every local state that a model reaches, *)
+(* every input that exists anywhere in the model, whether or not it can    *)
+(* occur there; the output, and whether it leaves the state as it is: an   *)
+(* input that is ignored, refused or answered again.                       *)
 (*                                                                         *)
 (* States and Inputs are defined by a module written for the run.  Each    *)
 (* state is an initial one, and no step is kept.                           *)

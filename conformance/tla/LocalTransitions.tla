@@ -4,10 +4,10 @@
 (* state before, the input, its state after, what it sent.  Millions of    *)
 (* transitions of a cluster are a few thousand of these.                   *)
 (*                                                                         *)
-(* The first line printed tells the members and the initial state.        *)
+(* The first line printed has the members and the initial state.          *)
 (*                                                                         *)
-(* A step that does nothing is left to EveryInput, for which of them occur *)
-(* depends on which of the states that a view makes equal TLC came by.     *)
+(* No-ops are left to EveryInput, because which of them occur depends on   *)
+(* which of the states that a view makes equal TLC found first.            *)
 (*                                                                         *)
 (* PrintNew is an action constraint that is always true.  Each worker of   *)
 (* TLC keeps what it has printed, so a line may come once from each.       *)
@@ -17,8 +17,8 @@ EXTENDS MultiPaxos, Printing
 ASSUME TLCSet(1, {}) /\ PrintT(Text(<<Members, Fresh>>))
 
 (* Values are compared from the left, and inputs differ sooner than states. *)
-(* TLC looks through a set one by one until it was sorted, and sorts one    *)
-(* that it was given to keep when it is asked for the size.                 *)
+(* TLC searches a set linearly until it is sorted, and sorts a set in a     *)
+(* register when its size is computed.                                      *)
 
 Local ==
     LET n == record'.node

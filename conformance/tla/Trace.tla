@@ -3,9 +3,9 @@
 (* Is a window of a node's log a behaviour of the specification?           *)
 (*                                                                         *)
 (* A node is deterministic, so its log is validated alone: each            *)
-(* record's input is given to the one action that takes it, and what that  *)
-(* action says must be the record's output.  That every message received   *)
-(* was sent before is checked elsewhere.                                   *)
+(* record's input is given to the one action that takes it, and the output *)
+(* of that action must be the record's.  That every message received was   *)
+(* sent before is checked elsewhere.                                       *)
 (*                                                                         *)
 (* A window starts from the initial state, or from the state that was      *)
 (* printed at the end of the one before it.  So whole logs are validated,  *)
@@ -60,7 +60,7 @@ TraceInit ==
 Named(n) == {Current.input.slots}
 
 (* How many decisions a `learned` may carry is the choice of its sender:   *)
-(* as many as the record says, if it may.  Takes the place of Portions.    *)
+(* as many as in the record, if allowed.  Takes the place of Portions.     *)
 
 Carried ==
     LET learned == {m \in Range(Current.output) : m.body.type = "learned"}
@@ -78,7 +78,7 @@ Happens(n, event) ==
 
 (* What an input needs to be taken at all, as <<what, needed, found>>: a   *)
 (* node that is down takes nothing but its restart, only a request that    *)
-(* waits can be given up, and a message is for the node that takes it.     *)
+(* waits can expire, and a message is for the node that takes it.          *)
 
 Needs(n, input) ==
     LET happens(event) == "event" \in DOMAIN input /\ input.event = event

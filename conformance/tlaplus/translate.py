@@ -1,8 +1,8 @@
-"""Messages and records between TLA+ and JSON.
+"""Translate messages and records between TLA+ and JSON.
 
-The two spellings differ only where JSON has no such value: a set of slots is written as ranges, a
-function from slots as a list of entries in ascending order, an event as its name.  Everything
-else keeps its name and its place.
+They differ only where JSON has no such value: a set of slots is written as ranges, a function from
+slots as a list of entries in ascending order, an event as its name.  All else keeps its name and
+its place.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Tla = Any
 
 
 def ranges(slots: Iterable[int]) -> list[list[int]]:
-    """A set of slots as inclusive ranges, ascending and as few as possible."""
+    """Return a set of slots as inclusive ranges, ascending and as few as possible."""
     return merged((slot, slot) for slot in sorted(slots))
 
 
-def merged(stretches: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Ascending, disjoint stretches of slots as ranges: those that touch become one."""
+def merged(intervals: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return ascending, disjoint intervals of slots as ranges: adjacent ones become one."""
     found: list[list[int]] = []
-    for low, high in stretches:
+    for low, high in intervals:
         if found and found[-1][1] == low - 1:
             found[-1][1] = high
         else:
@@ -33,7 +33,7 @@ def merged(stretches: Iterable[Sequence[int]]) -> list[list[int]]:
 
 
 def function(value: Tla) -> dict[int, Any]:
-    """A function from slots; TLC prints one with the domain 1..n as a sequence."""
+    """Return a function from slots; TLC prints one with the domain 1..n as a sequence."""
     return dict(enumerate(value, 1)) if isinstance(value, list) else value
 
 
@@ -68,7 +68,7 @@ def _same(item: Any) -> Any:
 
 
 def input_to_json(given: Tla) -> Json:
-    """An input of the spec, a message or an event, as a log writes it."""
+    """Return an input of the spec, a message or an event, as a log has it."""
     if "event" not in given:
         return message_to_json(given)
     if "slots" in given:
@@ -77,7 +77,7 @@ def input_to_json(given: Tla) -> Json:
 
 
 def message_to_json(message: Tla) -> Json:
-    """A message of the spec as a Maelstrom envelope, keys in the documented order."""
+    """Return a message of the spec as a Maelstrom envelope, keys in the documented order."""
     return {
         "src": message["src"],
         "dest": message["dest"],
@@ -86,7 +86,7 @@ def message_to_json(message: Tla) -> Json:
 
 
 def message_to_tla(message: Json) -> Tla:
-    """An envelope of a log as a message of the spec."""
+    """Return an envelope of a log as a message of the spec."""
     return {
         "src": message["src"],
         "dest": message["dest"],

@@ -1,8 +1,8 @@
-"""TLA+ values as text: what TLC prints is read here, what TLC reads is written here.
+"""Parse TLA+ values that TLC prints, and write those that it reads.
 
-Nothing here knows what a value means.  A record or a function is a `dict`, a sequence a `list`, a
-set a `frozenset`; a function whose domain is 1..n is printed by TLC as a sequence and comes back
-as one.  What was read is not to be changed, for it may stand in a set.
+A record or a function is a `dict`, a sequence a `list`, a set a `frozenset`.  TLC prints a function
+whose domain is 1..n as a sequence, so it is parsed as one.  A parsed value must not be changed, as
+it may be in a set.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|<<|>>|\|->|:>|@@|\.\.|[\[\]{}(),]|-?
 
 
 class Sequence(list[Any]):
-    """A sequence that can stand in a set."""
+    """A sequence that can be in a set."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self))
 
 
 class Function(dict[Any, Any]):
-    """A record or a function that can stand in a set."""
+    """A record or a function that can be in a set."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
 
 def parse(text: str) -> Any:
-    """Reads one value as TLC prints it; raises `ValueError` where the text is none."""
+    """Parse one value as TLC prints it; raise `ValueError` if the text is malformed."""
     tokens = _TOKEN.findall(text)
     value, end = _value(tokens, 0)
     if end != len(tokens):
@@ -83,7 +83,7 @@ def _pairs(
 
 
 def text(value: Any) -> str:
-    """Writes a value as TLA+ reads it; a `dict` with text keys is a record, others functions."""
+    """Return a value as TLA+ text; a `dict` with text keys is a record, any other a function."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, int):

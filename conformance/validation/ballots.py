@@ -2,7 +2,7 @@
 
 The specification compares ballots, computes their owner (b belongs to member (b - 1) mod N), and
 computes a node's next ballot, which is at most N above.  So the mapping is exact if it keeps the
-owner and the order of ballots, and keeps more than N apart those that are more than N apart.
+owner and the order of ballots, and a distance above N between those that have one.
 """
 
 from __future__ import annotations

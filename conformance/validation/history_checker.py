@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..formats.canonical import canonical
-from ..formats.history import Entry, Question
+from ..formats.history import Entry, RequestId
 from .verdict import Finding
 
 Json = Any
@@ -29,11 +29,11 @@ class Facts:
     def __init__(self, history: Sequence[Entry]) -> None:
         self.history = history
         self.answers = [entry for entry in history if entry.kind == "answer"]
-        self.requests: dict[Question, list[Entry]] = defaultdict(list)
+        self.requests: dict[RequestId, list[Entry]] = defaultdict(list)
         self.proposed: dict[Decision, list[Entry]] = defaultdict(list)
         for entry in history:
             if entry.kind == "ask":
-                self.requests[entry.question].append(entry)
+                self.requests[entry.request_id].append(entry)
                 for decision in _slot_and_value(entry, "multi_paxos_propose"):
                     self.proposed[decision].append(entry)
         # The decisions in each answer, by its line, and the first answer with each decision.
@@ -45,7 +45,7 @@ class Facts:
 
     def request_of(self, answer: Entry) -> Entry | None:
         """Return the first request that this answers, None if there is none before the answer."""
-        first = next(iter(self.requests.get(answer.question, ())), None)
+        first = next(iter(self.requests.get(answer.request_id, ())), None)
         return first if first is not None and first.line < answer.line else None
 
     def logs(self) -> Iterator[tuple[Entry, Entry]]:
@@ -85,11 +85,12 @@ def check_history(history: Sequence[Entry], quiescent: bool = False) -> list[Fin
 
 def answers(facts: Facts) -> Iterator[Finding]:
     """A node answers only requests that were sent before, each at most as often as it was sent."""
-    answered: dict[Question, list[Entry]] = defaultdict(list)
+    answered: dict[RequestId, list[Entry]] = defaultdict(list)
     for answer in facts.answers:
         ask = facts.request_of(answer)
-        earlier = answered[answer.question]
-        sent = [each for each in facts.requests.get(answer.question, ()) if each.line < answer.line]
+        earlier = answered[answer.request_id]
+        requests = facts.requests.get(answer.request_id, ())
+        sent = [each for each in requests if each.line < answer.line]
         reason: str | None
         if ask is None:
             yield Finding("answers", answer, None, "no such request was sent before")

@@ -103,14 +103,14 @@ class Unanswered:
     def overdue(self, now: Moment) -> Ranges:
         """Return the slots of the next burst, empty if no slot is overdue."""
         found: list[int] = []
-        room = MESSAGE_BYTES
+        bytes_left = MESSAGE_BYTES
         for slot, sent in list(islice(self.sent.items(), self.most)):
             if slot not in self.replica.leader.votes:
                 # It was decided in another ballot.
                 del self.sent[slot]
                 continue
-            room -= len(self.replica.acceptor.accepted[slot].value)
-            if not self.is_overdue(sent, now) or (found and room < 0):
+            bytes_left -= len(self.replica.acceptor.accepted[slot].value)
+            if not self.is_overdue(sent, now) or (found and bytes_left < 0):
                 break
             found.append(slot)
         if found:

@@ -1,7 +1,7 @@
 """Text that a JSON library cannot read: replace what is too deep or too large in it.
 
-The rest can then be read, on each version of Python alike.  Time and memory are linear in the text.
-Nothing here knows what a message is, or checks that the result is JSON.
+Every version of Python can then read the result.  Time and memory are linear in the text.
+This module does not parse messages, and does not check that the result is JSON.
 """
 
 from __future__ import annotations

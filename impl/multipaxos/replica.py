@@ -1,7 +1,7 @@
 """The protocol: one method for each action of the spec and for each helper, under its name.
 
 A step takes one message or event, changes the state and returns the messages to send, in the spec's
-order.  Nothing here knows time, disk, JSON or randomness.  The spec says why a step is safe.
+order.  This module uses no time, disk, JSON or PRNG.  The spec explains why a step is safe.
 """
 
 from __future__ import annotations
@@ -152,13 +152,13 @@ class Replica:
     # Catching up.
 
     def receive_learn(self, m: Envelope[Learn]) -> Output:
-        """ReceiveLearn: as many decisions as fit, without a look at the slots behind them."""
+        """ReceiveLearn: as many decisions as fit, without iterating over the slots after them."""
         decided: dict[int, Value] = {}
-        room = MESSAGE_BYTES
+        bytes_left = MESSAGE_BYTES
         for slot in self.acceptor.known - Slots(m.body.known):
             value = self.acceptor.decided[slot]
-            room -= len(value)
-            if decided and (len(decided) == self.batch or room < 0):
+            bytes_left -= len(value)
+            if decided and (len(decided) == self.batch or bytes_left < 0):
                 return [self.answer(m, Learned(decided, True))]
             decided[slot] = value
         return [self.answer(m, Learned(decided, False))] if decided else []

@@ -240,7 +240,7 @@ def message(
     if owner and members.owner(body["ballot"]) != (src if owner == "src" else dest):
         raise Refused(MALFORMED, f"ballot {body['ballot']} is not the {owner}'s")
     if highest(parsed, body) > members.last_ballot:
-        raise Refused(MALFORMED, "a ballot leaves no room for the next one")
+        raise Refused(MALFORMED, "a ballot leaves no number for the next one")
     return Envelope(src, dest, parsed)
 
 

@@ -2,9 +2,9 @@
 (***************************************************************************)
 (* Bugs that implementations really have.  Each operator here replaces one *)
 (* of MultiPaxos.tla, in one .cfg, and TLC must find the property violated *)
-(* that models.toml names.  Nothing here is ever true of the protocol; an  *)
-(* operator repeats the one it replaces but for the mistake its comment    *)
-(* tells.                                                                  *)
+(* that models.toml names.  Nothing here is part of the protocol; an       *)
+(* operator repeats the one it replaces except for the mistake that its    *)
+(* comment names.                                                          *)
 (*                                                                         *)
 (* A broken protocol gives no right to leave messages out, so these models *)
 (* keep the dead ones.                                                     *)
@@ -120,7 +120,7 @@ Promise(m, accepted, known) ==
     Answer(m, [type |-> "promise", ballot |-> m.body.ballot,
                accepted |-> accepted, known |-> known])
 
-(* Said, but not kept (in place of ReceivePrepare, as the next two). *)
+(* Promised, but not kept (in place of ReceivePrepare, as the next two). *)
 
 PromisesLightly(n, m) ==
     /\ Receives(n, m, "prepare")
@@ -144,7 +144,7 @@ ReportsTooFew(n, m) ==
                     Promise(m, Without(s.accepted, unreported),
                             Known(s) \ m.body.known)))
 
-(* A decided slot has no vote to report, and nothing else is said of it. *)
+(* A decided slot has no vote to report, and is not reported otherwise.  *)
 
 HidesDecisions(n, m) ==
     /\ Receives(n, m, "prepare")
@@ -201,7 +201,7 @@ HeedsLastReport(n, m) ==
 InheritsLowest(vote, f, slot) ==
     IF slot \notin DOMAIN f \/ f[slot].ballot > vote.ballot THEN vote ELSE f[slot]
 
-(* The leader proposes what it was asked for although votes were reported  *)
+(* The leader proposes the requested value although votes were reported    *)
 (* (in place of Lead).                                                     *)
 
 IgnoresReports(n, t) ==
@@ -311,7 +311,7 @@ TeachesToFirstGap(n, m) ==
                      decided |-> [slot \in some |-> t.state.decided[slot]],
                      more    |-> Len(missing) > Batch])))
 
-(* A node that asks on sends only what the last answer taught (in place of *)
+(* A further query has only the decisions of the last answer (in place of  *)
 (* ReceiveLearned).                                                        *)
 
 AsksOnWithLast(n, m) ==

@@ -10,7 +10,7 @@ EXTENDS Live, Broken
 
 RepeatsNothing(n, t) == t
 
-(* Only the last peer is asked again, though it may be down (in place      *)
+(* Only the last peer gets messages again, though it may be down (in place *)
 (* of Again).                                                              *)
 
 RepeatsToOne(n, t) ==

@@ -17,7 +17,7 @@ Minority(S) == 2 * Cardinality(S) > Cardinality(Acceptor) - 2
 CountsAcrossBallots(slot, b, v) ==
     IsQuorum({a \in Acceptor : \E c \in Ballot : VotedFor(a, slot, c, v)})
 
-(* Everybody is taken to have promised (in place of Bound). *)
+(* All acceptors count as having promised (in place of Bound). *)
 
 TakesPromisesForGranted(a, b) == Acceptor
 
@@ -62,8 +62,8 @@ VotesWithoutPromise(a, b, cast) ==
     /\ promised' = IF cast = {} THEN [promised EXCEPT ![a] = b] ELSE promised
     /\ votes' = votes \cup cast
 
-(* The vote of a ballot takes the place of the one before, on disk and in  *)
-(* what is asked (an acceptor that forgets is none).                       *)
+(* The vote of a ballot replaces the one before, on disk and in what is    *)
+(* required (an acceptor that forgets is none).                            *)
 
 ForgetsVotes(a, b, cast) ==
     /\ b >= promised[a]

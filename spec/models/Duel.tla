@@ -1,8 +1,8 @@
 -------------------------------- MODULE Duel --------------------------------
 (***************************************************************************)
 (* Two nodes that propose, and a third that promises each the next ballot  *)
-(* before the other has its vote: nobody is ever answered, although all    *)
-(* are up, nothing is lost and all fairness there can be holds.            *)
+(* before the other has its vote: no request is ever answered, although    *)
+(* all are up, nothing is lost and all fairness there can be holds.        *)
 (*                                                                         *)
 (* Ballots grow for ever in such a run, so no state of it comes back and   *)
 (* TLC, which looks for a cycle, would find none.  But a node only         *)
@@ -30,7 +30,7 @@ Seconds == Phases("n1", "n3") \cup Phases("n2", "n3")
 
 Cast(votes) == {votes[slot].ballot : slot \in DOMAIN votes}
 
-OfState(s) ==   \* nobody's ballot 0 is no ballot, but 0 promised is the lowest
+OfState(s) ==   \* ballot 0 is no node's ballot, but 0 promised is the lowest
     {s.promised} \cup ({s.ballot} \ {0}) \cup Cast(s.accepted) \cup Cast(s.reported)
 
 OfMessage(m) ==

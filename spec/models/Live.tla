@@ -1,6 +1,6 @@
 -------------------------------- MODULE Live --------------------------------
 (***************************************************************************)
-(* How TLC is bounded where it looks for what happens at last.             *)
+(* How TLC is bounded where it checks liveness.                            *)
 (*                                                                         *)
 (* A constraint would cut behaviours off, and a behaviour that is cut off  *)
 (* can violate nothing at its end; a view or a symmetry would make TLC     *)
@@ -15,7 +15,7 @@ CONSTANTS
     Types       \* the message types that the network carries
 
 -----------------------------------------------------------------------------
-(* What n1, which proposes, and n2 have to say to each other. *)
+(* The messages that n1, which proposes, and n2 have to exchange. *)
 
 Link(type, src, dest) == [type |-> type, src |-> src, dest |-> dest]
 
@@ -33,17 +33,17 @@ NoAccept == Except("accept")
 NoAccepted == Except("accepted")
 
 -----------------------------------------------------------------------------
-(* The limits.  A node that is never asked has nothing to lose at a crash  *)
-(* but the messages it does not receive meanwhile, and these may be lost   *)
-(* without one; so where n3 owes nobody anything it need not crash.        *)
+(* The limits.  A node without requests loses nothing at a crash but the   *)
+(* messages that it does not receive meanwhile, and these may be lost      *)
+(* without one; so where n3 owes no answer it need not crash.              *)
 
 FewCrashes(n, input, t) ==
     input = Event("crash") => crashes < MaxCrashes /\ n \in Fallible
 
 (* What is dead may be forgotten (see Dead): to receive it is to lose it.  *)
-(* `decided`, `learn` and `learned` tell a node decisions that it lacks.   *)
+(* `decided`, `learn` and `learned` bring a node decisions that it lacks.  *)
 (* Where only n1 proposes n1 lacks none, so they change what other nodes   *)
-(* answer about slots that n1 asks no more about; most models lose them.   *)
+(* answer about slots that n1 does not query again; most models lose them. *)
 
 OfTypes(messages) == {m \in messages : m.body.type \in Types}
 
@@ -53,7 +53,7 @@ ProposerKnows == \A n \in Node : Known(replica[n]) \subseteq Known(replica["n1"]
 
 -----------------------------------------------------------------------------
 (* What must be possible, or the above would hold because nothing is fair. *)
-(* Each says that it never happens; TLC must find that it does.            *)
+(* Each states that it never happens; TLC must find that it does.          *)
 
 (* A fair behaviour has a crash, and an answer. *)
 

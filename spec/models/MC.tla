@@ -1,9 +1,9 @@
 --------------------------------- MODULE MC ---------------------------------
 (***************************************************************************)
 (* How TLC is bounded: clusters, requests, limits, and what makes two      *)
-(* states the same.  Nothing here says what the protocol does or what must *)
-(* hold; a model is this module and one .cfg beside it, and models.toml    *)
-(* tells what each one shows.                                              *)
+(* states the same.  Nothing here defines what the protocol does or what   *)
+(* must hold; a model is this module and one .cfg beside it, and           *)
+(* models.toml states what each one shows.                                 *)
 (***************************************************************************)
 EXTENDS MultiPaxos
 
@@ -13,7 +13,7 @@ CONSTANTS
     MaxLearn    \* the most `learn` messages that differ
 
 -----------------------------------------------------------------------------
-(* Clusters and what clients may ask of them.  A request may arrive at any *)
+(* Clusters and the requests of clients.  A request may arrive at any      *)
 (* time, any number of times, or never.                                    *)
 
 One == <<"n1">>
@@ -71,8 +71,8 @@ Bounded ==
 
 FewBallots == 1..(MaxBallot + Len(Members))
 
-(* Any node may crash, but one that no client asks only while the others   *)
-(* are up.                                                                 *)
+(* Any node may crash, but one without requests only while the others are  *)
+(* up.                                                                     *)
 
 Asked == {m.dest : m \in Requests}
 
@@ -80,7 +80,7 @@ OthersUp ==
     \A n \in Node \ Asked : replica[n].up \/ \A other \in Asked : replica[other].up
 
 (* A node starts its ballot only after a vote was cast in each ballot of   *)
-(* the asked nodes below it.                                               *)
+(* the nodes with requests below it.                                       *)
 
 InTurn ==
     \A n \in Asked : \A b \in 1..(replica[n].ballot - 1) :
@@ -111,8 +111,8 @@ Seen == <<replica, network, cast, delayed>>
 (* now and ever after, so that a state with it can do no more than the     *)
 (* same state without it.                                                  *)
 (*                                                                         *)
-(* promise    What is asked back is a ballot of the receiver's own, which  *)
-(*            it promised to itself before it asked.  It never runs this   *)
+(* promise    It is for a ballot of the receiver's own, which it promised  *)
+(*            to itself before it sent `prepare`.  It never runs this      *)
 (*            ballot a second time, for `promised` survives a crash and a  *)
 (*            new ballot is above it; and while it runs, it collects       *)
 (*            promises until it leads and never again.  A second promise   *)
@@ -128,7 +128,7 @@ Seen == <<replica, network, cast, delayed>>
 (*            or a higher one has nothing to learn.                        *)
 (* decided    What is decided stays, and is not decided again.             *)
 (* learned    The same for each of its slots; but if there is more, the    *)
-(*            answer to it asks on.                                        *)
+(*            answer to it is a further query.                             *)
 (*                                                                         *)
 (* A request, prepare, accept or learn is always answered, by what the     *)
 (* receiver knows at that time, so it is never dead.                       *)
@@ -168,8 +168,8 @@ Living(n, sent) ==
         \cup {m \in sent : m.dest \in DOMAIN replica
                            /\ ~DeadTo(replica'[m.dest], m, m.body)}
 
-(* And a model that would be too large may lose whatever these two say to  *)
-(* each other, so that only a third node receives from both.               *)
+(* And a model that would be too large may lose all messages between these *)
+(* two, so that only a third node receives from both.                      *)
 
 Passing(sent) == {m \in sent : m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}}
 
@@ -179,7 +179,7 @@ PartedLiving(n, sent) == Living(n, Passing(sent))
 
 (* Of five nodes n1 gets its promises from n3 and n5, and so does n2; n4   *)
 (* gets them from n1 and n2.  What is not needed for that is lost: n1's    *)
-(* accepts, rejections, and decisions that no `learn` asked for.           *)
+(* accepts, rejections, and decisions that answer no `learn`.              *)
 
 Connected == {{"n1", "n3"}, {"n1", "n5"}, {"n2", "n3"}, {"n2", "n5"},
               {"n4", "n1"}, {"n4", "n2"}}

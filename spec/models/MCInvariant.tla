@@ -15,7 +15,7 @@
 (* and takes one step, of one of two kinds.                                *)
 (*                                                                         *)
 (*   Own     The node takes the message, or times out, crashes, restarts,  *)
-(*           as MultiPaxos says.  VotesInv must hold afterwards, NodeInv   *)
+(*           as in MultiPaxos.  VotesInv must hold afterwards, NodeInv     *)
 (*           of this node, MessageInv of every message sent; and the step  *)
 (*           must be one of Voting (OwnStepsAreVoting) and forget no       *)
 (*           decision (DecidedStays).                                      *)
@@ -27,21 +27,21 @@
 (* of a node n in it.  Leave out what is volatile in the other nodes, and  *)
 (* all messages but the one that is received.  What is left is one of the  *)
 (* states above, for no assertion about it reads what was left out, and n  *)
-(* does the same in it.  So the checks of Own say that after the step      *)
+(* does the same in it.  So the checks of Own show that after the step     *)
 (* VotesInv and NodeInv(n) hold, and MessageInv of all that was sent.      *)
 (*                                                                         *)
 (* Now take another node q, or a message that was there before.  To them   *)
 (* the step of n is one of Others: it is a step of Voting and VotesInv     *)
-(* holds afterwards, by the checks of Own.  So the check of Others says    *)
+(* holds afterwards, by the checks of Own.  So the check of Others shows   *)
 (* that NodeInv(q), and MessageInv of the message, survive it.             *)
 (*                                                                         *)
 (* What a node knows to be decided may grow in a step, and in Others it    *)
 (* does not.  No NodeInv reads what another node knows, and a MessageInv   *)
-(* asks of a node only that it knows enough; so nothing is lost, as long   *)
+(* requires of a node only that it knows enough; no case is lost, as long  *)
 (* as DecidedStays.                                                        *)
 (*                                                                         *)
 (* For the same reason the other nodes know nothing at all in a state with *)
-(* a message to this node, but for what the message says its sender knows. *)
+(* a message to this node, except for what its `known` has of the sender.  *)
 (***************************************************************************)
 EXTENDS MC, Invariant, Histories, TLC
 
@@ -50,7 +50,7 @@ Values == {m.body.value : m \in Proposals}
 Partial(S, T) == UNION {[D -> T] : D \in SUBSET S}      \* functions from part of S
 
 -----------------------------------------------------------------------------
-(* What clients may ask of the nodes.  Of three nodes with three ballots   *)
+(* The requests of clients.  Of three nodes with three ballots             *)
 (* each owns one; that a node meets answers to an older ballot of its own  *)
 (* takes two nodes (Clashes), or four ballots (TwoSlots, at random).       *)
 
@@ -58,7 +58,7 @@ OneEach ==      \* every node proposes in one slot; a log is read
     {Ask("c1", "n1", 1, 1, "v1"), Ask("c2", "n2", 1, 1, "v2"),
      Ask("c3", "n3", 1, 1, "v1"), AskLog("c3", "n1", 2)}
 
-Clashes ==      \* two nodes, and each is asked for two values in the slot
+Clashes ==      \* two nodes, each with requests for two values in the slot
     {Ask("c1", "n1", 1, 1, "v1"), Ask("c2", "n1", 1, 1, "v2"),
      Ask("c1", "n2", 2, 1, "v1"), Ask("c2", "n2", 2, 1, "v2"), AskLog("c3", "n1", 3)}
 
@@ -71,7 +71,7 @@ TwoSlots ==     \* and in a second slot, too
                   Ask("c3", "n3", 4, 2, "v2")}
 
 -----------------------------------------------------------------------------
-(* All votes that satisfy VotesInv, given who promised what, ballot by     *)
+(* All votes that satisfy VotesInv, given all promises, ballot by          *)
 (* ballot: whether a vote is backed depends on votes below it.             *)
 
 At(h, p) == INSTANCE Voting WITH
@@ -188,7 +188,7 @@ Start(n, s, p, known) ==
     /\ record = [node |-> n, input |-> Event("none"), output |-> <<>>]
     /\ NodeInv(n)
 
-(* A node alone, or asked by a client.  A node that is down takes no       *)
+(* A node alone, or with a request.  A node that is down takes no          *)
 (* message.                                                                *)
 
 ANode(n, p) ==
@@ -206,8 +206,8 @@ ANodeAndAMessage(n, p) ==
             /\ Start(n, s, p, [Nothing EXCEPT ![q] = K])
             /\ \E m \in messages : network = {m} /\ Claim(m) = K /\ MessageInv(m)
 
-(* A message to another node than `record.node`.  What `learn` says is     *)
-(* nothing about votes, and `learned` says what some `decided` do.         *)
+(* A message to another node than `record.node`.  A `learn` asserts        *)
+(* nothing about votes, and a `learned` the same as some `decided`.        *)
 
 AMessage(n, p) ==
     \E q \in Node \ {n} : \E m \in Sent(n, q, p) : \E K \in SUBSET ChosenSlots :
@@ -251,8 +251,8 @@ InductiveNext == TLCGet("level") = 1 /\ (Own(record.node) \/ Others(record.node)
 
 InductiveSpec == InductiveInit /\ [][InductiveNext]_vars
 
-(* What must hold before and after the step.  The other nodes are nothing  *)
-(* but their disks, of which VotesInv tells all.                           *)
+(* What must hold before and after the step.  Of the other nodes only the  *)
+(* disks count, and VotesInv covers these.                                 *)
 
 LocalInv == VotesInv /\ NodeInv(record.node) /\ \A m \in network : MessageInv(m)
 
@@ -322,7 +322,7 @@ NothingIsMissing ==
         /\ replica[n] \in States(n, Promises)
         /\ \A m \in network : m \in Sent(m.dest, n, Promises)
 
-(* And VotesInv implies what Voting's invariant says.                      *)
+(* And VotesInv implies Voting's invariant.                                *)
 
 VotingInv == V!Inv
 =============================================================================

@@ -6,7 +6,7 @@
 (***************************************************************************)
 EXTENDS MC
 
-VARIABLE refused    \* history: the requests that were said to be undone
+VARIABLE refused    \* history: the requests that got a definite error
 
 Spent(n, sent) == Living(n, sent) \ (Requests \cap {record'.input})
 

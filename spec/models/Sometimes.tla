@@ -1,6 +1,6 @@
 ------------------------------ MODULE Sometimes ------------------------------
 (***************************************************************************)
-(* What the protocol must be able to do.  Each formula says that it never  *)
+(* What the protocol must be able to do.  A formula states that it never   *)
 (* happens, and its model passes when TLC finds the formula violated: the  *)
 (* counterexample is a run in which it does happen.  Nothing here has to   *)
 (* hold; what has to hold is in MultiPaxos.tla.                            *)
@@ -8,7 +8,7 @@
 EXTENDS MC
 
 (* In d's ballot the votes were too few, but the owner of c's, a later     *)
-(* one, who was never asked for this value, found it and had it chosen.    *)
+(* one, which got no request for this value, found it and had it chosen.   *)
 
 Voters(c) == {n \in Node : [c EXCEPT !.node = n] \in cast}
 
@@ -33,8 +33,8 @@ NeverLoses ==
                /\ r.src = m.dest /\ r.body.msg_id = m.body.in_reply_to
                /\ r.body.value = m.body.value]_vars
 
-(* A node that had led a ballot leads a higher one, and nobody else ever   *)
-(* started any: so nothing but a crash can have ended the first.           *)
+(* A node that had led a ballot leads a higher one, and no other node ever *)
+(* started one: so nothing but a crash can have ended the first.           *)
 
 NeverReturns ==
     \A n \in Node :

@@ -16,7 +16,7 @@ Wishes ==
 
 New == {m \in network \ Requests : ~Dead(m)}
 
-(* Dice are thrown anew each time only because they depend on an argument. *)
+(* A new number is drawn each time only because it depends on an argument. *)
 
 Rarely(odds) == New = {} \/ RandomElement(1..odds) = 1
 

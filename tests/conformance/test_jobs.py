@@ -18,11 +18,11 @@ from tests.support.processes import exists, wait_until
 CORES = jobs.cores()
 
 
-def test_each_item_with_its_own() -> None:
+def test_each_item_gets_its_own_result() -> None:
     assert list(at_once(lambda n: n * n, range(20))) == [(n, n * n) for n in range(20)]
 
 
-def test_as_many_as_there_are_cores() -> None:
+def test_as_many_jobs_run_as_there_are_cores() -> None:
     together = threading.Barrier(CORES, timeout=10)
     assert len(list(at_once(lambda _: together.wait(), range(2 * CORES)))) == 2 * CORES
 
@@ -74,7 +74,7 @@ def test_cpu_affinity_limits_cores() -> None:
     assert 1 <= jobs.available_cores() <= len(os.sched_getaffinity(0))
 
 
-def test_a_failure_ends_those_that_have_not_begun() -> None:
+def test_failure_cancels_jobs_that_have_not_started() -> None:
     begun = []
 
     def do(number: int) -> None:
@@ -87,7 +87,7 @@ def test_a_failure_ends_those_that_have_not_begun() -> None:
     assert len(begun) < 10_000
 
 
-def test_items_take_turns() -> None:
+def test_items_are_served_in_turn() -> None:
     left, taken = {"long": 5, "short": 2, "tiny": 1}, []
 
     def do(item: str) -> bool:
@@ -100,7 +100,7 @@ def test_items_take_turns() -> None:
     assert sorted(taken[:3]) == ["long", "short", "tiny"] and taken[-2:] == ["long", "long"]
 
 
-def test_a_step_that_fails_ends_the_turns() -> None:
+def test_failing_step_ends_all_items() -> None:
     taken = []
 
     def do(item: int) -> bool:
@@ -114,13 +114,13 @@ def test_a_step_that_fails_ends_the_turns() -> None:
     assert len(taken) < 100
 
 
-def test_copies_do_what_this_process_would() -> None:
+def test_forked_processes_give_the_same_results() -> None:
     assert list(in_copies(str, range(20))) == list(map(str, range(20)))
     copies = set(in_copies(process, range(20)))
     assert os.getpid() not in copies and len(copies) <= CORES
 
 
-def test_where_other_threads_are_under_way_there_are_no_copies() -> None:
+def test_process_with_threads_is_not_forked() -> None:
     over = threading.Event()
     other = threading.Thread(target=over.wait)
     other.start()
@@ -131,13 +131,13 @@ def test_where_other_threads_are_under_way_there_are_no_copies() -> None:
         other.join()
 
 
-def test_a_copy_that_is_killed_ends_the_job() -> None:
+def test_killed_fork_ends_the_job() -> None:
     """As the system kills it where memory is short."""
     with pytest.raises(JobError, match="was killed"):
         list(in_copies(die_at_7, range(20)))
 
 
-def test_copies_end_when_closed() -> None:
+def test_forks_end_when_closed() -> None:
     found = in_copies(process, range(20))
     copy = next(found)
     found.close()
@@ -156,7 +156,7 @@ list(in_copies(do, range(2)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_copies_end_with_the_process_that_is_killed(number: int) -> None:
+def test_forks_end_with_their_killed_parent(number: int) -> None:
     with subprocess.Popen([sys.executable, "-c", COPYING], stdout=subprocess.PIPE) as original:
         copies = [int(original.stdout.readline()) for _ in range(2)]
         original.send_signal(number)

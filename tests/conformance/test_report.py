@@ -27,16 +27,16 @@ def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, encoding:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_text_cannot_command_a_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = printed(lambda: report.say(f"{HOSTILE}\nsecond"), monkeypatch, encoding)
-    assert said == f"{SAFE}\nsecond\n"
+    output = printed(lambda: report.say(f"{HOSTILE}\nsecond"), monkeypatch, encoding)
+    assert output == f"{SAFE}\nsecond\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_table_cannot_command_a_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("::stop::", 1), (HOSTILE[:12], 2), ("é" * 300, 3)]
-    said = printed(lambda: report.table(HOSTILE, ("name", "#n"), rows), monkeypatch, encoding)
-    assert SAFE in said and "\x1b" not in said and " ::" not in said
-    assert "yes" not in said and r"\x3a:stop::" in said and "3" in said
+    output = printed(lambda: report.table(HOSTILE, ("name", "#n"), rows), monkeypatch, encoding)
+    assert SAFE in output and "\x1b" not in output and " ::" not in output
+    assert "yes" not in output and r"\x3a:stop::" in output and "3" in output
 
 
 def test_letters_that_the_encoding_lacks_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_workflow_commands_are_escaped(text: str, safe: str) -> None:
     assert report.plain(text) == safe
 
 
-def test_progress_shows_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_escapes_text(capsys: pytest.CaptureFixture[str]) -> None:
     with report.Line(HOSTILE):
         pass
     assert capsys.readouterr().err == f"{SAFE} ...\n"
@@ -70,8 +70,8 @@ def test_long_values_are_shown_where_they_differ() -> None:
     lines = report.beside([{"value": one}], [{"value": other}])
     assert all(len(line) < 2 * report.LONGEST_MESSAGE for line in lines)
     assert "xyz" in lines[0] and "xnz" in lines[1]
-    told = explanation.format_discrepancy(Discrepancy("value", one, other))
-    assert len(told) < 1_000 and "xyz" in told and "xnz" in told
+    text = explanation.format_discrepancy(Discrepancy("value", one, other))
+    assert len(text) < 1_000 and "xyz" in text and "xnz" in text
 
 
 def test_many_messages_are_shown_where_they_differ() -> None:
@@ -82,7 +82,7 @@ def test_many_messages_are_shown_where_they_differ() -> None:
     assert "and 500 more" in lines[report.MOST_MESSAGES + 1]
 
 
-def test_a_line_has_a_longest_length() -> None:
+def test_long_line_is_cut() -> None:
     assert len(report.plain("x" * 10_000_000)) < report.LONGEST_LINE + 10
 
 
@@ -118,7 +118,7 @@ def test_verbose_output_prints_all_rows(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "seconds, text", [(0.4, "0 s"), (59.6, "1 min 0 s"), (400, "6 min 40 s"), (12, "12 s")]
 )
-def test_duration(seconds: float, text: str) -> None:
+def test_duration_is_rounded(seconds: float, text: str) -> None:
     assert report.duration(seconds) == text
 
 

@@ -63,7 +63,7 @@ def test_worst_status_decides(statuses: list[Any], status: str) -> None:
     assert Results("verb", [Case("s", "n", each) for each in statuses]).status == status
 
 
-def test_any_text_can_be_written(tmp_path: Path) -> None:
+def test_control_characters_are_written(tmp_path: Path) -> None:
     with written("verb", tmp_path / "r.json", tmp_path / "r.xml") as results:
         results.add(case(STRANGE, STRANGE, False, STRANGE))
     found, kinds = read(tmp_path)

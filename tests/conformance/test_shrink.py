@@ -72,12 +72,12 @@ def test_shrunk_log_has_only_what_the_bad_record_needs(tmp_path: Path) -> None:
     assert records[bad]["output"][0]["body"]["value"] == 3
     records[bad]["output"][0]["body"]["value"] = "late"
     left = shrunk(tmp_path / "bad.ndjson", records)
-    # The answer for slot 3 tells that it was not the first one.
+    # The answer for slot 3 shows that it was not the first one.
     assert [each["input"] for each in left] == [records[at]["input"] for at in (0, 1, 4, bad)]
     assert [each["output"][0]["body"]["msg_id"] for each in left] == [0, 1, 2, 3]
 
 
-def test_a_wrong_number_stays_wrong(tmp_path: Path) -> None:
+def test_wrong_msg_id_is_kept_wrong(tmp_path: Path) -> None:
     records = lived(tmp_path / "n1", init(), *proposals(range(6)))
     records[4]["output"][0]["body"]["msg_id"] += 2
     left = shrunk(tmp_path / "bad.ndjson", records)
@@ -107,7 +107,7 @@ def test_shrunk_unsent_message_needs_its_sender_alone(tmp_path: Path) -> None:
     assert [each for each in left if each["node"] == "n1"] == [ours[0], ours[5]]
 
 
-def test_a_node_that_differs_is_shown_by_its_own_log(tmp_path: Path) -> None:
+def test_difference_of_a_node_is_shown_in_its_own_log(tmp_path: Path) -> None:
     noise = [peer("n1", "n3", "learn", known=[[slot, slot]]) for slot in range(8)]
     accept = peer("n1", "n3", "accept", ballot=1, slot=4, value="x")
     path, smaller = tmp_path / "right.ndjson", tmp_path / "smaller.ndjson"
@@ -131,7 +131,7 @@ def test_a_node_that_differs_is_shown_by_its_own_log(tmp_path: Path) -> None:
     not_run(conformance("shrink", path, "-o", smaller, "--", *MANUAL_NODE), "nothing to shrink")
 
 
-def test_the_verb_leaves_a_fixture(tmp_path: Path) -> None:
+def test_shrink_writes_a_fixture(tmp_path: Path) -> None:
     smaller = tmp_path / "smaller.ndjson"
     done = conformance("shrink", BAD, "-o", smaller)
     assert done.returncode == 0 and f"{smaller}:3: node n2" in done.stdout
@@ -139,7 +139,7 @@ def test_the_verb_leaves_a_fixture(tmp_path: Path) -> None:
     assert conformance("validate", smaller).returncode == 1
 
 
-def test_a_log_that_is_accepted_is_not_shrunk(tmp_path: Path) -> None:
+def test_accepted_log_is_not_shrunk(tmp_path: Path) -> None:
     not_run(conformance("shrink", OK, "-o", tmp_path / "none"), "accepted", "nothing to shrink")
     assert not (tmp_path / "none").exists()
 
@@ -168,7 +168,7 @@ def long_log(tmp_path: Path) -> tuple[Path, list[Json]]:
     return path, records
 
 
-def test_the_likely_cut_comes_first(tmp_path: Path) -> None:
+def test_likely_cut_is_tried_first(tmp_path: Path) -> None:
     path, _ = long_log(tmp_path)
     sizes: list[int] = []
     checked = []
@@ -183,7 +183,7 @@ def test_the_likely_cut_comes_first(tmp_path: Path) -> None:
     assert sum(checked) < 20 * 62
 
 
-def test_when_time_is_over_the_smallest_log_so_far_is_kept(tmp_path: Path) -> None:
+def test_timeout_keeps_the_smallest_log_so_far(tmp_path: Path) -> None:
     path, records = long_log(tmp_path)
     smaller = tmp_path / "smaller.ndjson"
     done = conformance("shrink", path, "-o", smaller, "--seconds", 0.001)
@@ -191,7 +191,7 @@ def test_when_time_is_over_the_smallest_log_so_far_is_kept(tmp_path: Path) -> No
     assert logs.read_json(smaller) == records
 
 
-def test_an_interrupt_leaves_the_smallest_log_so_far(tmp_path: Path) -> None:
+def test_interrupt_keeps_the_smallest_log_so_far(tmp_path: Path) -> None:
     path, records = long_log(tmp_path)
     smaller = tmp_path / "smaller.ndjson"
     command = [sys.executable, "-m", "conformance", "shrink", str(path), "-o", str(smaller)]
@@ -200,4 +200,4 @@ def test_an_interrupt_leaves_the_smallest_log_so_far(tmp_path: Path) -> None:
         run.terminate()
         assert run.wait(30) == 2 and "interrupted" in run.stderr.read()
     assert 2 < len(logs.read_json(smaller)) <= len(records)
-    not_run(conformance("shrink", smaller, "-o", smaller), "a file of its own")
+    not_run(conformance("shrink", smaller, "-o", smaller), "-o must name another file")

@@ -22,8 +22,8 @@ TAKES_NO_STEP = "nothing happens in"
 
 # What a Java can do instead of running TLC to its end.
 JAVAS = {
-    "says nothing": "exit 0",
-    "says nothing of the end": "echo '9 states generated, 9 distinct states found, 0 states left'",
+    "prints nothing": "exit 0",
+    "prints no end": "echo '9 states generated, 9 distinct states found, 0 states left'",
     "is killed": "echo 'Model checking completed. No error has been found.'; kill -9 $$",
     "has no memory": "echo 'java.lang.OutOfMemoryError: Java heap space'; exit 1",
     "finds no state": "echo 'Model checking completed. No error has been found.'; "
@@ -49,14 +49,14 @@ def fake(folder: Path, script: str) -> str:
 
 @pytest.mark.parametrize("java", JAVAS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_java_that_does_not_run_tlc(verb: str, java: str, tmp_path: Path) -> None:
+def test_java_that_does_not_run_tlc_is_an_error(verb: str, java: str, tmp_path: Path) -> None:
     folder = ["-o", tmp_path / "logs"] if VERBS[verb][0] == "generate" else []
     done = conformance(*VERBS[verb], *folder, JAVA=fake(tmp_path, JAVAS[java]))
     assert done.returncode == 2, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_java_that_does_nothing(verb: str, tmp_path: Path) -> None:
+def test_java_that_does_nothing_is_an_error(verb: str, tmp_path: Path) -> None:
     """TLC itself would not have come by so few states."""
     script = (
         "echo 'Model checking completed. No error has been found.'; "
@@ -80,7 +80,7 @@ Never == x = 3 /\\ x' = x
 """
 
 
-def test_a_model_without_behaviours() -> None:
+def test_model_without_behaviours_is_an_error() -> None:
     for options in ([], ["-simulate", "num=2", "-depth", "3"]):
         with pytest.raises(tlc.ToolError, match="no verdict"):
             tlc.run("Idle", IDLE, "INIT Nowhere\nNEXT Next\n", workers=1, options=options)
@@ -107,7 +107,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> manifest.Model:
     return model
 
 
-def test_a_model_without_steps_is_no_model(stuck: manifest.Model, tmp_path: Path) -> None:
+def test_model_without_steps_is_an_error(stuck: manifest.Model, tmp_path: Path) -> None:
     with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
         searching.models([stuck])
     with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
@@ -116,7 +116,9 @@ def test_a_model_without_steps_is_no_model(stuck: manifest.Model, tmp_path: Path
         searching.simulate(stuck, minutes=0, seed=1, steps=5)
 
 
-def test_a_manifest_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manifest_without_models_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty = tmp_path / "manifest.toml"
     empty.write_text("# nothing\n")
     monkeypatch.setattr(manifest, "MANIFEST", empty)
@@ -124,7 +126,7 @@ def test_a_manifest_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         searching.standard()
 
 
-def test_a_module_without_its_roots() -> None:
+def test_module_without_its_roots_is_an_error() -> None:
     text = "---- MODULE A ----\nInit == x = 1\nMove == IF x = 1 THEN y ELSE z\n====\n"
     assert len(branches.branches("A", text, ("Move",))) == 2
     with pytest.raises(tlc.ToolError, match="A does not define Next"):
@@ -148,23 +150,23 @@ def test_blank_lines_are_no_records(lines: tuple[str, ...], tmp_path: Path) -> N
     not_run(conformance("check-history", path), f"{path}:1: not a history entry")
 
 
-def test_a_log_of_nothing_but_init(tmp_path: Path) -> None:
+def test_log_of_init_alone_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, OK.read_text().splitlines()[0])
     not_run(conformance("validate", path), f"{path}: nothing but init is in it")
 
 
-def test_a_log_that_any_node_agrees_with(tmp_path: Path) -> None:
+def test_log_that_every_node_passes_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, json.dumps({"node": "n1", "input": "timeout", "output": []}))
     not_run(conformance("replay", path, "--", "true"), "node n1 has no expected output")
 
 
-def test_a_history_without_answers(tmp_path: Path) -> None:
+def test_history_without_answers_is_an_error(tmp_path: Path) -> None:
     asks = (HISTORIES / "duel-ok.ndjson").read_text().splitlines()
     path = written(tmp_path, *(line for line in asks if '"ask"' in line))
-    not_run(conformance("check-history", path), f"{path}: nothing is answered in it")
+    not_run(conformance("check-history", path), f"{path}: it has no reply")
 
 
-def test_folder_whose_logs_have_another_name(tmp_path: Path) -> None:
+def test_folder_without_ndjson_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text(OK.read_text())
     not_run(conformance("validate", tmp_path), "no *.ndjson file in this folder")
     not_run(conformance("replay", tmp_path, "--", *MANUAL_NODE), "no *.ndjson file in this folder")
@@ -172,7 +174,7 @@ def test_folder_whose_logs_have_another_name(tmp_path: Path) -> None:
     not_run(conformance("validate", tmp_path), f"{tmp_path}: no *.ndjson file in this folder")
 
 
-def test_a_log_that_is_cut_off_within_a_letter(tmp_path: Path) -> None:
+def test_log_cut_within_a_character_is_an_error(tmp_path: Path) -> None:
     first = OK.read_text().splitlines()[0]
     path = tmp_path / "log.ndjson"
     path.write_bytes(f'{first}\n{{"node": "é'.encode()[:-1])
@@ -180,7 +182,7 @@ def test_a_log_that_is_cut_off_within_a_letter(tmp_path: Path) -> None:
         logs.read(path)
 
 
-def test_a_node_that_prints_nothing(tmp_path: Path) -> None:
+def test_node_without_output_is_an_error(tmp_path: Path) -> None:
     for command in (["true"], [sys.executable, "-c", "import sys; sys.stdin.read()"]):
         done = conformance("replay", copied(OK, tmp_path), "--", *command)
         assert done.returncode == 1 and "0 records equal, 1 traces differ" in done.stdout

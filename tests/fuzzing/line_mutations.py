@@ -1,4 +1,4 @@
-"""Lines that are almost those that a node is given: real ones with something wrong.
+"""Mutations of the lines that a node gets.
 
 What a mutation leaves may be right again; what a node should do about a line is checked in `fuzz`.
 """
@@ -14,7 +14,7 @@ from tests.support.node_lines import TYPES
 
 Json = Any
 Path = tuple[Any, ...]
-"""The keys and places that lead to something within a JSON value."""
+"""A path within a JSON value: keys and indexes."""
 
 RAW = [
     "NaN",
@@ -39,7 +39,7 @@ RAW = [
     "undefined",
     "",
 ]
-"""What is put in the place of a value as it is, be it JSON or not."""
+"""Texts that replace a value, valid JSON or not."""
 
 ODD = [
     0,
@@ -74,13 +74,13 @@ ODD = [
     [[1, 2], [3, 4]],
     {"slot": 1},
 ]
-"""Values that are unlike what stands somewhere."""
+"""Values that replace others."""
 
 MARK = "a value that is put in as it is"
 
 
 def mutated(lines: Sequence[bytes], rng: Random) -> bytes:
-    """One of these lines with one or a few things wrong, or with nothing."""
+    """Return one of these lines with a few mutations, or unchanged."""
     line = rng.choice(lines)
     for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 4))):
         line = rng.choice(MUTATIONS)(line, lines, rng)
@@ -167,7 +167,7 @@ def with_a_value_of_another(line: bytes, lines: Sequence[bytes], rng: Random) ->
 
 
 def altered(line: bytes, rng: Random, new: Callable[[Json], Json]) -> bytes:
-    """Put something new in the place of something within a message."""
+    """Replace a part of a message."""
     message = parsed(line)
     where = rng.choice(paths(message))
     if where:
@@ -191,7 +191,7 @@ def from_another(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
 
 
 def with_other_fields(line: bytes, lines: Sequence[bytes], rng: Random) -> bytes:
-    """A field too few or too many, under another name, or twice."""
+    """Remove, add, rename or repeat a field."""
     message = parsed(line)
     holders = [
         found for where in paths(message) if isinstance(found := at(message, where), dict) and found
@@ -226,7 +226,7 @@ def parsed(line: bytes) -> Json:
 
 
 def paths(value: Json, above: Path = ()) -> list[Path]:
-    """The ways to everything within a JSON value, itself included, but to nothing too deep."""
+    """Return the paths to all parts of a JSON value, itself included, up to a depth."""
     found = [above]
     if len(above) < 8:
         keys = (

@@ -1,4 +1,4 @@
-"""A node stands bad lines, and a node that does not is found out; `fuzz` has the whole campaign."""
+"""The node survives malformed lines, and fuzzing catches a node that does not."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.fuzzing.line_mutations import MUTATIONS, mutated
 from tests.support.paths import ROOT
 
 
-def test_a_node_stands_bad_lines() -> None:
+def test_node_survives_malformed_lines() -> None:
     counted = fuzz.fuzz(15_000, seed=1)
     assert counted["dropped"] > 5_000 and counted["refused"] > 200
     assert counted["taken"] > 2_000 and counted["printed"] > 2_000
 
 
-def test_the_same_seed_is_the_same_lines() -> None:
+def test_same_seed_gives_the_same_lines() -> None:
     right = [b'{"src": "n2", "dest": "n1", "body": {"type": "learn", "known": [[1, 2]]}}', b"{}"]
     assert list(fuzz.lines(right, 300, 7)) == list(fuzz.lines(right, 300, 7))
     assert list(fuzz.lines(right, 300, 7)) != list(fuzz.lines(right, 300, 8))
@@ -33,7 +33,7 @@ def test_the_same_seed_is_the_same_lines() -> None:
 @pytest.mark.parametrize(
     "line", [b"", b"{", b"[]", b"\xff", b"1", b'{"src": 1}', b'{"body": {}}', b"[" * 3000]
 )
-def test_any_line_can_be_made_worse(mutation: object, line: bytes) -> None:
+def test_any_line_can_be_mutated(mutation: object, line: bytes) -> None:
     for seed in range(20):
         assert isinstance(mutation(line, [line], Random(seed)), bytes)
         assert isinstance(mutated([line], Random(seed)), bytes)
@@ -98,7 +98,7 @@ def test_command_prints_its_counts() -> None:
     assert done.returncode == 0 and done.stdout.startswith("500 lines, ")
 
 
-def test_a_few_lines_show_nothing() -> None:
+def test_too_few_lines_give_no_verdict() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzzing", "--lines", "1"],
         cwd=ROOT,

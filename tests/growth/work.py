@@ -1,4 +1,4 @@
-"""Counts how the work of each operation grows with its size, and prints the exponents.
+"""Measure how the work of each operation grows with its size, and print the exponents.
 
     python -m tests.growth
 
@@ -30,7 +30,7 @@ from multipaxos.storage import Storage
 
 SMALL, FACTOR = 32, 16
 LIMIT = 1.35
-"""The largest exponent that is accepted: to sort comes to 1.2 at these sizes."""
+"""The largest exponent that is accepted: sorting has 1.2 at these sizes."""
 
 MEMBERS = ("n1", "n2", "n3")
 INIT = json.dumps(
@@ -252,7 +252,7 @@ def learn(size: int) -> Work:
 
 
 def catch_up(size: int) -> Work:
-    """A peer that asks for the decisions that it lacks, a few at a time."""
+    """A peer that requests the decisions that it lacks, a few at a time."""
     fed = Fed().decide(range(size))
     fed.replica.batch = 4
     return lambda: [fed.give("n2", messages.Learn(((0, low),))) for low in range(0, size, 4)]

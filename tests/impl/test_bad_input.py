@@ -1,7 +1,6 @@
-"""Bad input never stops a node, never changes what it knows and never prints what is no message.
+"""Malformed input never stops a node, never changes its state, and never makes it print garbage.
 
-Each kind of bad line is given to a node that has something to lose; what good lines do is told
-elsewhere.
+Each malformed line is given to a leader with a decision and a waiting request.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ def busy_node() -> Node:
     return node
 
 
-def taken(node: Node, given: bytes) -> list[dict]:
-    """The bodies printed for a line, after which the node knows what it knew and still serves."""
+def replies_to(node: Node, given: bytes) -> list[dict]:
+    """Return the bodies printed for a line; check that its state is unchanged and it serves."""
     before = state(node)
     bodies = [json.loads(printed)["body"] for printed in node.turn([given]).splitlines()]
     assert state(node) == before
@@ -47,33 +46,33 @@ def taken(node: Node, given: bytes) -> list[dict]:
 
 
 def is_dropped(given: bytes, capsys: pytest.CaptureFixture[str], node: Node | None = None) -> bool:
-    """Whether nothing is printed but one line that says why on standard error."""
-    bodies = taken(node or busy_node(), given)
-    complaint = capsys.readouterr().err
-    return bodies == [] and complaint.startswith("dropped a line: ") and complaint.count("\n") == 1
+    """Return whether a line causes no output, and one line with the reason on standard error."""
+    bodies = replies_to(node or busy_node(), given)
+    reason = capsys.readouterr().err
+    return bodies == [] and reason.startswith("dropped a line: ") and reason.count("\n") == 1
 
 
-def error(given: bytes, node: Node | None = None) -> int:
-    """The code of the one error that is printed."""
-    [body] = taken(node or busy_node(), given)
+def error_code(given: bytes, node: Node | None = None) -> int:
+    """Return the code of the single error that is printed."""
+    [body] = replies_to(node or busy_node(), given)
     assert list(body) == ["type", "in_reply_to", "code", "text", "msg_id"]
     assert body["type"] == "error" and body["in_reply_to"] == 7 and body["text"]
     return body["code"]
 
 
-def asked(**fields: object) -> bytes:
-    """A client's multi_paxos_propose with some fields altered; None takes a field away."""
+def propose(**fields: object) -> bytes:
+    """Return a client's multi_paxos_propose with some fields replaced; None removes a field."""
     body = {"type": "multi_paxos_propose", "msg_id": 7, "slot": 3, "value": "v", **fields}
     return line({key: value for key, value in body.items() if value is not None}, src="c1")
 
 
-def last_comes_msg_id(value: bytes) -> bytes:
-    return asked(msg_id=None).replace(b'"v"', value)[:-2] + b', "msg_id": 7}}'
+def propose_with_msg_id_last(value: bytes) -> bytes:
+    return propose(msg_id=None).replace(b'"v"', value)[:-2] + b', "msg_id": 7}}'
 
 
 # Lines that are no messages.
 
-NO_MESSAGES = {
+MALFORMED = {
     "no JSON": b"{",
     "text": b"hello",
     "an unclosed string": b'"timeout',
@@ -85,10 +84,10 @@ NO_MESSAGES = {
     "closed lists a million deep": b"[" * 1_000_000 + b"]" * 1_000_000,
     "objects a million deep": b'{"a":' * 1_000_000,
     "a 10,000-digit number": b"1" * 10_000,
-    "a value NaN": asked(value=float("nan")),
-    "a value -Infinity": asked(value=[float("-inf")]),
-    "a value too deep that does not end": asked().replace(b'"v"', b"[" * 3000 + b"]" * 2999),
-    "a string too long that does not end": b'{"a": ' + b"1" * 5000 + b', "' + b'\\"' * 100_000,
+    "a value NaN": propose(value=float("nan")),
+    "a value -Infinity": propose(value=[float("-inf")]),
+    "a value too deep that does not end": propose().replace(b'"v"', b"[" * 3000 + b"]" * 2999),
+    "a long string that does not end": b'{"a": ' + b"1" * 5000 + b', "' + b'\\"' * 100_000,
     "too deep a value of a member": line({"type": "decided", "slot": 2, "value": "v"}).replace(
         b'"v"', b"[" * 3000 + b"]" * 3000
     ),
@@ -112,19 +111,19 @@ NO_MESSAGES = {
     "body is a list": line([], src="c1"),
     "body is text": line("multi_paxos_log", src="c1"),
     "for another node": line({"type": "multi_paxos_log", "msg_id": 7}, src="c1", dest="n2"),
-    "for nobody": line({"type": "multi_paxos_log", "msg_id": 7}, src="c1", dest="n9"),
+    "for an unknown node": line({"type": "multi_paxos_log", "msg_id": 7}, src="c1", dest="n9"),
     "a restart of a node that is up": b'"restart"',
 }
 
 
-@pytest.mark.parametrize("kind", NO_MESSAGES)
-def test_no_message(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert is_dropped(NO_MESSAGES[kind], capsys)
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_malformed_line_is_dropped(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert is_dropped(MALFORMED[kind], capsys)
 
 
 @given(st.binary())
-def test_any_bytes(garbage: bytes) -> None:
-    assert taken(busy_node(), garbage) == []
+def test_random_bytes_get_no_reply(garbage: bytes) -> None:
+    assert replies_to(busy_node(), garbage) == []
 
 
 @given(
@@ -132,84 +131,91 @@ def test_any_bytes(garbage: bytes) -> None:
     st.sampled_from(TYPES),
     st.dictionaries(st.sampled_from(FIELDS), JSON | st.integers(0, 3)),
 )
-def test_any_body_prints_messages_only(src: str, kind: str, fields: dict) -> None:
+def test_random_body_gets_only_well_formed_messages(src: str, kind: str, fields: dict) -> None:
     node = busy_node()
     for printed in node.turn([line({"type": kind, **fields}, src=src)]).splitlines():
         assert json.loads(printed).keys() == {"src", "dest", "body"}
     assert node.replica.acceptor.decided[0] == '"old"'
 
 
-def test_an_event_where_there_is_a_clock(capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_is_dropped_by_node_with_clock(capsys: pytest.CaptureFixture[str]) -> None:
     node = busy_node()
     node.make_clock = Clock
     for event in b'"timeout"', b'"inquire"', b'"expire"', b'"crash"', b'"restart"':
         assert is_dropped(event, capsys, node)
 
 
-def test_a_message_to_a_node_that_is_down(capsys: pytest.CaptureFixture[str]) -> None:
+def test_message_to_crashed_node_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     node = busy_node()
     node.turn([b'"crash"'])
     before = state(node)
     learn = line({"type": "learn", "known": []})
-    for lost in asked(), learn, init("n1", "n2", "n3").encode(), b'"timeout"', b'"crash"':
+    for lost in propose(), learn, init("n1", "n2", "n3").encode(), b'"timeout"', b'"crash"':
         assert node.turn([lost]) == b""
         assert "down" in capsys.readouterr().err
     assert state(node) == before
     node.turn([b'"restart"'])
-    assert taken(node, request(7, "multi_paxos_log").encode())[0]["type"] == "multi_paxos_log_ok"
+    assert (
+        replies_to(node, request(7, "multi_paxos_log").encode())[0]["type"] == "multi_paxos_log_ok"
+    )
 
 
 # Requests of clients that can be answered.
 
 REFUSED = {
-    "an unknown type": (10, asked(type="multi_paxos_forget")),
-    "a reply as a type": (10, asked(type="multi_paxos_propose_ok")),
-    "a client speaks as a node": (10, line({"type": "learn", "known": [], "msg_id": 7}, "c1")),
-    "no type": (12, asked(type=None)),
-    "type is a number": (12, asked(type=1)),
-    "type is a list": (12, asked(type=[])),
-    "no slot": (12, asked(slot=None)),
-    "a negative slot": (12, asked(slot=-1)),
-    "slot true": (12, asked(slot=True)),
-    "slot false": (12, asked(slot=False)),
-    "a fractional slot": (12, asked(slot=1.5)),
-    "slot 1.0": (12, asked(slot=1.0)),
-    "slot as text": (12, asked(slot="1")),
-    "slot as a list": (12, asked(slot=[1])),
-    "slot null": (12, asked().replace(b'"slot": 3', b'"slot": null')),
-    "slot 2^63": (12, asked(slot=2**63)),
-    "a slot of 4,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 4000)),
-    "a slot of 10,000 digits": (12, asked().replace(b'"slot": 3', b'"slot": ' + b"1" * 10_000)),
-    "slot 1e400": (12, asked().replace(b'"slot": 3', b'"slot": 1e400')),
-    "no value": (12, asked(value=None)),
-    "value 1e400": (12, asked().replace(b'"v"', b'{"a": 1e400}')),
-    "a value 129 deep": (12, asked().replace(b'"v"', b"[" * 129 + b"]" * 129)),
-    "a value 500 deep": (12, asked().replace(b'"v"', b'{"a":' * 500 + b"1" + b"}" * 500)),
+    "an unknown type": (10, propose(type="multi_paxos_forget")),
+    "a reply as a type": (10, propose(type="multi_paxos_propose_ok")),
+    "a client sends a node's message": (
+        10,
+        line({"type": "learn", "known": [], "msg_id": 7}, "c1"),
+    ),
+    "no type": (12, propose(type=None)),
+    "type is a number": (12, propose(type=1)),
+    "type is a list": (12, propose(type=[])),
+    "no slot": (12, propose(slot=None)),
+    "a negative slot": (12, propose(slot=-1)),
+    "slot true": (12, propose(slot=True)),
+    "slot false": (12, propose(slot=False)),
+    "a fractional slot": (12, propose(slot=1.5)),
+    "slot 1.0": (12, propose(slot=1.0)),
+    "slot as text": (12, propose(slot="1")),
+    "slot as a list": (12, propose(slot=[1])),
+    "slot null": (12, propose().replace(b'"slot": 3', b'"slot": null')),
+    "slot 2^63": (12, propose(slot=2**63)),
+    "a slot of 4,000 digits": (12, propose().replace(b'"slot": 3', b'"slot": ' + b"1" * 4000)),
+    "a slot of 10,000 digits": (12, propose().replace(b'"slot": 3', b'"slot": ' + b"1" * 10_000)),
+    "slot 1e400": (12, propose().replace(b'"slot": 3', b'"slot": 1e400')),
+    "no value": (12, propose(value=None)),
+    "value 1e400": (12, propose().replace(b'"v"', b'{"a": 1e400}')),
+    "a value 129 deep": (12, propose().replace(b'"v"', b"[" * 129 + b"]" * 129)),
+    "a value 500 deep": (12, propose().replace(b'"v"', b'{"a":' * 500 + b"1" + b"}" * 500)),
     **{
         f"a value {deep} deep, and then the msg_id": (
             12,
-            last_comes_msg_id(b'[{"a": [3, "]"], "b":' * (deep // 2) + b"1" + b"}]" * (deep // 2)),
+            propose_with_msg_id_last(
+                b'[{"a": [3, "]"], "b":' * (deep // 2) + b"1" + b"}]" * (deep // 2)
+            ),
         )
         for deep in (3_000, 100_000)
     },
-    "a value of 4,301 digits": (12, asked().replace(b'"v"', b"-" + b"1" * 4301)),
-    "a value of a million digits": (12, last_comes_msg_id(b"[" + b"1" * 1_000_000 + b"]")),
+    "a value of 4,301 digits": (12, propose().replace(b'"v"', b"-" + b"1" * 4301)),
+    "a value of a million digits": (12, propose_with_msg_id_last(b"[" + b"1" * 1_000_000 + b"]")),
     "a value of 100 numbers of 5,000 digits": (
         12,
-        last_comes_msg_id(b"[" + b", ".join([b"1" * 5000] * 100) + b"]"),
+        propose_with_msg_id_last(b"[" + b", ".join([b"1" * 5000] * 100) + b"]"),
     ),
     "a value as long as a line may be looked through": (
         12,
-        last_comes_msg_id(b"[" * 2_000_000 + b"]" * 2_000_000),
+        propose_with_msg_id_last(b"[" * 2_000_000 + b"]" * 2_000_000),
     ),
     "a longer one, if the msg_id comes first": (
         12,
-        asked().replace(b'"v"', b"[" * 5_000_000 + b"]" * 5_000_000),
+        propose().replace(b'"v"', b"[" * 5_000_000 + b"]" * 5_000_000),
     ),
-    "a value of more than 1 MiB": (12, asked(value="v" * (2**20 - 1))),
+    "a value of more than 1 MiB": (12, propose(value="v" * (2**20 - 1))),
     "a value of more than 1 MiB when it is written": (
         12,
-        asked().replace(b'"v"', '"{}"'.format("é" * 174_763).encode()),
+        propose().replace(b'"v"', '"{}"'.format("é" * 174_763).encode()),
     ),
     "from -1": (12, line({"type": "multi_paxos_log", "msg_id": 7, "from": -1}, "c1")),
     "limit false": (12, line({"type": "multi_paxos_log", "msg_id": 7, "limit": False}, "c1")),
@@ -222,9 +228,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_refused(kind: str) -> None:
+def test_malformed_request_gets_error(kind: str) -> None:
     code, given = REFUSED[kind]
-    assert error(given) == code
+    assert error_code(given) == code
 
 
 @pytest.mark.parametrize(
@@ -246,47 +252,47 @@ def test_refused(kind: str) -> None:
         {"node_id": "n1", "node_ids": ["n1", "n\udfff"]},
     ],
 )
-def test_malformed_init(fields: dict) -> None:
+def test_malformed_init_gets_error(fields: dict) -> None:
     given = line({"type": "init", "msg_id": 7, **fields}, src="c1")
-    assert error(given, Node(on_dropped=report_dropped)) == 12
-    assert error(given) == 12
+    assert error_code(given, Node(on_dropped=report_dropped)) == 12
+    assert error_code(given) == 12
 
 
-def test_a_request_before_init(capsys: pytest.CaptureFixture[str]) -> None:
-    assert error(asked(), Node()) == 11
-    assert error(line({"type": "multi_paxos_log", "msg_id": 7}, "c1"), Node()) == 11
+def test_request_before_init_gets_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_code(propose(), Node()) == 11
+    assert error_code(line({"type": "multi_paxos_log", "msg_id": 7}, "c1"), Node()) == 11
     assert is_dropped(line({"type": "learn", "known": []}), capsys, Node(on_dropped=report_dropped))
     assert is_dropped(b'"timeout"', capsys, Node(on_dropped=report_dropped))
 
 
-def test_an_equal_init_is_answered_again() -> None:
+def test_repeated_init_is_answered_again() -> None:
     again = init("n1", "n2", "n3").replace('"msg_id": 1', '"msg_id": 8')
-    [body] = taken(busy_node(), again.encode())
+    [body] = replies_to(busy_node(), again.encode())
     assert (body["type"], body["in_reply_to"]) == ("init_ok", 8)
 
 
-def test_null_is_absent() -> None:
+def test_null_field_is_absent() -> None:
     """Libraries of other languages write a field that has no value as null."""
     node = busy_node()
     log = {"type": "multi_paxos_log", "msg_id": 7, "from": None, "limit": None, "in_reply_to": None}
-    assert taken(node, line(log, "c1"))[0]["type"] == "multi_paxos_log_ok"
+    assert replies_to(node, line(log, "c1"))[0]["type"] == "multi_paxos_log_ok"
     propose = line(
         {"type": "multi_paxos_propose", "msg_id": 7, "slot": 0, "value": None, "in_reply_to": None},
         "c1",
     )
-    assert taken(node, propose)[0]["value"] == "old"
+    assert replies_to(node, propose)[0]["value"] == "old"
 
 
 @pytest.mark.parametrize("extra", [0, 1])
-def test_the_limit_on_values_is_on_their_text_as_it_is_written(extra: int) -> None:
+def test_value_limit_applies_to_serialized_text(extra: int) -> None:
     text = '{"a": ["\\u00e9", 1.0]}'
     node = Node(value_bytes=len(text) - extra)
     node.turn([init().encode()])
-    body = json.loads(node.turn([asked().replace(b'"v"', '{ "a":["é",1.0] }'.encode())]))["body"]
+    body = json.loads(node.turn([propose().replace(b'"v"', '{ "a":["é",1.0] }'.encode())]))["body"]
     assert body["type"] == ("error" if extra else "multi_paxos_propose_ok")
 
 
-def test_the_limit_is_not_for_members() -> None:
+def test_value_limit_does_not_apply_to_members() -> None:
     node = Node(value_bytes=10)
     node.turn([init("n1", "n2", "n3").encode()])
     node.turn([line({"type": "decided", "slot": 0, "value": "v" * 100})])
@@ -294,11 +300,11 @@ def test_the_limit_is_not_for_members() -> None:
     assert b'"accepted"' in node.turn([accept])
 
 
-def test_refused_input_is_readable_in_the_log() -> None:
+def test_refused_input_is_valid_json_in_the_log() -> None:
     for value in (b"[" * 900 + b"]" * 900, b"[" * 5000 + b"]" * 5000, b"1" * 5000, b"-1e400"):
         log = io.BytesIO()
         node = Node(log=log)
-        node.turn([init().encode(), asked().replace(b'"v"', value)])
+        node.turn([init().encode(), propose().replace(b'"v"', value)])
         body = json.loads(log.getvalue().split(b"\n")[1])["input"]["body"]
         assert is_deeper(body["value"], 128) and not is_deeper(body["value"], 300)
         again = Node()
@@ -306,45 +312,45 @@ def test_refused_input_is_readable_in_the_log() -> None:
         assert json.loads(again.turn([line(body, "c1")]))["body"]["code"] == 12
 
 
-def test_a_value_128_deep_is_served() -> None:
+def test_value_128_deep_is_accepted() -> None:
     value = "[" * 128 + "]" * 128
     done = run(init() + request(2, "multi_paxos_propose", slot=1, value=json.loads(value)))
     assert f'"value": {value}'.encode() in done.stdout
 
 
-# Clients that cannot be answered, and what is no request.
+# Requests that cannot be answered, and messages that are no requests.
 
 UNANSWERABLE = {
-    "no msg_id": asked(msg_id=None),
-    "msg_id as text": asked(msg_id="7"),
-    "msg_id true": asked(msg_id=True),
-    "msg_id 1.0": asked(msg_id=1.0),
-    "a bad slot and no msg_id": asked(msg_id=None, slot=-1),
-    "an unknown type and no msg_id": asked(msg_id=None, type="x"),
+    "no msg_id": propose(msg_id=None),
+    "msg_id as text": propose(msg_id="7"),
+    "msg_id true": propose(msg_id=True),
+    "msg_id 1.0": propose(msg_id=1.0),
+    "a bad slot and no msg_id": propose(msg_id=None, slot=-1),
+    "an unknown type and no msg_id": propose(msg_id=None, type="x"),
     "a request of a member": line({"type": "multi_paxos_log", "msg_id": 7}),
     "an unknown type from a member": line({"type": "x", "msg_id": 7}),
     "a reply to nothing": line({"type": "multi_paxos_log_ok", "in_reply_to": 1, "log": []}, "c1"),
     "an error to nothing": line({"type": "error", "in_reply_to": 1, "code": 0, "msg_id": 7}, "c1"),
-    "a request that is a reply": asked(in_reply_to=3),
+    "a request that is a reply": propose(in_reply_to=3),
 }
 
 
 @pytest.mark.parametrize("kind", UNANSWERABLE)
-def test_unanswerable(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unanswerable_request_is_dropped(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert is_dropped(UNANSWERABLE[kind], capsys)
 
 
 # Repeated requests.
 
 
-def test_a_waiting_request_that_is_repeated_waits_once() -> None:
+def test_repeated_waiting_request_waits_once() -> None:
     node = busy_node()
-    assert taken(node, request(2, "multi_paxos_propose", slot=1, value="mine").encode()) == []
+    assert replies_to(node, request(2, "multi_paxos_propose", slot=1, value="mine").encode()) == []
     replies = node.turn([line({"type": "accepted", "ballot": 1, "slot": 1})]).splitlines()
     assert sum(b"propose_ok" in reply for reply in replies) == 1
 
 
-def test_an_answered_request_that_is_repeated_is_answered_again() -> None:
+def test_repeated_answered_request_is_answered_again() -> None:
     given = request(2, "multi_paxos_propose", slot=1, value="v")
     printed = run(init() + given + given + request(3, "multi_paxos_log")).stdout.splitlines()
     _, first, again, log = [json.loads(line)["body"] for line in printed]
@@ -352,7 +358,7 @@ def test_an_answered_request_that_is_repeated_is_answered_again() -> None:
     assert log["log"] == [{"slot": 1, "value": "v", "status": "chosen"}]
 
 
-# Messages between nodes.  Of the ballots, 1 and 4 are n1's, 2 is n2's, 3 is n3's.
+# Messages between nodes.  Ballots 1 and 4 belong to n1, 2 to n2, 3 to n3.
 
 VOTE = {"slot": 2, "ballot": 2, "value": "v"}
 BETWEEN_NODES: dict[str, dict[str, Any]] = {
@@ -365,11 +371,11 @@ BETWEEN_NODES: dict[str, dict[str, Any]] = {
     "learn": {"known": []},
     "learned": {"decided": [{"slot": 2, "value": "v"}], "more": False},
 }
-NO_SLOT = [None, -1, True, 1.0, 1.5, "1", [1], 2**63]
-NO_BALLOT = [0, *NO_SLOT]
+BAD_SLOTS = [None, -1, True, 1.0, 1.5, "1", [1], 2**63]
+BAD_BALLOTS = [0, *BAD_SLOTS]
 TOO_HIGH = {"n1": 2**63 - 1, "n2": 2**63 - 3}
-"""The lowest ballot of each that leaves no room for three others; n1's before it is 2^63-4."""
-NO_KNOWN = [
+"""The lowest ballot of each node with fewer than three above it.  n1's one before is 2^63-4."""
+BAD_KNOWN = [
     None,
     1,
     "",
@@ -387,13 +393,13 @@ NO_KNOWN = [
     [[0, 1], [2, 3]],
     ["01"],
 ]
-NO_VALUE = [[float("nan")], json.loads("[" * 129 + "]" * 129)]
-ALTERED = [
-    *[("prepare", "ballot", ballot) for ballot in [1, 3, *NO_BALLOT]],
-    *[("accept", "ballot", ballot) for ballot in [1, 3, *NO_BALLOT]],
-    *[("promise", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
-    *[("accepted", "ballot", ballot) for ballot in [2, 3, *NO_BALLOT]],
-    *[("rejected", "promised", ballot) for ballot in NO_BALLOT],
+BAD_VALUES = [[float("nan")], json.loads("[" * 129 + "]" * 129)]
+BAD_FIELDS = [
+    *[("prepare", "ballot", ballot) for ballot in [1, 3, *BAD_BALLOTS]],
+    *[("accept", "ballot", ballot) for ballot in [1, 3, *BAD_BALLOTS]],
+    *[("promise", "ballot", ballot) for ballot in [2, 3, *BAD_BALLOTS]],
+    *[("accepted", "ballot", ballot) for ballot in [2, 3, *BAD_BALLOTS]],
+    *[("rejected", "promised", ballot) for ballot in BAD_BALLOTS],
     *[
         (kind, "ballot", TOO_HIGH[owner])
         for kind, owner in (
@@ -406,13 +412,13 @@ ALTERED = [
     ("rejected", "promised", 2**63 - 1),
     ("rejected", "promised", 2**63 - 3),
     ("promise", "accepted", [{**VOTE, "ballot": 2**63 - 3}]),
-    *[(kind, "slot", slot) for kind in ("accept", "accepted", "decided") for slot in NO_SLOT],
-    *[(kind, "value", value) for kind in ("accept", "decided") for value in NO_VALUE],
-    *[(kind, "known", known) for kind in ("prepare", "promise", "learn") for known in NO_KNOWN],
+    *[(kind, "slot", slot) for kind in ("accept", "accepted", "decided") for slot in BAD_SLOTS],
+    *[(kind, "value", value) for kind in ("accept", "decided") for value in BAD_VALUES],
+    *[(kind, "known", known) for kind in ("prepare", "promise", "learn") for known in BAD_KNOWN],
     *[("learned", "more", more) for more in (None, 0, 1, "true", [])],
-    *[("promise", "accepted", [{**VOTE, "slot": slot}]) for slot in NO_SLOT],
-    *[("promise", "accepted", [{**VOTE, "ballot": ballot}]) for ballot in NO_BALLOT],
-    *[("promise", "accepted", [{**VOTE, "value": value}]) for value in NO_VALUE],
+    *[("promise", "accepted", [{**VOTE, "slot": slot}]) for slot in BAD_SLOTS],
+    *[("promise", "accepted", [{**VOTE, "ballot": ballot}]) for ballot in BAD_BALLOTS],
+    *[("promise", "accepted", [{**VOTE, "value": value}]) for value in BAD_VALUES],
     *[
         ("promise", "accepted", votes)
         for votes in (
@@ -426,7 +432,7 @@ ALTERED = [
             [VOTE, {**VOTE, "slot": 1}],
         )
     ],
-    *[("learned", "decided", [{"slot": slot, "value": "v"}]) for slot in NO_SLOT],
+    *[("learned", "decided", [{"slot": slot, "value": "v"}]) for slot in BAD_SLOTS],
     *[
         ("learned", "decided", decided)
         for decided in (None, {}, [None], [{"slot": 2}], [VOTE], [{"slot": 2, "value": "v"}] * 2)
@@ -434,15 +440,15 @@ ALTERED = [
 ]
 
 
-@pytest.mark.parametrize("kind, field, wrong", ALTERED)
-def test_altered_message(
+@pytest.mark.parametrize("kind, field, wrong", BAD_FIELDS)
+def test_message_with_bad_field_is_dropped(
     kind: str, field: str, wrong: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert is_dropped(line({"type": kind, **BETWEEN_NODES[kind], field: wrong}), capsys)
 
 
 @pytest.mark.parametrize("kind", BETWEEN_NODES)
-def test_message_with_a_field_too_many_or_too_few(
+def test_message_with_extra_or_missing_field_is_dropped(
     kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = {"type": kind, **BETWEEN_NODES[kind]}
@@ -453,23 +459,23 @@ def test_message_with_a_field_too_many_or_too_few(
 
 
 @pytest.mark.parametrize("kind", BETWEEN_NODES)
-def test_message_of_a_stranger(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_message_of_non_member_is_dropped(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     for src in "n9", "c1", "n1":
         assert is_dropped(line({"type": kind, **BETWEEN_NODES[kind]}, src=src), capsys)
 
 
 @pytest.mark.parametrize("kind", BETWEEN_NODES)
-def test_well_formed_message_is_taken(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_well_formed_message_is_accepted(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     busy_node().turn([line({"type": kind, **BETWEEN_NODES[kind]})])
     assert capsys.readouterr().err == ""
 
 
-def test_highest_ballot_leaves_one_more_for_each_member(tmp_path: Path) -> None:
+def test_highest_ballot_leaves_one_for_each_member(tmp_path: Path) -> None:
     node = Node(storage=Storage(tmp_path))
     node.turn([init("n1", "n2", "n3").encode()])
     assert b"promise" in node.turn([line({"type": "prepare", "ballot": 2**63 - 6, "known": []})])
     node.turn([line({"type": "rejected", "promised": 2**63 - 4})])
-    assert b'"ballot": 9223372036854775807' in node.turn([asked()])
+    assert b'"ballot": 9223372036854775807' in node.turn([propose()])
     decided = line({"type": "decided", "slot": 3, "value": "v"})
     assert b"propose_ok" in node.turn([decided])
     node.save()
@@ -488,20 +494,18 @@ def test_highest_ballot_leaves_one_more_for_each_member(tmp_path: Path) -> None:
         {"type": "learned", "decided": [{"slot": 0, "value": "new"}], "more": False},
     ],
 )
-def test_stale_message_is_a_step_without_effect(
-    body: dict, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert taken(busy_node(), line(body)) == []
+def test_stale_message_has_no_effect(body: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replies_to(busy_node(), line(body)) == []
     assert capsys.readouterr().err == ""
 
 
 # The process.
 
 
-def test_the_process_goes_on() -> None:
+def test_process_continues_after_malformed_lines() -> None:
     given = (
         init().encode()
-        + b"\n".join(NO_MESSAGES.values())
+        + b"\n".join(MALFORMED.values())
         + b"\n"
         + request(2, "multi_paxos_propose", slot=1, value="v").encode()
     )
@@ -514,20 +518,20 @@ def test_the_process_goes_on() -> None:
 
 
 @pytest.mark.parametrize("kind", ["one string", "a value", "no end of line"])
-def test_a_line_of_100_megabytes(kind: str) -> None:
+def test_line_of_100_megabytes_is_refused_or_dropped(kind: str) -> None:
     long = b"x" * 100_000_000
     given = {
         "one string": b'"' + long + b'"\n',
         "no end of line": b"",
-        "a value": asked().replace(b'"v"', b'"' + long + b'"') + b"\n",
+        "a value": propose().replace(b'"v"', b'"' + long + b'"') + b"\n",
     }[kind]
     end = long if kind == "no end of line" else b""
     done = run(init().encode() + given + request(2, "multi_paxos_log").encode() + end, seconds=30)
-    answered = kind == "a value"
-    assert done.returncode == 0 and done.stderr.count(b"too long") == (not answered)
+    refused = kind == "a value"
+    assert done.returncode == 0 and done.stderr.count(b"too long") == (not refused)
     bodies = [json.loads(line)["body"] for line in done.stdout.splitlines()]
     assert [body.get("code", body["type"]) for body in bodies] == [
         "init_ok",
-        *[12] * answered,
+        *[12] * refused,
         "multi_paxos_log_ok",
     ]

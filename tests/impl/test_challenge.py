@@ -1,6 +1,6 @@
-"""The challenge's samples to the letter, and what its text promises beyond them.
+"""The challenge's samples, byte for byte, and the other requirements of its text.
 
-Everything here runs the graded command itself; how the node does it is not looked at.
+Every test runs the command that is graded, and reads only its output.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_subsequent_slots_skip_phase_1() -> None:
     assert printed(INIT + FIRST + SECOND) == INIT_OK + FIRST_OK + SECOND_OK
 
 
-def test_log_has_both() -> None:
+def test_log_has_both_slots() -> None:
     log = '{"src":"c1","dest":"n1","body":{"type":"multi_paxos_log","msg_id":4}}\n'
     assert printed(INIT + FIRST + SECOND + log) == INIT_OK + FIRST_OK + SECOND_OK + (
         '{"src": "n1", "dest": "c1", "body": {"type": "multi_paxos_log_ok", "in_reply_to": 4, '
@@ -75,17 +75,17 @@ def test_log_has_both() -> None:
     )
 
 
-def test_the_log_of_nothing_is_empty() -> None:
+def test_log_without_decisions_is_empty() -> None:
     assert bodies(init() + request(2, "multi_paxos_log"))[1]["log"] == []
 
 
-def test_slots_out_of_order() -> None:
+def test_slots_are_decided_in_any_order() -> None:
     slots = [7, 0, 2**63 - 1, 3, 6]
-    asked = "".join(
+    requests = "".join(
         request(10 + slot % 97, "multi_paxos_propose", slot=slot, value=f"v{slot}")
         for slot in slots
     )
-    replies = bodies(init() + asked + request(9, "multi_paxos_log"))
+    replies = bodies(init() + requests + request(9, "multi_paxos_log"))
     assert [
         (reply["slot"], reply["value"], reply["phase1_skipped"]) for reply in replies[1:-1]
     ] == [(slot, f"v{slot}", at > 0) for at, slot in enumerate(slots)]
@@ -94,25 +94,25 @@ def test_slots_out_of_order() -> None:
     ]
 
 
-def test_a_slot_proposed_twice_keeps_its_first_value() -> None:
-    asked = "".join(
+def test_slot_keeps_its_first_value() -> None:
+    requests = "".join(
         request(number, "multi_paxos_propose", slot=5, value=value)
         for number, value in [(2, "first"), (3, "second")]
     )
-    _, first, second = bodies(init() + asked)
+    _, first, second = bodies(init() + requests)
     assert (first["value"], first["chosen"]) == ("first", True)
     assert (second["value"], second["chosen"], second["phase1_skipped"]) == ("first", True, True)
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=40))
-def test_any_json_value_comes_back_equal(values: list[object]) -> None:
-    asked = "".join(
+def test_json_values_are_returned_unchanged(values: list[object]) -> None:
+    requests = "".join(
         request(slot + 2, "multi_paxos_propose", slot=slot, value=value)
         for slot, value in enumerate(values)
     )
-    replies = bodies(init() + asked + request(1, "multi_paxos_log"))
-    # As text, for to Python 1 == 1.0 == True, and to a client they are three values.
+    replies = bodies(init() + requests + request(1, "multi_paxos_log"))
+    # Compared as text: 1, 1.0 and True are equal in Python, but three values for a client.
     sent = [json.dumps(value) for value in values]
     assert [json.dumps(reply["value"]) for reply in replies[1:-1]] == sent
     assert [json.dumps(entry["value"]) for entry in replies[-1]["log"]] == sent

@@ -1,4 +1,4 @@
-"""What a node does as time passes, in a cluster whose time and network are told step by step."""
+"""Resends, back-off and timeouts, in a cluster whose time and network advance step by step."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from tests.support.node_process import init, request
 PACE = Pace()
 
 
-class Timed:
-    """Nodes with clocks, and messages between them that arrive after a moment if not lost."""
+class TimedCluster:
+    """Nodes with clocks, and a network between them that delivers after one step or not at all."""
 
     def __init__(self, size: int = 3, pace: Pace = PACE, seed: int = 1) -> None:
         self.ids = [f"n{number}" for number in range(1, size + 1)]
         self.now = 0.0
-        self.sent: list[dict] = []
-        self.said: list[str] = []
+        self.network: list[dict] = []
+        self.sent_types: list[str] = []
         self.answers: list[dict] = []
         self.cut: set[str] = set()
-        self.nodes = {node: self.started(node, pace, Random(f"{seed} {node}")) for node in self.ids}
+        self.nodes = {node: self.new_node(pace, Random(f"{seed} {node}")) for node in self.ids}
         for node in self.ids:
-            self.give(node, init(*self.ids, node=node))
+            self.receive(node, init(*self.ids, node=node))
 
-    def started(self, node: str, pace: Pace, rng: Random) -> Node:
+    def new_node(self, pace: Pace, rng: Random) -> Node:
         return Node(clock=lambda replica, now: Clock(replica, pace, rng, now))
 
-    def give(self, node: str, *lines: str) -> list[dict]:
-        said = self.nodes[node].turn([line.encode() for line in lines], self.now)
-        messages = [json.loads(line) for line in said.splitlines()]
-        self.said += [message["body"]["type"] for message in messages]
-        self.sent += [message for message in messages if message["dest"] in self.nodes]
+    def receive(self, node: str, *lines: str) -> list[dict]:
+        output = self.nodes[node].turn([line.encode() for line in lines], self.now)
+        messages = [json.loads(line) for line in output.splitlines()]
+        self.sent_types += [message["body"]["type"] for message in messages]
+        self.network += [message for message in messages if message["dest"] in self.nodes]
         self.answers += [message for message in messages if message["dest"] not in self.nodes]
         return [message["body"] for message in messages]
 
-    def ask(self, node: str, number: int, slot: int, value: object) -> list[dict]:
+    def propose(self, node: str, number: int, slot: int, value: object) -> list[dict]:
         line = request(number, "multi_paxos_propose", slot=slot, value=value)
-        return self.give(node, line.replace('"n1"', f'"{node}"'))
+        return self.receive(node, line.replace('"n1"', f'"{node}"'))
 
     def run(self, seconds: float, step: float = 0.005) -> None:
         end = self.now + seconds
         while self.now < end:
             self.now += step
-            on_the_way, self.sent = self.sent, []
-            for message in on_the_way:
+            in_flight, self.network = self.network, []
+            for message in in_flight:
                 if not {message["src"], message["dest"]} & self.cut:
-                    self.give(message["dest"], json.dumps(message))
+                    self.receive(message["dest"], json.dumps(message))
             for node in self.ids:
                 if self.nodes[node].due() is not None and self.nodes[node].due() <= self.now:
-                    self.give(node)
+                    self.receive(node)
 
     def errors(self) -> list[int]:
         return [
@@ -63,7 +63,7 @@ class Timed:
             if message["body"]["type"] == "error"
         ]
 
-    def told(self) -> list[object]:
+    def values(self) -> list[object]:
         return [
             message["body"]["value"]
             for message in self.answers
@@ -71,311 +71,315 @@ class Timed:
         ]
 
 
-@pytest.mark.parametrize("lost", ["prepare", "promise", "accept", "accepted"])
-def test_lost_messages_are_resent(lost: str) -> None:
-    world = Timed()
-    world.ask("n1", 1, 1, "v")
+@pytest.mark.parametrize("lost_type", ["prepare", "promise", "accept", "accepted"])
+def test_lost_messages_are_resent(lost_type: str) -> None:
+    cluster = TimedCluster()
+    cluster.propose("n1", 1, 1, "v")
     for _ in range(20):
-        world.sent = [message for message in world.sent if message["body"]["type"] != lost]
-        world.run(0.005)
-    assert world.told() == []
-    world.run(1)
-    assert world.told() == ["v"]
+        cluster.network = [
+            message for message in cluster.network if message["body"]["type"] != lost_type
+        ]
+        cluster.run(0.005)
+    assert cluster.values() == []
+    cluster.run(1)
+    assert cluster.values() == ["v"]
 
 
-def test_a_decision_that_was_missed_is_asked_for_even_by_a_leader() -> None:
-    world = Timed()
-    world.ask("n1", 1, 1, "v")
-    world.run(0.1)
-    world.cut = {"n1"}
-    world.ask("n2", 2, 2, "w")
-    world.run(3)
-    world.cut = set()
-    assert world.nodes["n1"].replica.leading() and world.told() == ["v", "w"]
-    world.run(2)
-    assert all(node.replica.acceptor.known.ranges() == ((1, 2),) for node in world.nodes.values())
+def test_leader_learns_missed_decision() -> None:
+    cluster = TimedCluster()
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(0.1)
+    cluster.cut = {"n1"}
+    cluster.propose("n2", 2, 2, "w")
+    cluster.run(3)
+    cluster.cut = set()
+    assert cluster.nodes["n1"].replica.leading() and cluster.values() == ["v", "w"]
+    cluster.run(2)
+    assert all(node.replica.acceptor.known.ranges() == ((1, 2),) for node in cluster.nodes.values())
 
 
-def test_duelling_proposers_get_done() -> None:
+def test_duelling_proposers_make_progress() -> None:
     for seed in range(20):
-        world = Timed(seed=seed)
+        cluster = TimedCluster(seed=seed)
         for number in range(30):
-            world.ask("n1", 3 * number, number, "one")
-            world.ask("n2", 3 * number + 1, number, "two")
-            world.ask("n3", 3 * number + 2, number, "three")
-            world.run(0.02)
-        world.run(4)
-        assert world.errors() == [] and len(world.told()) == 90, seed
+            cluster.propose("n1", 3 * number, number, "one")
+            cluster.propose("n2", 3 * number + 1, number, "two")
+            cluster.propose("n3", 3 * number + 2, number, "three")
+            cluster.run(0.02)
+        cluster.run(4)
+        assert cluster.errors() == [] and len(cluster.values()) == 90, seed
 
 
-def test_back_off_of_preempted_node_grows_to_a_limit() -> None:
-    world = Timed()
-    clock, replica = world.nodes["n1"].clock, world.nodes["n1"].replica
+def test_back_off_grows_with_preemptions_to_a_limit() -> None:
+    cluster = TimedCluster()
+    clock, replica = cluster.nodes["n1"].clock, cluster.nodes["n1"].replica
     longest = []
-    for outbid in range(1, 12):
+    for preemptions in range(1, 12):
         waits = []
         for _ in range(200):
-            clock.preemptions, clock.ballot, replica.leader.ballot = outbid - 1, 1, 0
+            clock.preemptions, clock.ballot, replica.leader.ballot = preemptions - 1, 1, 0
             clock.note_step(10.0, [])
             waits.append(clock.backoff_until - 10.0)
         longest.append(max(waits))
-        assert max(waits) <= PACE.backoff * min(2**outbid, MAX_BACKOFF_FACTOR)
+        assert max(waits) <= PACE.backoff * min(2**preemptions, MAX_BACKOFF_FACTOR)
     assert longest[4] > 8 * longest[0] and longest[-1] > 0.9 * MAX_BACKOFF_FACTOR * PACE.backoff
 
 
 def test_decision_resets_back_off() -> None:
-    world = Timed()
-    clock = world.nodes["n1"].clock
+    cluster = TimedCluster()
+    clock = cluster.nodes["n1"].clock
     clock.preemptions = 9
-    world.ask("n1", 1, 1, "v")
-    world.run(0.2)
-    world.ask("n2", 2, 2, "w")
-    world.run(0.2)
-    assert world.told() == ["v", "w"] and clock.preemptions == 0
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(0.2)
+    cluster.propose("n2", 2, 2, "w")
+    cluster.run(0.2)
+    assert cluster.values() == ["v", "w"] and clock.preemptions == 0
 
 
 def test_preempted_node_defers_requests() -> None:
-    world = Timed(pace=Pace(backoff=10.0))
-    world.ask("n1", 1, 1, "v")
-    world.give(
+    cluster = TimedCluster(pace=Pace(backoff=10.0))
+    cluster.propose("n1", 1, 1, "v")
+    cluster.receive(
         "n1",
         json.dumps(
             {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}
         ),
     )
-    node = world.nodes["n1"]
-    assert node.clock.backing_off(world.now) and world.ask("n1", 2, 2, "w") == []
+    node = cluster.nodes["n1"]
+    assert node.clock.backing_off(cluster.now) and cluster.propose("n1", 2, 2, "w") == []
     assert len(node.deferred) == 1 and len(node.replica.leader.waiting) == 1
-    world.give(
+    cluster.receive(
         "n1",
         json.dumps(
             {"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 3, "value": "x"}}
         ),
     )
-    assert world.ask("n1", 3, 3, "y")[0]["value"] == "x"
-    world.cut = {"n2"}
-    world.run(30)
-    assert not node.deferred and world.told() == ["x", "w"]
-    assert world.errors() == [11]
+    assert cluster.propose("n1", 3, 3, "y")[0]["value"] == "x"
+    cluster.cut = {"n2"}
+    cluster.run(30)
+    assert not node.deferred and cluster.values() == ["x", "w"]
+    assert cluster.errors() == [11]
 
 
-def test_no_more_than_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_requests_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multipaxos.node.MOST_WAITING", 3)
-    world = Timed()
-    world.cut = {"n2", "n3"}
+    cluster = TimedCluster()
+    cluster.cut = {"n2", "n3"}
     for number in range(5):
-        world.ask("n1", number, number, "v")
-    assert len(world.nodes["n1"].replica.leader.waiting) == 3
-    world.run(PACE.request_timeout + 1)
-    world.ask("n1", 9, 9, "v")
-    assert len(world.errors()) == 3 and len(world.nodes["n1"].replica.leader.waiting) == 1
+        cluster.propose("n1", number, number, "v")
+    assert len(cluster.nodes["n1"].replica.leader.waiting) == 3
+    cluster.run(PACE.request_timeout + 1)
+    cluster.propose("n1", 9, 9, "v")
+    assert len(cluster.errors()) == 3 and len(cluster.nodes["n1"].replica.leader.waiting) == 1
 
 
 def test_deferred_requests_are_taken_after_back_off() -> None:
-    world = Timed(pace=Pace(backoff=10.0))
-    world.ask("n1", 1, 1, "v")
-    world.run(0.1)
-    world.give(
+    cluster = TimedCluster(pace=Pace(backoff=10.0))
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(0.1)
+    cluster.receive(
         "n1",
         json.dumps(
             {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}
         ),
     )
-    node = world.nodes["n1"]
-    assert world.ask("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
+    node = cluster.nodes["n1"]
+    assert cluster.propose("n1", 2, 2, "w") == [] and not node.replica.leader.waiting
     node.clock.deadlines.clear()
     node.clock.tick = node.clock.backoff_until + 1
     assert node.due() == node.clock.backoff_until
 
 
-# Giving up.
+# Request timeouts.
 
 
 def test_expired_unproposed_request_gets_definite_error() -> None:
-    world = Timed()
-    world.cut = {"n2", "n3"}
-    world.ask("n1", 1, 1, "v")
-    world.ask("n1", 2, 1, "w")
-    world.run(PACE.request_timeout - 0.5)
-    assert world.errors() == []
-    world.run(1)
-    assert world.errors() == [11, 11] and not world.nodes["n1"].replica.leader.waiting
+    cluster = TimedCluster()
+    cluster.cut = {"n2", "n3"}
+    cluster.propose("n1", 1, 1, "v")
+    cluster.propose("n1", 2, 1, "w")
+    cluster.run(PACE.request_timeout - 0.5)
+    assert cluster.errors() == []
+    cluster.run(1)
+    assert cluster.errors() == [11, 11] and not cluster.nodes["n1"].replica.leader.waiting
 
 
 def test_expired_proposed_request_gets_indefinite_error() -> None:
-    world = Timed()
-    world.ask("n1", 1, 1, "v")
-    world.run(0.1)
-    world.cut = {"n2", "n3"}
-    world.ask("n1", 2, 2, "w")
-    world.run(5)
-    assert world.told() == ["v"] and world.errors() == [0]
-    world.cut = set()
-    world.run(2)
-    assert world.nodes["n3"].replica.acceptor.decided[2] == '"w"'
+    cluster = TimedCluster()
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(0.1)
+    cluster.cut = {"n2", "n3"}
+    cluster.propose("n1", 2, 2, "w")
+    cluster.run(5)
+    assert cluster.values() == ["v"] and cluster.errors() == [0]
+    cluster.cut = set()
+    cluster.run(2)
+    assert cluster.nodes["n3"].replica.acceptor.decided[2] == '"w"'
 
 
-def test_they_are_given_up_one_by_one() -> None:
-    world = Timed()
-    world.cut = {"n2", "n3"}
+def test_requests_expire_one_by_one() -> None:
+    cluster = TimedCluster()
+    cluster.cut = {"n2", "n3"}
     for number in range(3):
-        world.ask("n1", number, 1, number)
-        world.run(1)
+        cluster.propose("n1", number, 1, number)
+        cluster.run(1)
     for expected in (0, 1, 2, 3):
-        assert len(world.errors()) == expected
-        world.run(1.01)
-    assert [message["body"]["in_reply_to"] for message in world.answers[-3:]] == [0, 1, 2]
+        assert len(cluster.errors()) == expected
+        cluster.run(1.01)
+    assert [message["body"]["in_reply_to"] for message in cluster.answers[-3:]] == [0, 1, 2]
 
 
-def test_patience_without_end() -> None:
-    world = Timed(pace=Pace(request_timeout=0))
-    world.cut = {"n2", "n3"}
-    world.ask("n1", 1, 1, "v")
-    world.run(20)
-    assert world.errors() == []
+def test_request_timeout_of_0_never_expires() -> None:
+    cluster = TimedCluster(pace=Pace(request_timeout=0))
+    cluster.cut = {"n2", "n3"}
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(20)
+    assert cluster.errors() == []
 
 
-# Nothing to do.
+# Idle nodes.
 
 
-def test_a_cluster_of_one_has_no_use_for_time() -> None:
-    world = Timed(size=1)
-    assert world.nodes["n1"].due() is None
-    assert world.ask("n1", 1, 1, "v")[0]["chosen"]
+def test_single_node_has_no_timers() -> None:
+    cluster = TimedCluster(size=1)
+    assert cluster.nodes["n1"].due() is None
+    assert cluster.propose("n1", 1, 1, "v")[0]["chosen"]
 
 
-def test_an_idle_cluster_asks_around_now_and_then() -> None:
-    world = Timed()
-    world.said = []
-    world.run(10)
-    assert set(world.said) == {"learn"} and 40 <= len(world.said) <= 60
+def test_idle_nodes_query_their_peers() -> None:
+    cluster = TimedCluster()
+    cluster.sent_types = []
+    cluster.run(10)
+    assert set(cluster.sent_types) == {"learn"} and 40 <= len(cluster.sent_types) <= 60
 
 
 def test_answered_requests_are_not_resent() -> None:
-    """A leader whose requests are decided in time has no reason to say anything twice."""
-    world = Timed()
+    """A leader whose requests are decided in time resends nothing."""
+    cluster = TimedCluster()
     for number in range(200):
-        world.ask("n1", number, number, number)
-        world.run(0.02)
-    assert world.said.count("accept") == 2 * 200 and len(world.told()) == 200
+        cluster.propose("n1", number, number, number)
+        cluster.run(0.02)
+    assert cluster.sent_types.count("accept") == 2 * 200 and len(cluster.values()) == 200
 
 
-# What is overdue.
+# Retransmission.
 
 
-def test_nothing_is_resent_while_answers_arrive_in_order() -> None:
-    """Peers that answer ten slots a step are far behind, and still nothing is overdue."""
-    world = Timed()
-    world.ask("n1", 0, 0, "first")
-    world.run(0.1)
+def test_answers_in_order_prevent_resends() -> None:
+    """Peers that answer ten slots a step are far behind, but nothing is overdue."""
+    cluster = TimedCluster()
+    cluster.propose("n1", 0, 0, "first")
+    cluster.run(0.1)
     for number in range(1, 2001):
-        world.ask("n1", number, number, number)
-    sent, world.sent, world.said = world.sent, [], []
-    while sent:
-        world.sent += sent[:20]
-        del sent[:20]
-        world.run(0.005)
-    world.run(0.1)
-    assert len(world.told()) == 2001 and world.errors() == []
-    assert "accept" not in world.said
+        cluster.propose("n1", number, number, number)
+    pending, cluster.network, cluster.sent_types = cluster.network, [], []
+    while pending:
+        cluster.network += pending[:20]
+        del pending[:20]
+        cluster.run(0.005)
+    cluster.run(0.1)
+    assert len(cluster.values()) == 2001 and cluster.errors() == []
+    assert "accept" not in cluster.sent_types
 
 
-def test_a_slot_that_was_overtaken_is_repeated_while_others_open() -> None:
-    world = Timed()
-    world.ask("n1", 0, 0, "first")
-    world.run(0.1)
-    world.ask("n1", 1, 1, "lost")
-    world.sent = []
+def test_overtaken_slot_is_resent_while_others_open() -> None:
+    cluster = TimedCluster()
+    cluster.propose("n1", 0, 0, "first")
+    cluster.run(0.1)
+    cluster.propose("n1", 1, 1, "lost")
+    cluster.network = []
     for number in range(2, 100):
-        world.ask("n1", number, number, number)
-        world.run(0.005)
-    assert "lost" in world.told()
-    assert world.said.count("accept") == 2 * 101
+        cluster.propose("n1", number, number, number)
+        cluster.run(0.005)
+    assert "lost" in cluster.values()
+    assert cluster.sent_types.count("accept") == 2 * 101
 
 
-def test_peers_that_do_not_answer_get_little() -> None:
-    world = Timed(pace=Pace(request_timeout=0))
-    world.ask("n1", 0, 0, "first")
-    world.run(0.1)
-    world.cut = {"n2", "n3"}
+def test_resends_to_silent_peers_are_limited() -> None:
+    cluster = TimedCluster(pace=Pace(request_timeout=0))
+    cluster.propose("n1", 0, 0, "first")
+    cluster.run(0.1)
+    cluster.cut = {"n2", "n3"}
     for number in range(1, 1001):
-        world.ask("n1", number, number, number)
-    world.run(10)
-    world.said = []
-    world.run(1)
-    assert 0 < world.said.count("accept") <= 2 * 13
-    world.cut = set()
-    world.run(1)
-    assert len(world.told()) == 1001
+        cluster.propose("n1", number, number, number)
+    cluster.run(10)
+    cluster.sent_types = []
+    cluster.run(1)
+    assert 0 < cluster.sent_types.count("accept") <= 2 * 13
+    cluster.cut = set()
+    cluster.run(1)
+    assert len(cluster.values()) == 1001
 
 
-def test_a_burst_of_repetitions_is_bounded() -> None:
-    world = Timed(pace=Pace(request_timeout=0))
-    world.ask("n1", 0, 0, "first")
-    world.run(0.1)
-    world.cut = {"n2", "n3"}
+def test_resent_batch_is_bounded() -> None:
+    cluster = TimedCluster(pace=Pace(request_timeout=0))
+    cluster.propose("n1", 0, 0, "first")
+    cluster.run(0.1)
+    cluster.cut = {"n2", "n3"}
     for number in range(1, 101):
-        world.ask("n1", number, number, 50_000 * "x")
-    unanswered = world.nodes["n1"].clock.unanswered
-    assert unanswered.overdue(Moment(world.now + 60, 0)) == ((1, 20),)
-    world.nodes["n1"].replica.batch = unanswered.most = 7
-    assert unanswered.overdue(Moment(world.now + 60, 0)) == ((1, 7),)
+        cluster.propose("n1", number, number, 50_000 * "x")
+    unanswered = cluster.nodes["n1"].clock.unanswered
+    assert unanswered.overdue(Moment(cluster.now + 60, 0)) == ((1, 20),)
+    cluster.nodes["n1"].replica.batch = unanswered.most = 7
+    assert unanswered.overdue(Moment(cluster.now + 60, 0)) == ((1, 7),)
 
 
-def test_a_closed_slot_is_asked_for_while_others_open() -> None:
-    world = Timed()
-    world.ask("n2", 0, 0, "known")
-    world.run(0.1)
-    world.cut = {"n1"}
-    world.ask("n2", 1, 1, "closed")
-    world.run(0.1)
-    world.cut = set()
-    world.sent = []
-    world.ask("n1", 2, 2, "mine")
+def test_closed_slot_is_learned_while_others_open() -> None:
+    cluster = TimedCluster()
+    cluster.propose("n2", 0, 0, "known")
+    cluster.run(0.1)
+    cluster.cut = {"n1"}
+    cluster.propose("n2", 1, 1, "closed")
+    cluster.run(0.1)
+    cluster.cut = set()
+    cluster.network = []
+    cluster.propose("n1", 2, 2, "mine")
     for number in range(3, 60):
-        world.run(0.02)
-        world.sent = [
-            message for message in world.sent if message["body"]["type"] != "learned" or number > 20
+        cluster.run(0.02)
+        cluster.network = [
+            message
+            for message in cluster.network
+            if message["body"]["type"] != "learned" or number > 20
         ]
-        world.ask("n1", number, number, number)
-    assert 1 in world.nodes["n1"].replica.acceptor.decided
+        cluster.propose("n1", number, number, number)
+    assert 1 in cluster.nodes["n1"].replica.acceptor.decided
 
 
-def test_a_request_waits_longer_if_much_came_after_it() -> None:
-    world = Timed()
-    world.cut = {"n2", "n3"}
-    world.ask("n1", 1, 1, "v")
+def test_request_timeout_grows_with_later_input() -> None:
+    cluster = TimedCluster()
+    cluster.cut = {"n2", "n3"}
+    cluster.propose("n1", 1, 1, "v")
     for _ in range(4000):
-        world.give("n1", request(9, "multi_paxos_log"))
-    world.run(PACE.request_timeout + 1.5)
-    assert world.errors() == []
-    world.run(1)
-    assert world.errors() == [11]
+        cluster.receive("n1", request(9, "multi_paxos_log"))
+    cluster.run(PACE.request_timeout + 1.5)
+    assert cluster.errors() == []
+    cluster.run(1)
+    assert cluster.errors() == [11]
 
 
 def test_unanswered_prepares_back_off() -> None:
-    world = Timed(pace=Pace(request_timeout=0))
-    world.cut = {"n2", "n3"}
-    world.ask("n1", 1, 1, "v")
-    world.run(10)
-    assert 10 <= world.said.count("prepare") <= 2 * 9
+    cluster = TimedCluster(pace=Pace(request_timeout=0))
+    cluster.cut = {"n2", "n3"}
+    cluster.propose("n1", 1, 1, "v")
+    cluster.run(10)
+    assert 10 <= cluster.sent_types.count("prepare") <= 2 * 9
 
 
-def test_patience_grows_with_size_of_promises() -> None:
-    world = Timed()
-    world.ask("n1", 0, 0, "first")
-    world.run(0.1)
-    world.cut = {"n2", "n3"}
+def test_retry_interval_grows_with_size_of_promises() -> None:
+    cluster = TimedCluster()
+    cluster.propose("n1", 0, 0, "first")
+    cluster.run(0.1)
+    cluster.cut = {"n2", "n3"}
     for number in range(1, 31):
-        world.ask("n1", number, number, 10**6 * "x")
-    world.give(
+        cluster.propose("n1", number, number, 10**6 * "x")
+    cluster.receive(
         "n1",
         json.dumps(
             {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": [[0, 0]]}}
         ),
     )
-    world.run(0.5)
-    assert world.nodes["n1"].replica.in_phase1()
-    world.said = []
-    world.run(2.5)
-    assert world.said.count("prepare") == 0
+    cluster.run(0.5)
+    assert cluster.nodes["n1"].replica.in_phase1()
+    cluster.sent_types = []
+    cluster.run(2.5)
+    assert cluster.sent_types.count("prepare") == 0

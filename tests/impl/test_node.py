@@ -1,4 +1,4 @@
-"""The process around the replica: its message log, its options and its ends."""
+"""The process around the replica: message log, options, exit."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def test_log_omits_dropped_lines(tmp_path: Path) -> None:
     assert [record["action"] for record in records(log)] == ["Init", "Crash"]
 
 
-def test_a_record_is_one_line_whatever_its_input(tmp_path: Path) -> None:
+def test_record_is_one_line(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
     run(init().rstrip() + "\r\n" + PROPOSE.replace(" ", "\r"), "--log", str(log))
     assert b"\r" not in log.read_bytes()
     assert records(log)[1]["input"] == json.loads(PROPOSE)
 
 
-def test_a_stale_message_is_logged(tmp_path: Path) -> None:
+def test_stale_message_is_logged(tmp_path: Path) -> None:
     stale = '{"src": "n2", "dest": "n1", "body": {"type": "accepted", "ballot": 1, "slot": 1}}\n'
     log = tmp_path / "n1.ndjson"
     run(init("n1", "n2") + stale, "--log", str(log))
     assert (records(log)[1]["action"], records(log)[1]["output"]) == ("ReceiveAccepted", [])
 
 
-def test_the_log_is_written_before_the_output_is_printed(tmp_path: Path) -> None:
+def test_log_is_written_before_output_is_printed(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
     with log.open("wb") as file:
         node = Node(log=file)
@@ -81,7 +81,7 @@ def test_the_log_is_written_before_the_output_is_printed(tmp_path: Path) -> None
             assert records(log)[-1]["output"] == [json.loads(printed)]
 
 
-def test_the_log_may_be_a_file_descriptor() -> None:
+def test_log_may_be_a_file_descriptor() -> None:
     reader, writer = os.pipe()
     subprocess.run(
         [sys.executable, "impl/main.py", "--log", f"/dev/fd/{writer}"],
@@ -96,13 +96,13 @@ def test_the_log_may_be_a_file_descriptor() -> None:
         assert json.loads(log.read())["action"] == "Init"
 
 
-def test_replies_are_counted_from_the_last_restart() -> None:
+def test_msg_id_restarts_at_0() -> None:
     log = request(2, "multi_paxos_log")
     done = run(init("n1", "n2") + log + log + '"crash"\n' + '"restart"\n' + log, "--manual-clock")
     assert [json.loads(line)["body"]["msg_id"] for line in done.stdout.splitlines()] == [0, 1, 2, 0]
 
 
-def test_messages_between_nodes_are_not_counted() -> None:
+def test_messages_between_nodes_have_no_msg_id() -> None:
     done = run(init("n1", "n2") + PROPOSE + request(3, "multi_paxos_log"))
     bodies = [json.loads(line)["body"] for line in done.stdout.splitlines()]
     assert [(body["type"], body.get("msg_id")) for body in bodies] == [
@@ -129,13 +129,13 @@ def test_batch_bounds_decisions_per_message() -> None:
     }
 
 
-def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_unwritable_log_is_an_error(tmp_path: Path) -> None:
     done = run(init(), "--log", str(tmp_path / "nowhere" / "n1.ndjson"))
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"n1.ndjson" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_a_wrong_option() -> None:
+def test_wrong_option_is_a_usage_error() -> None:
     for options in ["--batch", "0"], ["--batch", "x"], ["--unknown"]:
         done = run("", *options)
         assert done.returncode == 2 and b"usage:" in done.stderr
@@ -146,12 +146,12 @@ def test_help_has_an_example() -> None:
     assert done.returncode == 0 and b"example:" in done.stdout
 
 
-def test_end_of_input() -> None:
+def test_end_of_input_ends_node_with_0() -> None:
     assert run("").returncode == 0
     assert run(init().rstrip("\n")).stdout.count(b"init_ok") == 1
 
 
-def test_each_answer_is_printed_at_once_and_a_broken_pipe_is_quiet() -> None:
+def test_output_is_flushed_and_broken_pipe_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "impl/main.py"],
         cwd=ROOT,

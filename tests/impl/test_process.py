@@ -1,4 +1,4 @@
-"""How a node's process begins and ends, and that it neither loses nor reorders a line."""
+"""The process of a node: start, signals, closed and slow pipes, and the bounds of a batch."""
 
 from __future__ import annotations
 
@@ -43,40 +43,40 @@ def started(*options: str) -> Iterator[subprocess.Popen]:
             node.kill()
 
 
-def tell(node: subprocess.Popen, text: str) -> dict:
+def reply_to(node: subprocess.Popen, text: str) -> dict:
     node.stdin.write(text.encode())
     return json.loads(node.stdout.readline())["body"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("members", [["n1"], ["n1", "n2", "n3"]])
-def test_a_signal_ends_a_waiting_node_with_0(number: int, members: list[str]) -> None:
+def test_signal_ends_waiting_node_with_0(number: int, members: list[str]) -> None:
     with started() as node:
-        assert tell(node, init(*members))["type"] == "init_ok"
+        assert reply_to(node, init(*members))["type"] == "init_ok"
         node.send_signal(number)
         assert node.wait(5) == 0 and node.stderr.read() == b""
 
 
-def catches(node: subprocess.Popen, number: int) -> bool:
+def has_handler(node: subprocess.Popen, number: int) -> bool:
     status = Path(f"/proc/{node.pid}/status").read_text()
     return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
 
 
-def test_a_signal_before_anything_came() -> None:
+def test_signal_before_input_ends_node_with_0() -> None:
     with started() as node:
-        while not catches(node, signal.SIGTERM):
+        while not has_handler(node, signal.SIGTERM):
             time.sleep(0.01)
         node.terminate()
         assert node.wait(5) == 0
 
 
 def test_signal_does_not_lose_output(tmp_path: Path) -> None:
-    """However late the reader comes: the whole turn is printed, whole lines, and 0."""
+    """A node prints its whole turn to a slow reader, and then exits with 0."""
     log = request(2, "multi_paxos_log")
     with started("--data", str(tmp_path)) as node:
-        tell(node, init())
+        reply_to(node, init())
         for slot in range(10):
-            tell(node, request(slot, "multi_paxos_propose", slot=slot, value="v" * 20_000))
+            reply_to(node, request(slot, "multi_paxos_propose", slot=slot, value="v" * 20_000))
         node.stdin.write(log.encode())
         time.sleep(0.3)
         node.terminate()
@@ -86,9 +86,9 @@ def test_signal_does_not_lose_output(tmp_path: Path) -> None:
         assert len(reply["log"]) == 10 and node.wait(5) == 0
 
 
-def test_a_slow_reader_neither_loses_nor_reorders(tmp_path: Path) -> None:
-    count, asked = 5000, tmp_path / "asked"
-    asked.write_text(
+def test_slow_reader_gets_all_lines_in_order(tmp_path: Path) -> None:
+    count, requests = 5000, tmp_path / "requests"
+    requests.write_text(
         init()
         + "".join(
             request(slot, "multi_paxos_propose", slot=slot, value="v" * 100)
@@ -96,7 +96,7 @@ def test_a_slow_reader_neither_loses_nor_reorders(tmp_path: Path) -> None:
         )
     )
     with (
-        asked.open() as lines,
+        requests.open() as lines,
         subprocess.Popen(
             [sys.executable, "impl/main.py"], cwd=ROOT, stdin=lines, stdout=subprocess.PIPE
         ) as node,
@@ -107,9 +107,9 @@ def test_a_slow_reader_neither_loses_nor_reorders(tmp_path: Path) -> None:
     assert [reply["in_reply_to"] for reply in replies[1:]] == list(range(count))
 
 
-def test_a_reader_that_went_away_ends_the_node_quietly(tmp_path: Path) -> None:
+def test_broken_pipe_ends_node_without_error(tmp_path: Path) -> None:
     with started("--data", str(tmp_path)) as node:
-        tell(node, init())
+        reply_to(node, init())
         node.stdout.close()
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v").encode())
         assert node.wait(5) == 0 and node.stderr.read() == b""
@@ -119,16 +119,16 @@ def test_a_reader_that_went_away_ends_the_node_quietly(tmp_path: Path) -> None:
 
 def test_node_with_clock_sends_without_input() -> None:
     with started("--retry-ms", "20", "--idle-ms", "50") as node:
-        tell(node, init("n1", "n2"))
+        reply_to(node, init("n1", "n2"))
         assert json.loads(node.stdout.readline())["body"] == {"type": "learn", "known": []}
     with started("--manual-clock", "--retry-ms", "20", "--idle-ms", "50") as node:
-        tell(node, init("n1", "n2"))
+        reply_to(node, init("n1", "n2"))
         time.sleep(0.3)
-        assert tell(node, request(1, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
-        assert tell(node, '"inquire"\n') == {"type": "learn", "known": []}
+        assert reply_to(node, request(1, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
+        assert reply_to(node, '"inquire"\n') == {"type": "learn", "known": []}
 
 
-def test_a_seed_repeats_the_waits_of_a_node_and_no_others() -> None:
+def test_seed_and_node_determine_waits() -> None:
     def wait(node: str, *options: str) -> float:
         replica = Replica(node, Members(["n1", "n2"]), 1)
         return process.clock_maker(process.command_line().parse_args(options))(replica, 0.0).tick
@@ -139,7 +139,7 @@ def test_a_seed_repeats_the_waits_of_a_node_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked, refused",
+    "options, rejected",
     [
         (
             [
@@ -164,11 +164,11 @@ def test_a_seed_repeats_the_waits_of_a_node_and_no_others() -> None:
         (["--log", ""], True),
     ],
 )
-def test_option_values_are_accepted_or_a_usage_error(asked: list[str], refused: bool) -> None:
-    done = run(init("n1", "n2") + request(2, "multi_paxos_log"), *asked)
-    assert b"Traceback" not in done.stderr and done.returncode == (2 if refused else 0)
-    assert done.stdout.count(b"\n") == (0 if refused else 2)
-    assert (b"error: argument --" in done.stderr) == refused
+def test_option_values_are_accepted_or_a_usage_error(options: list[str], rejected: bool) -> None:
+    done = run(init("n1", "n2") + request(2, "multi_paxos_log"), *options)
+    assert b"Traceback" not in done.stderr and done.returncode == (2 if rejected else 0)
+    assert done.stdout.count(b"\n") == (0 if rejected else 2)
+    assert (b"error: argument --" in done.stderr) == rejected
 
 
 def from_shell(redirected: str, *options: str, given: str = "") -> subprocess.CompletedProcess:
@@ -189,7 +189,7 @@ def test_closed_input_or_output_is_an_error(closed: str, name: bytes) -> None:
 
 
 def test_closed_standard_error_leaves_output_and_files_alone(tmp_path: Path) -> None:
-    """Neither standard output nor a file that took descriptor 2 gets what is complained about."""
+    """Errors go neither to standard output nor to a file that got descriptor 2."""
     data, log = tmp_path / "n1", tmp_path / "log"
     given = (
         "no message\n"
@@ -213,14 +213,14 @@ def test_closed_standard_error_leaves_output_and_files_alone(tmp_path: Path) -> 
 
 def test_unread_standard_error_does_not_stop_the_node() -> None:
     with started() as node:
-        tell(node, init())
+        reply_to(node, init())
         node.stdin.write(b"no message\n" * 5_000)
-        assert tell(node, request(2, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
+        assert reply_to(node, request(2, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
 
 
 def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
     with started("--data", str(tmp_path)) as node:
-        tell(node, init())
+        reply_to(node, init())
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v" * 200_000).encode())
         time.sleep(0.3)
         node.terminate()
@@ -229,7 +229,7 @@ def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("blocked", ["input", "output"])
 def test_non_blocking_input_and_output_are_waited_for(blocked: str) -> None:
-    # What is more than two pipes hold, if nothing of the output is read before it is written.
+    # More than two pipes hold: no output is read before all input is written.
     count = 401 if blocked == "output" else 51
     given = init() + "".join(
         request(slot, "multi_paxos_propose", slot=slot, value="x" * 500) for slot in range(1, count)
@@ -250,13 +250,13 @@ def test_non_blocking_input_and_output_are_waited_for(blocked: str) -> None:
         with os.fdopen(to_node, "wb") as lines:
             lines.write(given.encode())
         with os.fdopen(from_node, "rb") as output:
-            said = output.read()
+            printed = output.read()
         assert (node.wait(10), node.stderr.read()) == (0, b"")
-    assert said.endswith(b"\n") and said.count(b"\n") == count
+    assert printed.endswith(b"\n") and printed.count(b"\n") == count
 
 
-def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """Whatever the umask is; what was there before keeps its mode."""
+def test_only_the_owner_can_read_files(tmp_path: Path) -> None:
+    """For every umask; files that exist keep their mode."""
     given = init() + request(2, "multi_paxos_propose", slot=1, value="v")
     for umask in 0o000, 0o277:
         data, log = tmp_path / f"{umask}" / "n1", tmp_path / f"{umask}.ndjson"
@@ -273,7 +273,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 def test_old_python_gets_the_required_version(tmp_path: Path) -> None:
-    """The first file is readable to a Python of any age, and stops there."""
+    """main.py is valid syntax for old versions of Python, and exits with an error there."""
     source = (ROOT / "impl/main.py").read_text()
     compile(source, "main.py", "exec", ast.PyCF_ONLY_AST)
     ast.parse(source, feature_version=(3, 4))
@@ -286,11 +286,11 @@ def test_old_python_gets_the_required_version(tmp_path: Path) -> None:
     assert "needs Python 3.10 or newer, and this is Python 3.9" in done.stderr
 
 
-# A turn is bounded.
+# Bounds of a turn.
 
 
 def test_long_output_is_split_over_turns() -> None:
-    """60 kB of requests for a log of 2 MB: what is held in memory is what one turn says."""
+    """For 60 kB of requests for a log, the output in memory is that of one turn."""
     node = Node(turn_bytes=100_000)
     node.turn([init().encode()])
     node.turn(
@@ -301,18 +301,18 @@ def test_long_output_is_split_over_turns() -> None:
             ]
         )
     )
-    left, said = iter([request(2, "multi_paxos_log").encode()] * 600), []
-    while output := node.turn(left):
-        said.append(output)
-    assert len(said) > 100 and max(map(len, said)) < 200_000
-    assert sum(output.count(b"\n") for output in said) == 600
+    lines, outputs = iter([request(2, "multi_paxos_log").encode()] * 600), []
+    while output := node.turn(lines):
+        outputs.append(output)
+    assert len(outputs) > 100 and max(map(len, outputs)) < 200_000
+    assert sum(output.count(b"\n") for output in outputs) == 600
 
 
-def test_a_process_bounds_its_turns_and_obeys_between_them() -> None:
+def test_process_bounds_turns_and_handles_signals_between_them() -> None:
     with started("--manual-clock") as node:
-        tell(node, init())
+        reply_to(node, init())
         for slot in range(100):
-            tell(node, request(slot, "multi_paxos_propose", slot=slot, value="v" * 10_000))
+            reply_to(node, request(slot, "multi_paxos_propose", slot=slot, value="v" * 10_000))
         node.stdin.write(request(2, "multi_paxos_log").encode() * 400)
         node.stdout.readline()
         status = Path(f"/proc/{node.pid}/status").read_text()
@@ -373,10 +373,10 @@ def test_lines_are_whole_for_every_split_of_input() -> None:
             assert lines_of(*filter(None, chunks)) == expected
 
 
-def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
-    long, others = lines_of(b"on", b"e\ntoo ", b"long", b" a line\nlast\n", longest=4), []
-    assert long == [b"one", b"too long", b"last"]
-    assert [type(line) for line in long] == [bytes, CutLine, bytes]
+def test_too_long_line_is_cut_unless_a_member_sent_it() -> None:
+    lines, beginnings = lines_of(b"on", b"e\ntoo ", b"long", b" a line\nlast\n", longest=4), []
+    assert lines == [b"one", b"too long", b"last"]
+    assert [type(line) for line in lines] == [bytes, CutLine, bytes]
     [line] = lines_of(b"a line ", b"too long", longest=4)
     assert (line, type(line)) == (b"a line ", CutLine)
     whole = lines_of(
@@ -384,9 +384,9 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
         b"of a member",
         b" is kept\n",
         longest=4,
-        is_from_member=lambda beginning: others.append(beginning) or True,
+        is_from_member=lambda beginning: beginnings.append(beginning) or True,
     )
-    assert whole == [b"a line of a member is kept"] and others == [b"a line "]
+    assert whole == [b"a line of a member is kept"] and beginnings == [b"a line "]
     assert type(whole[0]) is bytes
 
 
@@ -407,7 +407,7 @@ ENVELOPE = b'"dest": "n1", "body": {"type": "decided", "slot": 1, "value": ' + L
         (ENVELOPE.replace(b'"dest"', b'{"dest"', 1).replace(b"}}", b'}, "src": "n2"}'), False),
     ],
 )
-def test_a_long_line_is_kept_if_it_begins_as_a_member_s(
+def test_long_line_of_member_is_kept(
     line: bytes, decided: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, sink = os.pipe()
@@ -424,7 +424,7 @@ def test_a_long_line_is_kept_if_it_begins_as_a_member_s(
     os.close(sink)
 
 
-def test_a_client_s_line_that_is_too_long_is_refused_if_its_sender_can_be_known() -> None:
+def test_too_long_request_is_refused_if_its_sender_is_known() -> None:
     node = Node()
     node.turn([MEMBERS])
     long = request(7, "multi_paxos_propose", slot=1, value="v" * 3000).encode()

@@ -1,7 +1,6 @@
-"""What is true of a cluster whatever its network and its nodes' crashes do, told by Hypothesis.
+"""Invariants of a cluster with message loss and crashes, as a Hypothesis state machine.
 
-Properties of many nodes are checked here after every step; single steps are the business of the
-generated logs.
+Properties of several nodes are checked after every step.  Golden traces check single steps.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ BUGS = {bug.name: bug for bug in bugs.load()}
 
 
 class Faults(RuleBasedStateMachine):
-    """Clients ask, messages are lost, repeated and reordered, time passes, nodes crash."""
+    """Requests, lost, repeated and reordered messages, timeouts, crashes and restarts."""
 
-    make = Cluster
+    cluster_class = Cluster
 
     @initialize(size=st.sampled_from([3, 1, 2, 3, 4, 5, 3]), batch=st.integers(1, 3))
     def start(self, size: int, batch: int) -> None:
-        self.cluster = self.make(size, batch)
+        self.cluster = self.cluster_class(size, batch)
         self.cluster.watch = self.watch
         self.decided: dict[str, dict[int, str]] = {}
         self.led: dict[str, bool] = {}
         self.waited: dict[str, set[Envelope]] = {}
         self.delayed: dict[str, set[Envelope]] = {node: set() for node in self.cluster.ids}
-        self.owed: set[Envelope] = set()
+        self.unanswered: set[Envelope] = set()
         for node in self.cluster.ids:
             self.remember(node)
 
@@ -52,9 +51,9 @@ class Faults(RuleBasedStateMachine):
         self.cluster.propose(self.name(node), slot, value)
 
     @rule(request=ANY)
-    @precondition(lambda self: self.cluster.asked)
+    @precondition(lambda self: self.cluster.requests)
     def repeat_request(self, request: int) -> None:
-        self.cluster.receive(self.cluster.asked[request % len(self.cluster.asked)])
+        self.cluster.receive(self.cluster.requests[request % len(self.cluster.requests)])
 
     @rule(node=ANY)
     def log(self, node: int) -> None:
@@ -69,13 +68,13 @@ class Faults(RuleBasedStateMachine):
 
     @rule(cut=ANY)
     def settle(self, cut: int) -> None:
-        """Every message arrives but those from and to the nodes that are cut off."""
+        """Deliver every message but those from and to the nodes of `cut`, a bit mask."""
         self.cluster.settle([node for at, node in enumerate(self.cluster.ids) if not cut >> at & 1])
 
     @rule(node=ANY)
     @precondition(lambda self: self.cluster.network)
     def lose(self, node: int) -> None:
-        """What is on its way to a node never arrives."""
+        """Lose the messages in flight to a node."""
         self.cluster.network = [m for m in self.cluster.network if m.dest != self.name(node)]
 
     @rule(node=ANY)
@@ -95,7 +94,7 @@ class Faults(RuleBasedStateMachine):
     def name(self, node: int) -> str:
         return self.cluster.ids[node % len(self.cluster.ids)]
 
-    # What must be true.
+    # Invariants.
 
     @invariant()
     def agreement(self) -> None:
@@ -109,40 +108,40 @@ class Faults(RuleBasedStateMachine):
 
     @invariant()
     def validity(self) -> None:
-        proposed = {(m.body.slot, m.body.value) for m in self.cluster.asked}
+        proposed = {(m.body.slot, m.body.value) for m in self.cluster.requests}
         assert self.cluster.choices() <= proposed
 
     def watch(self, node: str, taken: Input, output: Output) -> None:
-        """After every step, and a rule may take many."""
+        """Check a step; a rule may take several."""
         decided, choices = self.cluster.nodes[node].acceptor.decided, self.cluster.choices()
-        assert self.decided[node].items() <= decided.items(), "a decision is gone"
-        assert decided.items() <= choices, "what is not chosen is called decided"
+        assert self.decided[node].items() <= decided.items(), "a decision is lost"
+        assert decided.items() <= choices, "a decided value is not chosen"
         if isinstance(taken, Envelope) and isinstance(taken.body, MultiPaxosPropose):
-            self.owed.add(taken)
+            self.unanswered.add(taken)
         if not self.cluster.nodes[node].up:
-            self.owed = {request for request in self.owed if request.dest != node}
+            self.unanswered = {request for request in self.unanswered if request.dest != node}
         for reply in output:
             if isinstance(reply.body, MultiPaxosProposeOk):
-                self.reply_is_true(node, taken, reply)
-                self.owed.discard(self.cluster.asked[reply.body.in_reply_to])
+                self.check_reply(node, taken, reply)
+                self.unanswered.discard(self.cluster.requests[reply.body.in_reply_to])
             elif isinstance(reply.body, MultiPaxosLogOk):
                 assert list(reply.body.log.items()) == sorted(decided.items())
         self.remember(node)
 
-    def reply_is_true(self, node: str, taken: Input, envelope: Envelope) -> None:
+    def check_reply(self, node: str, taken: Input, envelope: Envelope) -> None:
         reply = envelope.body
-        request = self.cluster.asked[reply.in_reply_to]
+        request = self.cluster.requests[reply.in_reply_to]
         assert request == Envelope(envelope.dest, envelope.src, request.body)
         assert request.body.slot == reply.slot and reply.chosen
         assert (reply.slot, reply.value) in self.cluster.choices()
         if request in self.waited[node]:
             assert reply.phase1_skipped == (request not in self.delayed[node])
         else:
-            assert request == taken, "an answer that nobody waits for"
+            assert request == taken, "a reply without a request"
             assert reply.phase1_skipped == (self.led[node] or reply.slot in self.decided[node])
 
     def remember(self, node: str) -> None:
-        """What the next step of the node is judged by."""
+        """Save the state that the next step of the node is compared with."""
         replica = self.cluster.nodes[node]
         waited = {request for request, _ in replica.leader.waiting.values()}
         self.decided[node] = dict(replica.acceptor.decided)
@@ -153,7 +152,7 @@ class Faults(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.cluster.heal(rounds=30)
         self.agreement()
-        assert not self.owed, "a request is never answered"
+        assert not self.unanswered, "a request is never answered"
 
 
 def check(machine: type[Faults], examples: int, **options: object) -> None:
@@ -169,7 +168,7 @@ def check(machine: type[Faults], examples: int, **options: object) -> None:
     )
 
 
-def test_faults() -> None:
+def test_invariants_hold_with_faults() -> None:
     check(Faults, 400)
 
 
@@ -188,9 +187,9 @@ def test_faults() -> None:
         "prepare-never-sent-again",
     ],
 )
-def test_faults_are_found(name: str) -> None:
+def test_invariants_catch_bug(name: str) -> None:
     with patched(BUGS[name].mutant().texts, "tests.support.replica_cluster"):
         from tests.support.replica_cluster import Cluster
-    broken = type("Broken", (Faults,), {"make": Cluster})
+    broken = type("Broken", (Faults,), {"cluster_class": Cluster})
     with pytest.raises(AssertionError):
         check(broken, 600, derandomize=True, database=None, phases=[Phase.generate])

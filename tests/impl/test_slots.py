@@ -1,4 +1,4 @@
-"""A set of slots is a set, whatever is done to it, and its ranges are maximal."""
+"""`Slots` behaves as a set, and its ranges are maximal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_same(slots: Slots, members: set[int]) -> bool:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 24))))
-def test_add_and_discard(steps: list[tuple[bool, int]]) -> None:
+def test_add_and_discard_are_those_of_a_set(steps: list[tuple[bool, int]]) -> None:
     slots, members = Slots(), set()
     for is_added, slot in steps:
         (slots.add if is_added else slots.discard)(slot)
@@ -34,14 +34,14 @@ def test_add_and_discard(steps: list[tuple[bool, int]]) -> None:
 
 
 @given(SLOTS)
-def test_contains(members: set[int]) -> None:
+def test_contains_is_that_of_a_set(members: set[int]) -> None:
     assert [slot in slots_of(members) for slot in range(-1, 26)] == [
         slot in members for slot in range(-1, 26)
     ]
 
 
 @given(SLOTS, SLOTS)
-def test_update_and_difference(some: set[int], others: set[int]) -> None:
+def test_update_and_difference_are_those_of_a_set(some: set[int], others: set[int]) -> None:
     assert is_same(slots_of(some) - slots_of(others), some - others)
     slots = slots_of(some)
     slots.update(slots_of(others))
@@ -49,9 +49,9 @@ def test_update_and_difference(some: set[int], others: set[int]) -> None:
 
 
 @given(SLOTS)
-def test_ranges_make_the_set_again(members: set[int]) -> None:
+def test_slots_of_ranges_are_equal(members: set[int]) -> None:
     assert is_same(Slots(slots_of(members).ranges()), members)
 
 
-def test_a_long_log_is_one_range() -> None:
+def test_long_log_is_one_range() -> None:
     assert slots_of(set(range(10_000))).ranges() == ((0, 9_999),)

@@ -1,6 +1,6 @@
-"""The directory of a node: what survives, what is refused, and that nothing is said too soon.
+"""The data directory: durability, rejected directories, and saving before sending.
 
-Real files and real processes; kills at random moments are for the campaigns.
+Uses real files and processes. Campaigns kill nodes at random moments.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACCEPT = (
 CLUSTER = ("n1", ("n1", "n2", "n3"))
 
 
-def opened(folder: Path) -> Storage:
+def open_storage(folder: Path) -> Storage:
     storage = Storage(folder)
     storage.claim(*CLUSTER)
     return storage
@@ -47,7 +47,7 @@ def state(journal: Journal) -> tuple:
 
 
 def test_restart_keeps_committed_state(tmp_path: Path) -> None:
-    storage = opened(tmp_path / "a" / "n1")
+    storage = open_storage(tmp_path / "a" / "n1")
     journal = storage.acceptor
     journal.promise(5)
     journal.vote_for(5, 7, '"v"')
@@ -66,7 +66,7 @@ def test_restart_keeps_committed_state(tmp_path: Path) -> None:
 
 
 def test_restart_loses_uncommitted_state(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+    storage = open_storage(tmp_path)
     storage.acceptor.promise(1)
     storage.commit()
     storage.acceptor.promise(4)
@@ -75,7 +75,7 @@ def test_restart_loses_uncommitted_state(tmp_path: Path) -> None:
     assert state(storage.acceptor) == (1, {}, {}, ())
 
 
-def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
+def test_turn_is_one_transaction(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)
     node.turn([init("n1").encode()])
@@ -87,13 +87,16 @@ def test_a_turn_is_one_transaction(tmp_path: Path) -> None:
             for slot in range(100)
         ]
     )
-    assert [one for one in statements if one in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
-    assert len([one for one in statements if "INTO decided" in one]) == 100
+    assert [statement for statement in statements if statement in ("BEGIN", "COMMIT")] == [
+        "BEGIN",
+        "COMMIT",
+    ]
+    assert len([statement for statement in statements if "INTO decided" in statement]) == 100
     node.turn([request(1, "multi_paxos_log").encode()])
     assert statements.count("COMMIT") == 1
 
 
-def test_silent_input_is_saved_with_the_next_output(tmp_path: Path) -> None:
+def test_input_without_output_is_saved_with_the_next_output(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     node = Node(storage=storage)
     node.turn([init(*CLUSTER[1]).encode()])
@@ -102,7 +105,9 @@ def test_silent_input_is_saved_with_the_next_output(tmp_path: Path) -> None:
     decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
     assert node.turn([decided]) == b"" and statements == []
     assert b"accepted" in node.turn([ACCEPT.replace(b"7", b"8")])
-    assert statements.count("COMMIT") == 1 and any("INTO decided" in one for one in statements)
+    assert statements.count("COMMIT") == 1 and any(
+        "INTO decided" in statement for statement in statements
+    )
 
 
 def test_end_of_input_saves_accepted_lines(tmp_path: Path) -> None:
@@ -117,14 +122,14 @@ def test_unsaved_output_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     node.turn([init(*CLUSTER[1]).encode()])
     storage._db.execute("PRAGMA max_page_count = 1")
     large = ACCEPT.replace(b'"v"', b'"' + 100_000 * b"v" + b'"')
-    with pytest.raises(StorageError, match="full; make room"):
+    with pytest.raises(StorageError, match="full; free space"):
         node.turn([large])
-    again = reopened(storage)
-    assert state(again.acceptor) == (0, {}, {}, ())
+    storage = reopened(storage)
+    assert state(storage.acceptor) == (0, {}, {}, ())
 
 
-def test_the_disk_comes_before_the_output(tmp_path: Path) -> None:
-    """What another reader finds in the file when the output is there."""
+def test_vote_is_saved_before_its_reply_is_printed(tmp_path: Path) -> None:
+    """The database holds a vote when its reply is printed."""
     with subprocess.Popen(
         [sys.executable, "impl/main.py", "--data", str(tmp_path)],
         cwd=ROOT,
@@ -140,85 +145,85 @@ def test_the_disk_comes_before_the_output(tmp_path: Path) -> None:
     assert (storage.acceptor.promised, storage.acceptor.accepted) == (5, {7: Vote(5, '"v"')})
 
 
-def test_a_restarted_node_goes_on_as_if_it_had_been_slow(tmp_path: Path) -> None:
-    def started(*lines: bytes) -> list[dict]:
+def test_restart_keeps_promise_and_vote(tmp_path: Path) -> None:
+    def replies(*lines: bytes) -> list[dict]:
         done = run(init(*CLUSTER[1]).encode() + b"\n".join(lines), "--data", str(tmp_path))
         assert (done.returncode, done.stderr) == (0, b"")
         return [json.loads(line)["body"] for line in done.stdout.splitlines()][1:]
 
-    assert started(ACCEPT)[0]["type"] == "accepted"
+    assert replies(ACCEPT)[0]["type"] == "accepted"
     prepare = b'{"src": "n3", "dest": "n1", "body": {"type": "prepare", "ballot": 3, "known": []}}'
-    assert started(prepare) == [{"type": "rejected", "promised": 5}]
+    assert replies(prepare) == [{"type": "rejected", "promised": 5}]
     higher = prepare.replace(b"3, ", b"6, ")
-    assert started(higher)[0]["accepted"] == [{"slot": 7, "ballot": 5, "value": "v"}]
+    assert replies(higher)[0]["accepted"] == [{"slot": 7, "ballot": 5, "value": "v"}]
 
 
-# What is refused.
+# Directories and files that are rejected.
 
 
-def refused(data: Path, given: str = "", *options: str) -> str:
-    """What a node says that cannot go on; nothing is printed then."""
+def startup_error(data: Path, given: str = "", *options: str) -> str:
+    """Return the error message of a node that does not start; it prints no message."""
     done = run(given, "--data", str(data), *options)
-    told = done.stderr.decode()
-    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in told
-    assert told.startswith("the node cannot go on: ") and told.count("\n") == 1
-    return told
+    message = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in message
+    assert message.startswith("the node cannot go on: ") and message.count("\n") == 1
+    return message
 
 
-def test_two_nodes_in_one_directory(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+def test_directory_in_use_is_rejected(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
     storage.commit()
-    assert "each needs its own" in refused(tmp_path)
+    assert "each needs its own" in startup_error(tmp_path)
     storage.acceptor.promise(2)
     storage.commit()
     assert reopened(storage).acceptor.promised == 2
 
 
 @pytest.mark.parametrize("other", [init("n1", "n2"), init(*CLUSTER[1], node="n2")])
-def test_the_directory_of_another(tmp_path: Path, other: str) -> None:
-    storage = opened(tmp_path)
+def test_directory_of_another_node_is_rejected(tmp_path: Path, other: str) -> None:
+    storage = open_storage(tmp_path)
     storage.commit()
     storage.close()
-    assert "data of n1 in n1, n2, n3, not" in refused(tmp_path, other)
+    assert "data of n1 in n1, n2, n3, not" in startup_error(tmp_path, other)
     assert Storage(tmp_path).cluster == CLUSTER
 
 
 @pytest.mark.parametrize(
-    "harm, told",
+    "statement, message",
     [
         ("PRAGMA user_version = 3", "newer version"),
         ("PRAGMA application_id = 1", "another program's"),
         ("DROP TABLE decided", "no such table"),
     ],
 )
-def test_a_file_of_another_kind(tmp_path: Path, harm: str, told: str) -> None:
-    storage = opened(tmp_path)
+def test_file_of_another_format_is_rejected(tmp_path: Path, statement: str, message: str) -> None:
+    storage = open_storage(tmp_path)
     storage.commit()
     storage.close()
     database = sqlite3.connect(storage.path)
-    database.execute(harm)
+    database.execute(statement)
     database.close()
-    assert told in refused(tmp_path)
+    assert message in startup_error(tmp_path)
 
 
-def test_a_corrupt_file(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+def test_corrupt_database_is_rejected(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
     for slot in range(2000):
         storage.acceptor.decide(slot, '"value"')
     storage.commit()
     storage.close()
     content = bytearray(storage.path.read_bytes())
-    for harmed in (
+    for damaged in (
         b"no database at all" * 500,
         content[:5000],
         content[:8192] + bytes(8192) + content[16384:],
     ):
-        storage.path.write_bytes(harmed)
-        assert "leave this node out" in refused(tmp_path)
-        assert storage.path.read_bytes() == harmed
+        storage.path.write_bytes(damaged)
+        assert "leave this node out" in startup_error(tmp_path)
+        assert storage.path.read_bytes() == damaged
 
 
-def test_nowhere_to_complain(tmp_path: Path) -> None:
+def test_full_standard_error_keeps_exit_code(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -230,15 +235,15 @@ def test_nowhere_to_complain(tmp_path: Path) -> None:
     assert done.returncode == 2
 
 
-def test_no_directory(tmp_path: Path) -> None:
+def test_path_that_is_no_directory_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "needs a directory" in refused(tmp_path / "file" / "n1")
+    assert "needs a directory" in startup_error(tmp_path / "file" / "n1")
     (tmp_path / "n1" / FILE).mkdir(parents=True)
-    assert "Is a directory" in refused(tmp_path / "n1")
+    assert "Is a directory" in startup_error(tmp_path / "n1")
 
 
-def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+def test_read_only_database_is_an_error(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
     storage.commit()
     storage._db.execute("PRAGMA query_only = ON")
     storage.acceptor.promise(4)
@@ -246,14 +251,14 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
         storage.commit()
 
 
-# The message log of many lives.
+# The message log over restarts.
 
 
 def records(log: Path) -> list[str]:
     return [json.loads(line)["action"] for line in log.read_text().splitlines()]
 
 
-def life(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
+def run_once(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
     with subprocess.Popen(
         [
             sys.executable,
@@ -274,31 +279,37 @@ def life(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
         node.send_signal(end)
 
 
-def test_the_log_goes_on_over_lives(tmp_path: Path) -> None:
-    life(tmp_path, ACCEPT)
-    life(tmp_path, end=signal.SIGTERM)
-    life(tmp_path, ACCEPT)
-    again = ["Crash", "Restart", "Init"]
-    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", *again, *again, "ReceiveAccept"]
+def test_log_continues_over_restarts(tmp_path: Path) -> None:
+    run_once(tmp_path, ACCEPT)
+    run_once(tmp_path, end=signal.SIGTERM)
+    run_once(tmp_path, ACCEPT)
+    restart = ["Crash", "Restart", "Init"]
+    assert records(tmp_path / "log") == [
+        "Init",
+        "ReceiveAccept",
+        *restart,
+        *restart,
+        "ReceiveAccept",
+    ]
 
 
 def test_uncommitted_records_are_cut_from_the_log(tmp_path: Path) -> None:
-    life(tmp_path, ACCEPT)
+    run_once(tmp_path, ACCEPT)
     with (tmp_path / "log").open("a") as log:
         log.write('{"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}\n{"no')
-    life(tmp_path)
+    run_once(tmp_path)
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
 
 
-def test_a_log_that_was_moved_away(tmp_path: Path) -> None:
-    """The file is named, what to do is said, and no empty file is left in its place."""
-    life(tmp_path, ACCEPT)
+def test_missing_log_is_an_error(tmp_path: Path) -> None:
+    """The error names the file and what to do; no empty file is left in its place."""
+    run_once(tmp_path, ACCEPT)
     (tmp_path / "log").rename(tmp_path / "moved")
-    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
-    assert str(tmp_path / "log") in told and "bring it back" in told
+    message = startup_error(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert str(tmp_path / "log") in message and "bring it back" in message
     assert not (tmp_path / "log").exists()
     (tmp_path / "moved").rename(tmp_path / "log")
-    life(tmp_path)
+    run_once(tmp_path)
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
 
 
@@ -306,45 +317,47 @@ def test_a_log_that_was_moved_away(tmp_path: Path) -> None:
     "other",
     ["", "short\n", '{"node": "n2", "input": 1}\n' * 100, '{"node": "n1", "input": 1}\n' * 100],
 )
-def test_the_log_of_another_is_left_alone(tmp_path: Path, other: str) -> None:
-    life(tmp_path, ACCEPT)
+def test_log_of_another_node_is_not_changed(tmp_path: Path, other: str) -> None:
+    run_once(tmp_path, ACCEPT)
     (tmp_path / "log").write_text(other)
-    told = refused(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
-    assert f"{tmp_path / 'log'} is not the log that goes with" in told and "bring that" in told
+    message = startup_error(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
+    assert (
+        f"{tmp_path / 'log'} is not the log that goes with" in message and "bring that" in message
+    )
     assert (tmp_path / "log").read_text() == other
 
 
-def test_a_new_directory_leaves_a_log_that_is_there_alone(tmp_path: Path) -> None:
+def test_new_directory_does_not_change_existing_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("of another\n")
-    assert "is not empty" in refused(tmp_path / "n1", init(), "--log", str(tmp_path / "log"))
+    assert "is not empty" in startup_error(tmp_path / "n1", init(), "--log", str(tmp_path / "log"))
     assert (tmp_path / "log").read_text() == "of another\n"
 
 
-def test_a_log_may_begin_in_the_life_that_was_killed_at_once(tmp_path: Path) -> None:
+def test_log_restarts_if_nothing_was_committed(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "n1")
     log = storage.open_log(str(tmp_path / "log"))
     log.write(b"what was not committed")
     log.close()
     storage.close()
-    life(tmp_path, ACCEPT)
+    run_once(tmp_path, ACCEPT)
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_log_does_not_begin_in_the_middle(tmp_path: Path, first: bool) -> None:
-    """A life without a log, be it the first one or between two with it, ends the log for good."""
+def test_log_cannot_begin_after_a_run_without_one(tmp_path: Path, first: bool) -> None:
+    """A run without --log, the first one or a later one, ends the log."""
     data, log = ["--data", str(tmp_path / "n1")], ["--log", str(tmp_path / "log")]
     if first:
-        life(tmp_path)
+        run_once(tmp_path)
     run(init(*CLUSTER[1]).encode() + ACCEPT, *data)
     before = (tmp_path / "log").read_bytes() if first else None
-    assert "cannot begin in the middle; leave out --log" in refused(tmp_path / "n1", "", *log)
+    assert "cannot begin in the middle; leave out --log" in startup_error(tmp_path / "n1", "", *log)
     assert ((tmp_path / "log").read_bytes() if first else None) == before
     assert (tmp_path / "log").exists() == first
     assert run(init(*CLUSTER[1]), *data).returncode == 0
 
 
-def test_log_is_synced_before_the_database_holds_its_length(
+def test_log_is_synced_before_its_length_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = Storage(tmp_path / "n1")
@@ -368,18 +381,18 @@ def records_end(log: Path, number: int) -> int:
 
 @pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 200_000])
 @pytest.mark.parametrize("before", [b"", b"one\n", b"one\n" * 30_000])
-def test_the_last_line_of_a_file(size: int, before: bytes) -> None:
+def test_last_line_of_long_and_short_files(size: int, before: bytes) -> None:
     line = b"x" * size + b"\n"
     file = io.BytesIO(before + line + b"more\nand more")
     assert last_line(file, len(before + line)) == line
     assert last_line(file, len(before + line) + 1) == b""
 
 
-# Damage.
+# Damaged files.
 
 
-def killed(tmp_path: Path) -> Path:
-    """The directory of a node that has answered for "first" in some slots, and was killed."""
+def killed_node_data(tmp_path: Path) -> Path:
+    """Return the directory of a killed node that has replied "first" for slots 0 to 5."""
     data = tmp_path / "n1"
     with subprocess.Popen(
         [sys.executable, "impl/main.py", "--data", str(data)],
@@ -405,7 +418,7 @@ def flip(path: Path, at: float) -> None:
 
 
 WAL = f"{FILE}-wal"
-HARM = {
+DAMAGE = {
     **{
         f"a bit flipped at {at:.0%} of the WAL": lambda data, at=at: flip(data / WAL, at)
         for at in (0.001, 0.2, 0.4, 0.6, 0.8, 0.999)
@@ -422,26 +435,26 @@ HARM = {
 }
 
 
-@pytest.mark.parametrize("kind", HARM)
+@pytest.mark.parametrize("kind", DAMAGE)
 def test_node_with_lost_commits_does_not_start(tmp_path: Path, kind: str) -> None:
-    data = killed(tmp_path)
-    HARM[kind](data)
-    asked = init() + request(9, "multi_paxos_propose", slot=5, value="second")
-    assert "leave this node out" in refused(data, asked)
-    assert "leave this node out" in refused(data, asked)
+    data = killed_node_data(tmp_path)
+    DAMAGE[kind](data)
+    requests = init() + request(9, "multi_paxos_propose", slot=5, value="second")
+    assert "leave this node out" in startup_error(data, requests)
+    assert "leave this node out" in startup_error(data, requests)
 
 
-def test_a_node_that_was_killed_and_not_harmed_starts(tmp_path: Path) -> None:
-    data = killed(tmp_path)
+def test_killed_node_with_intact_files_starts(tmp_path: Path) -> None:
+    data = killed_node_data(tmp_path)
     done = run(
         init() + request(9, "multi_paxos_propose", slot=5, value="second"), "--data", str(data)
     )
     assert json.loads(done.stdout.splitlines()[1])["body"]["value"] == "first"
 
 
-def test_the_counter_is_written_after_the_commit_and_may_be_behind(tmp_path: Path) -> None:
-    """As after a power cut, for it is not synced; what the database has more was never said."""
-    data = killed(tmp_path)
+def test_commit_counter_may_be_behind_the_database(tmp_path: Path) -> None:
+    """The counter is not synced, so a power cut can leave it behind the database."""
+    data = killed_node_data(tmp_path)
     assert int((data / COUNTER).read_bytes()) == 7
     for behind in 6, 0:
         (data / COUNTER).write_bytes(b"%020d\n" % behind)
@@ -473,7 +486,7 @@ FORMAT_1 = """
     PRAGMA application_id = 1836077144;
     PRAGMA user_version = 1;
 """
-HELD_1 = """
+ROWS_1 = """
     INSERT INTO node VALUES ('n1', 5, {logged});
     INSERT INTO node_ids VALUES (0, 'n1'), (1, 'n2'), (2, 'n3');
     INSERT INTO accepted VALUES (7, 5, '"v"');
@@ -482,9 +495,9 @@ HELD_1 = """
 
 
 @pytest.mark.parametrize("logged", [0, 25])
-def test_a_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
+def test_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
     database = sqlite3.connect(tmp_path / FILE)
-    database.executescript(FORMAT_1 + HELD_1.format(logged=logged))
+    database.executescript(FORMAT_1 + ROWS_1.format(logged=logged))
     database.close()
     storage = Storage(tmp_path)
     assert state(storage.acceptor) == (5, {7: Vote(5, '"v"')}, {3: '"w"'}, ((3, 3),))
@@ -495,7 +508,7 @@ def test_a_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
     assert int((tmp_path / COUNTER).read_bytes()) == 1
 
 
-def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
+def test_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / FILE)
     database.executescript(FORMAT_1)
     database.close()
@@ -508,39 +521,39 @@ def test_an_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
 
 
 def test_exhausted_ballots_are_reported(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+    storage = open_storage(tmp_path)
     storage.acceptor.promise(2**63)
     with pytest.raises(StorageError, match="used up"):
         storage.commit()
 
 
-# An infinite log.
+# Long logs.
 
 
-def test_a_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
-    storage = opened(tmp_path)
+def test_long_log_is_one_range_and_is_read_in_parts(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
     for slot in range(100_000):
         storage.acceptor.decide(slot, "0")
     storage.commit()
     node = Node(storage=reopened(storage))
     node.turn([init(*CLUSTER[1]).encode()])
-    asked = request(2, "multi_paxos_propose", slot=10**6, value="v")
-    prepare = json.loads(node.turn([asked.encode()]).splitlines()[0])
+    propose = request(2, "multi_paxos_propose", slot=10**6, value="v")
+    prepare = json.loads(node.turn([propose.encode()]).splitlines()[0])
     assert prepare["body"]["known"] == [[0, 99_999]]
     part = request(3, "multi_paxos_log", **{"from": 99_998, "limit": 5})
     log = json.loads(node.turn([part.encode()]))["body"]["log"]
     assert [entry["slot"] for entry in log] == [99_998, 99_999]
 
 
-def test_a_node_that_was_away_for_100_000_slots_catches_up() -> None:
+def test_node_that_missed_100_000_slots_catches_up() -> None:
     members = Members(CLUSTER[1])
-    here, away = (Replica(node, members, 1000) for node in ("n1", "n3"))
+    current, behind = (Replica(node, members, 1000) for node in ("n1", "n3"))
     for slot in range(100_000):
-        here.acceptor.decide(slot, str(slot))
-    [ask] = [m for m in away.inquire() if m.dest == "n1"]
+        current.acceptor.decide(slot, str(slot))
+    [learn] = [m for m in behind.inquire() if m.dest == "n1"]
     for _ in range(100):
-        [told] = here.receive_learn(ask)
-        assert len(told.body.decided) == 1000
-        asks_on = away.receive_learned(told)
-        ask = asks_on[0] if asks_on else None
-    assert ask is None and away.acceptor.known.ranges() == ((0, 99_999),)
+        [learned] = current.receive_learn(learn)
+        assert len(learned.body.decided) == 1000
+        next_learn = behind.receive_learned(learned)
+        learn = next_learn[0] if next_learn else None
+    assert learn is None and behind.acceptor.known.ranges() == ((0, 99_999),)

@@ -1,6 +1,6 @@
-"""Every message between nodes is written in one way and read back as itself.
+"""Serialization of the messages between nodes.
 
-What is refused is told in `test_bad_input`.
+`test_bad_input` has the malformed ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def known_of(slots: set[int]) -> tuple[tuple[int, int], ...]:
 
 
 KNOWN = st.sets(st.integers(0, 20) | SLOT).map(known_of)
-# From n2 to n1: 2 is a ballot of the one, 1 a ballot of the other.
+# From n2 to n1: 2 is a ballot of n2, 1 a ballot of n1.
 BODIES = st.one_of(
     st.builds(Prepare, ballots(2), KNOWN),
     st.builds(Promise, ballots(1), by_slot(st.builds(Vote, ballots(3), VALUE)), KNOWN),
@@ -67,13 +67,13 @@ BODIES = st.one_of(
 
 
 @given(BODIES)
-def test_written_message_reads_back(body: tuple) -> None:
+def test_written_message_is_read_back(body: tuple) -> None:
     line = wire.read(wire.line("n2", "n1", wire.TEXT[type(body)](body)))
     assert wire.message("n2", "n1", line[2], MEMBERS) == Envelope("n2", "n1", body)
 
 
 @given(BODIES)
-def test_lines_are_written_as_json_dumps_would(body: tuple) -> None:
+def test_lines_are_equal_to_json_dumps(body: tuple) -> None:
     line = wire.line("n2", "n1", wire.TEXT[type(body)](body))
     assert line == json.dumps(json.loads(line))
 
@@ -99,7 +99,7 @@ def test_lines_are_written_as_json_dumps_would(body: tuple) -> None:
         ),
     ],
 )
-def test_a_message_of_each_type(body: tuple, text: str) -> None:
+def test_text_of_each_message_type(body: tuple, text: str) -> None:
     assert (
         wire.line("n2", "n1", wire.TEXT[type(body)](body))
         == f'{{"src": "n2", "dest": "n1", "body": {{"type": {text}}}}}'

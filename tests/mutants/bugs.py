@@ -17,7 +17,7 @@ BREAKS = ("safety", "liveness", "client", "process", "growth")
 
 
 class PatchError(Exception):
-    """A patch does not fit; the text says which, and why."""
+    """A patch does not fit; the text is its name and the reason."""
 
 
 @dataclass(frozen=True)

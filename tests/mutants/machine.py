@@ -54,8 +54,8 @@ PARTS = {
         "Node.begin",
     },
 }
-"""The functions around it that every message goes through.  What is left out: whatever refuses a
-line that is not well formed, which is no step; the disk, the clock and the process."""
+"""Functions around the protocol that handle every message.  The refusal of malformed lines is left
+out, as are the disk, the clock and the process."""
 
 MODULES = (*CORE, *PARTS)
 
@@ -81,7 +81,7 @@ class Change:
 
 
 def left_out(node: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
-    """A statement that is not there; but a name that is not there is no subtle bug."""
+    """Remove a statement, unless that leaves a name undefined: such a bug is not subtle."""
     [*rest] = node.body
     docstring = m.Expr(m.SimpleString() | m.ConcatenatedString())
     effect = (
@@ -96,7 +96,7 @@ def left_out(node: cst.SimpleStatementLine) -> Iterator[cst.CSTNode]:
 
 
 def never_or_always(node: cst.If | cst.CompIf) -> Iterator[cst.CSTNode]:
-    """A guard that holds never, or always."""
+    """Replace a guard by False or by True."""
     test = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
     for operator, constant in ((cst.And(), "False"), (cst.Or(), "True")):
         yield node.with_changes(test=cst.BooleanOperation(test, operator, cst.Name(constant)))
@@ -147,14 +147,14 @@ def changes(module: str, source: str) -> Iterator[tuple[Change, str]]:
 
 
 def left_alone(tree: cst.Module) -> set[cst.CSTNode]:
-    """What refuses or drops a line before it is a step, and what only says why."""
+    """Return the statements that refuse or drop a line before it is a step, or give the reason."""
     refusal = m.SimpleStatementLine([m.Raise(m.Call(m.Name("Dropped") | m.Name("Refused")))])
-    complaint = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("on_dropped"))))])
+    report = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(attr=m.Name("on_dropped"))))])
     refuses = m.If(body=m.IndentedBlock([refusal]))
     answers = m.ExceptHandler(type=m.Name("Refused"))
     return {
         node
-        for found in m.findall(tree, refusal | complaint | refuses | answers)
+        for found in m.findall(tree, refusal | report | refuses | answers)
         for node in within(found)
     }
 
@@ -204,7 +204,7 @@ def described(module: str, source: str, text: str, places: dict[int, str]) -> Ch
 
 
 def alike(one: list[str], other: list[str]) -> int:
-    """How many lines two texts have in common from their beginnings on."""
+    """Return how many lines two texts have in common at the beginning."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (line, its) in pairs if line != its), min(len(one), len(other)))
 

@@ -95,7 +95,7 @@ class Hunt:
         """Where logs are until they are checked: many, and soon made again."""
         return self.output / "runs"
 
-    def ask(self, row: Row, mutant: Mutant, check: str) -> str | None:
+    def check(self, row: Row, mutant: Mutant, check: str) -> str | None:
         """Return the result of one check, from this run or an earlier one."""
         if check not in row.found:
             seconds = SECONDS[check]
@@ -161,7 +161,7 @@ def check_right_node(hunt: Hunt) -> None:
         raise CheckError(f"the power of a node cannot be cut without strace: {why}")
     row = Row("right", RIGHT.name, "right")
     for check in SECONDS:
-        hunt.ask(row, RIGHT, check)
+        hunt.check(row, RIGHT, check)
     shutil.rmtree(hunt.right, ignore_errors=True)
     how, seconds = hunt.checks.check(
         RIGHT, "record", seconds=RECORD_SECONDS, first=hunt.seed, folder=str(hunt.right)
@@ -181,12 +181,12 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
     that are left."""
 
     def ask(row: Row, mutant: Mutant) -> None:
-        hunt.ask(row, mutant, "replay")
+        hunt.check(row, mutant, "replay")
         if mutant.texts.keys() & AROUND:
-            hunt.ask(row, mutant, "processes")
+            hunt.check(row, mutant, "processes")
         if not mutant.texts.keys() <= AROUND:
             # A simulation has lines and disks of its own.
-            hunt.ask(row, mutant, "simulate")
+            hunt.check(row, mutant, "simulate")
 
     hunt.each("bugs by hand: replayed, simulated and run as processes", wanted, ask)
     hunt.validate("bugs by hand", wanted)
@@ -194,7 +194,7 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
     def ask_further(row: Row, mutant: Mutant) -> None:
         for check in "load", "growth":
             if not row.caught:
-                hunt.ask(row, mutant, check)
+                hunt.check(row, mutant, check)
 
     left = [(row, mutant) for row, mutant in wanted if not row.caught]
     hunt.each("bugs by hand: under load, and growth", left, ask_further)
@@ -207,10 +207,10 @@ def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
         return [(row, mutant) for row, mutant in wanted if not row.caught]
 
     def replay(row: Row, mutant: Mutant) -> None:
-        hunt.ask(row, mutant, "replay")
+        hunt.check(row, mutant, "replay")
 
     def simulate(row: Row, mutant: Mutant) -> None:
-        hunt.ask(row, mutant, "simulate")
+        hunt.check(row, mutant, "simulate")
 
     hunt.each("by machine: replayed", wanted, replay)
     hunt.validate("by machine", alive())
@@ -218,7 +218,7 @@ def hunt_by_machine(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
 
 
 def hunt_models(hunt: Hunt, wanted: Sequence[tuple[Row, Model]]) -> None:
-    """TLC must find in a broken model what the manifest says, and nothing else."""
+    """Check that TLC finds in a mutant of the specification what the manifest lists."""
     rows = {model.name: row for row, model in wanted}
 
     def note(found: searching.ModelRow) -> None:

@@ -69,7 +69,7 @@ def forget(names: Iterable[str]) -> None:
     for name in names:
         sys.modules.pop(name, None)
         package, _, module = name.rpartition(".")
-        # `from package import module` asks the package first.
+        # `from package import module` looks at the package first.
         vars(sys.modules.get(package, ModuleType("none"))).pop(module, None)
 
 

@@ -1,4 +1,4 @@
-"""Zygotes at work: as many as there are cores, each with one mutant at a time.
+"""A pool of zygotes: one per core, each with one mutant at a time.
 
 `zygote` is the program of these processes.
 """
@@ -20,11 +20,11 @@ from .sources import ROOT, Mutant, copy
 
 
 class CheckError(Exception):
-    """A check that gave no answer."""
+    """A check that gave no result."""
 
 
 class Zygote:
-    """One process that checks; `ask` blocks until the check has ended."""
+    """One process that checks; `run` blocks until the check has ended."""
 
     def __init__(self, golden: Path) -> None:
         self._process = subprocess.Popen(
@@ -35,7 +35,7 @@ class Zygote:
             stdout=subprocess.PIPE,
         )
 
-    def ask(self, **task: Any) -> dict[str, Any]:
+    def run(self, **task: Any) -> dict[str, Any]:
         print(json.dumps(task), file=self._process.stdin, flush=True)
         return self.receive()
 
@@ -65,7 +65,7 @@ class Pool:
         try:
             with TemporaryDirectory(prefix="mutant-") as folder:
                 copy(mutant, Path(folder) / "impl")
-                answer = zygote.ask(impl=f"{folder}/impl", check=check, **about)
+                answer = zygote.run(impl=f"{folder}/impl", check=check, **about)
         finally:
             self._idle.put(zygote)
         if "error" in answer:

@@ -1,8 +1,8 @@
-"""A node as a real process on real files: its lines, its output, its directory, and its power.
+"""Checks of a node as a real process on real files: lines, values, directory, and power cuts.
 
-What a node must hold to here is no matter of the protocol: that it reads whole lines however they
-come, prints whole lines however they are taken, keeps a value as it is, has its directory for
-itself, and has said nothing that it loses when the power is cut.
+They are about the process, not the protocol.  A node must read lines that arrive in pieces, write
+whole lines to a slow reader, keep values unchanged, lock its directory, and send nothing that a
+power cut loses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from conformance.validation.evidence import Evidence, find_contradiction
 Json = Any
 
 HANG = 8.0
-"""Seconds after which a node that should say something never will."""
+"""Seconds without the expected output after which a node has failed."""
 
 VALUES: tuple[Json, ...] = (
     "1e3",
@@ -49,15 +49,15 @@ VALUES: tuple[Json, ...] = (
     {"b": 1, "a": 2.5e300},
     "\u00e9\u2028\u0000",
 )
-"""Values that are nearly others, and lines that are longer than a pipe."""
+"""Values that are almost equal, and lines that are longer than a pipe."""
 
 
 class Caught(Exception):
-    """A node did what it must not; the text says what."""
+    """A node has failed a check; the text is the reason."""
 
 
 class Node:
-    """One life of the node in a folder of its own."""
+    """One run of a node in its own folder."""
 
     def __init__(
         self,
@@ -73,24 +73,24 @@ class Node:
         self.errors = folder / "stderr"
         self.life = Life([*recording, *command], self.errors, pieces)
 
-    def ask(self, messages: Sequence[Json], answers: int) -> list[Json]:
-        """Give it messages, and return what it says to them."""
+    def send(self, messages: Sequence[Json], answers: int) -> list[Json]:
+        """Send messages, and return the given number of output messages."""
         for message in messages:
             self.evidence.add(True, message)
             self.life.give(json.dumps(message).encode())
-        said: list[Json] = []
+        output: list[Json] = []
         until = time.monotonic() + HANG
-        while len(said) < answers:
+        while len(output) < answers:
             if self.life.over or time.monotonic() > until:
-                told = self.errors.read_text("utf-8", "replace").strip().splitlines()
+                errors = self.errors.read_text("utf-8", "replace").strip().splitlines()
                 raise Caught(
-                    f"{len(said)} of {answers} answers to {messages[-1]['body']['type']}: "
-                    f"{told[-1][:200] if told else 'it says nothing'}"
+                    f"{len(output)} of {answers} answers to {messages[-1]['body']['type']}: "
+                    f"{errors[-1][:200] if errors else 'no error output'}"
                 )
-            said += map(json.loads, self.receive())
-        for message in said:
+            output += map(json.loads, self.receive())
+        for message in output:
             self.evidence.add(False, message)
-        return said
+        return output
 
     def receive(self) -> list[bytes]:
         sinks = {self.life.sink} if self.life.unsent else set()
@@ -111,7 +111,7 @@ def init(*members: str) -> Json:
 
 
 def check(impl: Path) -> str | None:
-    """How the node in this folder is caught, or None."""
+    """Return how the node in this folder fails, or None."""
     with TemporaryDirectory(prefix="process-") as name:
         for number, scenario in enumerate(SCENARIOS):
             folder = Path(name) / str(number)
@@ -126,8 +126,8 @@ def check(impl: Path) -> str | None:
 # Lines and values.
 
 
-def a_value_is_kept_as_it_is(impl: Path, folder: Path) -> None:
-    """Lines come in pieces, and the node is killed."""
+def values_are_kept(impl: Path, folder: Path) -> None:
+    """Send lines in pieces, kill the node, and read its log."""
     rng = Random(1)
     options = "--data", str(folder / "data")
     requests = [
@@ -137,39 +137,41 @@ def a_value_is_kept_as_it_is(impl: Path, folder: Path) -> None:
     with closing(
         Node(impl, folder, *options, pieces=lambda: rng.choice((1, 50, 5_000, CHUNK)))
     ) as node:
-        node.ask([init("n1")], 1)
+        node.send([init("n1")], 1)
         for request in requests:
-            [told] = node.ask([request], 1)
-            same(f"slot {request['body']['slot']}", request["body"]["value"], told["body"])
+            [reply] = node.send([request], 1)
+            require_equal(
+                f"slot {request['body']['slot']}", request["body"]["value"], reply["body"]
+            )
     with closing(Node(impl, folder, *options)) as node:
-        for slot, [entry] in enumerate(told_log(node, "n1", len(VALUES))):
-            same(f"slot {slot} after a restart", VALUES[slot], entry)
+        for slot, [entry] in enumerate(log_entries(node, "n1", len(VALUES))):
+            require_equal(f"slot {slot} after a restart", VALUES[slot], entry)
         again = {**requests[0], "src": "c2"}
-        same("a slot proposed again", VALUES[0], node.ask([again], 1)[0]["body"])
+        require_equal("a slot proposed again", VALUES[0], node.send([again], 1)[0]["body"])
 
 
-def told_log(node: Node, *members_and_slots: Any) -> Iterator[list[Json]]:
-    """What the node tells of each slot, one after the other."""
+def log_entries(node: Node, *members_and_slots: Any) -> Iterator[list[Json]]:
+    """Yield the log of a node, slot by slot."""
     *members, slots = members_and_slots
-    node.ask([init(*members)], 1)
+    node.send([init(*members)], 1)
     for slot in range(slots):
         request = message("c9", "multi_paxos_log", msg_id=slot, **{"from": slot, "limit": 1})
-        [told] = node.ask([request], 1)
-        log = told["body"].get("log", [])
+        [reply] = node.send([request], 1)
+        log = reply["body"].get("log", [])
         if [entry["slot"] for entry in log] != [slot]:
             raise Caught(f"slot {slot} is lost")
         yield log
 
 
-def same(what: str, value: Json, body: Json) -> None:
+def require_equal(what: str, value: Json, body: Json) -> None:
     if "value" not in body or canonical(body["value"]) != canonical(value):
         raise Caught(f"{what}: {canonical(body)[:100]} instead of {canonical(value)[:50]}")
 
 
-def an_answer_is_finished(impl: Path, folder: Path) -> None:
-    """Nobody reads while a signal interrupts the write, and only then somebody does."""
+def output_is_complete(impl: Path, folder: Path) -> None:
+    """Interrupt a blocked write by signals, then read."""
     with closing(Node(impl, folder)) as node:
-        node.ask([init("n1")], 1)
+        node.send([init("n1")], 1)
         large = message("c1", "multi_paxos_propose", msg_id=1, slot=1, value="x" * 500_000)
         node.life.give(json.dumps(large).encode())
         while node.life.unsent:
@@ -178,48 +180,48 @@ def an_answer_is_finished(impl: Path, folder: Path) -> None:
         time.sleep(0.3)
         for interrupt in node.life.pause, node.life.resume, node.life.terminate:
             interrupt()
-        said, until = [], time.monotonic() + HANG
+        lines, until = [], time.monotonic() + HANG
         while not node.life.over and time.monotonic() < until:
-            said += node.receive()
-        if len(said) != 1 or node.life.rest:
-            raise Caught("its answer ends before its end")
-        same("the answer", large["body"]["value"], json.loads(said[0])["body"])
+            lines += node.receive()
+        if len(lines) != 1 or node.life.rest:
+            raise Caught("its answer is cut")
+        require_equal("the answer", large["body"]["value"], json.loads(lines[0])["body"])
 
 
 # The directory.
 
 
-def a_second_process_is_refused(impl: Path, folder: Path) -> None:
-    """The first one goes on, and loses nothing."""
+def second_process_is_refused(impl: Path, folder: Path) -> None:
+    """Start a second node on a directory in use: it ends, and the first one loses nothing."""
     options = "--data", str(folder / "data")
     with closing(Node(impl, folder, *options)) as first:
-        first.ask([init("n1")], 1)
-        ask = message("c1", "multi_paxos_propose", msg_id=1, slot=0, value="v")
-        first.ask([ask], 1)
+        first.send([init("n1")], 1)
+        request = message("c1", "multi_paxos_propose", msg_id=1, slot=0, value="v")
+        first.send([request], 1)
         with closing(Node(impl, folder, *options)) as second:
             second.life.give(json.dumps(init("n1")).encode())
             if second.life.status(HANG) != 2 or second.receive():
                 raise Caught("it is not refused")
-        first.ask([message("c1", "multi_paxos_propose", msg_id=2, slot=1, value="w")], 1)
+        first.send([message("c1", "multi_paxos_propose", msg_id=2, slot=1, value="w")], 1)
     with closing(Node(impl, folder, *options)) as node:
-        for slot, [entry] in enumerate(told_log(node, "n1", 2)):
-            same(f"slot {slot}", "vw"[slot], entry)
+        for slot, [entry] in enumerate(log_entries(node, "n1", 2)):
+            require_equal(f"slot {slot}", "vw"[slot], entry)
 
 
-# The power.
+# Power cuts.
 
 
 @dataclass
-class Told:
-    """What a node has said that it must not lose."""
+class Promises:
+    """The promises, votes and decisions that a node has sent and must not lose."""
 
-    said: int = 0
+    outputs: int = 0
     promised: int = 0
     votes: dict[int, int] = field(default_factory=dict)
     decided: dict[int, str] = field(default_factory=dict)
 
     def add(self, body: Json) -> None:
-        self.said += 1
+        self.outputs += 1
         if body["type"] in ("promise", "accepted"):
             self.promised = max(self.promised, body["ballot"])
         if body["type"] == "accepted":
@@ -229,14 +231,14 @@ class Told:
 
 
 LEADER, OTHER, LATER = 2, 3, 302
-"""Ballots of n2, of n3, and of n2 again."""
+"""Ballots of n2, n3 and n2."""
 
 MEMBERS = ("n1", "n2", "n3")
 STEPS: tuple[tuple[Json, ...], ...] = (
     (message("n2", "prepare", ballot=LEADER, known=[]),),
     (message("n2", "accept", ballot=LEADER, slot=1, value="v"),),
     (message("n2", "accept", ballot=LEADER, slot=2, value=2.0),),
-    # Decisions alone, which make a node say nothing; what it says then must tell them for ever.
+    # A decision has no output of its own.  The log reply sends it, so it must be durable then.
     (message("n2", "decided", slot=1, value="v"), message("c1", "multi_paxos_log", msg_id=1)),
     (message("n3", "prepare", ballot=OTHER, known=[]),),
     (message("n3", "accept", ballot=OTHER, slot=5, value=["w"]),),
@@ -247,7 +249,7 @@ STEPS: tuple[tuple[Json, ...], ...] = (
     ),
     (message("n3", "accept", ballot=OTHER, slot=8, value="x" * 5_000),),
 )
-"""Each makes a node say one thing."""
+"""Each step has one message as its output."""
 
 VOTED = {
     step[0]["body"]["slot"]: step[0]["body"]["value"]
@@ -256,42 +258,42 @@ VOTED = {
 }
 
 
-def a_power_cut_loses_nothing_that_was_said(impl: Path, folder: Path) -> None:
-    """Neither what the database has to keep, nor what the log has to tell."""
+def power_cut_loses_no_output(impl: Path, folder: Path) -> None:
+    """Cut the power at each sync and output; the database and the log have all that was sent."""
     data, logged, trace = folder / "data", folder / "log", folder / "trace"
     options = ["--data", str(data), "--log", str(logged)]
-    disk, said = Disk([data, logged]), []
+    disk, output = Disk([data, logged]), []
     with closing(Node(impl, folder, *options, trace=trace)) as node:
         for step in ((init(*MEMBERS),), *STEPS):
-            said += [each["body"] for each in node.ask(step, 1)]
+            output += [each["body"] for each in node.send(step, 1)]
         evidence = node.evidence
         node.life.end_input()
         if node.life.status(HANG) != 0:
-            raise Caught("it does not leave at the end of its input")
+            raise Caught("it does not end at the end of its input")
     states = list(left_after(disk, trace))
-    if states[-1][0] != len(said):
-        raise Caught(f"it says {len(said)} lines in {states[-1][0]} writes")
-    told, before = Told(), None
+    if states[-1][0] != len(output):
+        raise Caught(f"it writes {len(output)} lines in {states[-1][0]} writes")
+    sent, before = Promises(), None
     for number, files in states:
-        while told.said < number:
-            told.add(said[told.said])
+        while sent.outputs < number:
+            sent.add(output[sent.outputs])
         if (number, files) == before:
             continue
         before = number, files
         shutil.rmtree(data, ignore_errors=True)
         disk.cut(files)
         try:
-            see_nothing_lost(impl, folder, options, told)
+            check_nothing_lost(impl, folder, options, sent)
             if number:
-                see_log(logged, evidence, number)
+                check_log(logged, evidence, number)
         except Caught as how:
             raise Caught(f"power cut at output {number}: {how}") from None
 
 
 def left_after(disk: Disk, trace: Path) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """What power cuts leave: at each sync what was synced before; at each output at random, too.
+    """Yield the files after power cuts, each with the number of outputs that must not be lost.
 
-    With each goes how many outputs must not be lost.
+    At each sync and output, what was synced before; at each output, also a random part of the rest.
     """
     number = 0
     for call in ended(trace):
@@ -305,7 +307,7 @@ def left_after(disk: Disk, trace: Path) -> Iterator[tuple[int, dict[str, bytes]]
 
 
 def ended(trace: Path) -> Iterator[syscalls.Call]:
-    """The calls of a node that has ended; its recorder may take a moment longer."""
+    """Return the calls of a node that has ended, once its trace no longer grows."""
     until, size = time.monotonic() + HANG, -1
     while size != trace.stat().st_size and time.monotonic() < until:
         size = trace.stat().st_size
@@ -313,26 +315,26 @@ def ended(trace: Path) -> Iterator[syscalls.Call]:
     return syscalls.calls(trace)
 
 
-def see_nothing_lost(impl: Path, folder: Path, options: Sequence[str], told: Told) -> None:
+def check_nothing_lost(impl: Path, folder: Path, options: Sequence[str], sent: Promises) -> None:
     low, high = (message("n2", "prepare", ballot=ballot, known=[]) for ballot in (LEADER, LATER))
     with closing(Node(impl, folder, *options)) as node:
-        _, log = node.ask([init(*MEMBERS), message("c1", "multi_paxos_log", msg_id=2)], 2)
-        if told.promised > LEADER and node.ask([low], 1)[0]["body"]["type"] != "rejected":
-            raise Caught(f"it has promised {told.promised}, and does not know")
-        [promise] = node.ask([high], 1)
+        _, log = node.send([init(*MEMBERS), message("c1", "multi_paxos_log", msg_id=2)], 2)
+        if sent.promised > LEADER and node.send([low], 1)[0]["body"]["type"] != "rejected":
+            raise Caught(f"it has lost its promise of {sent.promised}")
+        [promise] = node.send([high], 1)
     decided = {entry["slot"]: canonical(entry["value"]) for entry in log["body"]["log"]}
-    if lost := told.decided.items() - decided.items():
-        raise Caught(f"it has said what is decided, and lost it: {sorted(lost)}")
+    if lost := sent.decided.items() - decided.items():
+        raise Caught(f"it has lost decisions: {sorted(lost)}")
     votes = {vote["slot"]: vote for vote in promise["body"]["accepted"]}
-    for slot, ballot in told.votes.items():
+    for slot, ballot in sent.votes.items():
         if slot not in decided:
             if slot not in votes or votes[slot]["ballot"] < ballot:
-                raise Caught(f"it has voted in slot {slot} with ballot {ballot}, and lost it")
-            same(f"its vote in slot {slot}", VOTED[slot], votes[slot])
+                raise Caught(f"it has lost its vote in slot {slot} with ballot {ballot}")
+            require_equal(f"its vote in slot {slot}", VOTED[slot], votes[slot])
 
 
-def see_log(logged: Path, evidence: Evidence, number: int) -> None:
-    """The log has all that was said by then."""
+def check_log(logged: Path, evidence: Evidence, number: int) -> None:
+    """Check that the log has the first outputs of a node."""
     seen = Evidence()
     for given, each in evidence.events:
         if given or seen.outputs < number:
@@ -348,8 +350,8 @@ def see_log(logged: Path, evidence: Evidence, number: int) -> None:
 
 
 SCENARIOS = (
-    a_value_is_kept_as_it_is,
-    an_answer_is_finished,
-    a_second_process_is_refused,
-    a_power_cut_loses_nothing_that_was_said,
+    values_are_kept,
+    output_is_complete,
+    second_process_is_refused,
+    power_cut_loses_no_output,
 )

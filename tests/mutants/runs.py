@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 
 
 def different(folder: Path, right: Path) -> list[Path]:
-    """The logs in a folder that are not, to the byte, those of the right node."""
+    """Return the logs in a folder that differ from those of the correct node."""
     return [
         path
         for path in logs.find([folder])
@@ -54,7 +54,7 @@ def checked(
 
 
 def first(verdict: Verdict) -> str | None:
-    """The first bad record of a run, and why it is bad."""
+    """Return the first rejected record of a run, and the reason."""
     for found in verdict.rejections:
         return f"{found.record.path.parent.name}:{found.record.line}: {found.reason}"
     return None

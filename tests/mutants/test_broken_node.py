@@ -119,8 +119,8 @@ def test_broken_node_runs_with_its_bug() -> None:
         '{"src": "c1", "dest": "n1", "body": {"type": "multi_paxos_propose", "msg_id": 2, '
         '"slot": 1, "value": "a"}}\n'
     )
-    told = broken_node("phase1-skipped-as-of-reply", "--manual-clock", given=given).stdout
-    assert '"phase1_skipped": true' in told.splitlines()[1]
+    output = broken_node("phase1-skipped-as-of-reply", "--manual-clock", given=given).stdout
+    assert '"phase1_skipped": true' in output.splitlines()[1]
 
 
 def test_unknown_bug_is_not_run() -> None:

@@ -1,6 +1,6 @@
 """The count of wrong nodes counts right: nothing is caught or forgiven that should not be.
 
-A small part of it runs here, against one log; what all of it comes to is told by `make mutants`.
+These tests run a small part, with one golden trace; `make mutants` runs all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BUGS = {bug.name: bug for bug in bugs.load()}
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool.Pool]:
-    """Judges that know one log."""
+    """Return a pool of checkers with one golden trace."""
     golden = tmp_path_factory.mktemp("golden")
     (golden / "takeover").mkdir()
     shutil.copy(FIXTURES / "takeover-ok.ndjson", golden / "takeover")
@@ -55,24 +55,24 @@ def changed(module: str, old: str, new: str) -> Mutant:
 # By hand.
 
 
-def test_there_are_bugs_of_every_kind() -> None:
+def test_catalogue_has_bugs_of_every_kind() -> None:
     kinds = [bug.breaks for bug in BUGS.values()]
     assert len(kinds) >= 40 and set(kinds) == set(bugs.BREAKS)
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_every_patch_fits_once_and_changes_something(name: str) -> None:
+def test_every_patch_fits_once(name: str) -> None:
     mutant = BUGS[name].mutant()
     assert mutant.texts and all(
         text != sources.read(module) for module, text in mutant.texts.items()
     )
 
 
-def test_no_two_bugs_are_the_same() -> None:
+def test_bugs_are_distinct() -> None:
     assert len({bug.mutant().digest() for bug in BUGS.values()}) == len(BUGS)
 
 
-def test_spec_mutants_are_models_that_break() -> None:
+def test_spec_mutants_of_bugs_are_in_the_manifest() -> None:
     known = manifest.load()
     assert [
         bug.name
@@ -82,17 +82,17 @@ def test_spec_mutants_are_models_that_break() -> None:
 
 
 @pytest.mark.parametrize("old", ["no such text", "self.ballot"])
-def test_a_patch_that_fits_nowhere_or_twice_is_an_error(old: str) -> None:
+def test_patch_that_fits_nowhere_or_twice_is_an_error(old: str) -> None:
     with pytest.raises(PatchError, match=r"changed: in clock\.py \d places have this text"):
         changed("clock", old, "pass")
 
 
-def test_a_patch_that_leaves_no_python_is_an_error() -> None:
+def test_patch_that_leaves_no_python_is_an_error() -> None:
     with pytest.raises(PatchError, match="no longer Python"):
         changed("acceptor", "self.promised = ballot", "self.promised =")
 
 
-# Judges.
+# Checkers.
 
 NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_not())
 
@@ -100,21 +100,19 @@ NEEDS_STRACE = pytest.mark.skipif(bool(syscalls.why_not()), reason=syscalls.why_
 @pytest.mark.parametrize(
     "check", ["replay", "simulate", "record", pytest.param("processes", marks=NEEDS_STRACE)]
 )
-def test_the_right_node_is_never_caught(checks: pool.Pool, check: str, tmp_path: Path) -> None:
+def test_correct_node_passes_every_check(checks: pool.Pool, check: str, tmp_path: Path) -> None:
     assert caught(checks, RIGHT, check, seconds=30, seeds=5, folder=str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
     "name", ["reports-ignored", "vote-only-above-promise", "phase1-skipped-as-of-reply"]
 )
-def test_a_bug_is_caught_by_a_log_that_shows_it(checks: pool.Pool, name: str) -> None:
+def test_golden_trace_catches_bug(checks: pool.Pool, name: str) -> None:
     assert "takeover-ok.ndjson:" in caught(checks, BUGS[name].mutant())
 
 
 @pytest.mark.parametrize("name", ["clients-named-n-are-nodes", "values-rounded-to-doubles"])
-def test_a_bug_is_caught_by_a_renamed_log_alone(
-    checks: pool.Pool, name: str, tmp_path: Path
-) -> None:
+def test_renamed_trace_catches_bug(checks: pool.Pool, name: str, tmp_path: Path) -> None:
     assert "takeover-ok.ndjson:" in caught(checks, BUGS[name].mutant())
     mutant = BUGS[name].mutant()
     sources.copy(mutant, tmp_path / "impl")
@@ -127,11 +125,11 @@ def test_a_bug_is_caught_by_a_renamed_log_alone(
     assert replaying.replay(log, node, renamed=1).difference.renamed == 1
 
 
-def test_a_bug_that_a_log_does_not_show_is_not_caught(checks: pool.Pool) -> None:
+def test_bug_is_not_caught_by_unrelated_trace(checks: pool.Pool) -> None:
     assert caught(checks, BUGS["promise-lost-at-restart"].mutant()) is None
 
 
-def test_a_bug_is_caught_under_load(checks: pool.Pool) -> None:
+def test_load_catches_bug(checks: pool.Pool) -> None:
     how = caught(checks, BUGS["young-slots-repeated"].mutant(), "load", seconds=30)
     assert how.startswith("steady, seed 1: lines: ")
 
@@ -151,11 +149,11 @@ def test_simulation_catches_bug(checks: pool.Pool) -> None:
         ("__import__('os').abort()", "stopped by SIGABRT"),
     ],
 )
-def test_a_mutant_that_runs_away_is_caught(checks: pool.Pool, new: str, how: str) -> None:
+def test_mutant_that_does_not_end_is_caught(checks: pool.Pool, new: str, how: str) -> None:
     assert how in caught(checks, changed("acceptor", "self.promised = ballot", new), seconds=1)
 
 
-def test_a_mutant_that_cannot_be_imported_is_caught(checks: pool.Pool) -> None:
+def test_mutant_that_cannot_be_imported_is_caught(checks: pool.Pool) -> None:
     mutant = Mutant("import", {"acceptor": "import no_such_module"})
     assert "no_such_module" in caught(checks, mutant)
 
@@ -174,7 +172,7 @@ CRASH = """
 """
 
 
-def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) -> None:
+def test_crash_in_a_trace_restarts_the_node_from_its_disk(tmp_path: Path) -> None:
     (tmp_path / "crash").mkdir()
     records = []
     for line in CRASH.replace("\\\n", "").strip().splitlines():
@@ -191,7 +189,7 @@ def test_a_crash_in_a_log_is_a_real_one_to_a_node_with_a_disk(tmp_path: Path) ->
         assert caught(found, BUGS["votes-not-on-disk"].mutant()) is None
 
 
-def test_checker_of_another_node_gives_no_answer(
+def test_checker_with_another_node_loaded_is_an_error(
     checks: pool.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "copy", lambda mutant, folder: folder.mkdir())
@@ -199,26 +197,26 @@ def test_checker_of_another_node_gives_no_answer(
         caught(checks, RIGHT)
 
 
-def test_a_run_of_a_mutant_is_recorded_and_rejected(checks: pool.Pool, tmp_path: Path) -> None:
+def test_run_of_a_mutant_is_rejected(checks: pool.Pool, tmp_path: Path) -> None:
     right, bad = tmp_path / "right", tmp_path / "bad"
     for folder, mutant in (right, RIGHT), (bad, BUGS["decision-not-announced"].mutant()):
         assert caught(checks, mutant, "record", seconds=60, folder=str(folder)) is None
     assert runs.different(right, right) == []
     first, *_ = runs.different(bad, right)
-    told = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
-    assert told["right"] is None and "output" in told["bad"]
+    reasons = runs.rejected({"right": [right / first.relative_to(bad)], "bad": [first]})
+    assert reasons["right"] is None and "output" in reasons["bad"]
 
 
 @pytest.mark.parametrize(
     "module, old, new, how",
     [
         ("acceptor", "self.promised = ballot", "1 / 0", "a node raised ZeroDivisionError"),
-        ("node", "self.log.flush()", "pass", "a node logged None but said"),
-        ("node", 'printed.append("")', "pass", "but said"),
+        ("node", "self.log.flush()", "pass", "a node logged None but printed"),
+        ("node", 'printed.append("")', "pass", "but printed"),
         ("wire", '"promised": {m.promised}', '"promised": {m.promised}x', "JSONDecodeError"),
     ],
 )
-def test_a_mutant_that_cannot_be_recorded_is_caught(
+def test_mutant_that_cannot_be_recorded_is_caught(
     checks: pool.Pool, tmp_path: Path, module: str, old: str, new: str, how: str
 ) -> None:
     mutant = changed(module, old, new)
@@ -268,7 +266,7 @@ def test_mutants_are_identified_by_their_change() -> None:
         assert change in made
 
 
-def test_neither_words_for_people_nor_types_are_mutated() -> None:
+def test_messages_and_types_are_not_mutated() -> None:
     texts = [text for _, text in machine.changes("thing", SOURCE)]
     assert all(
         kept in text
@@ -290,7 +288,7 @@ def act(size):
 """
 
 
-def test_refusals_and_complaints_are_left_alone() -> None:
+def test_refusals_and_dropped_lines_are_not_mutated() -> None:
     lines = {change.line for change, _ in machine.changes("thing", REFUSALS)}
     assert lines == {"look(size)", "return size"}
 
@@ -311,7 +309,7 @@ place = "Thing.act"
 line = "return 0"
 mutated = ["return 1", "pass"]
 verdict = "equivalent"
-why = "Nobody looks at it."
+why = "Its value is never used."
 """
 
 
@@ -319,7 +317,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
     found = explained(tmp_path, ENTRY)
     assert found == {
         Change("thing", "Thing.act", "return 0", mutated): Explanation(
-            EQUIVALENT, "Nobody looks at it."
+            EQUIVALENT, "Its value is never used."
         )
         for mutated in ("return 1", "pass")
     }
@@ -329,7 +327,7 @@ def test_explanations_are_read(tmp_path: Path) -> None:
     "text",
     [
         ENTRY.replace("equivalent", "harmless"),
-        ENTRY.replace("Nobody looks at it.", ""),
+        ENTRY.replace("Its value is never used.", ""),
         ENTRY + ENTRY,
     ],
 )
@@ -413,7 +411,7 @@ def test_all_targets_reached(tmp_path: Path) -> None:
         without(0, found={"replay": Found(None, 0.1), "simulate": Found("seed 3", 1.0)}),
         without(1, found={"replay": Found(None, 0.1)}),
         without(3, explanation=None),
-        without(3, explanation=Explanation(GAP, "Nobody asks.")),
+        without(3, explanation=Explanation(GAP, "It is never used.")),
         without(4, found={"invariants": Found(None, 2.0)}),
         ROWS[:4],
         ROWS[:2],
@@ -433,15 +431,15 @@ def test_all_targets_reached(tmp_path: Path) -> None:
         "nothing",
     ],
 )
-def test_a_target_that_is_not_reached_fails(tmp_path: Path, rows: list[Row]) -> None:
+def test_target_that_is_not_reached_fails(tmp_path: Path, rows: list[Row]) -> None:
     assert conclude(rows, tmp_path) == 1
 
 
-def test_a_stale_explanation_fails(tmp_path: Path) -> None:
+def test_stale_explanation_fails(tmp_path: Path) -> None:
     assert conclude(ROWS, tmp_path, stale=("no such mutant",)) == 1
 
 
-def test_an_unexplained_survivor_is_left_to_be_explained(tmp_path: Path) -> None:
+def test_unexplained_survivor_is_listed(tmp_path: Path) -> None:
     conclude(without(3, explanation=None), tmp_path)
     stub = (tmp_path / "unexplained.toml").read_text("utf-8")
     filled = stub.replace('verdict = ""', 'verdict = "gap"').replace('why = ""', 'why = "so"')
@@ -462,7 +460,7 @@ def test_changed_node_or_harness_is_checked_again(tmp_path: Path) -> None:
     assert mutate.evidence(tmp_path, 1) != before
 
 
-def test_a_name_that_no_mutant_has_is_no_score(
+def test_unknown_mutant_in_results_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(mutate, "golden_traces", lambda folder, seed: None)

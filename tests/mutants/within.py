@@ -41,14 +41,14 @@ class InMemory:
         self.up = True
 
     def turn(self, lines: Sequence[bytes]) -> bytes:
-        said = self.node.turn(lines)
+        printed = self.node.turn(lines)
         self.init = self.init or lines
         if lines[0] in (CRASH, RESTART):
             self.up = lines[0] == RESTART
         if self.up:
             self.node.turn(self.init)
             self.node.replies -= 1
-        return said
+        return printed
 
 
 class OnDisk:
@@ -82,9 +82,9 @@ class OnDisk:
             self.node.replies = 0
             forget(self.logged)
             return b""
-        said = self.node.turn(lines)
-        self.spoke = bool(said)
-        return said
+        printed = self.node.turn(lines)
+        self.spoke = bool(printed)
+        return printed
 
     def close(self) -> None:
         self.storage.close()
@@ -114,14 +114,14 @@ class Recorded:
     def step(self, given: Json) -> Json:
         """Raises NodeError for a node that stops, or logs something else than it sends."""
         try:
-            said = self.node.turn([json.dumps(given).encode()])
+            printed = self.node.turn([json.dumps(given).encode()])
         except Exception as error:
             raise NodeError(f"a node raised {error!r}") from error
         record = forget(self.node.logged)
         if record is None and isinstance(self.node, OnDisk) and given in ("crash", "restart"):
             return {"node": self.name, "input": given, "output": [], "action": given.capitalize()}
-        if record is None or not alike(said, record["output"]):
-            raise NodeError(f"a node logged {record} but said {said!r}")
+        if record is None or not alike(printed, record["output"]):
+            raise NodeError(f"a node logged {record} but printed {printed!r}")
         return record
 
     def end(self) -> None:
@@ -139,7 +139,7 @@ def forget(logged: io.BytesIO) -> Json:
     return json.loads(text or "null")
 
 
-def alike(said: bytes, output: list[Json]) -> bool:
+def alike(printed: bytes, output: list[Json]) -> bool:
     """Return whether lines are the messages of a record."""
-    lines = said.decode().split("\n")
+    lines = printed.decode().split("\n")
     return not lines.pop() and [json.loads(line) for line in lines] == output

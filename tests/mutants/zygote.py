@@ -1,4 +1,4 @@
-"""A process that has read all the logs, and gives each mutant a fork of itself.
+"""A process that has read all golden traces, and runs each mutant in a fork of itself.
 
     python -m tests.mutants.zygote GOLDEN
 
@@ -108,7 +108,7 @@ def run_check(task: Task, check: Callable[[Task], str | None], sink: int) -> Non
 
 
 def read_all(source: int, seconds: float, child: int) -> bytes:
-    """All that a fork writes; it is killed if nothing comes for too long."""
+    """Return all that a fork writes; kill it if it writes nothing for too long."""
     text = b""
     with open(source, "rb", buffering=0) as pipe:
         while True:

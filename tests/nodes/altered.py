@@ -84,7 +84,7 @@ def nan(source: int) -> Iterator[bytes]:
 
 
 def liar(source: int) -> Iterator[bytes]:
-    """Says every phase1_skipped the other way round, whatever the node logs."""
+    """Invert phase1_skipped in the output, but not in the log."""
     for line in lines(source):
         yield line.replace(T, b"\0").replace(F, T).replace(b"\0", F)
 

@@ -86,8 +86,8 @@ def after(turns: int, act: object) -> None:
 def lies(options: Namespace) -> None:
     """Log the right output, and print every `phase1_skipped` negated."""
     write, yes, no = process.write, b'"phase1_skipped": true', b'"phase1_skipped": false'
-    process.write = lambda sink, said, *rest: write(
-        sink, said.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest
+    process.write = lambda sink, output, *rest: write(
+        sink, output.replace(yes, b"\0").replace(no, yes).replace(b"\0", no), *rest
     )
 
 

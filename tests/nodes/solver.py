@@ -1,6 +1,6 @@
 """A node that does what the challenge asks of a cluster of one, and no consensus.
 
-It takes no option, has no clock and says nothing to other members: each decides alone.
+It has no options and no clock, and sends nothing to other members: each decides alone.
 """
 
 from __future__ import annotations

@@ -26,6 +26,6 @@ def test_demo_fails_if_the_bug_is_not_caught(monkeypatch: pytest.MonkeyPatch) ->
     assert demo.main() == 1
 
 
-def test_demo_reports_what_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_reports_a_command_that_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "trial", lambda name, node: (2, "no Java"))
     assert demo.main() == 2

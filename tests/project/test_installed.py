@@ -130,7 +130,7 @@ def test_installed_node_answers(installed: Path, tmp_path: Path) -> None:
         assert '"type": "init_ok"' in answer
 
 
-def test_installed_harness_has_a_node_of_its_own(installed: Path, tmp_path: Path) -> None:
+def test_installed_harness_has_its_own_node(installed: Path, tmp_path: Path) -> None:
     script = "import json; from conformance.locations import NODE; print('\\n'.join(NODE))"
     node = run(installed / "python", "-c", script, cwd=tmp_path).splitlines()
     assert node[-1].startswith(str(installed.parent))
@@ -149,7 +149,7 @@ def test_installed_harness_checks_a_node(installed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", [("models", "single", "--pin"), ("check", "--pin")])
-def test_what_writes_files_of_the_project_needs_a_checkout(
+def test_commands_that_write_project_files_need_a_checkout(
     installed: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     printed = run(installed / "multipaxos-conformance", *command, cwd=tmp_path, status=2)

@@ -21,7 +21,7 @@ def test_every_package_has_hashes() -> None:
     assert unhashed("--index-url https://example.org\n") != []
 
 
-def test_nothing_from_outside_is_installed_without_hashes() -> None:
+def test_downloads_are_installed_with_hashes() -> None:
     commands = re.findall(r"\$\(install\)(.*)", (ROOT / "Makefile").read_text())
     assert len(commands) == 3
     assert ["$(hashed)" in each or "--editable ." in each for each in commands] == [True] * 3

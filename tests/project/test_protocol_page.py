@@ -1,4 +1,4 @@
-"""The page for authors of nodes agrees with the schemas and with the harness."""
+"""The page for authors of nodes has the messages of the schemas and the options of the harness."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def examples(page: str) -> list[Any]:
 
 
 def disagreements(page: str) -> set[str]:
-    """What the page and the schemas tell differently."""
+    """Return the differences between the page and the schemas."""
     found = set()
-    told = {code(name)[0]: code(fields) for name, fields, *_ in rows(page, "type")}
-    for name in told.keys() | BODIES.keys():
+    shown = {code(name)[0]: code(fields) for name, fields, *_ in rows(page, "type")}
+    for name in shown.keys() | BODIES.keys():
         fields = [each for each in BODIES.get(name, {}).get("properties", ()) if each != "type"]
         required = BODIES.get(name, {}).get("required", ())
-        if told.get(name) != [each + "?" * (each not in required) for each in fields]:
+        if shown.get(name) != [each + "?" * (each not in required) for each in fields]:
             found.add(name)
     listed = {name for row in rows(page, "field") for name in code(row[0])}
     needed = {field for body in BODIES.values() for field in body["properties"]} - {"type"}
@@ -67,11 +67,11 @@ def test_page_and_schemas_list_the_same_messages() -> None:
         ("| `more` | boolean", "| `rest` | boolean", {"more", "rest"}),
     ],
 )
-def test_a_page_that_differs_is_found(old: str, new: str, found: set[str]) -> None:
+def test_page_that_differs_is_found(old: str, new: str, found: set[str]) -> None:
     assert PAGE.count(old) == 1 and disagreements(PAGE.replace(old, new)) == found
 
 
-def test_there_is_an_example_of_each_message_and_event() -> None:
+def test_each_message_and_event_has_an_example() -> None:
     shown = examples(PAGE)
     kinds = [each["body"]["type"] for each in shown if isinstance(each, dict) and "body" in each]
     assert set(kinds) == BODIES.keys()
@@ -81,7 +81,7 @@ def test_there_is_an_example_of_each_message_and_event() -> None:
     ]
 
 
-def test_the_examples_are_what_they_show() -> None:
+def test_examples_are_valid() -> None:
     for each in examples(PAGE):
         if isinstance(each, dict) and "node" in each:
             check_record(each)
@@ -91,7 +91,7 @@ def test_the_examples_are_what_they_show() -> None:
             assert not body or body.keys() <= BODIES[body["type"]]["properties"].keys()
 
 
-def test_a_bad_example_is_found() -> None:
+def test_bad_example_is_found() -> None:
     with pytest.raises(SchemaError):
         check({"src": "n1", "dest": "n2", "body": {"type": "learn"}}, LINES)
 
@@ -111,7 +111,7 @@ def test_page_lists_number_ranges() -> None:
     assert DEFINITIONS["ballot"]["maximum"] == 2**63 - 1 - 1
 
 
-def test_stages_and_options_are_those_that_there_are() -> None:
+def test_page_lists_stages_and_options() -> None:
     stages = dict.fromkeys(row[0].removeprefix("| ").split(",")[0] for row in rows(PAGE, "stage"))
     assert tuple(stages) == STAGES
     options = [code(row[0])[0].split()[0] for row in rows(PAGE, "option")]

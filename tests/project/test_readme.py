@@ -72,7 +72,7 @@ def test_node_answers_as_shown() -> None:
     assert done.stdout.decode() == printed.strip() + "\n" and done.stderr == b""
 
 
-def test_demo_is_shown_as_it_is() -> None:
+def test_demo_output_is_current() -> None:
     [shown] = [block for block in BLOCKS if "The bug was caught" in block]
     first = f"{demo.NODES} nodes, {demo.REQUESTS} requests"
     assert shown.strip().startswith(first) and f"seed {demo.SEED}:" in shown
@@ -106,11 +106,11 @@ def broken_links(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     assert broken_links(page) == []
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
+def test_broken_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A title\n[a](page.md#a-title) [b](page.md#b) [c](other.md)\n")
     assert broken_links(page) == ["page.md#b", "other.md"]

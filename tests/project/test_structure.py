@@ -27,8 +27,8 @@ SPEC = (ROOT / "spec/MultiPaxos.tla").read_text("utf-8")
 OUTER = {"readable", "wire", "files", "storage", "node", "process", "__init__"}
 CORE = sorted(NODE.keys() - OUTER)
 PURE = {"__future__", "bisect", "collections", "dataclasses", "itertools", "typing"}
-# The clock throws dice, but it is given them.
-CHANCE = {"clock": {"random"}}
+# The clock is given its PRNG.
+ALLOWED_IMPORTS = {"clock": {"random"}}
 OUTSIDE = {"open", "print", "input", "exec", "eval", "__import__"}
 
 
@@ -59,13 +59,13 @@ def impure(source: str, and_: frozenset[str] | set[str] = frozenset()) -> set[st
     return (imports(source) - allowed) | (names(source) & OUTSIDE)
 
 
-def test_the_core_is_there() -> None:
+def test_core_modules_exist() -> None:
     assert {"acceptor", "clock", "leader", "members", "messages", "replica", "slots"} <= set(CORE)
 
 
 @pytest.mark.parametrize("module", CORE)
-def test_the_core_is_pure(module: str) -> None:
-    assert impure(NODE[module], CHANCE.get(module, set())) == set()
+def test_core_is_pure(module: str) -> None:
+    assert impure(NODE[module], ALLOWED_IMPORTS.get(module, set())) == set()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_core_is_pure(module: str) -> None:
         ("from conformance import x", {"conformance"}),
     ],
 )
-def test_an_impure_module_is_found(source: str, found: set[str]) -> None:
+def test_impure_module_is_found(source: str, found: set[str]) -> None:
     assert impure(source) == found
 
 
@@ -141,7 +141,7 @@ def test_shared_modules_import_no_package(module: str) -> None:
     assert {name for name in imports(HARNESS[module]) if name.startswith(".")} <= siblings
 
 
-def test_a_way_back_is_found() -> None:
+def test_import_of_a_later_package_is_found() -> None:
     assert rooms("from .. import report\nfrom ..grading.plan import Plan\nfrom . import x") == {
         "report",
         "grading",
@@ -164,7 +164,7 @@ def test_only_process_and_storage_do_io() -> None:
     assert users(NODE, "sqlite3") == {"storage"}
 
 
-def test_the_node_needs_nothing_installed() -> None:
+def test_node_needs_only_the_standard_library() -> None:
     used = set().union(*map(imports, NODE.values()))
     assert {name for name in used if name[0] != "."} <= set(sys.stdlib_module_names) | {
         "__future__"
@@ -338,23 +338,23 @@ Next ==
 """
 
 
-def test_the_spec_is_read_right() -> None:
+def test_spec_is_parsed() -> None:
     assert actions(MINIATURE) == {"ReceiveAsk", "Timeout"}
     assert fields(MINIATURE) == {"promised", "up"}
     assert message_types(MINIATURE) == {"reply": ("slot", "log")}
 
 
-def test_a_missing_word_is_found() -> None:
+def test_missing_field_is_found() -> None:
     renamed = SPEC.replace("ReceiveLearned(n, m)", "ReceiveTaught(n, m)")
     assert {snake(action) for action in actions(renamed)} ^ methods(Replica) == {
         "receive_taught",
         "receive_learned",
     }
-    assert "known" not in message_types(re.sub(r"known( *)\|->", r"heard\1|->", SPEC))["prepare"]
+    assert "known" not in message_types(re.sub(r"known( *)\|->", r"learned\1|->", SPEC))["prepare"]
     assert "vow" in fields(SPEC.replace("promised |-> 0", "vow |-> 0"))
 
 
-# The ladder.
+# The refinement chain.
 
 
 def known(module: str) -> set[str]:
@@ -377,11 +377,11 @@ STANDARD = {"Naturals", "Sequences", "FiniteSets"}
         ("Invariant", {"MultiPaxos"}),
     ],
 )
-def test_a_rung_knows_the_one_above_it_alone(module: str, below: set[str]) -> None:
+def test_level_refers_only_to_the_level_above(module: str, below: set[str]) -> None:
     assert known(module) - STANDARD == below
 
 
-def test_every_module_of_the_specification_has_its_place() -> None:
+def test_every_module_of_the_specification_has_a_level() -> None:
     assert {path.stem for path in (ROOT / "spec").glob("*.tla")} == {
         "Consensus",
         "Voting",

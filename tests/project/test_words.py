@@ -37,7 +37,7 @@ def test_page_has_no_banned_word(page: Path) -> None:
     assert banned(page.read_text("utf-8")) == []
 
 
-def test_a_banned_word_is_found() -> None:
+def test_banned_word_is_found() -> None:
     assert banned("TLC is the judge, of `the judge`.\n\n    judge\n") == ["judge"]
 
 

@@ -16,7 +16,7 @@ BUGS = {bug.name: bug for bug in bugs.load()}
 
 
 def run(script: Script, bug: str | None, logs: bool = False) -> Trial:
-    """Run a script with nodes that have a bug; with None, with the right ones."""
+    """Run a script with nodes that have a bug, or with correct ones if it is None."""
     if bug is None:
         return trial.run(script, logs=logs)
     # Its class is another one than the one here, and could not be sent to another process.

@@ -1,4 +1,4 @@
-"""The clients of a simulation, and the one history of all that they see.
+"""The clients of a simulation, and the history of their requests and replies.
 
 They send the requests of the script and repeat each until it is answered, as messages are lost.
 The script is drawn in `faults`; the history checker decides whether the answers are right.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Json = Any
 
 PATIENCE = 5.0
-"""How long a client waits before it repeats what it asked."""
+"""Seconds before a client repeats a request."""
 
 
 PLACES = 10_000
@@ -50,7 +50,7 @@ class Request:
 
 
 class Clients:
-    """All clients.  A number is used for one request alone, whichever client asks."""
+    """All clients.  They share the numbers of requests, so each is used once."""
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
@@ -79,7 +79,7 @@ class Clients:
         self.ask(client, node, body, tries, place)
 
     def value(self, number: int) -> Json:
-        """The value that a request proposes: another one for each number, of several types."""
+        """Return the value that a request proposes: distinct for each number, of several types."""
         return (f"v{number}", number, [number, None], {"set": number})[number % 4]
 
     def log(self, client: str, node: str, **which: int) -> int:
@@ -121,7 +121,7 @@ class Clients:
                 self.try_again(request)
 
     def try_again(self, request: Request) -> None:
-        """Ask for the slot again, at the next node, or at the same one if the client insists."""
+        """Propose for the slot again, at the next node or at the same one."""
         nodes = list(self.simulation.hosts)
         insists = request.tries == float("inf")
         node = nodes[(nodes.index(request.node) + (not insists)) % len(nodes)]
@@ -134,7 +134,7 @@ class Clients:
         return not self.open
 
     def insist(self, nodes: Sequence[str]) -> Callable[[], bool]:
-        """Have each node decide a new slot; return a function that says whether all have."""
+        """Have each node decide a new slot; return a function that returns whether all have."""
         places = range(self.newest + 1, self.newest + 1 + len(nodes))
         for node, place in zip(nodes, places, strict=True):
             self.propose("c4", node, place, float("inf"))

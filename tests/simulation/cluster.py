@@ -1,9 +1,9 @@
-"""A faulty simulation in one process: nodes, their network, disks and clocks, and clients who duel.
+"""A simulated cluster in one process: nodes, network, disks, clocks, and competing clients.
 
-The nodes are the real ones, from a line to a line.  All else is made up, by one seed and in
-simulated time, so a run is the same to the byte whenever and wherever it is repeated.  What goes
-wrong is told in `faults`, a single node's life in `lives`, what clients do in `clients`; this is
-what lies between them, and what must be true while they run.
+The nodes run their real code, from input line to output line.  Everything else is simulated from
+one seed, in simulated time, so every repetition is equal to the byte.  `faults` has the faults,
+`lives` the runs of a node, `clients` the clients.  This module has the network, and the invariants
+that are checked during a run.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from .lives import NEVER, OPERATOR, PACE, RIGHT, TURN, Failed, Host, Parts
 
 
 class Link:
-    """The way from one to another.  It throws its own dice, so that what happens on one link
-    changes nothing on the others."""
+    """A link from one node or client to another.
+
+    It has its own PRNG, so that events on one link do not change others.
+    """
 
     def __init__(self, rng: Random) -> None:
         self.random = rng.random
@@ -76,7 +78,7 @@ class Simulation:
         heapq.heappush(self.agenda, (when, next(self.order), what, about))
 
     def live(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass until then, or until something is true; the result is whether it is."""
+        """Run until a time or until a condition holds; return whether it holds."""
         agenda = self.agenda
         while not over():
             if not agenda or agenda[0][0] > until:
@@ -89,7 +91,7 @@ class Simulation:
     # The network.
 
     def send(self, src: str, dest: str, line: bytes) -> None:
-        """Hand a line from one node to another over to the network."""
+        """Send a line from one node to another."""
         link = self.link(src, dest)
         if link.cuts and not self.quiescent:
             self.happened["cut off"] += 1
@@ -126,7 +128,7 @@ class Simulation:
             self.wake(host, self.now)
 
     def carry(self, src: str, dest: str, what: Callable[..., None], *about: Any) -> None:
-        """Between a client and a node nothing is repeated but by the client, who knows it then."""
+        """Send between a client and a node; the network does not repeat such messages."""
         link = self.link(src, dest)
         if link.random() < self.loss and not self.quiescent:
             self.happened["lost"] += 1
@@ -141,7 +143,7 @@ class Simulation:
             self.wake(host, self.now)
 
     def wake(self, host: Host, when: float) -> None:
-        """See to it that a node has a turn by then, or as soon as it is free."""
+        """Schedule a turn of a node at a time, or as soon as it is free."""
         when = max(when, host.free_at)
         if when < host.turn_at:
             host.turn_at = when
@@ -149,20 +151,20 @@ class Simulation:
 
     def turn(self, host: Host) -> None:
         if self.now != host.turn_at:
-            # It had its turn sooner, or fell.
+            # It had an earlier turn, or crashed.
             return
         host.turn_at = NEVER
         if self.now < host.free_at:
             self.wake(host, host.free_at)
             return
         saves = host.disk.saves
-        said = host.take_turn(self.now)
-        if said is None:
+        output = host.take_turn(self.now)
+        if output is None:
             self.fall(host)
             return
         falls = host.left is not None and host.disk.saves > saves
         host.free_at = self.now + host.turn_seconds + host.work_seconds
-        for line in said[: host.left] if falls else said:
+        for line in output[: host.left] if falls else output:
             self.at(host.free_at, self.leave, host, *self.addressed(host, line))
         if falls:
             self.fall(host)
@@ -172,7 +174,7 @@ class Simulation:
             self.wake(host, self.now if host.inbox else due)
 
     def addressed(self, host: Host, line: bytes) -> tuple[str, Any]:
-        """Whom a line is for, and what is for them: another node's is never read here."""
+        """Return the destination of a line, and the line, or for a client the message."""
         # It begins with {"src": "n1", "dest": "n2", "body": and within a name no quotation mark
         # stands behind a space.
         dest = self.dests.get(line[len(host.prefix) : line.find(b', "body": ')])
@@ -182,11 +184,11 @@ class Simulation:
         host.owed.pop(message["body"]["in_reply_to"], None)
         return message["dest"], message
 
-    def leave(self, host: Host, dest: str, said: Any) -> None:
+    def leave(self, host: Host, dest: str, output: Any) -> None:
         if dest in self.hosts:
-            self.send(host.name, dest, said)
+            self.send(host.name, dest, output)
         elif dest != OPERATOR:
-            self.carry(host.name, dest, self.clients.receive, said)
+            self.carry(host.name, dest, self.clients.receive, output)
 
     def fall(self, host: Host) -> None:
         host.fall()
@@ -254,7 +256,7 @@ class Simulation:
     def saved(
         self, node: str, cast: list[tuple[int, int, Value]], decisions: dict[int, Value]
     ) -> None:
-        """A commit: votes are cast by it, and what it calls decided has been chosen before."""
+        """Count the votes of a commit, and check that its decisions are chosen."""
         for slot, ballot, value in cast:
             voted, voters = self.votes.setdefault((slot, ballot), (value, set()))
             if voted != value:
@@ -269,19 +271,19 @@ class Simulation:
     # The end.
 
     def end_faults(self) -> None:
-        """Nothing fails any more, and all are there again."""
+        """End all faults, and start all nodes."""
         self.quiescent = True
         self.loss, self.repeat, self.base = 0.0, 0.0, 0.01
         self.spread = min(self.spread, 0.02)
         for host in self.hosts.values():
             host.disk.full = False
             host.turn_seconds, host.free_at = TURN, self.now
-            host.lasts()
+            host.cancel_crash()
             self.start(host)
 
     def examine(self) -> None:
-        """All come to know what clients know; each node has something decided on its own, then all
-        do at once; and in the end every node knows, and sends, every decision."""
+        """Reach quiescence: nodes learn what clients know, then each decides a slot, first one by
+        one and then at once.  In the end every node has, and sends, every decision."""
         members = list(self.hosts)
         self.expect(8, "all know what clients know", self.all_know_what_clients_know)
         self.loss = 0.2

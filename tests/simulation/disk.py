@@ -1,7 +1,6 @@
-"""A disk in memory, which does for a node what `storage` does: what was committed, stays.
+"""A disk in memory in the place of `storage`: what was committed is kept.
 
-It can be full, and the power can fail before or after something is saved.  When it is or does is
-drawn in `faults`.
+It can be full, and the power can fail before or after a commit.  `faults` draws when.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
 
 
 class PowerCut(Exception):
-    """The node is gone, and what it had not committed."""
+    """The node has lost its power, and what it had not committed."""
 
 
-class Witnessed(Journal):
+class RecordingJournal(Journal):
     """A journal that records all votes of a turn, also those replaced or decided in it."""
 
     def __init__(self) -> None:
@@ -32,7 +31,7 @@ class Witnessed(Journal):
 
 
 class Disk:
-    """What survives every life of a node."""
+    """The state of a node that is kept over restarts."""
 
     def __init__(self, node: str, saved: Saved = lambda *_: None) -> None:
         self.node = node
@@ -58,14 +57,14 @@ class Disk:
 
 
 class Mounted:
-    """A disk in one life of its node: `storage.Storage` to it."""
+    """A disk as one run of its node sees it: in the place of `storage.Storage`."""
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self.path = f"the disk of {disk.node}"
         self.cluster = disk.cluster
         self.logged = disk.logged
-        self.acceptor = journal = Witnessed()
+        self.acceptor = journal = RecordingJournal()
         journal.promised = disk.promised
         journal.accepted = dict(sorted(disk.accepted.items()))
         journal.decided = dict(sorted(disk.decided.items()))

@@ -1,4 +1,4 @@
-"""What happens to a simulation and when: drawn from one seed before anything has happened.
+"""The script of a simulation: its faults and requests, drawn from one seed before the run.
 
 A script is plain data, so it can be written down, repeated and made smaller.  Its slots are places
 of the log, and its clients c1 to c4; the simulation has names and slots of the seed's own for them.
@@ -17,7 +17,7 @@ from typing import Any
 from conformance.running.vocabulary import Vocabulary
 
 Event = dict[str, Any]
-"""One thing that happens: `at` (in seconds), `kind`, and what its kind needs."""
+"""One event: `at` (in seconds), `kind`, and the fields of its kind."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Script:
         return plain if self.load else Vocabulary(self.seed).members(self.nodes)
 
     def text(self) -> str:
-        """JSON, an event a line."""
+        """Return JSON with an event per line."""
         fields = asdict(self)
         events = fields.pop("events")
         head = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
@@ -65,7 +65,7 @@ OFTEN = (0, 5, 20, 40)
 
 
 def draw(seed: int, nodes: int | None, seconds: float) -> Script:
-    """The script of a seed, for this number of nodes, if it is given."""
+    """Return the script of a seed, for a number of nodes if it is given."""
     rng = Random(f"{seed} script")
     size = rng.choice(SIZES)
     script = Script(
@@ -93,7 +93,7 @@ def draw(seed: int, nodes: int | None, seconds: float) -> Script:
 
 
 def requests(rng: Random, members: list[str], seconds: float) -> Iterator[Event]:
-    """Clients mostly stay with one node and fill new slots; at times several want the same one."""
+    """Add requests: mostly at one node for new slots, sometimes several for the same slot."""
     at, newest, favourite = 0.0, 0, rng.choice(members)
     gap = rng.choice((0.5, 1.0, 2.0))
     strays = rng.choice((0.0, 0.1, 0.5, 1.0))
@@ -159,12 +159,12 @@ def crash(rng: Random, members: list[str]) -> Event:
 
 
 def restart(rng: Random, members: list[str]) -> Event:
-    """A crash after which the node is there again while its own messages are still on their way."""
+    """Add a crash with a restart while messages of the node are still in flight."""
     return {**crash(rng, members), "seconds": rng.uniform(0, 0.05)}
 
 
 def cut(rng: Random, members: list[str]) -> Event:
-    """No message gets through some links: one way, both ways, or from one part to the other."""
+    """Add a partition: links cut one way, both ways, or between two parts."""
     part = members[:]
     rng.shuffle(part)
     one, *others = part
@@ -182,7 +182,7 @@ def cut(rng: Random, members: list[str]) -> Event:
 
 
 def straggle(rng: Random, members: list[str], seconds: float) -> Event:
-    """In the end, one node is alone for so long that it misses much."""
+    """Add a partition of one node at the end, long enough to miss many decisions."""
     one, *others = rng.sample(members, len(members))
     alone = rng.uniform(seconds / 4, seconds / 2)
     return {
@@ -199,17 +199,17 @@ def both_ways(one: list[str], other: list[str]) -> list[tuple[str, str]]:
 
 
 def full(rng: Random, members: list[str]) -> Event:
-    """A disk is full until space is freed."""
+    """Add a full disk, and the time when space is freed."""
     return {"kind": "full", "node": rng.choice(members), "seconds": rng.uniform(0.5, 5)}
 
 
 def pause(rng: Random, members: list[str]) -> Event:
-    """A node does nothing for a while, and does not know."""
+    """Add a pause of a node."""
     return {"kind": "pause", "node": rng.choice(members), "seconds": rng.uniform(0.2, 6)}
 
 
 def slow(rng: Random, members: list[str]) -> Event:
-    """Every turn of a node takes long."""
+    """Add a time in which every turn of a node is slow."""
     return {
         "kind": "slow",
         "node": rng.choice(members),

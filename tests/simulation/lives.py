@@ -1,7 +1,7 @@
-"""A node in a simulation: one life after another, on one disk.
+"""A node in a simulation: its runs, one after another, on one disk.
 
-What a process does for a node is done here, at a time that is made up: it gives it lines, prints
-what it says, and resumes its log.  `faults` draws what happens to a node, and when.
+This module is in the place of the process, in simulated time: it gives the node lines, takes its
+output, and resumes its log.  `faults` draws what happens to a node, and when.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ BATCH = 3
 
 PACE = Pace()
 LONGEST_ANSWER = PACE.request_timeout + MAX_BACKOFF_FACTOR * PACE.backoff + 2 * PACE.retry
-"""By when a node that lives has answered a request that it has taken, by its own clock."""
+"""Seconds by its own clock within which a running node answers a request."""
 
 TURN = 0.002
-"""Seconds that a turn takes at least if the node is not slow; what comes meanwhile is queued."""
+"""Minimum seconds of a turn if the node is not slow; lines that arrive meanwhile are queued."""
 
 LINE, BYTE = 20e-6, 10e-9
 """Seconds that each line, and each of its bytes, adds to a turn: a node has a finite speed, so what
@@ -37,16 +37,16 @@ it sends in vain delays what it should do.  They are near what the real node nee
 NEVER = float("inf")
 
 OPERATOR = "c0"
-"""The client that sends `init` when a node begins a life."""
+"""The client that sends `init` when a node starts."""
 
 
 class Failed(Exception):
-    """A node did what it must not, or not what it must; the text begins with the broken rule."""
+    """A node has broken a rule; the text begins with its name."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the nodes of a simulation are made of; tests put in parts with bugs."""
+    """The classes that a simulation uses; tests replace some by ones with bugs."""
 
     node: type[Node] = Node
     replica: type[Replica] = Replica
@@ -58,7 +58,7 @@ RIGHT = Parts()
 
 
 class Host:
-    """One node's name, disk, log, clock and inbox, whether it lives or not."""
+    """One node's name, disk, log, clock and inbox, running or not."""
 
     def __init__(
         self, name: str, members: list[str], parts: Parts, disk: Disk, seed: int, logs: bool
@@ -90,7 +90,7 @@ class Host:
         self.downtime = 0.0
 
     def start(self) -> None:
-        """Begin a life; the first line is `init`."""
+        """Start the node; the first line is `init`."""
         self.lives += 1
         rng = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
@@ -105,30 +105,30 @@ class Host:
         self.inbox = deque([(self.init, None)])
 
     def fall(self) -> None:
-        """What is not on the disk is gone, and messages on their way to the node are lost."""
+        """Crash: lose what is not on the disk, and the messages in flight to the node."""
         self.node = None
         self.inbox, self.owed = deque(), {}
         self.turn_at = self.due_at = NEVER
-        self.lasts()
+        self.cancel_crash()
 
-    def lasts(self) -> None:
-        """No crash lies in wait for the node."""
+    def cancel_crash(self) -> None:
+        """Cancel a crash that was planned for the next commit."""
         self.left, self.disk.power_fails = None, False
 
     def on_dropped(self, reason: str, line: bytes) -> None:
         raise Failed(f"wire: {self.name} dropped a line: {reason}: {line!r}")
 
     def take_turn(self, at: float) -> list[bytes] | None:
-        """What a turn says, of which all that leaves has left; None if the node falls in it."""
+        """Return the output lines of a turn, or None if the node crashes in it."""
         lines, asked = self.read()
         before, self.now = self.now, max(self.begun + self.rate * at, self.now)
         if at >= self.due_at:
-            # Or a rounding would have the node wait for ever for the time that has come.
+            # Rounding could otherwise keep the time just before the deadline for ever.
             self.now = max(self.now, self.node.due())
         if self.now > before + 2 * PACE.retry:
             self.excuse(self.now - before)
         try:
-            said = self.node.turn(lines, self.now).splitlines()
+            output = self.node.turn(lines, self.now).splitlines()
         except (PowerCut, StorageError):
             return None
         except Failed:
@@ -137,8 +137,10 @@ class Host:
             raise Failed(f"stopped: {self.name} cannot go on: {error!r}") from error
         for question in asked:
             self.owed.setdefault(question, self.now + LONGEST_ANSWER)
-        self.work_seconds = sum(LINE + BYTE * len(line) for each in (lines, said) for line in each)
-        return said
+        self.work_seconds = sum(
+            LINE + BYTE * len(line) for each in (lines, output) for line in each
+        )
+        return output
 
     def read(self) -> tuple[list[bytes], list[int]]:
         """Take the lines of one read, and the questions among them: as much as a pipe holds."""
@@ -152,17 +154,17 @@ class Host:
         return lines, asked
 
     def plan(self) -> float:
-        """When the node's clock wants a turn, by the simulation's."""
+        """Return the time of the next turn that the node's clock needs, in simulated seconds."""
         due = self.node.due()
         self.due_at = NEVER if due is None else (due - self.begun) / self.rate
         return self.due_at
 
     def excuse(self, seconds: float) -> None:
-        """Time in which a node had no turn does not count."""
+        """Extend the deadlines of requests by the time in which the node had no turn."""
         self.owed = {question: until + seconds for question, until in self.owed.items()}
 
     def check_answers(self) -> None:
-        """Raise Failed if a node that lives has not answered in time."""
+        """Raise Failed if a running node has not answered in time."""
         question = next(iter(self.owed), None)
         if question is not None and self.owed[question] < self.now:
             raise Failed(f"answers: {self.name} never answers request {question}")

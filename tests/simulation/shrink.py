@@ -1,4 +1,4 @@
-"""Makes a script that fails smaller, for as long as it fails.
+"""Shrink a script that fails.
 
 The caller decides what failing is; nothing is known here of what the events mean.
 """
@@ -14,7 +14,7 @@ Fails = Callable[[Script], bool]
 
 
 def shrink(script: Script, fails: Fails) -> Script:
-    """A script that still fails, and from which hardly anything can be left out."""
+    """Return a smaller script that still fails."""
     script = with_fewer_events(script, fails)
     for name in "spread", "repeat", "loss":
         without = replace(script, **{name: 0.0})

@@ -4,7 +4,7 @@
     python -m tests.simulation --load burst --outstanding 20000 --seeds 1..1
     python -m tests.simulation --script out/simulated/scripts/seed-17.ndjson
 
-What a simulation is, is told in `cluster`.  A seed that fails is made smaller, and left as a log.
+`cluster` has the simulation.  A seed that fails is shrunk, and its log is written.
 """
 
 from __future__ import annotations

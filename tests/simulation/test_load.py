@@ -60,8 +60,8 @@ class ForgetsOvertaken(Clock):
 class WaitsForOpenSlots(Clock):
     """A leader queries its peers about closed slots only while it has no open ones."""
 
-    def closed(self, now: float) -> Iterator[str]:
-        return iter(()) if self.replica.leader.votes else super().closed(now)
+    def closed_slot_events(self, now: float) -> Iterator[str]:
+        return iter(()) if self.replica.leader.votes else super().closed_slot_events(now)
 
 
 class WaitsForQuiet(Node):
@@ -92,11 +92,11 @@ def test_node_that_never_resends_under_load_is_detected(
 
 
 @pytest.mark.parametrize("load", loads.KINDS)
-def test_load_comes_back_from_its_text(load: str) -> None:
+def test_load_is_read_back_from_its_text(load: str) -> None:
     script = loads.draw(load, 2)
     assert Script.of(script.text()).text() == script.text()
 
 
-def test_load_is_the_same_each_time() -> None:
+def test_load_is_deterministic() -> None:
     first, second = (trial.run(loads.draw("takeover", 2), logs=True) for _ in range(2))
     assert first.digest() == second.digest()

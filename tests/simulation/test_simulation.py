@@ -29,7 +29,7 @@ from tests.support.paths import ROOT
 SEEDS = 100
 
 
-def test_right_node_passes() -> None:
+def test_correct_node_passes() -> None:
     total = simulate.run_all(simulate.Series(1, SEEDS, nodes=None, seconds=60), jobs=2)
     assert [(found.script.seed, found.failure) for found in total.failed] == []
     assert total.missing() == []
@@ -75,19 +75,19 @@ def digests(hash_seed: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_a_seed_is_the_same_to_the_byte_in_every_process() -> None:
+def test_same_seed_gives_the_same_run_in_every_process() -> None:
     here = [trial.run(draw(seed, None, 20), logs=True).digest() for seed in SOME]
     assert digests("1") == digests("2") == here
     assert len(set(here)) == len(SOME)
 
 
-def test_a_run_is_the_same_whether_it_is_logged_or_not() -> None:
+def test_logging_does_not_change_a_run() -> None:
     for seed in SOME:
         logged, silent = (trial.run(draw(seed, None, 20), logs=logs) for logs in (True, False))
         assert (logged.happened, logged.seconds) == (silent.happened, silent.seconds)
 
 
-def test_a_script_comes_back_from_its_text() -> None:
+def test_script_is_read_back_from_its_text() -> None:
     for seed in SOME:
         script = draw(seed, None, 20)
         # A pair is a list in JSON.
@@ -133,7 +133,7 @@ def crowded(seed: int) -> Script:
     return replace(script, events=tuple(events))
 
 
-def test_right_node_passes_with_duels_and_restarts() -> None:
+def test_correct_node_passes_with_duels_and_restarts() -> None:
     found = [trial.run(crowded(seed)) for seed in range(1, 9)]
     assert [(each.script.seed, each.failure) for each in found if each.failure] == []
 
@@ -184,7 +184,7 @@ def test_node_that_stops_is_detected() -> None:
 # A failure is made smaller and left.
 
 
-def test_a_failing_script_is_made_smaller() -> None:
+def test_failing_script_is_shrunk() -> None:
     script = draw(1, 3, 60)
     crashes = [event for event in script.events if event["kind"] == "crash"]
     needed = [*crashes[:1], *crashes[-1:]]
@@ -203,7 +203,7 @@ def simulated(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
+def test_failure_is_saved_and_can_be_repeated(tmp_path: Path) -> None:
     bug = ("--bug", "vote-below-promise", "-o", str(tmp_path))
     done = simulated("--seeds", "1..5", *bug)
     assert done.returncode == 1
@@ -218,7 +218,7 @@ def test_a_failure_is_left_and_can_be_repeated(tmp_path: Path) -> None:
     assert logs.read(log)
 
 
-def test_senseless_options_are_refused() -> None:
+def test_options_out_of_range_are_rejected() -> None:
     for options in ["--seeds", "5"], ["--seeds", "5..1"], ["--nodes", "0"], ["--bug", "none"]:
         assert simulated(*options).returncode == 2
     assert "Example:" in simulated("--help").stdout
@@ -227,7 +227,7 @@ def test_senseless_options_are_refused() -> None:
 # The disk that is made up.
 
 
-def test_the_disk_in_memory_is_as_the_real_one(tmp_path: Path) -> None:
+def test_simulated_disk_equals_the_real_storage(tmp_path: Path) -> None:
     disk, rng = Disk("n1"), Random(1)
     for life in range(20):
         with closing(Storage(tmp_path)) as real:

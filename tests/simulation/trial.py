@@ -41,7 +41,7 @@ class Trial:
         return self.failure and self.failure.split(":")[0]
 
     def digest(self) -> str:
-        """Equal for two runs only if they are the same to the byte."""
+        """Return a digest that is equal only for runs that are equal to the byte."""
         return hashlib.sha256(self.history + b"\0" + self.log).hexdigest()
 
     def write(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What models leave out leaves nothing out: with and without it, nodes do the same.
 
-Two searches agree here when they show the same local transitions: what a node had, what it was
-given, what it did and said.
+Two searches are equal if they have the same transitions of a node's state machine: state, input,
+action and output.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def searched(model: Model, config: str) -> tuple[tlc.Outcome, set[str]]:
     return outcome, {values.text(ordered(values.parse(json.loads(line)))) for line in printed}
 
 
-def test_to_forget_dead_messages_loses_nothing() -> None:
+def test_removing_dead_messages_keeps_all_transitions() -> None:
     plain, reduced = (manifest.get(name) for name in ("unreduced", "reduced"))
     everything, every = searched(plain, plain.text())
     less, same = searched(reduced, reduced.text())
@@ -39,7 +39,7 @@ def test_to_forget_dead_messages_loses_nothing() -> None:
     assert less.distinct < everything.distinct / 5
 
 
-def test_to_compare_states_without_the_last_record_loses_nothing() -> None:
+def test_view_without_last_record_keeps_all_transitions() -> None:
     model = manifest.get("returns")
     viewed, same = searched(model, model.text())
     plain, every = searched(model, without(model.text(), "VIEW"))
@@ -47,7 +47,7 @@ def test_to_compare_states_without_the_last_record_loses_nothing() -> None:
     assert viewed.distinct < plain.distinct
 
 
-def test_a_reduction_that_loses_something_is_seen() -> None:
+def test_unsound_reduction_is_found() -> None:
     """Rejections are not dead, so to forget them loses what a node does when it gets one."""
     reduced, broken = (manifest.get(name) for name in ("reduced", "broken-dead"))
     wrong = reduced.text().replace("VIEW", "CONSTANT DeadTo <- TakesRejectionsForDead\nVIEW")

@@ -1,1 +1,1 @@
-"""What several tests share; no test module imports another one."""
+"""Helpers that several tests share; no test module imports another one."""

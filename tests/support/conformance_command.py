@@ -26,7 +26,7 @@ def conformance(*arguments: object, **environment: str) -> subprocess.CompletedP
 
 
 def copied(log: Path, folder: Path) -> Path:
-    """A log in a folder where a page may be left beside it."""
+    """Copy a log to a folder in which a page may be written, and return its path."""
     return Path(shutil.copy(log, folder))
 
 

@@ -1,4 +1,4 @@
-"""Lines for a node within this process, what they are drawn from, and what the node then holds."""
+"""Lines for a node in this process, strategies for random ones, and the state of the node."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def line(body: object, src: object = "n2", dest: object = "n1") -> bytes:
 
 
 def state(node: Node) -> Any:
-    """All that a node remembers, copied."""
+    """Return a copy of the state of a node."""
     replica = node.replica
     if replica is None:
         return (node.init, node.members.nodes)

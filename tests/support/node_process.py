@@ -1,4 +1,4 @@
-"""Runs `python3 impl/main.py` as a user would, with nothing in its environment."""
+"""Run `python3 impl/main.py` as a user would, with an empty environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(given: bytes | str, *options: str, seconds: float = 5) -> Run:
 
 
 def request(msg_id: int, kind: str, **fields: object) -> str:
-    """A client's line to n1."""
+    """Return a client's line to n1."""
     body = {"type": kind, "msg_id": msg_id, **fields}
     return json.dumps({"src": "c1", "dest": "n1", "body": body}) + "\n"
 

@@ -1,4 +1,4 @@
-"""Whether other processes still run, and waiting for what they do."""
+"""Check whether a process runs, and wait for a condition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def exists(process: int) -> bool:
-    """Whether a process runs; one that is dead and not buried does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -1,7 +1,6 @@
-"""A cluster of replicas in one process, for tests that choose what happens next.
+"""A cluster of replicas in one process, for tests that choose each step.
 
-The faulty network, and what is seen from outside of the nodes (votes, replies), belong here; what
-must be true of them is asked by the tests.
+It has the network and records votes and replies; the tests check the invariants.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Input = Envelope | str
 """A message, or an event by its name."""
 
 LONG = 10_000
-"""More messages than a small cluster sends without being asked or timed out."""
+"""More messages than a small cluster sends without a request or a timeout."""
 
 
 class Cluster:
@@ -43,17 +42,17 @@ class Cluster:
         self.members = Members(self.ids)
         self.votes: dict[Cast, set[str]] = {}
         self.network: list[Envelope] = []
-        self.asked: list[Envelope] = []
+        self.requests: list[Envelope] = []
         self.watch: Callable[[str, Input, Output], None] = lambda *_: None
         self.nodes = {
-            node: Replica(node, self.members, batch, Witnessed(node, self.votes))
+            node: Replica(node, self.members, batch, RecordingAcceptor(node, self.votes))
             for node in self.ids
         }
 
     def propose(self, node: str, slot: int, value: str) -> None:
-        body = MultiPaxosPropose(len(self.asked), slot, value)
-        self.asked.append(Envelope("c1", node, body))
-        self.receive(self.asked[-1])
+        body = MultiPaxosPropose(len(self.requests), slot, value)
+        self.requests.append(Envelope("c1", node, body))
+        self.receive(self.requests[-1])
 
     def log(self, node: str) -> None:
         self.receive(Envelope("c1", node, MultiPaxosLog(-1)))
@@ -90,10 +89,10 @@ class Cluster:
             if at is None:
                 return
             self.deliver(at, keep=False)
-        raise AssertionError("the nodes never fall silent")
+        raise AssertionError("the nodes keep sending")
 
     def heal(self, rounds: int) -> None:
-        """Let nothing fail any more and time pass."""
+        """Restart all nodes, then deliver every message and time out in turn."""
         for node in self.ids:
             self.event(node, "restart")
         for _ in range(rounds):
@@ -103,7 +102,7 @@ class Cluster:
         self.settle(self.ids)
 
     def choices(self) -> set[tuple[int, str]]:
-        """What is chosen, by the votes that were cast and not by what a node believes."""
+        """Return the chosen values by slot, from the votes that were cast."""
         return {
             (slot, value)
             for (slot, _, value), voters in self.votes.items()
@@ -117,8 +116,8 @@ def take(replica: Replica, taken: Input) -> Output:
     return getattr(replica, METHODS[type(taken.body)])(taken)
 
 
-class Witnessed(Acceptor):
-    """Writes down a node's votes where they are cast."""
+class RecordingAcceptor(Acceptor):
+    """An acceptor that records its votes."""
 
     def __init__(self, node: str, votes: dict[Cast, set[str]]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Records of runs that are written by hand, and values that are hard to show."""
+"""Records of runs, written by hand, and values that are hard to show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def message(src: str, dest: str, kind: str, **fields: Any) -> Any:
 
 
 def run(*steps: tuple[str, Any, list[Any]], path: str = "run") -> list[Record]:
-    """Records as one log has them."""
+    """Return the records of one log."""
     return [Record(*step, Path(path), line) for line, step in enumerate(steps, 1)]
 
 

@@ -46,8 +46,8 @@ function span(arrow) {
 
 function layOut() {
   const narrow = lanes.length - run.nodes.length;
-  const room = chart.clientWidth - GUTTER - narrow * LEAST_CLIENT;
-  const lane = Math.max(LEAST_LANE, Math.floor(room / Math.max(1, run.nodes.length)));
+  const width = chart.clientWidth - GUTTER - narrow * LEAST_CLIENT;
+  const lane = Math.max(LEAST_LANE, Math.floor(width / Math.max(1, run.nodes.length)));
   view.lefts = lanes.map(
     (_, index) =>
       GUTTER +

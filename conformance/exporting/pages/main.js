@@ -37,8 +37,8 @@ function choose(record, scroll) {
 
 function reveal(record) {
   const y = view.rowOf[record.at] * ROW,
-    room = chart.clientHeight - HEAD - ROW;
-  if (y < chart.scrollTop + ROW || y > chart.scrollTop + room - ROW) chart.scrollTop = y - room / 2;
+    height = chart.clientHeight - HEAD - ROW;
+  if (y < chart.scrollTop + ROW || y > chart.scrollTop + height - ROW) chart.scrollTop = y - height / 2;
   const x = across(record.node);
   if (x < chart.scrollLeft || x + LEAST_LANE > chart.scrollLeft + chart.clientWidth) {
     chart.scrollLeft = x - GUTTER;
@@ -59,11 +59,11 @@ function stepInNode(by) {
 }
 
 // Go through the receipts of a record's outputs, one after the other.
-let visited = null;
+let cycle = null;
 function nextReceipt() {
-  const from = visited?.receipts.includes(view.chosen) ? visited.record : view.chosen;
+  const from = cycle?.receipts.includes(view.chosen) ? cycle.record : view.chosen;
   const receipts = from.received.flat().sort((one, other) => one.at - other.at);
-  visited = { record: from, receipts };
+  cycle = { record: from, receipts };
   return receipts[(receipts.indexOf(view.chosen) + 1) % Math.max(1, receipts.length)];
 }
 

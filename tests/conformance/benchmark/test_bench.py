@@ -18,19 +18,19 @@ from tests.support.paths import NODE
 
 
 class Pipes:
-    """Two ends of what a process would be: what it is given and what it says, by hand."""
+    """The pipes of a process, whose input and output a test reads and writes."""
 
     def __init__(self) -> None:
         self.takes, self.stdin_fd = os.pipe()
-        self.stdout_fd, self.says = os.pipe()
+        self.stdout_fd, self.output = os.pipe()
 
     write, read = Process.write, Process.read
 
     def failure(self) -> LoadError:
         return LoadError("it ended")
 
-    def say(self, data: bytes) -> None:
-        os.write(self.says, data)
+    def emit(self, data: bytes) -> None:
+        os.write(self.output, data)
 
     def taken(self) -> bytes:
         os.set_blocking(self.takes, False)
@@ -40,7 +40,7 @@ class Pipes:
             return b""
 
     def close(self) -> None:
-        for end in (self.takes, self.stdin_fd, self.stdout_fd, self.says):
+        for end in (self.takes, self.stdin_fd, self.stdout_fd, self.output):
             os.close(end)
 
 
@@ -69,55 +69,55 @@ def message(src: str, dest: str, number: int = 0) -> bytes:
 
 def test_lines_reach_their_nodes_in_order(nodes: dict[str, Pipes], router: Router) -> None:
     lines = [message("n1", ("n2", "n3", "c1")[number % 3], number) for number in range(30)]
-    nodes["n1"].say(b"".join(line + b"\n" for line in lines))
+    nodes["n1"].emit(b"".join(line + b"\n" for line in lines))
     assert router.turn() == lines[2::3]
-    nodes["n3"].say(message("n3", "n2", 99) + b"\n")
+    nodes["n3"].emit(message("n3", "n2", 99) + b"\n")
     assert router.turn() == []
-    nodes["n1"].say(message("n1", "c1") + b"\n")
+    nodes["n1"].emit(message("n1", "c1") + b"\n")
     router.turn()
     assert nodes["n2"].taken().splitlines() == [*lines[0::3], message("n3", "n2", 99)]
     assert nodes["n3"].taken().splitlines() == lines[1::3]
     assert nodes["n1"].taken() == b""
 
 
-def test_a_line_may_come_in_pieces(nodes: dict[str, Pipes], router: Router) -> None:
+def test_line_may_arrive_in_pieces(nodes: dict[str, Pipes], router: Router) -> None:
     line, reply = message("n1", "n2"), message("n1", "c1")
     whole = line + b"\n" + reply + b"\n"
     came = []
     for at in range(0, len(whole), 7):
-        nodes["n1"].say(whole[at : at + 7])
+        nodes["n1"].emit(whole[at : at + 7])
         came += router.turn()
     assert came == [reply] and nodes["n2"].taken() == line + b"\n"
 
 
 def test_pieces_of_two_nodes_are_not_mixed(nodes: dict[str, Pipes], router: Router) -> None:
     one, two = message("n1", "c1"), message("n2", "c2")
-    nodes["n1"].say(one[:20])
-    nodes["n2"].say(two[:30])
+    nodes["n1"].emit(one[:20])
+    nodes["n2"].emit(two[:30])
     assert router.turn() == []
-    nodes["n1"].say(one[20:] + b"\n")
-    nodes["n2"].say(two[30:] + b"\n")
+    nodes["n1"].emit(one[20:] + b"\n")
+    nodes["n2"].emit(two[30:] + b"\n")
     assert sorted(router.turn()) == sorted([one, two])
 
 
-def test_a_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> None:
+def test_full_pipe_loses_nothing(nodes: dict[str, Pipes], router: Router) -> None:
     lines = [message("c1", "n1", number) for number in range(5000)]
     router.send("n1", lines[:4000])
     router.send("n1", lines[4000:])
     taken = b""
     while taken.count(b"\n") < len(lines):
         # Something to wait for, so that no turn of the router waits for ever.
-        nodes["n2"].say(message("n2", "c1") + b"\n")
+        nodes["n2"].emit(message("n2", "c1") + b"\n")
         router.turn()
         taken += nodes["n1"].taken()
     assert taken.splitlines() == lines
 
 
-def test_a_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -> None:
-    os.close(nodes["n2"].says)
+def test_node_that_ends_is_an_error(nodes: dict[str, Pipes], router: Router) -> None:
+    os.close(nodes["n2"].output)
     with pytest.raises(LoadError, match="it ended"):
         router.turn()
-    nodes["n2"].says = os.open(os.devnull, os.O_WRONLY)
+    nodes["n2"].output = os.open(os.devnull, os.O_WRONLY)
 
 
 @pytest.mark.parametrize(
@@ -179,17 +179,17 @@ def test_replies_may_come_in_any_order() -> None:
         b'{"body": 1}',
     ],
 )
-def test_a_wrong_reply_is_an_error(wrong: bytes) -> None:
+def test_wrong_reply_is_an_error(wrong: bytes) -> None:
     with pytest.raises(LoadError):
         load.check_chosen([reply(0), reply(1), wrong], REQUESTS)
 
 
-def test_a_missing_reply_is_an_error() -> None:
+def test_missing_reply_is_an_error() -> None:
     with pytest.raises(LoadError, match="1 proposals were not answered"):
         load.check_chosen([reply(0), reply(1)], REQUESTS)
 
 
-def test_the_loop_must_repeat_its_lines() -> None:
+def test_loop_must_repeat_its_lines() -> None:
     load.check_repeated(REQUESTS, REQUESTS)
     with pytest.raises(LoadError):
         load.check_repeated(REQUESTS[::-1], REQUESTS)
@@ -200,7 +200,7 @@ def test_the_loop_must_repeat_its_lines() -> None:
 ECHO = [sys.executable, "-c", "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"]
 
 
-def test_all_lines_are_given_and_answered() -> None:
+def test_every_line_is_sent_and_answered() -> None:
     lines = [b"%d" % number for number in range(20_000)]
     process = Process(ECHO, 30)
     router = Router([Link("n1", process)])
@@ -215,18 +215,18 @@ def test_all_lines_are_given_and_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    "program, told",
+    "program, expected",
     [
-        ("raise SystemExit('out of luck')", "status 1\n  out of luck"),
+        ("raise SystemExit('out of order')", "status 1\n  out of order"),
         ("import time; time.sleep(60)", "did not finish within 0.5 s"),
     ],
 )
-def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> None:
+def test_process_that_does_not_answer_is_an_error(program: str, expected: str) -> None:
     process = Process([sys.executable, "-c", program], 0.5 if "sleep" in program else 30)
     try:
         with pytest.raises(LoadError) as error:
             process.line()
-        assert told in str(error.value)
+        assert expected in str(error.value)
     finally:
         process.close()
 
@@ -234,14 +234,14 @@ def test_a_process_that_does_not_answer_is_an_error(program: str, told: str) -> 
 # Bursts.
 
 
-def test_the_longest_wait_is_of_the_reply_that_took_longest() -> None:
+def test_longest_wait_is_that_of_the_slowest_reply() -> None:
     times = load.Times()
     times.sent, times.received = [1.0, 1.0, 2.0], [3.0, 4.5, 5.0]
     # The second request was answered last.
     assert times.longest([reply(1), reply(3), reply(2)], first=1) == 4.0
 
 
-def test_the_largest_burst_is_sent_once_and_larger_ones_never() -> None:
+def test_larger_bursts_than_the_largest_are_not_sent() -> None:
     often, once = bench.bursts(NODE, 200_000)
     assert list(often.runs) == [f"{size} outstanding" for size in ("1", "32", "1,000", "20,000")]
     assert list(once.runs) == ["200,000 outstanding", "32 outstanding"]
@@ -265,7 +265,7 @@ def comparison(order: list[str], rows: list[Row], **figures: list[float]) -> Com
     return Comparison("a comparison", runs, rows)
 
 
-def test_a_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
+def test_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
     order: list[str] = []
     row = Row("ours", "theirs", 2)
     measured = comparison(order, [row], ours=[10.0, 40.0, 90.0], theirs=[10.0, 10.0, 90.0])
@@ -273,8 +273,8 @@ def test_a_ratio_is_the_median_of_pairs(tmp_path: Path) -> None:
     assert order == ["ours", "theirs"] * 3
     # The ratio of the medians would be 4.
     assert measured.ratios(row) == [1.0, 4.0, 1.0]
-    told = ("ours", 40, "theirs", 10, "1.00", "1.00", "4.00", "at least 2", "no")
-    assert bench._cells(measured, row) == told
+    expected = ("ours", 40, "theirs", 10, "1.00", "1.00", "4.00", "at least 2", "no")
+    assert bench._cells(measured, row) == expected
 
 
 def test_missing_answers_are_reported_and_not_retried(tmp_path: Path) -> None:
@@ -283,8 +283,8 @@ def test_missing_answers_are_reported_and_not_retried(tmp_path: Path) -> None:
     measured = comparison(order, [row], ours=[8.0, 9.0], theirs=[])
     measured.measure(2, tmp_path)
     assert order == ["ours", "theirs", "ours"]
-    told = ("ours", 8, "theirs", "not measured", "", "", "", "above 1", "")
-    assert bench._cells(measured, row) == told
+    expected = ("ours", 8, "theirs", "not measured", "", "", "", "above 1", "")
+    assert bench._cells(measured, row) == expected
 
 
 @pytest.mark.parametrize("figures, times", [([1.0], 1), ([], 0)])
@@ -320,11 +320,11 @@ def test_measured_figure_must_not_go_missing(tmp_path: Path) -> None:
         (Row("a", "b", 1, above=True), 1.01, "yes"),
     ],
 )
-def test_a_target_is_reached_or_not(row: Row, ratio: float, reached: str) -> None:
+def test_target_is_reached_or_not(row: Row, ratio: float, reached: str) -> None:
     assert row.reached(ratio) == reached
 
 
-def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+def test_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     def fails(folder: Path) -> float:
         (folder / "something").touch()
         raise LoadError("it lost a line")
@@ -334,7 +334,7 @@ def test_a_run_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_are_about_runs_that_there_are() -> None:
+def test_rows_refer_to_existing_runs() -> None:
     for measured in bench.comparisons(NODE, 100, True) + bench.bursts(NODE, 200_000):
         assert {
             name for row in measured.rows for name in (row.ours, row.theirs)
@@ -371,7 +371,7 @@ def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_small_run(tmp_path: Path) -> None:
+def test_small_benchmark_has_figures(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, *NODE)
     assert status == 0, err
     assert "three processes, 32 outstanding: median of 1" in out
@@ -386,15 +386,15 @@ import json, sys
 for line in sys.stdin:
     m = json.loads(line)
     b = m["body"]
-    told = {"type": "init_ok"} if b["type"] == "init" else {
+    reply = {"type": "init_ok"} if b["type"] == "init" else {
         "type": "multi_paxos_propose_ok", "slot": b["slot"], "phase1_skipped": True,
         "chosen": b["slot"] != 7, "value": b["value"]}
-    told["in_reply_to"] = b["msg_id"]
-    print(json.dumps({"src": m["dest"], "dest": m["src"], "body": told}), flush=True)
+    reply["in_reply_to"] = b["msg_id"]
+    print(json.dumps({"src": m["dest"], "dest": m["src"], "body": reply}), flush=True)
 """
 
 
-def test_a_node_that_answers_wrong_has_no_figure(tmp_path: Path) -> None:
+def test_node_with_wrong_reply_has_no_figure(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, sys.executable, "-c", LIAR)
     assert (status, out) == (2, "")
     assert "single node, streamed, node, in memory: a proposal was answered by" in err

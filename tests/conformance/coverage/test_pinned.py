@@ -43,7 +43,7 @@ def test_pinned_results_cover_every_golden_model() -> None:
     assert committed["models"].keys() == {model.name for model in GOLDEN}
 
 
-def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_written_pinned_results_are_read_back(tmp_path: Path) -> None:
     pinned.write(tmp_path / "results.json", results())
     assert pinned.read(tmp_path / "results.json") == results()
     with pytest.raises(ValueError, match="unexpected"):
@@ -78,16 +78,14 @@ def test_difference_from_the_pinned_results_is_reported() -> None:
     ]
 
 
-def test_the_checksum_is_of_all_that_tlc_reads() -> None:
+def test_checksum_covers_all_files_that_tlc_reads() -> None:
     read = {path.name for path in pinned.spec_of(SINGLE)}
     assert {"single.cfg", "MC.tla", "MultiPaxos.tla", "Voting.tla", "Consensus.tla"} <= read
     assert {"EveryInput.tla", "LocalTransitions.tla", "Printing.tla"} <= read
     assert "Liveness.tla" not in read and "main.cfg" not in read
 
 
-def test_a_changed_file_changes_the_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_file_changes_the_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations, "PACKAGE", tmp_path)
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text("1"), other.write_text("2")
@@ -137,8 +135,8 @@ def test_drift_fails_and_may_be_committed(
 ) -> None:
     before = committed.read_bytes()
     assert check(tmp_path, no_ops=6) is False
-    said = " ".join(capsys.readouterr().err.split())
-    assert "models.single.no_ops: 5 is pinned, 6 was found" in said and "check --pin" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "models.single.no_ops: 5 is pinned, 6 was found" in printed and "check --pin" in printed
     assert committed.read_bytes() == before
     assert check(tmp_path, no_ops=6, pin=True) is True
     assert check(tmp_path, no_ops=6) is True

@@ -1,7 +1,6 @@
-"""What real runs visit is counted right: no more than they visit, and only where they may.
+"""Trace coverage: exactly the transitions and branches that runs cover are counted.
 
-Small logs are judged and small worlds are run here; what the standard runs visit is for `make
-check` to see.
+These tests use short logs and small models; `make check` measures the standard runs.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ NODE = [sys.executable, str(IMPL / "main.py"), "--batch", "1"]
 BROKEN = BROKEN_NODE
 
 
-# By logs.
+# Logs.
 
 
 def lonely(*events: str) -> list[logs.Record]:
-    """The log of a cluster of one to which nothing but these events happens."""
+    """Return the log of a single node with these events."""
     body = {"type": "init", "msg_id": 1, "node_id": "n1", "node_ids": ["n1"]}
     opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
     steps = [
@@ -48,7 +47,7 @@ def operators(found: traces.TraceCoverage) -> set[str]:
 
 @pytest.fixture(scope="module")
 def few() -> traces.TraceCoverage:
-    """What little a log visits in which not much happens."""
+    """Return the coverage of a log with a crash and a restart."""
     [verdict], found = traces.validate([lonely("crash", "restart", "crash")], 1)
     assert verdict.rejections == []
     return found
@@ -57,12 +56,12 @@ def few() -> traces.TraceCoverage:
 def test_only_logged_transitions_are_counted(few: traces.TraceCoverage) -> None:
     counted = {name: count for name, count in few.actions.items() if count}
     assert counted == {"Crash": 2, "Restart": 1}
-    # The judge looks for the action of an event by its name, so no other is begun.
+    # Trace validation selects the action of an event by its name, so it evaluates no other.
     assert operators(few) == {"Crash", "Restart"}
     assert not few.whole
 
 
-def test_an_action_more_is_some_branches_more(few: traces.TraceCoverage) -> None:
+def test_another_action_covers_more_branches(few: traces.TraceCoverage) -> None:
     _, more = traces.validate([lonely("crash", "restart", "timeout")], 1)
     assert few.actions["Timeout"] == 0 and more.actions["Timeout"] == 1
     assert {"Timeout", "Again"} <= operators(more) - operators(few)
@@ -80,7 +79,7 @@ def test_rejected_records_do_not_count() -> None:
     assert set(none.actions.values()) == {0} and none.uncovered == none.branches
 
 
-def test_a_copy_that_tlc_does_not_read_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_instrumented_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     original = tlc.run
 
     def astray(*sources: str, libraries: list[Path], **options: object) -> tlc.Outcome:
@@ -95,56 +94,56 @@ def test_transitions_unreachable_to_the_checker_are_not_counted() -> None:
     found = {branch.operator for branch in traces.reachable()}
     assert set(traces.actions()) <= found and len(traces.actions()) == 16
     assert {"Decide", "Follow", "Lead"} <= found
-    # The judge has others in the place of the first two; the rest is of no use to it.
+    # Trace validation overrides the first two, and does not use the others.
     assert not found & {"Step", "Ascending", "Init", "Next", "TypeOK", "ReplyIsTrue", "Proposed"}
 
 
-# In small worlds.
+# Small models.
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Two nodes that may crash, ask around and give up."""
+def model(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Golden traces of two nodes that may crash, query their peers and expire requests."""
     return generate.generate(manifest.get("gives-up"), tmp_path_factory.mktemp("golden"))
 
 
-def explored(world: Generated, folder: Path, command: list[str], runs: int) -> explore.Explored:
-    return explore.explore(folder, command, world.members, world.automata, runs=runs, seed=1)
+def explored(model: Generated, folder: Path, command: list[str], runs: int) -> explore.Explored:
+    return explore.explore(folder, command, model.members, model.automata, runs=runs, seed=1)
 
 
-def test_same_seed_covers_the_same(world: Generated, tmp_path: Path) -> None:
-    first, again = (explored(world, tmp_path / name, NODE, 3) for name in ("first", "again"))
+def test_same_seed_covers_the_same(model: Generated, tmp_path: Path) -> None:
+    first, again = (explored(model, tmp_path / name, NODE, 3) for name in ("first", "again"))
     assert first == again and first.differences == []
     assert first.runs == 3 and 0 < first.moved < first.covered <= first.inside
-    assert first.covered < first.transitions == world.transitions
-    assert real_runs.agrees({"gives-up": first})
+    assert first.covered < first.transitions == model.transitions
+    assert real_runs.passed({"gives-up": first})
     # Only what differs is left behind.
     assert list(tmp_path.rglob("*.ndjson")) == []
 
 
-def test_a_node_that_differs_from_the_model_is_found(world: Generated, tmp_path: Path) -> None:
+def test_node_that_differs_from_the_model_is_found(model: Generated, tmp_path: Path) -> None:
     command = [*BROKEN, "promise-follows-back", "--batch", "1"]
-    found = explored(world, tmp_path, command, 5)
+    found = explored(model, tmp_path, command, 5)
     [difference] = found.differences
-    assert not real_runs.agrees({"gives-up": found})
+    assert not real_runs.passed({"gives-up": found})
     record = logs.read(difference.record.path)[difference.record.line - 1]
     assert record.input == difference.record.input
     assert difference.found != difference.record.output
 
 
-def lone_world(*events: str) -> Automaton:
-    """A model of one node, which these events leave as it is."""
+def single_node_model(*events: str) -> Automaton:
+    """Return a model of one node whose state these events do not change."""
     return Automaton("n1", "s", [Transition("s", Step("n1", event, []), "s") for event in events])
 
 
-def test_transitions_out_of_bounds_are_counted_apart(
+def test_transitions_out_of_bounds_are_counted_separately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "ANYWHERE", 1.0)
-    found = explore.explore(tmp_path, NODE, ["n1"], [lone_world("timeout")], runs=5, seed=1)
+    found = explore.explore(tmp_path, NODE, ["n1"], [single_node_model("timeout")], runs=5, seed=1)
     assert found.differences == [] and found.runs == 5
     assert found.covered <= 1 == found.transitions and found.moves == found.moved == 0
-    # A node that has left does not come back, though a timeout is something that the model knows.
+    # A node that is out of bounds stays there, though the model has timeouts.
     assert found.outside > 5 * found.inside
 
 
@@ -152,34 +151,34 @@ def test_run_within_bounds_has_nothing_out_of_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explore, "ANYWHERE", 0.0)
-    world = lone_world("timeout", "inquire")
-    found = explore.explore(tmp_path, NODE, ["n1"], [world], runs=2, seed=1)
+    model = single_node_model("timeout", "inquire")
+    found = explore.explore(tmp_path, NODE, ["n1"], [model], runs=2, seed=1)
     assert (found.covered, found.outside) == (2, 0) and found.inside >= 2 * explore.IDLE
 
 
-DUMB = """
+SILENT = """
 import json, sys
 given = json.loads(input())
 opened = {"type": "init_ok", "in_reply_to": given["body"]["msg_id"], "msg_id": 0}
-said = {"src": given["dest"], "dest": given["src"], "body": opened}
+reply = {"src": given["dest"], "dest": given["src"], "body": opened}
 with open(sys.argv[-1], "w") as log:
-    log.write(json.dumps({"node": given["dest"], "input": given, "output": [said]}) + "\\n")
-print(json.dumps(said))
+    log.write(json.dumps({"node": given["dest"], "input": given, "output": [reply]}) + "\\n")
+print(json.dumps(reply))
 """
 
 
-def test_a_node_that_does_not_answer_where_the_model_does_differs(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", DUMB]
-    world = lone_world("timeout")
-    found = explore.explore(tmp_path, command, ["n1"], [world], runs=2, seed=1)
+def test_missing_output_is_a_difference(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SILENT]
+    model = single_node_model("timeout")
+    found = explore.explore(tmp_path, command, ["n1"], [model], runs=2, seed=1)
     [difference] = found.differences
     assert "n1" in difference.remark and difference.record.input == "timeout"
     assert (found.runs, found.covered) == (1, 0)
 
 
-def test_all_of_it_is_one_value(few: traces.TraceCoverage) -> None:
+def test_results_are_one_json_value(few: traces.TraceCoverage) -> None:
     one = explore.Explored(10, 4, covered=3, moved=2, runs=1, inside=5, outside=1)
-    told = json.loads(json.dumps(real_runs.as_json(few, {"a": one, "b": one}, 7)))
-    assert told["seed"] == 7 and told["actions"]["Crash"] == 2
-    assert told["covered"] + len(told["uncovered"]) == told["branches"]
-    assert told["models"]["a"]["covered"] == 3 and told["all_models"]["transitions"] == 20
+    result = json.loads(json.dumps(real_runs.as_json(few, {"a": one, "b": one}, 7)))
+    assert result["seed"] == 7 and result["actions"]["Crash"] == 2
+    assert result["covered"] + len(result["uncovered"]) == result["branches"]
+    assert result["models"]["a"]["covered"] == 3 and result["all_models"]["transitions"] == 20

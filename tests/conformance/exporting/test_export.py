@@ -1,4 +1,4 @@
-"""What a run becomes for other tools: nothing of it is lost on the way, and nothing is made up."""
+"""Export of runs to other tools: every record is exported, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.conformance_command import conformance, not_run
 from tests.support.paths import BAD, HISTORIES, NODE, OK
 from tests.support.runs import PING, PONG, STRANGE, message, run
 
-# Which sending a message is of.
+# Matching receipts with sends.
 
 
 def sendings(records: list[Record]) -> list[tuple[int, int] | None]:
@@ -50,7 +50,7 @@ def test_unsent_message_has_no_sending_and_blocks_nothing() -> None:
     assert sendings(log).count(None) == 3
 
 
-def test_the_logs_of_nodes_one_after_the_other_are_put_in_order() -> None:
+def test_logs_of_nodes_are_merged_in_causal_order() -> None:
     mine = run(("a", PONG, []), ("a", "timeout", [PING]), path="a")
     other = run(("b", "timeout", [PONG]), ("b", PING, []), path="b")
     found = causality.arrange(mine + other)
@@ -63,7 +63,7 @@ def test_the_logs_of_nodes_one_after_the_other_are_put_in_order() -> None:
     assert [step.sending is None for step in found] == [True, False, True, False]
 
 
-def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
+def test_single_log_keeps_its_order_with_unsent_messages() -> None:
     records = logs.read(OK)
     sends = next(at for at, record in enumerate(records) if record.action == "ReceivePrepare")
     lost = [*records[:sends], replace(records[sends], output=[]), *records[sends + 1 :]]
@@ -77,8 +77,8 @@ def test_a_log_in_one_file_keeps_its_order_whatever_was_never_sent() -> None:
     assert "ReceivePromise" in unsent
 
 
-def test_unsent_message_moves_nothing_else() -> None:
-    """Of logs in files of their own: all that can be is in order still."""
+def test_unsent_message_leaves_other_records_in_order() -> None:
+    """With a log per node, all other records keep their order."""
     parts = [replace(record, path=Path(record.node)) for record in logs.read(OK)]
     parts.sort(key=lambda record: record.node)
     whole = causality.arrange(parts)
@@ -92,8 +92,8 @@ def test_unsent_message_moves_nothing_else() -> None:
     assert unsent[0] < unsent[1]
 
 
-def test_vector_clock_counts_what_happened_before() -> None:
-    """Said twice, received once: only the first saying is certain to come before."""
+def test_vector_clock_counts_events_that_happened_before() -> None:
+    """Sent twice, received once: only the first send surely happened before the receipt."""
     log = run(
         ("a", "timeout", [PING]),
         ("a", "timeout", [PING]),
@@ -114,19 +114,19 @@ def test_vector_clock_counts_what_happened_before() -> None:
 
 
 def parsed(text: str) -> list[dict[str, Any]]:
-    """The events as ShiViz reads them, by the expression in the first line of the text."""
+    """Return the events as ShiViz parses them, by the expression in the first line."""
     parser, delimiter, log = text.split("\n", 2)
     assert delimiter == ""
     found, end = [], 0
     for event in re.finditer(parser.replace("(?<", "(?P<"), log):
-        assert log[end : event.start()].strip() == "", "nothing may be left out"
+        assert log[end : event.start()].strip() == "", "the expression skipped text"
         end = event.end()
         found.append({**event.groupdict(), "clock": json.loads(event["clock"])})
     assert log[end:].strip() == ""
     return found
 
 
-def test_a_recorded_run_for_shiviz() -> None:
+def test_shiviz_text_has_every_event_and_its_clock() -> None:
     steps = causality.arrange(logs.read(OK))
     events = parsed(shiviz.text(steps))
     assert [event["host"] for event in events] == [step.record.node for step in steps]
@@ -136,23 +136,23 @@ def test_a_recorded_run_for_shiviz() -> None:
     for step, event in zip(steps, events, strict=True):
         host, clock = event["host"], event["clock"]
         counted[host] = counted.get(host, 0) + 1
-        assert clock[host] == counted[host], "each event of a host is its next one"
+        assert clock[host] == counted[host], "the clock of a host counts its events"
         if step.sending:
             sent = events[step.sending.step]["clock"]
             assert all(clock[other] >= count for other, count in sent.items())
 
 
-def test_names_for_shiviz_have_no_blanks_and_stay_apart() -> None:
+def test_shiviz_names_are_distinct_and_without_blanks() -> None:
     names = ["a b", "a%20b", "", "%", "\ud800\n"]
     log = run(*((name, "timeout", []) for name in names))
     events = parsed(shiviz.text(causality.arrange(log)))
     assert len({event["host"] for event in events}) == len(names)
 
 
-# The states.
+# States.
 
 
-def test_the_states_of_a_log_that_is_allowed() -> None:
+def test_states_of_an_accepted_log_are_complete() -> None:
     records = logs.read(OK)
     found = states.compute_states(records, 1)
     assert found.stopped == {}
@@ -167,7 +167,7 @@ def test_the_states_of_a_log_that_is_allowed() -> None:
     assert after["n2"]["waiting"][-1]["request"]["body"]["value"] == "set y=2"
 
 
-def test_the_states_end_where_the_specification_does_not_allow_a_record() -> None:
+def test_states_end_before_a_rejected_record() -> None:
     records = logs.read(BAD)
     found = states.compute_states(records, 1)
     assert list(found.stopped) == [f"{BAD}:11"]
@@ -180,7 +180,7 @@ def test_the_states_end_where_the_specification_does_not_allow_a_record() -> Non
 
 
 def to_json(found: Any) -> Any:
-    """What itf-py read, as the JSON that it was made of."""
+    """Return what itf-py read as the JSON that it was made of."""
     if hasattr(found, "_fields"):
         if type(found).__name__ == "Json":
             return json.loads(found.value)
@@ -190,12 +190,12 @@ def to_json(found: Any) -> Any:
     return [to_json(item) for item in found] if isinstance(found, list) else found
 
 
-def traced(trace: Any) -> Any:
+def read_itf(trace: Any) -> Any:
     itf_py = pytest.importorskip("itf_py")
     return itf_py.trace_from_json(json.loads(json.dumps(trace)))
 
 
-def test_a_trace_is_read_back_as_the_log() -> None:
+def test_itf_trace_is_read_back_as_the_log() -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     asked = [
         message("c", "a", "multi_paxos_propose", msg_id=i, slot=i, value=value)
@@ -203,12 +203,12 @@ def test_a_trace_is_read_back_as_the_log() -> None:
     ]
     log = run(*(("a", ask, [PING]) for ask in asked), ("a", "crash", []))
     for records in (log, logs.read(OK), logs.read(BAD)):
-        found = traced(itf.of_run(causality.arrange(records)))
+        found = read_itf(itf.of_run(causality.arrange(records)))
         assert found.vars == ["node", "action", "input", "output"]
         assert [state.meta["index"] for state in found.states] == list(range(len(records)))
         for state, record in zip(found.states, records, strict=True):
-            told = {name: to_json(item) for name, item in state.values.items()}
-            assert told == {
+            values = {name: to_json(item) for name, item in state.values.items()}
+            assert values == {
                 "node": record.node,
                 "action": record.action,
                 "input": record.input,
@@ -216,10 +216,10 @@ def test_a_trace_is_read_back_as_the_log() -> None:
             }
 
 
-def test_a_trace_with_the_states_of_all_nodes() -> None:
+def test_itf_trace_has_the_states_of_all_nodes() -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     records = logs.read(OK)
-    found = traced(itf.of_run(causality.arrange(records), states.compute_states(records, 1)))
+    found = read_itf(itf.of_run(causality.arrange(records), states.compute_states(records, 1)))
     assert found.vars[-1] == "replica"
     last = {node: to_json(state) for node, state in found.states[-1].values["replica"].items()}
     assert last.keys() == {"n1", "n2", "n3"} and last["n3"]["promised"] == 2
@@ -240,28 +240,28 @@ State 2: <Next line 518, col 8 to line 518, col 44 of module MultiPaxos>
 @pytest.mark.parametrize(
     "end, loop", [("", None), ("\nState 3: Stuttering", 1), ("\nBack to state 1: <Next line 1>", 0)]
 )
-def test_the_text_of_a_counterexample_is_read(end: str, loop: int | None) -> None:
+def test_counterexample_text_is_parsed(end: str, loop: int | None) -> None:
     itf = pytest.importorskip("conformance.exporting.itf")
     read = counterexample.read("some", "Agreement", (TRACE + end).split("\n"))
     assert read.loop == loop and [state.action for state in read.states] == ["Initial", "Next"]
     written = itf.of_counterexample(read)
     assert ("loop" in written) == (loop is not None)
     assert written["states"][0]["votes"]["#map"][0][1] == {"#set": ["a", "b"]}
-    first, second = (state.values for state in traced(written).states)
+    first, second = (state.values for state in read_itf(written).states)
     assert len(first["network"]) == 2
     assert first["votes"][0] == {"a", "b"} and first["votes"][3] == set()
     assert second["network"] == frozenset() and second["votes"][1] is True
 
 
-def test_a_model_that_is_broken_as_a_run() -> None:
+def test_counterexample_of_a_mutant_becomes_a_rejected_run() -> None:
     found = counterexample.find(manifest.get("broken-takes-half"))
     records = counterexample.records(found)
     assert found.violated == "Agreement" and len(records) == 2 + len(found.states) - 1
     stopped = states.compute_states(records, 1).stopped
-    assert stopped, "the specification itself must not allow what the broken one does"
+    assert stopped, "the specification must reject what its mutant does"
 
 
-def test_a_model_without_records_is_no_run() -> None:
+def test_model_without_records_gives_an_itf_trace_only() -> None:
     found = counterexample.read("some", "Agreement", TRACE.split("\n"))
     with pytest.raises(counterexample.NoCounterexample, match="gives an ITF trace only"):
         counterexample.records(found)
@@ -270,7 +270,7 @@ def test_a_model_without_records_is_no_run() -> None:
 # The command.
 
 
-def test_all_formats_at_once(tmp_path: Path) -> None:
+def test_one_command_writes_all_formats(tmp_path: Path) -> None:
     pytest.importorskip("itf_py")
     files = {name: tmp_path / "new" / f"run.{name}" for name in ("html", "itf", "shiviz")}
     options = [part for name, path in files.items() for part in (f"--{name}", path)]
@@ -281,11 +281,11 @@ def test_all_formats_at_once(tmp_path: Path) -> None:
     assert len(json.loads(files["itf"].read_text())["states"]) == len(logs.read(OK))
 
 
-def test_cases_that_cannot_be_exported(tmp_path: Path) -> None:
+def test_export_reports_wrong_arguments(tmp_path: Path) -> None:
     (tmp_path / "empty.ndjson").touch()
     (tmp_path / "other.ndjson").write_text(OK.read_text())
     out = ("--shiviz", tmp_path / "out.log")
-    not_run(conformance("export", OK), "say what to write")
+    not_run(conformance("export", OK), "give a file to write")
     not_run(conformance("export", *out), "give the LOGs of one run, or --model")
     not_run(conformance("export", OK, "--model", "single", *out), "give the LOGs of one run, or")
     not_run(conformance("export", "no/such.ndjson", *out), "no/such.ndjson")
@@ -297,21 +297,21 @@ def test_cases_that_cannot_be_exported(tmp_path: Path) -> None:
     assert not (tmp_path / "out.log").exists()
 
 
-# A run that is wrong.
+# Pages of failed runs.
 
 
 @pytest.mark.parametrize("verb", [["validate"], ["replay"]])
-def test_a_failure_leaves_a_page(verb: list[str], tmp_path: Path) -> None:
+def test_failure_leaves_a_page(verb: list[str], tmp_path: Path) -> None:
     log = tmp_path / "bad.ndjson"
     log.write_text(BAD.read_text())
     command = ["--", *NODE, "--manual-clock"] if verb == ["replay"] else []
     done = conformance(*verb, log, *command)
     page = tmp_path / "bad.html"
-    assert done.returncode == 1 and f"to look at: {page}" in done.stdout
+    assert done.returncode == 1 and f"  page: {page}" in done.stdout
     assert '"mark":["' in page.read_text()
 
 
-def test_a_failure_is_one_though_no_page_can_be_written(tmp_path: Path) -> None:
+def test_unwritable_page_does_not_hide_the_failure(tmp_path: Path) -> None:
     log = tmp_path / "bad.ndjson"
     log.write_text(BAD.read_text())
     (tmp_path / "bad.html").mkdir()
@@ -326,17 +326,17 @@ def test_page_of_a_long_run_has_the_part_around_the_failure() -> None:
     assert found.states is None and found.part == range(6_000, 26_000)
 
 
-def test_a_page_is_left_without_states_where_there_is_no_java(tmp_path: Path) -> None:
+def test_page_without_java_has_no_states(tmp_path: Path) -> None:
     log = tmp_path / "bad.ndjson"
     log.write_text(BAD.read_text())
     done = conformance("replay", log, "--", *NODE, "--manual-clock", JAVA="/no/such/java")
     assert done.returncode == 1 and '"fresh":null' in (tmp_path / "bad.html").read_text()
 
 
-# What is written, and where.
+# Files that are overwritten, and files that are not.
 
 
-def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path) -> None:
+def test_export_overwrites_only_its_own_files(tmp_path: Path) -> None:
     log, mine = tmp_path / "log.html", tmp_path / "mine.html"
     log.write_bytes(OK.read_bytes())
     mine.write_text("my own page")
@@ -346,7 +346,7 @@ def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path
         done = conformance("export", log, "--states", 0, "--html", path, *forced)
         not_run(done, "exists and was not made" if path != log else "is the log itself")
     assert mine.read_text() == "my own page" and log.read_bytes() == OK.read_bytes()
-    # What an export has made it makes again, and it leaves a link's target alone.
+    # An export overwrites its own files, and replaces a link without changing its target.
     for path, forced in (other, ()), (other, ()), (link, ("--force",)):
         done = conformance("export", log, "--states", 0, "--html", path, *forced)
         assert done.returncode == 0 and path.read_text().startswith("<!doctype html>")
@@ -354,21 +354,21 @@ def test_an_export_is_never_written_in_the_place_of_anything_else(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["itf", "shiviz"])
-def test_other_formats_are_made_again(name: str, tmp_path: Path) -> None:
+def test_other_formats_overwrite_only_their_own_files(name: str, tmp_path: Path) -> None:
     if name == "itf":
         pytest.importorskip("itf_py")
     paths = {name: tmp_path / name}
-    asked = export.ExportOptions(
+    options = export.ExportOptions(
         **{"html": None, "itf": None, "shiviz": None, **paths}, states=0, replica=False
     )
     for _ in range(2):
-        export.export_logs([OK], asked, 1000, lambda text: None)
+        export.export_logs([OK], options, 1000, lambda text: None)
     paths[name].write_text("something else")
     with pytest.raises(export.ExportError, match="was not made by an export"):
-        export.export_logs([OK], asked, 1000, lambda text: None)
+        export.export_logs([OK], options, 1000, lambda text: None)
 
 
-def test_a_page_of_a_rejected_log_is_not_written_over_the_log(
+def test_page_does_not_overwrite_its_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "log.html"
@@ -378,7 +378,7 @@ def test_a_page_of_a_rejected_log_is_not_written_over_the_log(
     assert "no page of this run" in capsys.readouterr().err
 
 
-def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
+def test_deeply_nested_values_are_exported(tmp_path: Path) -> None:
     value: Any = 2**60
     for _ in range(240):
         value = [value]
@@ -394,18 +394,18 @@ def test_values_as_deep_as_a_log_may_have_are_shown(tmp_path: Path) -> None:
             }
         ],
     )
-    asked = export.ExportOptions(tmp_path / "deep.html", None, None, 0, False)
-    export.export_logs([path], asked, 1000, lambda text: None)
+    options = export.ExportOptions(tmp_path / "deep.html", None, None, 0, False)
+    export.export_logs([path], options, 1000, lambda text: None)
     assert "[" * 240 in (tmp_path / "deep.html").read_text()
 
 
-def test_outputs_of_fault_injection_are_told_apart_by_kind(tmp_path: Path) -> None:
+def test_commands_select_logs_or_histories_of_a_folder(tmp_path: Path) -> None:
     """A folder has logs and a history, and here a FIFO as well."""
     (tmp_path / "n1.ndjson").write_bytes(OK.read_bytes())
     ok = HISTORIES / "duel-ok.ndjson"
     (tmp_path / "history.ndjson").write_bytes(ok.read_bytes())
     os.mkfifo(tmp_path / "fifo.ndjson")
-    judged = conformance("check-history", tmp_path)
-    assert judged.returncode == 0 and "1 histories" in judged.stdout
+    checked = conformance("check-history", tmp_path)
+    assert checked.returncode == 0 and "1 histories" in checked.stdout
     shown = conformance("export", tmp_path, "--states", 0, "--html", tmp_path / "run.html")
     assert shown.returncode == 0, shown.stderr

@@ -1,8 +1,7 @@
-"""The page of a run: everything is in it, nothing in a log can become a part of it, and a real
-browser shows it.
+"""The page of a run: it is complete, escapes everything from the log, and works in a browser.
 
-The browser is CHROMIUM, or the first of its usual names that is there; without one its tests are
-skipped.
+The browser is CHROMIUM, or the first of its usual names that is found.  Without one, the tests in
+a browser are skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ in_a_browser = pytest.mark.skipif(
     "chromium (apt-get install chromium), or set CHROMIUM to the path of one",
 )
 
-MALICE = [
+HOSTILE_TEXTS = [
     "</script><script>document.title = 'broken'</script>",
     "<!--<script>",
     "]]>",
@@ -52,14 +51,14 @@ MALICE = [
 ]
 
 
-def made(records: list[Record], *marks: Mark, states: States | None = None) -> str:
+def page_of(records: list[Record], *marks: Mark, states: States | None = None) -> str:
     return page.html("A run <b>", causality.arrange(records), states, marks)
 
 
-def malicious() -> list[Record]:
-    """Everything that a log holds and that others have chosen."""
+def hostile_records() -> list[Record]:
+    """Return records with hostile texts in every field that a client or node can choose."""
     log = []
-    for text in MALICE:
+    for text in HOSTILE_TEXTS:
         ask = message(text, "a", "multi_paxos_propose", msg_id=1, slot=1, value={text: [text]})
         refused = message(text, "a", text, **{"msg_id": 1, text: None})
         error = message("a", text, "error", in_reply_to=1, code=12, text=text)
@@ -71,12 +70,12 @@ def malicious() -> list[Record]:
 
 
 def openings(text: str) -> list[str]:
-    """Whatever may begin an element, end one or begin a comment, wherever it stands."""
+    """Return everything that may begin or end an element, or begin a comment."""
     return re.findall(r"<[A-Za-z/!?][^\s>]*", text)
 
 
 def data(text: str) -> Any:
-    """What the page gives the browser, read as strictly as a browser reads it."""
+    """Return the data in the page, parsed as strictly as a browser does."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON")
@@ -86,55 +85,56 @@ def data(text: str) -> Any:
     return json.loads(found, parse_constant=refuse)
 
 
-def test_every_record_is_in_it() -> None:
+def test_page_has_every_record() -> None:
     records = logs.read(OK)
-    told = data(made(records))
-    assert [(each["node"], each["action"], each["place"]) for each in told["records"]] == [
+    shown = data(page_of(records))
+    assert [(each["node"], each["action"], each["place"]) for each in shown["records"]] == [
         (record.node, record.action, record.place) for record in records
     ]
-    for each, record in zip(told["records"], records, strict=True):
+    for each, record in zip(shown["records"], records, strict=True):
         taken = each["input"]
-        assert (taken if isinstance(taken, str) else told["messages"][taken]) == record.input
-        assert [told["messages"][number] for number in each["output"]] == record.output
-    assert told["nodes"] == told["members"] == ["n1", "n2", "n3"]
+        assert (taken if isinstance(taken, str) else shown["messages"][taken]) == record.input
+        assert [shown["messages"][number] for number in each["output"]] == record.output
+    assert shown["nodes"] == shown["members"] == ["n1", "n2", "n3"]
 
 
-def test_nothing_in_a_log_becomes_an_element() -> None:
-    records = malicious()
+def test_text_of_a_log_is_escaped() -> None:
+    records = hostile_records()
     marks = [
-        Mark(each.place, text, [text], [text]) for each, text in zip(records, MALICE, strict=False)
+        Mark(each.place, text, [text], [text])
+        for each, text in zip(records, HOSTILE_TEXTS, strict=False)
     ]
-    found = openings(made(records, *marks))
-    assert found == openings(made(logs.read(OK))) and found.count("<script") == 2
+    found = openings(page_of(records, *marks))
+    assert found == openings(page_of(logs.read(OK))) and found.count("<script") == 2
 
 
 def test_page_loads_no_resources() -> None:
-    text = made(logs.read(OK))
+    text = page_of(logs.read(OK))
     assert "default-src 'none'" in text and not re.search(r"\b(?:src|href)=", text)
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
 
 
-def test_numbers_that_a_browser_rounds_are_text() -> None:
-    told = data(made(malicious()))
-    asked = told["messages"][told["records"][-1]["input"]]["body"]
+def test_numbers_that_a_browser_rounds_are_strings() -> None:
+    shown = data(page_of(hostile_records()))
+    asked = shown["messages"][shown["records"][-1]["input"]]["body"]
     assert asked["slot"] == {"#number": str(2**62)}
     assert asked["value"][1] == {"#number": "1.5"} and asked["value"][3] == {"#number": str(2**70)}
 
 
-def test_of_two_marks_at_a_place_the_first_counts() -> None:
+def test_first_of_two_marks_is_shown() -> None:
     records = logs.read(BAD)
     place = records[10].place
-    told = data(made(records, Mark(place, "one", None, []), Mark(place, "two", None, [])))
-    assert [each["mark"][0] for each in told["records"] if "mark" in each] == ["one"]
+    shown = data(page_of(records, Mark(place, "one", None, []), Mark(place, "two", None, [])))
+    assert [each["mark"][0] for each in shown["records"] if "mark" in each] == ["one"]
 
 
 # In a browser.
 
 
-def seen(text: str, folder: Path, *, script: str = "", place: str = "") -> dict[str, str]:
-    """What the page says of itself in the attributes of its root, once a browser has shown it.
+def render(text: str, folder: Path, *, script: str = "", place: str = "") -> dict[str, str]:
+    """Return the data attributes of the page's root element after a browser has rendered it.
 
-    A script is run in the page when it is there.
+    The script, if any, runs in the page.
     """
     path = folder / "run.html"
     path.write_text(text.replace("</html>", f"<script>{script}</script></html>"), "utf-8")
@@ -158,24 +158,24 @@ def seen(text: str, folder: Path, *, script: str = "", place: str = "") -> dict[
     root = re.search(r"<html[^>]*>", done.stdout)
     assert root, done.stderr
     found = dict(re.findall(r'data-([\w-]+)="([^"]*)"', root[0]))
-    assert "records" in found, f"the page did not come to its end: {done.stderr}"
+    assert "records" in found, f"the page did not finish: {done.stderr}"
     return {name: html.unescape(item) for name, item in found.items()}
 
 
 @in_a_browser
-def test_a_browser_shows_the_run(tmp_path: Path) -> None:
+def test_browser_shows_the_run(tmp_path: Path) -> None:
     found = export.make_run(
         "takeover", logs.read(BAD), 1, export.RECORDS_WITH_STATES, lambda text: None
     )
-    told = seen(page.html(found.title, found.steps, found.states, found.marks), tmp_path)
+    shown = render(page.html(found.title, found.steps, found.states, found.marks), tmp_path)
     # Three nodes, three clients; each message sent once, but for those that clients sent.
     sent = sum(len(step.record.output) for step in found.steps)
     asked = sum(
         is_message(step.record.input) and step.record.input["src"][0] == "c" for step in found.steps
     )
-    assert (told["records"], told["lanes"], told["marked"]) == ("18", "6", "1")
-    assert told["arrows"] == str(sent + asked) and told["unsent"] == told["duplicate"] == "0"
-    assert told["drawn-rows"] == "18" and told["drawn-arrows"] == told["arrows"]
+    assert (shown["records"], shown["lanes"], shown["marked"]) == ("18", "6", "1")
+    assert shown["arrows"] == str(sent + asked) and shown["unsent"] == shown["duplicate"] == "0"
+    assert shown["drawn-rows"] == "18" and shown["drawn-arrows"] == shown["arrows"]
     dom = (tmp_path / "dom.html").read_text("utf-8")
     assert "the specification requires another output here" in dom
     assert '<td>[0].body.value</td><td>"set x=1"</td><td>"set x=2"</td>' in dom
@@ -183,10 +183,10 @@ def test_a_browser_shows_the_run(tmp_path: Path) -> None:
 
 
 @in_a_browser
-def test_lost_late_repeated_and_never_sent_messages(tmp_path: Path) -> None:
+def test_lost_late_repeated_and_unsent_messages_are_counted(tmp_path: Path) -> None:
     sooner, later, lost = (message("a", "b", "decided", slot=i, value=i) for i in (1, 2, 3))
-    told = seen(
-        made(
+    shown = render(
+        page_of(
             run(
                 ("a", "timeout", [sooner, later, lost]),
                 ("b", later, []),
@@ -197,12 +197,12 @@ def test_lost_late_repeated_and_never_sent_messages(tmp_path: Path) -> None:
         ),
         tmp_path,
     )
-    counts = {kind: told[kind] for kind in ("lost", "overtaken", "duplicate", "unsent", "arrows")}
+    counts = {kind: shown[kind] for kind in ("lost", "overtaken", "duplicate", "unsent", "arrows")}
     assert counts == {"lost": "1", "overtaken": "1", "duplicate": "1", "unsent": "1", "arrows": "5"}
 
 
 @in_a_browser
-def test_a_part_of_a_run(tmp_path: Path) -> None:
+def test_part_of_a_run_is_shown(tmp_path: Path) -> None:
     steps = causality.arrange(
         run(
             ("a", "timeout", [PING]),
@@ -212,17 +212,22 @@ def test_a_part_of_a_run(tmp_path: Path) -> None:
             ("a", "timeout", []),
         )
     )
-    told = seen(page.html("A part", steps, None, [], range(1, 4)), tmp_path)
-    assert (told["records"], told["arrows"], told["unsent"], told["lost"]) == ("3", "2", "0", "0")
+    shown = render(page.html("A part", steps, None, [], range(1, 4)), tmp_path)
+    assert (shown["records"], shown["arrows"], shown["unsent"], shown["lost"]) == (
+        "3",
+        "2",
+        "0",
+        "0",
+    )
     assert "5 records" in (dom := (tmp_path / "dom.html").read_text("utf-8"))
     assert "showing 2 to 4" in dom
 
 
 @in_a_browser
-def test_malice_is_shown_as_text(tmp_path: Path) -> None:
-    records = malicious()
-    told = seen(
-        made(records),
+def test_hostile_texts_are_shown_as_text(tmp_path: Path) -> None:
+    records = hostile_records()
+    shown = render(
+        page_of(records),
         tmp_path,
         script=PRESS
         + """
@@ -231,13 +236,13 @@ def test_malice_is_shown_as_text(tmp_path: Path) -> None:
         press("ArrowDown");
         most = Math.max(most, document.querySelectorAll("b, img, script").length);
       }
-      const told = {title: document.title, chosen: location.hash, most};
-      Object.assign(document.documentElement.dataset, told);
+      const shown = {title: document.title, chosen: location.hash, most};
+      Object.assign(document.documentElement.dataset, shown);
     """,
     )
-    assert told["title"] == "A run <b>" and told["records"] == str(len(records))
-    assert told["chosen"] == f"#{len(records)}", "every record was chosen once"
-    assert told["most"] == "3", "the data, the page's own script and this one"
+    assert shown["title"] == "A run <b>" and shown["records"] == str(len(records))
+    assert shown["chosen"] == f"#{len(records)}", "every record was chosen once"
+    assert shown["most"] == "3", "the data, the page's own script and this one"
 
 
 PRESS = """
@@ -252,33 +257,35 @@ const write = (text) => {
 
 
 @in_a_browser
-def test_keys_and_filter(tmp_path: Path) -> None:
+def test_keys_and_filter_select_records(tmp_path: Path) -> None:
     records = logs.read(BAD)
     script = (
         PRESS
         + """
-      const said = [chosen()];
+      const log = [chosen()];
       for (const key of ["Home", "End", "ArrowUp", "s", "r", "ArrowLeft", "d"]) {
         press(key);
-        said.push(chosen());
+        log.push(chosen());
       }
-      said.push(write("slot:2"), write("n3 prepare"), write("is:lost"), write("is:marked"));
+      log.push(write("slot:2"), write("n3 prepare"), write("is:lost"), write("is:marked"));
       press("Escape");
-      said.push(document.getElementById("count").textContent);
-      document.documentElement.dataset.said = JSON.stringify(said);
+      log.push(document.getElementById("count").textContent);
+      document.documentElement.dataset.log = JSON.stringify(log);
     """
     )
     mark = Mark(records[10].place, "wrong", None, [])
-    said = json.loads(seen(made(records, mark), tmp_path, script=script)["said"])
-    places = [text.split(" · ")[0] for text in said[:8]]
-    # The mark, the first, the last, the one before, where it was sent, received, back, the mark.
+    log = json.loads(render(page_of(records, mark), tmp_path, script=script)["log"])
+    places = [text.split(" · ")[0] for text in log[:8]]
+    # Marked, first, last, previous, sender, receiver, previous of its node, marked.
     assert places == ["11", "1", "18", "17", "13", "14", "12", "11"]
-    assert said[8:] == [*(f"{number} of 18 records" for number in (1, 2, 6, 1)), ""]
+    assert log[8:] == [*(f"{number} of 18 records" for number in (1, 2, 6, 1)), ""]
 
 
 @in_a_browser
-def test_ten_thousand_messages(tmp_path: Path, record_property: Any) -> None:
-    """Only what can be seen is drawn.  How long it takes is told, and not held against anything."""
+def test_page_of_ten_thousand_messages_draws_visible_rows(
+    tmp_path: Path, record_property: Any
+) -> None:
+    """Only visible rows are drawn.  The time is reported, and not checked."""
     log: list[tuple[str, Any, list[Any]]] = []
     for slot in range(5000):
         there = message("a", "b", "accept", ballot=1, slot=slot, value=slot)
@@ -296,12 +303,12 @@ def test_ten_thousand_messages(tmp_path: Path, record_property: Any) -> None:
       }
       times.sort((one, other) => one - other);
       document.documentElement.dataset.page = times[25].toFixed(1);
-      document.documentElement.dataset.said = write("slot:4321");
+      document.documentElement.dataset.count = write("slot:4321");
     """
     )
-    told = seen(made(run(*log)), tmp_path, script=script, place="#7000")
-    assert (told["records"], told["arrows"]) == ("15000", "10000")
-    assert told["said"] == "3 of 15,000 records" and told["drawn-rows"] == "3"
-    record_property("milliseconds to show it", told["milliseconds"])
-    record_property("milliseconds for a page further, median", told["page"])
-    print(f"10,000 messages: {told['milliseconds']} ms to show, {told['page']} ms a page further")
+    shown = render(page_of(run(*log)), tmp_path, script=script, place="#7000")
+    assert (shown["records"], shown["arrows"]) == ("15000", "10000")
+    assert shown["count"] == "3 of 15,000 records" and shown["drawn-rows"] == "3"
+    record_property("milliseconds to render", shown["milliseconds"])
+    record_property("milliseconds to scroll a page, median", shown["page"])
+    print(f"10,000 messages: {shown['milliseconds']} ms to render, {shown['page']} ms a page")

@@ -17,14 +17,14 @@ RECORD = json.dumps({"node": "n1", "input": "timeout", "output": []})
 LONG = 2 * logs._GROUP + 100
 
 
-def test_a_long_log_is_read_in_order(tmp_path: Path) -> None:
+def test_long_log_is_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "long.ndjson"
     path.write_text(f"{RECORD}\n" * LONG, "utf-8")
     assert [record.line for record in logs.read(path)] == list(range(1, LONG + 1))
 
 
 @pytest.mark.parametrize("line", [1, logs._GROUP, logs._GROUP + 1, LONG])
-def test_the_first_bad_line_of_a_long_log_is_named(line: int, tmp_path: Path) -> None:
+def test_first_malformed_line_of_a_long_log_is_reported(line: int, tmp_path: Path) -> None:
     path, lines = tmp_path / "long.ndjson", [RECORD] * LONG
     lines[line - 1] = RECORD.replace("timeout", "tick")
     lines[-1] = lines[-1].replace("timeout", "tock")
@@ -35,7 +35,7 @@ def test_the_first_bad_line_of_a_long_log_is_named(line: int, tmp_path: Path) ->
 
 
 def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
-    """The requests are logged and judged as if the fields were not there."""
+    """The requests are logged and validated as if the fields were absent."""
     path = tmp_path / "n1.ndjson"
     body = {"type": "multi_paxos_log", "msg_id": 2, "from": None, "limit": None}
     asked = {"src": "c1", "dest": "n1", "body": body}
@@ -61,7 +61,7 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
     assert histories.read(history)[0].message == record.input
 
 
-def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
+def test_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     for name in "n1", "n2", "history":
         for folder in one, other:
@@ -71,7 +71,7 @@ def test_the_logs_beside_a_history_are_one_cluster(tmp_path: Path) -> None:
     ones, others = ([folder / f"{name}.ndjson" for name in ("n1", "n2")] for folder in (one, other))
     assert logs.clusters([tmp_path]) == [ones, *([path] for path in others)]
     assert logs.clusters(ones) == [ones]
-    with pytest.raises(logs.LogError, match="for the verb judge"):
+    with pytest.raises(logs.LogError, match="for the verb check-history"):
         logs.clusters([one / "history.ndjson"])
 
 
@@ -89,9 +89,7 @@ NOT_COMPARABLE = {
 
 
 @pytest.mark.parametrize("value", NOT_COMPARABLE, ids=lambda value: f"{value[:11]}{len(value)}")
-def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
-    value: str, tmp_path: Path
-) -> None:
+def test_value_that_is_not_comparable_json_is_an_error(value: str, tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text(f'{{"node": "n1", "input": {ASKED % value}, "output": []}}\n', "utf-8")
     with pytest.raises(logs.LogError, match=rf":1: not a log record: .*{NOT_COMPARABLE[value]}"):
@@ -101,7 +99,7 @@ def test_a_value_that_is_not_comparable_json_is_no_part_of_a_log_or_history(
         histories.read(path)
 
 
-def test_a_time_that_is_no_number_is_no_part_of_a_history(tmp_path: Path) -> None:
+def test_time_that_is_no_number_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "history.ndjson"
     path.write_text(f'{{"at": NaN, "kind": "ask", "message": {ASKED % 1}}}\n', "utf-8")
     with pytest.raises(logs.LogError, match="NaN is not a JSON number"):

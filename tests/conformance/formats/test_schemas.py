@@ -126,7 +126,7 @@ def rejection(record: Any) -> str:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_is_valid_under_the_metaschema(name: str) -> None:
+def test_schema_is_valid_under_the_metaschema(name: str) -> None:
     Draft202012Validator.check_schema(SCHEMAS[name])
     assert SCHEMAS[name]["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
 
@@ -140,7 +140,7 @@ def subschemas(part: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_needs_nothing_but_the_schemas_of_the_package(name: str) -> None:
+def test_schema_refers_only_to_schemas_of_the_package(name: str) -> None:
     contents = [DRAFT202012.create_resource(each) for each in SCHEMAS.values()]
     resolver = (contents @ Registry()).resolver(SCHEMAS[name]["$id"])
     references = [part["$ref"] for part in subschemas(SCHEMAS[name]) if "$ref" in part]
@@ -219,7 +219,7 @@ def test_actions_are_those_of_the_specification() -> None:
     assert known - {"Init"} == spec_actions(SPEC)
 
 
-def test_another_word_in_the_specification_would_be_seen() -> None:
+def test_renamed_field_of_the_specification_is_found() -> None:
     altered = SPEC.replace('"learned"', '"taught"').replace("more    |->", "rest    |->")
     altered = altered.replace("\\/ ReceiveLearned(n, m)", "\\/ ReceiveTaught(n, m)")
     assert spec_types(altered) - spec_types(SPEC) == {"taught"}
@@ -231,12 +231,12 @@ def test_another_word_in_the_specification_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_accepts_an_example(name: str) -> None:
+def test_example_is_accepted(name: str) -> None:
     assert is_well_formed(name, BODIES[name])
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_accepts_what_nodes_send(name: str) -> None:
+def test_messages_of_nodes_are_accepted(name: str) -> None:
     check_sent(message("n1", "n2", BODIES[name]))
 
 
@@ -247,7 +247,7 @@ def test_nodes_send_no_requests(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
-def test_rejects_a_field_that_is_missing_or_of_the_wrong_type(name: str, field: str) -> None:
+def test_missing_field_or_wrong_type_is_rejected(name: str, field: str) -> None:
     body = BODIES[name]
     without = {key: body[key] for key in body if key != field}
     assert is_well_formed(name, without) == ((name, field) in FREE)
@@ -256,13 +256,13 @@ def test_rejects_a_field_that_is_missing_or_of_the_wrong_type(name: str, field: 
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_rejects_a_body_that_is_no_object(name: str) -> None:
+def test_body_that_is_no_object_is_rejected(name: str) -> None:
     for body in (None, name, [name], 1):
         assert not is_well_formed(name, body)
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_only_a_request_may_carry_more(name: str) -> None:
+def test_only_requests_may_have_additional_fields(name: str) -> None:
     assert is_well_formed(name, {**BODIES[name], "more_than_that": 1}) == (name in REQUESTS)
 
 
@@ -273,7 +273,7 @@ WITH_KNOWN = [name for name in BODIES if "known" in BODIES[name]]
 
 
 @pytest.mark.parametrize("name", WITH_SLOT)
-def test_bounds_of_a_slot(name: str) -> None:
+def test_slot_is_within_bounds(name: str) -> None:
     for slot in (0, 1, 2**63 - 1):
         assert is_well_formed(name, {**BODIES[name], "slot": slot})
     for slot in (-1, 2**63, 10**100, *NO_INTEGERS):
@@ -281,14 +281,14 @@ def test_bounds_of_a_slot(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_BALLOT)
-def test_bounds_of_a_ballot(name: str) -> None:
+def test_ballot_is_within_bounds(name: str) -> None:
     assert is_well_formed(name, {**BODIES[name], "ballot": 1})
     for ballot in (0, -1, *NO_INTEGERS):
         assert not is_well_formed(name, {**BODIES[name], "ballot": ballot})
 
 
 @pytest.mark.parametrize("name", WITH_KNOWN)
-def test_ranges(name: str) -> None:
+def test_ranges_are_ordered_pairs(name: str) -> None:
     for known in ([], [[0, 0]], [[0, 0], [2, 9]], [[0, 2**63 - 1]]):
         assert is_well_formed(name, {**BODIES[name], "known": known})
     shapeless = [{}, [1], ["ab"], [[]], [[1]], [[1, 2, 3]], [{"0": 1}], [[1, True]], [[0.0, 1]]]
@@ -302,7 +302,7 @@ def test_ranges(name: str) -> None:
     ("name", "field"),
     [("promise", "accepted"), ("learned", "decided"), ("multi_paxos_log_ok", "log")],
 )
-def test_entries(name: str, field: str) -> None:
+def test_entries_have_slot_and_value(name: str, field: str) -> None:
     low, high = BODIES[name][field]
     for entries in ([], [low], [low, high]):
         assert is_well_formed(name, {**BODIES[name], field: entries})
@@ -335,7 +335,7 @@ def test_entries(name: str, field: str) -> None:
         ("init", "msg_id", True),
     ],
 )
-def test_rejects(name: str, field: str, wrong: Any) -> None:
+def test_malformed_body_is_rejected(name: str, field: str, wrong: Any) -> None:
     assert not is_well_formed(name, {**BODIES[name], field: wrong})
 
 
@@ -347,7 +347,7 @@ def test_requests_come_in_an_envelope(name: str) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 10, 11, 12, 13, 14])
-def test_error_codes(code: int) -> None:
+def test_error_has_a_defined_code(code: int) -> None:
     assert is_well_formed("error", {**BODIES["error"], "code": code})
 
 
@@ -362,7 +362,7 @@ def test_error_codes(code: int) -> None:
         {"id": 1},
     ],
 )
-def test_rejects_an_envelope(altered: dict[str, Any]) -> None:
+def test_malformed_envelope_is_rejected(altered: dict[str, Any]) -> None:
     sent = message("n1", "n2", BODIES["prepare"])
     for wrong in ({**sent, **altered}, {key: sent[key] for key in sent if key not in altered}):
         if wrong != sent:
@@ -370,7 +370,7 @@ def test_rejects_an_envelope(altered: dict[str, Any]) -> None:
                 check_sent(wrong)
 
 
-def test_a_line_is_a_message_or_an_event() -> None:
+def test_line_is_a_message_or_an_event() -> None:
     lines = ["crash", message("c1", "n1", BODIES["init"]), message("n1", "n2", BODIES["learn"])]
     for line in (*lines, message("n1", "c1", BODIES["error"])):
         check(line, "urn:multipaxos:schema:messages")
@@ -383,7 +383,7 @@ def test_a_line_is_a_message_or_an_event() -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_accepts_a_record_with_its_action_or_none(name: str) -> None:
+def test_record_with_its_action_or_none_is_accepted(name: str) -> None:
     record = RECORDS[name]
     assert record["action"] == name
     check_record(record)
@@ -392,7 +392,7 @@ def test_accepts_a_record_with_its_action_or_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_rejects_the_action_of_another_record(name: str) -> None:
+def test_action_of_another_record_is_rejected(name: str) -> None:
     for other in {*RECORDS, "receive_prepare", ""} - {name}:
         assert rejection({**RECORDS[name], "action": other}) == f"$.action: {name!r} was expected"
 
@@ -406,7 +406,7 @@ MESSAGE_FIELDS = [
 
 
 @pytest.mark.parametrize(("name", "field"), MESSAGE_FIELDS)
-def test_rejects_a_record_of_a_malformed_message(name: str, field: str) -> None:
+def test_record_of_a_malformed_message_is_rejected(name: str, field: str) -> None:
     record = copy.deepcopy(RECORDS[name])
     record["input"]["body"][field] = {"no field": "is this object"}
     if field != "value":
@@ -417,7 +417,7 @@ def test_rejects_a_record_of_a_malformed_message(name: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_rejects_a_record_with_too_little_or_too_much(name: str) -> None:
+def test_record_with_missing_or_extra_field_is_rejected(name: str) -> None:
     record = RECORDS[name]
     for missing in ("node", "input", "output"):
         assert rejection({key: record[key] for key in record if key != missing})
@@ -427,7 +427,7 @@ def test_rejects_a_record_with_too_little_or_too_much(name: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["src", "dest", "body"])
-def test_rejects_a_record_without_an_envelope(key: str) -> None:
+def test_record_without_an_envelope_is_rejected(key: str) -> None:
     for name in ("Init", "ReceivePrepare", "Refuse"):
         record = copy.deepcopy(RECORDS[name])
         del record["input"][key]
@@ -468,12 +468,12 @@ def test_envelope_may_have_additional_fields() -> None:
     assert rejection(record).startswith("$.input.body: Additional properties")
 
 
-def test_rejects_output_that_is_not_well_formed() -> None:
+def test_malformed_output_is_rejected() -> None:
     for output in (None, {}, [5], [message("n1", "n2", BODIES["multi_paxos_log"])]):
         assert rejection({**STEPS["Timeout"], "output": output}).startswith("$.output")
 
 
-def test_an_event_may_end_in_an_error_and_is_still_a_step() -> None:
+def test_event_with_an_error_in_its_output_is_a_step() -> None:
     record = {**STEPS["Timeout"], "output": REFUSAL["output"]}
     check_record(record)
     assert not is_refusal(record)
@@ -504,13 +504,13 @@ def test_refusal_has_no_other_output() -> None:
         assert rejection(taken).startswith("$.action: ")
 
 
-def test_a_reason_has_a_longest_size_and_keeps_both_ends() -> None:
+def test_long_reason_is_cut_in_the_middle() -> None:
     reason = rejection({**STEPS["Timeout"], "action": 5, "node": ["long"] * 1000})
     assert len(reason) < 300
     assert reason.startswith("$.") and reason.endswith("is not of type 'string'")
 
 
-def test_a_long_record_is_held_to_the_same() -> None:
+def test_long_record_is_checked_like_a_short_one() -> None:
     record = copy.deepcopy(STEPS["ReceiveAccept"])
     record["input"]["body"]["value"] = "x" * 10_000
     check_record(record)
@@ -552,7 +552,7 @@ def plain_validator() -> Draft202012Validator:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_any_other_validator_gives_the_same_verdict(name: str) -> None:
+def test_other_validators_give_the_same_verdict(name: str) -> None:
     plain, rejected = plain_validator(), 0
     record = {**RECORDS[name], "output": RECORDS[name]["output"][:1]}
     for place in places(record):

@@ -36,7 +36,7 @@ REFUSED = {
 
 
 @given(JSON)
-def test_json_is_read_as_python_reads_it(value: object) -> None:
+def test_json_is_parsed_as_by_json_loads(value: object) -> None:
     for ascii_only in True, False:
         text = json.dumps(value, ensure_ascii=ascii_only)
         assert strict.loads(text) == value
@@ -61,7 +61,7 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
 
 
 @pytest.mark.parametrize("opened, closed", [("[", "]"), ('{"a":', "}"), ('[{"]":', "}]")])
-def test_the_depth_is_bounded_whatever_the_stack(opened: str, closed: str) -> None:
+def test_depth_is_bounded_for_every_stack_size(opened: str, closed: str) -> None:
     most = strict.DEEPEST // sum(map(opened.replace('"]"', "").count, "[{"))
     taken = f"{opened * most}1{closed * most}"
     assert strict.loads(taken) == json.loads(taken)
@@ -72,7 +72,7 @@ def test_the_depth_is_bounded_whatever_the_stack(opened: str, closed: str) -> No
     assert sys.getrecursionlimit() >= 1_000
 
 
-def test_brackets_in_strings_and_side_by_side_are_not_depth() -> None:
+def test_brackets_in_strings_and_siblings_add_no_depth() -> None:
     for value in ["[" * 9_000, '\\"' + "{" * 9_000, [[]] * 9_000, {"[" * 300: [1, '"[' * 300]}]:
         assert strict.loads(json.dumps(value)) == value
 

@@ -1,6 +1,6 @@
-"""Golden traces hold the node to the specification: the right one passes, broken ones are caught.
+"""Golden traces check the node against the specification: mutants are caught.
 
-The logs are generated here from the golden models that are quick to search.
+The traces are generated from the golden models that are quick to search.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ QUICK = [
 
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {
-    "__init__",
+    *("__init__", "__main__"),
     *("node", "process", "storage", "files"),
     *("wire", "readable"),
     *("clock", "overdue"),
 }
-"""What is no part of the state machine, so that no golden trace can show all of it: processes and
-disks, lines that are no messages, and time."""
+"""Modules outside of the state machine, which golden traces cannot cover: processes, disks,
+malformed lines, and time."""
 
 STATE_MACHINE = {path.stem for path in CORE} - OUTER
 OUT_OF_BOUNDS = {
@@ -51,6 +51,9 @@ OUT_OF_BOUNDS = {
     *("gaps-are-known", "accepts-repeated-by-the-first-slot", "second-phase1-not-reported"),
 }
 """Bugs that show only with names, numbers, nodes, slots or requests that no quick model has."""
+
+RAISING = {"votes-forgotten-at-decision"}
+"""Bugs that show by an exception as well as by an output."""
 
 BUGS = {
     bug.name: bug
@@ -80,7 +83,7 @@ def cases(golden: list[Path]) -> list[replay.Case]:
 
 
 def test_golden_traces_cover_the_state_machine(golden: list[Path], tmp_path: Path) -> None:
-    """Replays every log under branch coverage; the node agrees with each, and nothing is left."""
+    """Replay every trace with branch coverage of the node; no branch may be uncovered."""
     data = tmp_path / "coverage"
     measured = [
         *(sys.executable, "-m", "coverage", "run", "--branch", "--parallel-mode"),
@@ -111,7 +114,7 @@ def first_difference(
     return next((difference for difference in found if difference), None)
 
 
-def test_right_node_passes_every_golden_trace(cases: list[replay.Case]) -> None:
+def test_correct_node_passes_every_golden_trace(cases: list[replay.Case]) -> None:
     assert first_difference(cases, in_process.node) is None
 
 
@@ -121,20 +124,18 @@ def test_golden_traces_catch_bug(name: str, cases: list[replay.Case]) -> None:
         from multipaxos.node import Node
     found = first_difference(cases, lambda: Node(batch=1).turn)
     assert found, f"a node with {name} passes every golden trace"
-    assert found.remark == ""
+    assert found.remark == "" or name in RAISING
 
 
-# What shows nothing.
+# Vacuous traces.
 
 
 def test_silent_node_fails_every_golden_trace(cases: list[replay.Case]) -> None:
     assert all(replay.differs(case, lambda lines: b"") for case in cases)
 
 
-def test_a_model_without_behaviour_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every message is dead, nothing may be done: the model holds, and shows nothing."""
+def test_model_without_steps_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model without any step holds vacuously."""
     single = manifest.get("single")
     nothing = single.text().replace("SPECIFICATION Spec", "INIT Init\nNEXT Nothing")
     monkeypatch.setattr(manifest.Model, "text", lambda model: nothing)

@@ -1,4 +1,4 @@
-"""The cover of an automaton: it takes every transition, and shows where each of them leads."""
+"""Paths through an automaton: they cover every transition, and verify its target."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def machine(*transitions: Transition) -> Machine:
     return Machine(Automaton("n1", "a", transitions))
 
 
-def test_a_cover_takes_every_transition_of_a_graph() -> None:
+def test_cover_takes_every_transition() -> None:
     found = [
         transition("a", "timeout", "", "b"),
         transition("b", "timeout", "learn", "b"),
@@ -46,12 +46,12 @@ def test_unreachable_transition_is_an_error() -> None:
         list(cover(machine(transition("b", "timeout", "", "c"))))
 
 
-def test_two_outcomes_of_one_input_are_no_automaton() -> None:
+def test_nondeterministic_transitions_are_an_error() -> None:
     with pytest.raises(CoverError, match="two things"):
         machine(transition("a", "timeout", "", "b"), transition("a", "timeout", "learn", "b"))
 
 
-# Three states that go round in silence, of which only one speaks, and an input that all ignore.
+# A cycle of three states of which only one has output, and an input that all ignore.
 RING = [
     *(transition(*each) for each in (("a", "go", "", "b"), ("b", "go", "", "c"))),
     transition("c", "go", "end", "a"),
@@ -59,8 +59,8 @@ RING = [
 ]
 
 
-def paths_without_telling(made: Machine) -> list[list[Edge]]:
-    """Each transition taken somewhere, and nothing after it."""
+def paths_without_verification(made: Machine) -> list[list[Edge]]:
+    """Return paths that end right after each transition."""
     ring = {state: given for (state, given), t in made.transitions.items() if not t.stays}
     idle = {state: given for (state, given), t in made.transitions.items() if t.stays}
     around = [(state, ring[state]) for state in (0, 1, 2)]
@@ -69,7 +69,7 @@ def paths_without_telling(made: Machine) -> list[list[Edge]]:
 
 def test_covered_transition_is_not_yet_verified() -> None:
     made = machine(*RING)
-    paths = paths_without_telling(made)
+    paths = paths_without_verification(made)
     assert {edge for path in paths for edge in path} == made.transitions.keys()
     missed = made.transitions.keys() - verified(made, paths)
     assert {made.transitions[edge].key for edge in missed} == {
@@ -79,8 +79,8 @@ def test_covered_transition_is_not_yet_verified() -> None:
     assert verified(made, cover(made)) == made.transitions.keys()
 
 
-def test_inputs_outside_the_model_distinguish_nothing() -> None:
-    """Both states say the same, and then one of them leaves the model."""
+def test_inputs_out_of_bounds_distinguish_nothing() -> None:
+    """Both states have the same output, and one of them then leaves the model."""
     made = machine(
         transition("a", "go", "", "b"),
         transition("b", "go", "", None),
@@ -92,22 +92,22 @@ def test_inputs_outside_the_model_distinguish_nothing() -> None:
     assert {pair for pair in made.pairs if pair in made.distinguishing} == {(0, 1)}
 
 
-def seen(made: Machine, paths: Iterable[list[Edge]], fault: Edge, astray: int) -> bool:
-    """Whether a node that goes astray with one transition, each time, says anything wrong."""
+def detects(made: Machine, paths: Iterable[list[Edge]], fault: Edge, astray: int) -> bool:
+    """Return whether the paths detect a transition with a wrong target."""
     for path in paths:
         at: int | None = made.start
         for state, given in path:
             if at is None or given not in made.steps[at]:
                 break
-            said, after = made.steps[at][given]
-            if said != made.steps[state][given][0]:
+            output_of_fault, after = made.steps[at][given]
+            if output_of_fault != made.steps[state][given][0]:
                 return True
             at = astray if (at, given) == fault else after
     return False
 
 
-def invented(seed: int) -> Machine:
-    """Some states with some inputs, not all of which are known in each, that say a little."""
+def random_machine(seed: int) -> Machine:
+    """Return a random partial automaton with few outputs."""
     rng = random.Random(seed)
     states = [f"s{number}" for number in range(rng.randint(2, 8))]
     found = []
@@ -125,13 +125,13 @@ def invented(seed: int) -> Machine:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_verified_counts_only_identified_targets(seed: int) -> None:
-    """Tries every fault that there is: a transition that leads to another state that differs."""
-    made = invented(seed)
+    """Try every transfer fault: a transition with another, distinguishable target."""
+    made = random_machine(seed)
     paths = list(cover(made))
     shown = {
         edge
         for edge, t in made.transitions.items()
-        if all(seen(made, paths, edge, astray) for astray in made.unverified()[edge])
+        if all(detects(made, paths, edge, astray) for astray in made.unverified()[edge])
     }
     assert {edge for path in paths for edge in path} == made.transitions.keys()
     assert verified(made, paths) == shown

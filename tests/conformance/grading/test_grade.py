@@ -1,7 +1,7 @@
-"""Grades of nodes that are correct, wrong in one place, or no nodes at all.
+"""Grades of correct nodes, of nodes with one bug, and of programs that are no nodes.
 
-What the checkers find is tested with them; these tests check what a grade makes of it, and that
-independent implementations pass.
+The checkers have tests of their own.  These check the grade, and that an independent
+implementation passes.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def test_independent_implementation_passes(golden: Path, tmp_path: Path) -> None
     assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
 
 
-def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
+def test_node_without_options_is_validated_by_its_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = ("--manual-clock", "--data", "--log", "--seed", "--batch")
@@ -138,8 +138,8 @@ def test_a_node_with_a_clock_and_nothing_else_is_held_to_the_specification(
 
 
 @with_perl
-def test_two_implementations_leave_the_same_log(tmp_path: Path) -> None:
-    """The specification determines a node, so the same seed is the same run whoever runs it."""
+def test_two_implementations_write_the_same_log(tmp_path: Path) -> None:
+    """The specification is deterministic: the same seed gives the same run for every node."""
     for name, command in (("ours", NODE), ("theirs", PERL)):
         assert graded(command, tmp_path / name, "record", seed=4).passes
     ours, theirs = (
@@ -152,14 +152,14 @@ def test_two_implementations_leave_the_same_log(tmp_path: Path) -> None:
 
 
 def shown(record: logs.Record) -> str:
-    """A record as a text, without the texts of errors, which are free."""
+    """Return a record as text, without the texts of errors: those are not specified."""
     output = copy.deepcopy(record.output)
     for message in output:
         message["body"].pop("text", None)
     return canonical([record.node, record.input, output])
 
 
-# Nodes that are wrong in one place.
+# Nodes with one bug.
 
 
 def broken(folder: Path, right: str, wrong: str) -> list[str]:
@@ -170,13 +170,13 @@ def broken(folder: Path, right: str, wrong: str) -> list[str]:
 
 
 @with_perl
-def test_a_broken_answer_is_the_first_failure(tmp_path: Path) -> None:
+def test_wrong_reply_fails_the_challenge(tmp_path: Path) -> None:
     node = broken(tmp_path, "$skipped ? 'true' : 'false'", "'true'")
     done = verb("-o", tmp_path / "out", "--stage", "challenge", "--", *node)
     assert done.returncode == 1
     assert "FAIL  the first slot needs Phase 1\n" in done.stdout
     assert "  message 2 differs from the expected one\n" in done.stdout
-    shows_itself(tmp_path / "out", "challenge, required", "the first slot needs Phase 1")
+    check_script(tmp_path / "out", "challenge, required", "the first slot needs Phase 1")
 
 
 @with_perl
@@ -198,7 +198,7 @@ def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> Non
     summary = json.loads((tmp_path / "out" / "grade.json").read_text("utf-8"))
     assert [each["name"] for each in summary["stages"] if each["failed"]] == ["replay"]
     failure = summary["failures"][0]
-    shows_itself(tmp_path / "out", "replay", failure["name"])
+    check_script(tmp_path / "out", "replay", failure["name"])
     assert any(line.startswith("  state: ") for line in failure["details"])
     assert any(line.startswith("  action: ") for line in failure["details"])
     assert json.loads(failure["inputs"][-1])["body"]["type"] == "prepare"
@@ -206,15 +206,15 @@ def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> Non
     assert expected["body"]["accepted"] and found["body"]["accepted"] == []
 
 
-def test_a_broken_node_is_found_by_the_specification(tmp_path: Path) -> None:
+def test_trace_validation_catches_lost_disk(tmp_path: Path) -> None:
     node = [*BROKEN_NODE, "disk-lost-at-restart"]
     done = verb("-o", tmp_path, "--stage", "record", "--nodes", 3, "--requests", 60, "--", *node)
     assert done.returncode == 1 and "  shrink:   python -m conformance shrink " in done.stdout
     summary = json.loads((tmp_path / "grade.json").read_text("utf-8"))
-    shows_itself(tmp_path, "record", summary["failures"][0]["name"])
+    check_script(tmp_path, "record", summary["failures"][0]["name"])
 
 
-def shows_itself(folder: Path, suite: str, name: str) -> None:
+def check_script(folder: Path, suite: str, name: str) -> None:
     """Run the script of a failure: its output has what was found."""
     summary = json.loads((folder / "grade.json").read_text("utf-8"))
     assert summary["status"] == "fail"
@@ -229,7 +229,7 @@ def shows_itself(folder: Path, suite: str, name: str) -> None:
     assert all(message in messages for message in failure["found"])
 
 
-def test_a_node_that_ends_by_itself_is_shown_with_its_lines(tmp_path: Path) -> None:
+def test_exit_of_a_node_is_reported_with_its_error_output(tmp_path: Path) -> None:
     node = [*CARELESS_NODE, "leaves"]
     found = stage(graded(node, tmp_path, "record"), "record")
     assert (found.passed, len(found.run)) == (0, 1)
@@ -239,7 +239,7 @@ def test_a_node_that_ends_by_itself_is_shown_with_its_lines(tmp_path: Path) -> N
     assert any("enough" in line for line in failure.lines() if "stderr" not in line)
 
 
-def test_a_node_that_decides_alone_passes_the_challenge_and_no_more(
+def test_node_that_decides_alone_passes_only_the_challenge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 1.0)
@@ -258,7 +258,7 @@ def test_missing_recommendation_does_not_fail(tmp_path: Path) -> None:
     assert "FAIL  a different init is refused with 12\n" in done.stdout
 
 
-# What is no node.
+# Programs that are no nodes.
 
 
 @pytest.mark.parametrize(
@@ -273,14 +273,14 @@ def test_missing_recommendation_does_not_fail(tmp_path: Path) -> None:
         ("print(b'\\xff')", "found:    "),
     ],
 )
-def test_no_node(program: str, words: str, tmp_path: Path) -> None:
+def test_program_that_is_no_node_fails(program: str, words: str, tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--timeout-seconds", 2, "--", sys.executable, "-c", program)
     assert done.returncode == 1
     assert words in done.stdout and "FAIL: 0 of 6 cases pass, 1 fail, 5 skipped" in done.stdout
     assert "the node does not reply to init" in done.stdout and "<<'END'" in done.stdout
 
 
-def test_no_such_command(tmp_path: Path) -> None:
+def test_missing_command_is_an_error(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--", "no-such-node")
     assert done.returncode == 2 and "no-such-node" in done.stderr
     assert verb("-o", tmp_path).returncode == 2
@@ -295,14 +295,14 @@ for line in lines:
 """
 
 
-def test_a_node_that_answers_when_all_is_over(tmp_path: Path) -> None:
+def test_reply_only_at_end_of_input_fails(tmp_path: Path) -> None:
     plan = Plan(tmp_path, patience=2.0)
     failure = challenge.open_input_failure(plan, [sys.executable, "-c", LATE])
     assert failure is not None and "flushed" in failure.reason
     assert challenge.open_input_failure(plan, SOLVER) is None
 
 
-# Nodes that are hostile or unlucky.
+# Nodes that handle input or output wrongly.
 
 ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
 
@@ -316,8 +316,8 @@ ALTERED = [sys.executable, "-S", str(NODES / "altered.py")]
         ("short_lines", "lines longer than a read, and short ones between"),
     ],
 )
-def test_a_node_that_cannot_take_pieces_is_found(how: str, case: str, tmp_path: Path) -> None:
-    """Each is a right node behind a filter with a fault that lines alone do not show."""
+def test_node_that_needs_whole_lines_per_read_fails(how: str, case: str, tmp_path: Path) -> None:
+    """A correct node behind a filter fails only for input that is not split into lines."""
     plan = Plan(tmp_path, patience=20.0)
     [fed] = [each for each in framing.FRAMING_CASES if each.name == case]
     found = framing.find_failure(plan, [*ALTERED, how], fed)
@@ -332,7 +332,7 @@ sys.stdin.readline()
 while True: sys.stdout.write('{"src": "n1", "dest": "c0", ' + body + '\\n')
 """
 
-# Runs a command, and tells the most memory that a process of it had.
+# Runs a command, and prints the peak memory of its processes in KiB.
 MEASURE = """
 import resource, subprocess, sys
 status = subprocess.run(sys.argv[1:]).returncode
@@ -341,7 +341,7 @@ sys.exit(status)
 """
 
 
-def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
+def test_node_that_prints_forever_is_killed(tmp_path: Path) -> None:
     asked = ["-o", tmp_path, "--stage", "challenge", "--stage", "faults"]
     command = [sys.executable, "-m", "conformance", "grade", *map(str, asked), "--"]
     command += [sys.executable, "-S", "-c", LOOP]
@@ -355,7 +355,7 @@ def test_a_node_that_prints_for_ever_is_ended(tmp_path: Path) -> None:
     assert int(most) < 200_000 or sys.platform != "linux"
 
 
-def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
+def test_child_process_with_open_output_does_not_block(tmp_path: Path) -> None:
     node = ["sh", "-c", f"setsid sleep 300 & echo $! >> {tmp_path}/pids; exec {shlex.join(SOLVER)}"]
     try:
         found = graded(node, tmp_path / "out", "challenge", "framing", patience=200.0)
@@ -366,7 +366,7 @@ def test_a_child_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None
 
 
 def test_log_is_compared_with_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node that logs rightly and says something else passes the specification by its log."""
+    """The log of a node with wrong output can be correct, and then passes trace validation."""
     monkeypatch.setattr(faults, "add_logs", lambda stage, clusters: None)
     found = stage(graded([*ALTERED, "liar"], tmp_path, "faults", kills=1), "faults")
     name, failure = first(found)
@@ -374,7 +374,9 @@ def test_log_is_compared_with_output(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "phase1_skipped" in failure.reason and "(router)" in failure.reason
 
 
-def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_that_hangs_skips_remaining_golden_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(replay, "SILENT", 0.3)
     for number in range(8):
         steps = [
@@ -389,7 +391,7 @@ def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.Mo
                 ],
             )
         ]
-        records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
+        records = [{"node": "n1", "input": given, "output": sent} for given, sent in steps]
         logs.write(tmp_path / "golden" / f"{number}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
     found = replayed(plan, ["sh", "-c", "sleep 100"], dict.fromkeys(EFFECTS, ""))
@@ -398,7 +400,7 @@ def test_node_that_hangs_in_golden_traces(tmp_path: Path, monkeypatch: pytest.Mo
     assert "not tried: the node hangs in other golden traces" in lost(found)
 
 
-def test_a_folder_that_was_not_made_by_a_grade_is_left_alone(tmp_path: Path) -> None:
+def test_folder_of_others_is_not_overwritten(tmp_path: Path) -> None:
     plan = Plan(tmp_path)
     mine = tmp_path / "recorded" / "notes.txt"
     mine.parent.mkdir()
@@ -419,15 +421,15 @@ def replayed(plan: Plan, command: Sequence[str], options: dict[str, str]) -> Sta
     return found
 
 
-# What is left out.
+# Stages and cases that are skipped.
 
 
-def test_a_run_in_which_too_little_happened_is_not_graded(tmp_path: Path) -> None:
+def test_run_with_too_few_events_is_not_graded(tmp_path: Path) -> None:
     found = stage(graded(NODE, tmp_path, "faults", seconds=0.1, without=("--log",)), "faults")
     assert found.passes is None and "too little happened to decide: " in lost(found)
 
 
-def test_left_out_stages_are_reported(tmp_path: Path) -> None:
+def test_skipped_stages_are_reported(tmp_path: Path) -> None:
     asked = [
         "-o",
         tmp_path,
@@ -444,15 +446,15 @@ def test_left_out_stages_are_reported(tmp_path: Path) -> None:
     assert verb(*asked, "--complete", "--", *NODE).returncode == 1
 
 
-def test_a_grade_of_nothing_is_none(tmp_path: Path) -> None:
+def test_grade_without_required_cases_exits_with_2(tmp_path: Path) -> None:
     done = verb("-o", tmp_path, "--stage", "replay", "--without", "--manual-clock", "--", *NODE)
     assert done.returncode == 2 and "nothing that is required was run" in done.stderr
 
 
-def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> None:
-    """In one log all is told at once, in the other it goes on.
+def test_traces_that_need_batches_are_skipped_without_batch_option(tmp_path: Path) -> None:
+    """One trace has all decisions in one message, the other in several.
 
-    One of the logs that are replayed is replayed under a renaming, too, which is one more case.
+    One trace is also replayed under a renaming, which is one more case.
     """
     for name, more in (("whole", False), ("part", True)):
         learned = {"type": "learned", "decided": [{"slot": 1, "value": "v"}], "more": more}
@@ -470,7 +472,7 @@ def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> Non
             *((between("decided", slot=slot, value="v"), []) for slot in range(1, 2 + more)),
             (between("learn", known=[]), [{"src": "n1", "dest": "n2", "body": learned}]),
         ]
-        records = [{"node": "n1", "input": given, "output": said} for given, said in steps]
+        records = [{"node": "n1", "input": given, "output": sent} for given, sent in steps]
         logs.write(tmp_path / "golden" / f"{name}.ndjson", records)
     plan = Plan(tmp_path, golden=tmp_path / "golden")
     options = dict.fromkeys(EFFECTS, "")
@@ -481,7 +483,7 @@ def test_without_batches_logs_that_need_them_are_left_out(tmp_path: Path) -> Non
     assert lost(found) == "1 golden traces: they need --batch"
 
 
-def test_options_that_are_ignored_are_not_taken(tmp_path: Path) -> None:
+def test_ignored_options_are_detected(tmp_path: Path) -> None:
     found = probe(SOLVER, tmp_path, 60.0)
     assert [name for name, why in found.items() if not why] == ["--seed"]
     assert "writes nothing into DIR" in found["--data"] and "PATH" not in " ".join(found.values())
@@ -491,12 +493,12 @@ def test_options_that_are_ignored_are_not_taken(tmp_path: Path) -> None:
 # Cases.
 
 
-def test_names_of_cases_are_told_apart() -> None:
+def test_names_of_cases_are_unique() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-WANTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
-SAID = [
+EXPECTED = Case("", "", (), (BEGUN, decided(2, 1, True, skipped=False)))
+MESSAGES = [
     {"dest": "c0", "src": "n1", "body": {"in_reply_to": 1, "type": "init_ok", "msg_id": 5}},
     {
         "src": "n1",
@@ -514,11 +516,11 @@ SAID = [
 
 
 def test_messages_are_compared_as_json() -> None:
-    assert difference(WANTED, SAID) is None
+    assert difference(EXPECTED, MESSAGES) is None
 
 
-def test_destinations_have_no_order_between_them() -> None:
-    assert difference(WANTED, SAID[::-1]) is None
+def test_order_between_destinations_is_free() -> None:
+    assert difference(EXPECTED, MESSAGES[::-1]) is None
     wanted = Case("", "", (), (decided(2, 1, "a"), log_reply(3), decided(2, 1, "a", dest="c2")))
     first, second, other = wanted.expected
     assert difference(wanted, [other, first, second]) is None
@@ -527,31 +529,31 @@ def test_destinations_have_no_order_between_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "said, place",
+    "sent, place",
     [
-        (SAID[:1], 1),
-        ([*SAID, SAID[1]], 2),
-        ([SAID[1], SAID[1]], 1),
-        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "value": 1}}], 1),
-        ([SAID[0], {**SAID[1], "body": {**SAID[1]["body"], "ballot": 1}}], 1),
-        ([SAID[0], {**SAID[1], "id": 1}], 1),
-        (["text", SAID[1]], 0),
-        ([[], SAID[1]], 0),
+        (MESSAGES[:1], 1),
+        ([*MESSAGES, MESSAGES[1]], 2),
+        ([MESSAGES[1], MESSAGES[1]], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "body": {**MESSAGES[1]["body"], "value": 1}}], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "body": {**MESSAGES[1]["body"], "ballot": 1}}], 1),
+        ([MESSAGES[0], {**MESSAGES[1], "id": 1}], 1),
+        (["text", MESSAGES[1]], 0),
+        ([[], MESSAGES[1]], 0),
         ([], 0),
     ],
 )
-def test_messages_that_differ(said: list[Any], place: int) -> None:
-    assert difference(WANTED, said) == place
+def test_first_message_that_differs_is_found(sent: list[Any], place: int) -> None:
+    assert difference(EXPECTED, sent) == place
 
 
-def test_the_text_of_an_error_is_free_and_its_code_is_not() -> None:
+def test_text_of_an_error_is_free_but_not_its_code() -> None:
     wanted = Case("", "", (), (error(4, 12),))
-    said = {**error(4, 12), "body": {**error(4, 12)["body"], "text": "no", "msg_id": 3}}
-    assert difference(wanted, [said]) is None
-    assert difference(wanted, [{**said, "body": {**said["body"], "code": 10}}]) == 0
+    sent = {**error(4, 12), "body": {**error(4, 12)["body"], "text": "no", "msg_id": 3}}
+    assert difference(wanted, [sent]) is None
+    assert difference(wanted, [{**sent, "body": {**sent["body"], "code": 10}}]) == 0
 
 
-def test_a_number_that_is_asked_for_counts() -> None:
+def test_expected_msg_id_is_compared() -> None:
     wanted = Case("", "", (), ({**log_reply(3), "body": {**log_reply(3)["body"], "msg_id": 2}},))
     assert (
         difference(wanted, [{**log_reply(3), "body": {**log_reply(3)["body"], "msg_id": 2}}])
@@ -560,7 +562,7 @@ def test_a_number_that_is_asked_for_counts() -> None:
     assert difference(wanted, [log_reply(3)]) == 0
 
 
-# Records that the router makes.
+# Records from the router.
 
 
 def init() -> Any:
@@ -581,7 +583,7 @@ def numbers(record: Any) -> list[int]:
     return [message["body"]["msg_id"] for message in record["output"]]
 
 
-def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
+def test_fences_are_not_recorded(tmp_path: Path) -> None:
     node = FencedNode("n1", [*NODE, "--manual-clock"], tmp_path / "n1.stderr", 60)
     try:
         inputs = [
@@ -610,11 +612,13 @@ def test_fences_leave_no_trace_in_a_record(tmp_path: Path) -> None:
         ("import time; time.sleep(60)", "did not answer a repeated init within 1 s"),
     ],
 )
-def test_a_node_in_trouble(program: str, words: str, tmp_path: Path) -> None:
+def test_failure_of_a_node_is_reported_with_its_reason(
+    program: str, words: str, tmp_path: Path
+) -> None:
     node = FencedNode("n1", [sys.executable, "-c", program], tmp_path / "n1.stderr", 1)
     try:
         with pytest.raises(NodeError) as caught:
             node.step(init())
     finally:
         node.close()
-    assert node.troubled and str(caught.value).startswith("node n1 ") and words in str(caught.value)
+    assert node.failed and str(caught.value).startswith("node n1 ") and words in str(caught.value)

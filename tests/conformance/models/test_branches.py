@@ -31,7 +31,7 @@ def found(text: str) -> list[tuple[str, str]]:
     return [(branch.operator, branch.text) for branch in branches]
 
 
-def test_the_branches_of_what_is_used_are_found() -> None:
+def test_branches_of_used_operators_are_found() -> None:
     assert found(MINIATURE) == [
         ("Helper", '"THEN" ELSE x'),
         ("Helper", "x"),
@@ -44,12 +44,12 @@ def test_the_branches_of_what_is_used_are_found() -> None:
     ]
 
 
-def test_a_case_cannot_be_marked() -> None:
+def test_case_cannot_be_marked() -> None:
     with pytest.raises(ValueError, match="CASE"):
         found(MINIATURE.replace("IF x > 1", "CASE x > 1"))
 
 
-def test_a_mark_keeps_what_follows_in_its_column() -> None:
+def test_mark_keeps_columns() -> None:
     branches = branching.branches("Miniature", MINIATURE, ("Init", "Next"))
     copy = branching.marked(MINIATURE, branches, 7)
     assert "EXTENDS Taken, Naturals" in copy

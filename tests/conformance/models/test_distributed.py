@@ -61,7 +61,7 @@ def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
 # Agreed, disagreed.
 
 
-def test_two_workers_here_find_what_one_machine_finds() -> None:
+def test_two_local_workers_find_the_same_as_one_machine() -> None:
     done = conformance(MODEL.name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(f" {MODEL.states:,} ") == 2
@@ -89,7 +89,7 @@ def test_hosts_are_reached_by_ssh(
     assert sum(process.args[0] == "ssh" for process in started) == 2
 
 
-def test_a_violation_is_found() -> None:
+def test_violation_is_found() -> None:
     broken = manifest.get("broken-takes-half")
     outcome = distributed.run(broken)
     assert outcome.violated == broken.violates == "Agreement"
@@ -98,13 +98,13 @@ def test_a_violation_is_found() -> None:
     assert not DistributedRow(replace(broken, expect="holds", violates=None), outcome).passed
 
 
-def test_a_violation_in_the_initial_state_is_found(tmp_path: Path) -> None:
+def test_violation_in_the_initial_state_is_found(tmp_path: Path) -> None:
     module = "VARIABLE x\nSpec == x = 0 /\\ [][UNCHANGED x]_x\nZero == x = 0\nOne == x = 1"
     wrong = model(tmp_path, module, "SPECIFICATION Spec\nINVARIANTS Zero One\n")
     assert distributed.run(wrong).violated == "One"
 
 
-def test_another_count_disagrees() -> None:
+def test_another_count_of_states_fails() -> None:
     found = tlc.Outcome(distinct=MODEL.states - 1)
     assert not DistributedRow(MODEL, found).passed
     assert DistributedRow(MODEL, replace(found, distinct=MODEL.states)).passed
@@ -119,22 +119,22 @@ def not_run(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in " ".join(done.stderr.split())
 
 
-def test_a_host_that_cannot_be_reached() -> None:
+def test_unreachable_host_is_an_error() -> None:
     not_run(conformance(MODEL.name, "--host", "no-such-host.invalid"), "host no-such-host.invalid")
 
 
 @pytest.mark.parametrize("name", ["sometimes-skips", "duel"])
-def test_a_model_about_steps_or_behaviours_is_refused(name: str) -> None:
+def test_model_about_steps_or_behaviours_is_refused(name: str) -> None:
     not_run(conformance(name), "does not decide", f"models {name}")
 
 
-def test_a_model_with_an_action_constraint_is_refused(tmp_path: Path) -> None:
+def test_model_with_an_action_constraint_is_refused(tmp_path: Path) -> None:
     constrained = model(tmp_path, "EXTENDS MC", MODEL.text() + "\nACTION_CONSTRAINT Some\n")
     with pytest.raises(tlc.ToolError, match="loses states"):
         distributed.run(constrained)
 
 
-def test_a_model_that_cannot_be_parsed_starts_no_worker(
+def test_model_that_cannot_be_parsed_starts_no_worker(
     tmp_path: Path, started: list[subprocess.Popen[str]]
 ) -> None:
     with pytest.raises(tlc.ToolError, match="Nonsense"):
@@ -142,7 +142,7 @@ def test_a_model_that_cannot_be_parsed_starts_no_worker(
     assert len(started) == 1
 
 
-def test_a_worker_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     dying = [sys.executable, "-c", "print('no room'); raise SystemExit(3)"]
     monkeypatch.setattr(tlc, "worker", lambda *_: dying)
     monkeypatch.setattr(distributed, "GRACE_SECONDS", 1)
@@ -150,7 +150,7 @@ def test_a_worker_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
         distributed.run(MODEL)
 
 
-def test_workers_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_workers_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = [sys.executable, "-c", "import time; time.sleep(60)"]
     monkeypatch.setattr(tlc, "worker", lambda *_: lost)
     monkeypatch.setattr(distributed, "COMING_SECONDS", 1)
@@ -158,13 +158,13 @@ def test_workers_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
         distributed.run(MODEL)
 
 
-def test_a_server_that_dies(started: list[subprocess.Popen[str]]) -> None:
+def test_killed_server_is_an_error(started: list[subprocess.Popen[str]]) -> None:
     with pytest.raises(tlc.ToolError, match="gave no verdict"):
         distributed.run(MODEL, on_progress=lambda _: started[0].kill())
     assert len(started) == 3
 
 
-def test_nothing_is_left_when_it_is_interrupted(started: list[subprocess.Popen[str]]) -> None:
+def test_interrupted_check_leaves_no_process(started: list[subprocess.Popen[str]]) -> None:
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
@@ -173,7 +173,7 @@ def test_nothing_is_left_when_it_is_interrupted(started: list[subprocess.Popen[s
     assert len(started) == 3
 
 
-def test_an_interruption_is_no_verdict() -> None:
+def test_interruption_is_no_verdict() -> None:
     with subprocess.Popen([*VERB, MODEL.name], stderr=subprocess.PIPE, text=True, cwd=ROOT) as run:
         assert run.stderr is not None
         assert MODEL.name in run.stderr.readline()
@@ -195,8 +195,8 @@ def may_have_a_network() -> bool:
     return done.returncode == 0
 
 
-def test_two_workers_here_have_no_network_but_loopback(tmp_path: Path) -> None:
-    """Java is played by a shell that tells which interfaces there are."""
+def test_local_workers_use_only_loopback(tmp_path: Path) -> None:
+    """A shell script in the place of Java prints the network interfaces."""
     java = tmp_path / "java"
     java.write_text(f"#!/bin/sh\ntail -n +3 /proc/net/dev > {tmp_path}/interfaces\nexit 1\n")
     java.chmod(0o755)

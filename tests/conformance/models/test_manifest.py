@@ -40,7 +40,7 @@ def test_property_that_holds_in_no_state_is_vacuous() -> None:
     assert not searching.ModelRow(empty, tlc.Outcome()).passed
 
 
-def test_a_pin_is_written_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pin_changes_only_pinned_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = manifest.MANIFEST.read_text("utf-8")
     copy = tmp_path / "manifest.toml"
     copy.write_text(before, "utf-8")
@@ -54,7 +54,7 @@ def test_a_pin_is_written_and_nothing_else(tmp_path: Path, monkeypatch: pytest.M
     assert "states = 1_234_567" in changed
 
 
-def test_a_model_that_finds_something_else_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_with_another_outcome_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     pinned: list[int] = []
     monkeypatch.setattr(manifest, "pin", lambda name, states, depth, seconds: pinned.append(states))
     monkeypatch.setattr(tables, "write", lambda: None)
@@ -64,7 +64,7 @@ def test_a_model_that_finds_something_else_is_not_pinned(monkeypatch: pytest.Mon
     assert pinned == [5]
 
 
-def test_a_table_is_written_between_its_marks() -> None:
+def test_table_is_written_between_its_marks() -> None:
     page = "a\n<!-- models that holds -->\nold\n<!-- end -->\nb\n"
     lines = tables.render(page, [SINGLE]).split("\n")
     assert [lines[0], lines[1], *lines[-3:]] == [
@@ -73,21 +73,21 @@ def test_a_table_is_written_between_its_marks() -> None:
     assert lines[4].startswith("| `single` | tiny |") and "old" not in lines
 
 
-def test_a_configuration_is_read_by_its_sections() -> None:
+def test_configuration_is_parsed_into_sections() -> None:
     assert config.listed(CONFIG, "INVARIANT", "PROPERTY") == ["TypeOK", "Agreement", "Refines"]
     assert config.overridden(CONFIG) == {"Members": "Three"}
     assert config.constants(CONFIG) == CONFIG[: CONFIG.index("SPECIFICATION")]
     assert config.without(CONFIG, "VIEW") == CONFIG.replace("VIEW Seen\n", "")
 
 
-def test_random_behaviours_that_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
+def test_correct_random_behaviours_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("wide"), minutes=0, seed=5, steps=10) is True
-    said = " ".join(capsys.readouterr().out.split())
-    assert "wide: 40 behaviours of 10 steps" in said and "seeds 5 to 6" in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "wide: 40 behaviours of 10 steps" in printed and "seeds 5 to 6" in printed
 
 
 def test_violation_names_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
-    said = " ".join(capsys.readouterr().err.split())
-    assert "violates Agreement, seed 3" in said
-    assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "violates Agreement, seed 3" in printed
+    assert "python -m conformance simulate --seed 3 --steps 30 --minutes 0" in printed

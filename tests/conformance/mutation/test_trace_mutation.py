@@ -1,4 +1,4 @@
-"""The trial of the judge fails a judge that is wrong, whichever way it is."""
+"""Trace mutation passes a correct checker and fails wrong ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from conformance import checking
+from conformance import whole_check
 from conformance.__main__ import main
 from conformance.formats import logs, schema
 from conformance.mutation import expectations, mutations, trace_mutation, trials
 from conformance.mutation.oracle import Opinion, Oracle, output_key
+from conformance.results import Case, Results
 from conformance.running import record
 from conformance.running.cluster import NodeError
 from conformance.tlaplus.tlc import ToolError
@@ -30,7 +31,7 @@ Clusters = list[list[logs.Record]]
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of a run of three real processes."""
+    """Record the beginning of a run of three real processes."""
     folder = tmp_path_factory.mktemp("short")
     run = record.record(folder, NODE, nodes=3, requests=8, seed=2, faults=trace_mutation.FAULTS)
     path = folder / "short.ndjson"
@@ -65,11 +66,11 @@ def test_checker_that_accepts_everything_fails(
         return [Verdict(len(cluster), []) for cluster in clusters]
 
     assert not trial(short, blind, tmp_path)
-    said = " ".join(capsys.readouterr().err.split())
+    printed = " ".join(capsys.readouterr().err.split())
     wrong = (tmp_path / "mutated" / "wrong").glob("*.ndjson")
     left = sorted(wrong, key=lambda path: int(path.stem))
-    assert len(left) == 5 and f"{left[0]}: {short}, line" in said
-    assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in said
+    assert len(left) == 5 and f"{left[0]}: {short}, line" in printed
+    assert f"--seed 3 --only {left[0].stem} -- {NODE[0]}" in printed
     assert not trial(short, blind, tmp_path, only=int(left[0].stem))
 
 
@@ -81,21 +82,21 @@ def test_checker_that_rejects_everything_fails(short: Path, tmp_path: Path) -> N
         trial(short, strict, tmp_path)
     as_it_is = [(each.input, each.output) for each in logs.read(short)]
 
-    def suspicious(clusters: Clusters, batch: int) -> list[Verdict]:
+    def rejecting_changes(clusters: Clusters, batch: int) -> list[Verdict]:
         same = [[(r.input, r.output) for r in cluster] == as_it_is for cluster in clusters]
         return [
             Verdict(1, []) if each else rejecting(len(cluster), cluster)
             for cluster, each in zip(clusters, same, strict=True)
         ]
 
-    assert not trial(short, suspicious, tmp_path)
+    assert not trial(short, rejecting_changes, tmp_path)
 
 
-def told(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
-    """A judge that rejects the lines that follow from the second opinion in some way."""
+def derived_checker(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
+    """Return a checker that rejects the lines that `rejected` derives from the oracle's opinion."""
     oracle = Oracle(NODE, 30)
 
-    def judge(clusters: Clusters, batch: int) -> list[Verdict]:
+    def checker(clusters: Clusters, batch: int) -> list[Verdict]:
         made = []
         for cluster in clusters:
             records = [{"node": r.node, "input": r.input, "output": r.output} for r in cluster]
@@ -104,35 +105,37 @@ def told(rejected: Callable[[Opinion], set[int]]) -> trials.Checker:
             made.append(Verdict(len(cluster), found))
         return made
 
-    return judge
+    return checker
 
 
 def test_checker_equal_to_the_oracle_passes(short: Path, tmp_path: Path) -> None:
-    assert trial(short, told(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25)
+    assert trial(
+        short, derived_checker(lambda opinion: {*opinion.bad.values()}), tmp_path, number=25
+    )
 
 
 @pytest.mark.parametrize("off", [-1, 1])
 def test_checker_that_rejects_another_record_fails(off: int, short: Path, tmp_path: Path) -> None:
-    inexact = told(lambda opinion: {line + off for line in opinion.bad.values()})
+    inexact = derived_checker(lambda opinion: {line + off for line in opinion.bad.values()})
     assert not trial(short, inexact, tmp_path)
 
 
-def test_checker_that_stops_a_node_at_an_unsent_message(
+def test_checker_that_stops_a_node_at_an_unsent_message_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that waits for what that node sent later is innocent, and was rejected once."""
+    """Records that depend on later messages of that node are correct, and must be accepted."""
 
     def stopping(opinion: Opinion) -> set[int]:
         return {*opinion.bad.values(), *stopped(opinion.records)}
 
-    assert not trial(short, told(stopping), tmp_path, kind="lose-message", number=15)
+    assert not trial(short, derived_checker(stopping), tmp_path, kind="lose-message", number=15)
     assert "which is not mutated and received no mutated message" in " ".join(
         capsys.readouterr().err.split()
     )
 
 
 def stopped(records: Sequence[dict]) -> set[int]:
-    """Where each node stops for ever if it waits for what was never sent."""
+    """Return the lines where nodes stop if they wait for messages that were never sent."""
     left = {
         node: [(line, r) for line, r in enumerate(records, 1) if r["node"] == node]
         for node in expectations.nodes_in(records)
@@ -152,19 +155,19 @@ def stopped(records: Sequence[dict]) -> set[int]:
     return {log[0][0] for log in left.values() if log}
 
 
-def test_checker_that_raises(
+def test_checker_that_raises_fails(
     short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def nervous(clusters: Clusters, batch: int) -> list[Verdict]:
+    def raising(clusters: Clusters, batch: int) -> list[Verdict]:
         if any(len(cluster) > 50 for cluster in clusters):
             raise ToolError("too much")
         return [Verdict(len(cluster), []) for cluster in clusters]
 
-    assert not trial(short, nervous, tmp_path)
+    assert not trial(short, raising, tmp_path)
     assert "no verdict: too much" in capsys.readouterr().err
 
 
-def test_a_wrong_node_is_no_oracle(short: Path, tmp_path: Path) -> None:
+def test_broken_node_is_not_accepted_as_oracle(short: Path, tmp_path: Path) -> None:
     silent = Oracle([sys.executable, "-c", "pass"], 30)
     with pytest.raises(NodeError, match="had to write a log"):
         silent.opinion(logs.read_json(short))
@@ -194,19 +197,23 @@ def test_check_runs_trace_mutation_on_request(
         asked.append(number)
         return number == 8
 
+    def passing(*_: object, results: Results, **__: object) -> bool:
+        results.add(Case("check", "phase", "pass"))
+        return True
+
     monkeypatch.setattr(trace_mutation, "mutate_traces", tried)
-    monkeypatch.setattr(checking, "check", lambda *_: True)
+    monkeypatch.setattr(whole_check, "check", passing)
     with pytest.raises(SystemExit) as ended:
         main(["check", *options, "--seed", "3"])
     assert ended.value.code == status and asked == [number] * bool(number)
 
 
-# What is known beforehand.
+# Expectations without an oracle.
 
 
 def of(node: str, given: object, *output: tuple[str, dict]) -> dict:
-    said = [{"src": node, "dest": dest, "body": body} for dest, body in output]
-    return {"node": node, "input": given, "output": said}
+    messages = [{"src": node, "dest": dest, "body": body} for dest, body in output]
+    return {"node": node, "input": given, "output": messages}
 
 
 def begun(node: str) -> dict:
@@ -216,17 +223,17 @@ def begun(node: str) -> dict:
 
 
 LEARN = {"type": "learn", "known": []}
-ASK = {"src": "n2", "dest": "n1", "body": LEARN}
+LEARN_REQUEST = {"src": "n2", "dest": "n1", "body": LEARN}
 
 
 @pytest.mark.parametrize(
     "records, seen",
     [
         ([begun("n1"), of("n1", "crash"), of("n1", "restart"), of("n1", "timeout")], {}),
-        ([begun("n1"), of("n1", ASK)], {}),
-        ([of("n2", "inquire", ("n1", LEARN)), begun("n1"), of("n1", ASK)], {"n2": 1}),
-        ([begun("n2"), begun("n1"), of("n1", ASK)], {"n1": 3}),
-        ([begun("n2"), of("n2", ASK)], {"n2": 2}),
+        ([begun("n1"), of("n1", LEARN_REQUEST)], {}),
+        ([of("n2", "inquire", ("n1", LEARN)), begun("n1"), of("n1", LEARN_REQUEST)], {"n2": 1}),
+        ([begun("n2"), begun("n1"), of("n1", LEARN_REQUEST)], {"n1": 3}),
+        ([begun("n2"), of("n2", LEARN_REQUEST)], {"n2": 2}),
         ([begun("n1"), of("n1", "crash"), of("n1", "timeout")], {"n1": 3}),
         ([begun("n1"), of("n1", "restart")], {"n1": 2}),
         ([begun("n1"), begun("n1")], {"n1": 2}),
@@ -237,18 +244,20 @@ ASK = {"src": "n2", "dest": "n1", "body": LEARN}
         ),
     ],
 )
-def test_what_anybody_sees(records: list[dict], seen: dict[str, int]) -> None:
+def test_errors_visible_without_an_oracle_are_found(
+    records: list[dict], seen: dict[str, int]
+) -> None:
     assert {node: line for node, (line, _) in expectations.visible_errors(records).items()} == seen
 
 
-def test_a_claim_that_cannot_be_is_found() -> None:
+def test_contradictory_expectation_is_an_error() -> None:
     records = [begun("n1"), of("n1", "restart")]
     with pytest.raises(AssertionError):
-        expectations.combined(expectations.Expectation(True, "I say so"), records)
+        expectations.combined(expectations.Expectation(True, "as required"), records)
     assert expectations.combined(None, records).at == {"n1": 2}
 
 
-def test_an_altered_log_is_another_one_and_the_same_again(short: Path) -> None:
+def test_mutated_traces_differ_and_are_deterministic(short: Path) -> None:
     source = trials.source(short, 1000)
     some = list(islice(mutations.mutated_traces([source], [], 5), 200))
     assert [each.what for each in some if each.text == short.read_text()] == []
@@ -257,7 +266,7 @@ def test_an_altered_log_is_another_one_and_the_same_again(short: Path) -> None:
     assert replace(again) == some[76]
 
 
-def test_a_log_in_no_order_is_not_altered(short: Path, tmp_path: Path) -> None:
+def test_log_without_causal_order_is_not_mutated(short: Path, tmp_path: Path) -> None:
     path = tmp_path / "sorted.ndjson"
     records = sorted(logs.read_json(short), key=lambda each: each["node"])
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
@@ -287,11 +296,11 @@ def test_every_field_of_every_message_is_edited(
     assert missing == []
 
 
-# What the trial has found.
+# Bugs that trace mutation has found.
 
 
 @pytest.mark.parametrize("given", [{}, {"node_ids": ["n2", "n3"]}])
-def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) -> None:
+def test_refused_init_defines_no_cluster(given: dict, tmp_path: Path) -> None:
     path = tmp_path / "n1.ndjson"
     body = {"type": "init", "msg_id": 7, "node_id": "n1", **given}
     asked = [{"src": "c0", "dest": "n1", "body": body}, begun("n1")["input"], "timeout"]
@@ -300,7 +309,7 @@ def test_an_init_that_was_refused_names_no_cluster(given: dict, tmp_path: Path) 
     assert verdict.rejections == []
 
 
-def test_an_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
+def test_init_that_does_not_name_its_node_is_rejected(short: Path) -> None:
     records = logs.read_json(short)
     body = records[0]["input"]["body"]
     node = body["node_id"]
@@ -326,7 +335,7 @@ ACCEPTED = {"type": "accepted", "ballot": 1, "slot": 1}
 def test_message_that_was_never_sent_is_rejected(
     src: str, body: dict, output: tuple, reason: str
 ) -> None:
-    """The specification does not ask who sends: its messages come from members alone."""
+    """The specification has no senders other than members, so the handshake checks them."""
     records = [begun("n1"), of("n1", {"src": src, "dest": "n1", "body": body}, *output)]
     found = check_handshake(logs.of(records))
     assert found is not None and found.record.line == 2 and reason in found.reason
@@ -341,7 +350,7 @@ def test_answer_of_a_node_that_is_down_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"type": None}, {"type": ["learn"]}])
-def test_a_request_without_a_type_is_malformed(given: dict) -> None:
+def test_request_without_a_type_is_malformed(given: dict) -> None:
     def refused(code: int) -> dict:
         error = {"type": "error", "in_reply_to": 9, "code": code, "text": "no", "msg_id": 1}
         ask = {"src": "c1", "dest": "n1", "body": {**given, "msg_id": 9}}
@@ -350,8 +359,8 @@ def test_a_request_without_a_type_is_malformed(given: dict) -> None:
     assert check_handshake(logs.of([begun("n1"), refused(12)])) is None
     found = check_handshake(logs.of([begun("n1"), refused(10)]))
     assert found is not None and "refused with error 10 instead of 12" in found.reason
-    said = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
-    assert said[0]["body"]["code"] == 12
+    output = Oracle(NODE, 30).log([begun("n1")["input"], refused(12)["input"]])[1]["output"]
+    assert output[0]["body"]["code"] == 12
 
 
 def test_replies_to_different_clients_are_numbered_in_any_order() -> None:

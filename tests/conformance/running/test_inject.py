@@ -1,5 +1,6 @@
-"""The faulty world: what it does to messages, clients and processes, and that it catches what a
-node loses.  What a history or a log must tell is tested elsewhere.
+"""Fault injection: the faults of network, clients and processes, and the bugs that it finds.
+
+The checks of histories and logs have tests of their own.
 """
 
 from __future__ import annotations
@@ -37,48 +38,48 @@ def network(**faults: float) -> Network:
     return Network(NODES, random.Random(1), Loss(**{"loss": 0, "repeat": 0, "late": 0} | faults))
 
 
-def test_a_good_network_carries_everything_at_once() -> None:
+def test_network_without_faults_delivers_at_once() -> None:
     assert [network().delays("n1", "n2") for _ in range(20)] == [[0.0]] * 20
 
 
-def test_a_bad_network_loses_repeats_and_delays() -> None:
+def test_faulty_network_loses_repeats_and_delays() -> None:
     assert network(loss=1).delays("n1", "n2") == []
     assert network(repeat=1).delays("n1", "n2") == [0.0, 0.0]
     [delay] = network(late=1, slowest=2).delays("n1", "n2")
     assert 0 < delay < 2
 
 
-def test_nothing_between_a_client_and_a_node_is_repeated() -> None:
+def test_client_messages_are_never_repeated() -> None:
     for pair in (("c1", "n1"), ("n1", "c1")):
         assert network(repeat=1).delays(*pair) == [0.0]
         assert network(loss=1).delays(*pair) == []
 
 
-def test_partitions_come_and_go_and_some_have_one_way() -> None:
-    bad, ways = network(), Counter()
+def test_partitions_heal_and_some_are_one_way() -> None:
+    faulty, ways = network(), Counter()
     for _ in range(40):
-        pairs = bad.cut()
-        assert pairs and not any(bad.reaches(*pair) for pair in pairs)
+        pairs = faulty.cut()
+        assert pairs and not any(faulty.reaches(*pair) for pair in pairs)
         ways[all((b, a) in pairs for a, b in pairs)] += 1
-        bad.heal(pairs)
-        assert all(bad.reaches(*pair) for pair in pairs)
+        faulty.heal(pairs)
+        assert all(faulty.reaches(*pair) for pair in pairs)
     assert min(ways[True], ways[False]) > 5
 
 
 def test_link_cut_by_two_partitions_heals_after_both() -> None:
-    bad = network()
-    first = bad.cut()
-    while not (second := bad.cut()) & first:
-        bad.heal(second)
-    bad.heal(first)
-    assert not any(bad.reaches(*pair) for pair in second)
+    faulty = network()
+    first = faulty.cut()
+    while not (second := faulty.cut()) & first:
+        faulty.heal(second)
+    faulty.heal(first)
+    assert not any(faulty.reaches(*pair) for pair in second)
 
 
-def test_in_peace_nothing_fails() -> None:
-    bad = network(loss=1, repeat=1, late=1)
-    pairs = bad.cut()
-    bad.quiescent = True
-    assert bad.delays("n1", "n2") == [0.0] and all(bad.reaches(*pair) for pair in pairs)
+def test_quiescent_network_has_no_faults() -> None:
+    faulty = network(loss=1, repeat=1, late=1)
+    pairs = faulty.cut()
+    faulty.quiescent = True
+    assert faulty.delays("n1", "n2") == [0.0] and all(faulty.reaches(*pair) for pair in pairs)
 
 
 # Clients.
@@ -89,7 +90,7 @@ def reply(question: dict, kind: str, **fields: object) -> dict:
     return {"src": question["dest"], "dest": question["src"], "body": body}
 
 
-def test_a_client_asks_again_and_gives_up() -> None:
+def test_client_retries_and_gives_up() -> None:
     client = Client("c1", NODES, random.Random(1))
     questions = [client.turn(0) for _ in range(100)]
     times = Counter(question["body"]["msg_id"] for question in questions)
@@ -101,7 +102,7 @@ def test_a_client_asks_again_and_gives_up() -> None:
     )
 
 
-def test_a_client_goes_on_when_it_is_answered() -> None:
+def test_client_continues_after_a_reply() -> None:
     client = Client("c1", NODES, random.Random(1))
     first = client.turn(0)
     assert client.receive(reply(first, "error", code=0))
@@ -113,19 +114,19 @@ def test_a_client_goes_on_when_it_is_answered() -> None:
     assert +client.happened == happened
 
 
-def test_clients_duel() -> None:
-    """For one slot several values are proposed, at several nodes."""
+def test_clients_propose_different_values_for_a_slot() -> None:
+    """Several values are proposed for one slot, at several nodes."""
     rng = random.Random(2)
     clients = [Client(f"c{number}", NODES, rng) for number in range(4)]
-    asked = [client.turn(5) for _ in range(200) for client in clients]
-    bodies = [question["body"] for question in asked if "slot" in question["body"]]
-    duels = [question for question in asked if question["body"].get("slot") == 5]
+    requests = [client.turn(5) for _ in range(200) for client in clients]
+    bodies = [question["body"] for question in requests if "slot" in question["body"]]
+    duels = [question for question in requests if question["body"].get("slot") == 5]
     assert len({question["dest"] for question in duels}) == len(NODES)
     assert len({question["body"]["value"] for question in duels}) > 20
     assert {body["slot"] for body in bodies} == {0, 4, 5, 6}
 
 
-def test_the_last_client_has_a_slot_decided_and_then_asks_for_logs() -> None:
+def test_final_client_proposes_and_then_reads_logs() -> None:
     last = FinalClient("n1", 7)
     assert last.turn() == last.turn()
     last.receive(reply(last.turn(), "error", code=0))
@@ -139,12 +140,12 @@ def test_the_last_client_has_a_slot_decided_and_then_asks_for_logs() -> None:
     assert last.decided and last.log == {7}
 
 
-# Lives.
+# Processes of nodes.
 
 ECHO = (sys.executable, "-u", "-c", "import sys\nfor line in sys.stdin: print(line, end='')")
 
 
-def heard(life: Life, number: int) -> list[bytes]:
+def lines_from(life: Life, number: int) -> list[bytes]:
     lines: list[bytes] = []
     deadline = time.monotonic() + 10
     while len(lines) < number and time.monotonic() < deadline:
@@ -161,22 +162,22 @@ def life(tmp_path: Path):
     begun.close()
 
 
-def test_life_carries_lines_in_and_out(life: Life) -> None:
+def test_process_gets_and_returns_lines(life: Life) -> None:
     life.give(b"one")
     life.give(b"two")
-    assert heard(life, 2) == [b"one", b"two"] and not life.over
+    assert lines_from(life, 2) == [b"one", b"two"] and not life.over
 
 
-def test_a_paused_node_is_not_waited_for_and_loses_nothing(life: Life) -> None:
+def test_paused_process_neither_blocks_nor_loses_lines(life: Life) -> None:
     life.give(b"first")
-    heard(life, 1)
+    lines_from(life, 1)
     life.pause()
     lines = [b"x" * 1000 for _ in range(1000)]
     for line in lines:
         life.give(line)
     assert life.unsent and life.read_lines() == []
     life.resume()
-    assert heard(life, 1000) == lines
+    assert lines_from(life, 1000) == lines
 
 
 def test_output_before_a_kill_is_read(life: Life) -> None:
@@ -190,14 +191,14 @@ def test_output_before_a_kill_is_read(life: Life) -> None:
 def test_kill_ends_child_processes(tmp_path: Path) -> None:
     """As when the command is a script that starts the node."""
     life = Life(["sh", "-c", "sleep 100 & echo $!; wait"], tmp_path / "stderr")
-    [child] = heard(life, 1)
+    [child] = lines_from(life, 1)
     life.kill()
     assert is_gone(int(child))
     life.close()
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended, though nobody may have asked yet what became of it."""
+    """Return whether a process ends within 5 s; a zombie has ended."""
     for _ in range(100):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -216,57 +217,57 @@ def test_status_is_returned_or_times_out(tmp_path: Path) -> None:
         life.close()
 
 
-# The world.
+# Runs with faults.
 
 HARSH = inject.Faults(kill=0.25, downtime=0.2, pause=1, cut=1, parted=0.5)
 
 
-def world(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.FaultRun:
+def inject_faults(folder: Path, *command: str, nodes: int = 3, kills: int = 10) -> inject.FaultRun:
     return inject.inject(
         folder, command or NODE, nodes=nodes, kills=kills, seconds=60, seed=1, faults=HARSH
     )
 
 
-def against(fault_run: inject.FaultRun) -> list[str]:
+def contradictions(fault_run: inject.FaultRun) -> list[str]:
     return list(map(str, checking.contradictions(fault_run, checking.logs_of(fault_run))))
 
 
 def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
-    fault_run = world(tmp_path)
+    fault_run = inject_faults(tmp_path)
     assert fault_run.happened["kills"] == 10 and fault_run.happened["acknowledged"] > 0
     assert fault_run.happened["requests"] >= fault_run.happened["acknowledged"]
     assert (
         check_history(fault_run.history, quiescent=True) == []
         and fault_run.recovery_seconds is not None
     )
-    assert (fault_run.missing, fault_run.unrefused, against(fault_run)) == ([], [], [])
+    assert (fault_run.missing, fault_run.unrefused, contradictions(fault_run)) == ([], [], [])
     assert set(fault_run.statuses.values()) == {0}
     cluster = [record for path in fault_run.logs for record in logs.read(path)]
-    # A node that is killed before it has saved anything has not crashed, for it never was.
+    # A node that is killed before it has saved anything logs no crash.
     assert any(record.input == "crash" for record in cluster)
     [verdict] = checking.validate([cluster], 1000)
     assert verdict.rejections == []
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
-    monkeypatch.setattr(inject, "LEAVE", 1)
+    monkeypatch.setattr(inject, "EXIT_SECONDS", 1)
     monkeypatch.setattr(inject, "REFUSED", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])
-def test_lost_state_is_found(bug: str, nodes: int, impatient: None, tmp_path: Path) -> None:
-    fault_run = world(tmp_path, *CARELESS, bug, nodes=nodes)
+def test_lost_state_is_found(bug: str, nodes: int, short_timeouts: None, tmp_path: Path) -> None:
+    fault_run = inject_faults(tmp_path, *CARELESS, bug, nodes=nodes)
     rules = {finding.rule for finding in check_history(fault_run.history, quiescent=True)}
     assert rules & {"durability", "agreement"}
 
 
 @pytest.mark.parametrize("bug", ["answers-first", "forgets-votes"])
 def test_loss_unseen_by_clients_is_found_in_the_logs(
-    bug: str, impatient: None, tmp_path: Path
+    bug: str, short_timeouts: None, tmp_path: Path
 ) -> None:
-    fault_run = world(tmp_path, *CARELESS, bug)
+    fault_run = inject_faults(tmp_path, *CARELESS, bug)
     cluster = [record for path in fault_run.logs for record in logs.read(path)]
     [verdict] = checking.validate([cluster], 1000)
     assert verdict.rejections
@@ -275,27 +276,27 @@ def test_loss_unseen_by_clients_is_found_in_the_logs(
 @pytest.mark.parametrize(
     ("bug", "reason"),
     [
-        ("leaves", r"n\d left by itself, with status 1\n.*enough"),
+        ("leaves", r"n\d ended by itself, with status 1\n.*enough"),
         ("mumbles", r"n\d printed b'{}': .*src"),
         ("floods", r"n\d floods: it printed \d+,\d+ lines in \d+ s, given \d+"),
     ],
 )
 def test_node_that_misbehaves_ends_fault_injection(bug: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=f"(?s){reason}"):
-        world(tmp_path, *CARELESS, bug, kills=100)
+        inject_faults(tmp_path, *CARELESS, bug, kills=100)
     assert all(map(is_gone, pids(tmp_path)))
 
 
 def test_output_that_differs_from_the_log_is_found(tmp_path: Path) -> None:
-    """Its log is right, so nobody else finds it."""
-    fault_run = world(tmp_path, *CARELESS, "lies", kills=3)
-    found = against(fault_run)
+    """Its log is correct, so no other check finds it."""
+    fault_run = inject_faults(tmp_path, *CARELESS, "lies", kills=3)
+    found = contradictions(fault_run)
     assert found and all("phase1_skipped" in each for each in found)
     assert check_history(fault_run.history, quiescent=True) == []
 
 
-def test_a_second_process_that_is_not_refused_is_found(impatient: None, tmp_path: Path) -> None:
-    fault_run = world(tmp_path, *CARELESS, "shares", kills=3)
+def test_accepted_second_process_is_found(short_timeouts: None, tmp_path: Path) -> None:
+    fault_run = inject_faults(tmp_path, *CARELESS, "shares", kills=3)
     assert "a second process on the directory of n" in fault_run.unrefused[0]
 
 
@@ -305,7 +306,9 @@ def test_durable_node_passes_power_cuts(tmp_path: Path) -> None:
         tmp_path, NODE, nodes=3, kills=4, seconds=60, seed=1, power_cuts=True, faults=HARSH
     )
     assert fault_run.happened["kills"] == 4 and fault_run.recovery_seconds is not None
-    assert check_history(fault_run.history, quiescent=True) == [] and against(fault_run) == []
+    assert (
+        check_history(fault_run.history, quiescent=True) == [] and contradictions(fault_run) == []
+    )
     assert not list(tmp_path.glob("*.trace"))
 
 
@@ -323,22 +326,24 @@ def test_run_with_too_few_events_names_what_is_missing(tmp_path: Path) -> None:
     assert fault_run.missing[-2:] == ["0 of at least 3 kills", "0 of at least 1 second processes"]
 
 
-def test_node_that_ignores_sigterm_is_reported_and_killed(impatient: None, tmp_path: Path) -> None:
-    fault_run = world(tmp_path, *CARELESS, "stays", kills=1)
+def test_node_that_ignores_sigterm_is_reported_and_killed(
+    short_timeouts: None, tmp_path: Path
+) -> None:
+    fault_run = inject_faults(tmp_path, *CARELESS, "stays", kills=1)
     assert set(fault_run.statuses.values()) == {None}
     assert all(map(is_gone, pids(tmp_path)))
 
 
 def test_difference_is_shown_with_its_seed(
-    impatient: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    short_timeouts: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = (*CARELESS, "forgets")
-    agrees = checking.inject_faults(
+    passed = checking.inject_faults(
         tmp_path, command, nodes=1, kills=6, seconds=60, seed=3, batch=1000, records=0
     )
-    told = capsys.readouterr()
-    assert not agrees and "(durability)" in told.out and "NO" in told.out
-    assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in told.err
+    printed = capsys.readouterr()
+    assert not passed and "(durability)" in printed.out and "FAIL" in printed.out
+    assert f"--kills 6 --seconds 60 --seed 3 -- {' '.join(command)}" in printed.err
 
 
 def pids(folder: Path) -> list[int]:
@@ -346,15 +351,15 @@ def pids(folder: Path) -> list[int]:
     return [int(line.removeprefix("pid ")) for line in lines if line.startswith("pid ")]
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_ended_leaves_no_node(asked: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_terminated_command_leaves_no_node(number: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "conformance", "inject", "-o", tmp_path, "--kills", "999"]
     command += ["--", *CARELESS, "none"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as run:
         deadline = time.monotonic() + 30
         while len(pids(tmp_path)) < 5 and time.monotonic() < deadline:
             time.sleep(0.1)
-        run.send_signal(asked)
+        run.send_signal(number)
         assert run.wait(20) == 2
         assert b"--seed 1 -- " in run.stderr.read()
     assert len(pids(tmp_path)) >= 5 and all(map(is_gone, pids(tmp_path)))

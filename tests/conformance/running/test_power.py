@@ -1,4 +1,4 @@
-"""What a power cut leaves: the model of a disk, and real nodes whose calls are recorded."""
+"""Power cuts: the model of a disk, and real nodes with recorded system calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from conformance.running import syscalls
-from conformance.running.power import Disk, NotFollowed, put
+from conformance.running.power import Disk, UnsupportedCall, put
 from conformance.running.syscalls import Call, calls
 from tests.mutants import bugs, processes, sources
 
@@ -78,7 +78,7 @@ def test_sync_covers_only_writes_before_it_began(made: Calls) -> None:
     assert made.left() == "one"
 
 
-def test_names_are_kept_with_the_next_sync(made: Calls) -> None:
+def test_names_are_durable_after_the_next_sync(made: Calls) -> None:
     made.write("one")
     made.sync()
     other = made.file.with_name("other")
@@ -92,7 +92,7 @@ def test_names_are_kept_with_the_next_sync(made: Calls) -> None:
     assert made.disk.left() == {}
 
 
-def test_any_part_of_the_rest_may_be_left(made: Calls) -> None:
+def test_any_part_of_unsynced_writes_may_be_left(made: Calls) -> None:
     made.write("a")
     made.sync()
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_any_part_of_the_rest_may_be_left(made: Calls) -> None:
     assert all(set(text) <= set("ab\0") for text in found)
 
 
-def test_a_file_that_is_there_is_durable_and_truncated_only_by_a_sync(tmp_path: Path) -> None:
+def test_truncation_is_durable_after_a_sync(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     found = Calls(tmp_path)
     found.open("O_WRONLY|O_CREAT|O_TRUNC")
@@ -123,7 +123,7 @@ def test_a_file_that_is_there_is_durable_and_truncated_only_by_a_sync(tmp_path: 
     ],
 )
 def test_unsupported_system_calls_are_reported(made: Calls, name: str, arguments: str) -> None:
-    with pytest.raises(NotFollowed, match=name):
+    with pytest.raises(UnsupportedCall, match=name):
         made.call(name, arguments, 1)
 
 
@@ -135,14 +135,14 @@ def test_files_that_sqlite_rebuilds_are_ignored(made: Calls) -> None:
     assert not index.exists()
 
 
-def test_a_write_behind_the_end_leaves_a_gap() -> None:
+def test_write_past_the_end_leaves_a_gap() -> None:
     content = bytearray(b"ab")
     put(content, (4, b"c"))
     put(content, (5, None))
     assert bytes(content) == b"ab\0\0c"
 
 
-def test_calls_are_read_from_their_ends(tmp_path: Path) -> None:
+def test_interrupted_calls_are_joined(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     trace.write_text(
         f'7 write(3<{hexed("/f")}>, "{hexed("a")}", 1 <unfinished ...>\n'
@@ -159,15 +159,15 @@ def test_calls_are_read_from_their_ends(tmp_path: Path) -> None:
 
 
 CAUGHT = {
-    "lines-cut-by-reads": "a value is kept",
-    "short-writes-dropped": "an answer is finished",
-    "log-not-synced": "a power cut",
+    "lines-cut-by-reads": "values are kept",
+    "short-writes-dropped": "output is complete",
+    "log-not-synced": "power cut",
 }
 
 
 @needs_strace
 @pytest.mark.parametrize("name", CAUGHT)
-def test_a_bug_around_the_core_is_caught(
+def test_process_checks_catch_bug(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "HANG", 3.0)

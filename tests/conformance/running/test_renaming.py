@@ -1,7 +1,6 @@
-"""Renamed traces are as valid as before, to the specification and to the node, and vary what no
-model varies.
+"""Renamed traces stay valid for the specification and the node, and vary what no model varies.
 
-What a renaming does to a node with a bug is told by the catalogue (`tests/mutants/bugs.toml`).
+`tests/mutants/bugs.toml` has bugs that only renamed traces catch.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ def found(logs_: list[list[Record]], field: str) -> list:
     return [body[field] for body in bodies if field in body]
 
 
-# They are valid.
+# Validity.
 
 
-def test_the_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
+def test_specification_accepts_renamed_logs(renamed: list[list[Record]]) -> None:
     verdicts = validate_logs(renamed[:20], 1000)
     assert [verdict.rejections for verdict in verdicts] == [[]] * 20
 
 
-def test_a_wrong_log_is_wrong_under_a_renaming_that_keeps_values_apart() -> None:
+def test_renamed_wrong_log_is_rejected() -> None:
     bad = [renaming.read(TAKEOVER.with_name("takeover-bad.ndjson"), seed) for seed in range(5)]
     assert sum(bool(verdict.rejections) for verdict in validate_logs(bad, 1000)) >= 2
 
@@ -64,18 +63,18 @@ def test_renamed_logs_are_well_formed(renamed: list[list[Record]]) -> None:
         check_record(json.loads(json.dumps(written)))
 
 
-def test_the_node_agrees_under_every_renaming() -> None:
+def test_node_passes_under_every_renaming() -> None:
     for seed in SEEDS:
         assert [differs(case, node()) for case in cases(TAKEOVER, seed)] == [None] * 3
 
 
-def test_the_same_seed_is_the_same_renaming() -> None:
+def test_same_seed_gives_the_same_renaming() -> None:
     assert renaming.read(TAKEOVER, 7) == renaming.read(TAKEOVER, 7) == read(TAKEOVER, 7)
     assert renaming.read(TAKEOVER, 7) != renaming.read(TAKEOVER, 8)
     assert read(TAKEOVER, None) == logs.read(TAKEOVER)
 
 
-def test_no_two_requests_become_one(renamed: list[list[Record]]) -> None:
+def test_distinct_requests_stay_distinct(renamed: list[list[Record]]) -> None:
     def requests(records: list[Record]) -> int:
         return len({canonical(record.input) for record in filter(is_well_formed, records)})
 
@@ -83,16 +82,16 @@ def test_no_two_requests_become_one(renamed: list[list[Record]]) -> None:
     assert before > 1 and {requests(records) for records in renamed} == {before}
 
 
-# They vary everything.
+# Variety.
 
 
-def test_members_are_in_no_order_of_spelling(renamed: list[list[Record]]) -> None:
+def test_members_are_not_sorted(renamed: list[list[Record]]) -> None:
     clusters = found(renamed, "node_ids")
     assert any(names != sorted(names) for names in clusters)
     assert {"", "n10", "n100"} <= {name for names in clusters for name in names}
 
 
-def test_slots_go_up_to_the_highest(renamed: list[list[Record]]) -> None:
+def test_slots_reach_the_highest(renamed: list[list[Record]]) -> None:
     slots = {slot for slot in found(renamed, "slot") if type(slot) is int}
     assert {0, HIGHEST} <= slots and any(2**53 <= slot < 2**54 for slot in slots)
 
@@ -103,18 +102,18 @@ def test_ranges_have_gaps_and_end_at_the_highest() -> None:
     assert {len(ranges) for ranges in drawn} >= {2, 3, 4}
 
 
-def test_numbers_of_requests_are_any_integers(renamed: list[list[Record]]) -> None:
+def test_msg_ids_are_any_integers(renamed: list[list[Record]]) -> None:
     numbers = found(renamed, "in_reply_to")
     assert min(numbers) < 0 and max(numbers) > 2**63 and 0 in numbers
 
 
-def test_steps_that_change_nothing_are_added(renamed: list[list[Record]]) -> None:
+def test_no_ops_are_added(renamed: list[list[Record]]) -> None:
     assert 0 in found(renamed, "limit") and 12 in found(renamed, "code")
     assert any(slot is True for slot in found(renamed, "slot"))
 
 
 def log_of(*values: str) -> list[Record]:
-    """One node that two clients ask to have values decided in the same slot."""
+    """Return the log of a node that gets proposals of several clients for the same slot."""
     init = {"type": "init", "msg_id": 1, "node_id": "n1", "node_ids": ["n1", "n2", "n3"]}
     opened = {"type": "init_ok", "in_reply_to": 1, "msg_id": 0}
     given = [
@@ -134,7 +133,7 @@ def log_of(*values: str) -> list[Record]:
     )
 
 
-def test_requests_differ_in_one_thing_alone() -> None:
+def test_requests_may_differ_in_one_field() -> None:
     ways = set()
     for seed in SEEDS:
         one, two = filter(is_well_formed, renaming.renamed(log_of("v1", "v2"), seed))
@@ -148,13 +147,13 @@ def test_requests_differ_in_one_thing_alone() -> None:
     assert ways == {(False, False), (True, False), (False, True)}
 
 
-def test_proposals_that_would_become_one_stay_apart() -> None:
+def test_equal_proposals_stay_distinct() -> None:
     for seed in SEEDS:
         asked = [canonical(r.input) for r in renaming.renamed(log_of("v1", "v1"), seed)]
         assert len(set(asked)) == len(asked)
 
 
-def test_values_that_are_almost_equal_are_not_equal() -> None:
+def test_almost_equal_values_are_distinct() -> None:
     every = [canonical(value) for group in ALMOST_EQUAL for value in group]
     assert len(set(every)) == len(every)
     vocabulary = Vocabulary(1)
@@ -164,7 +163,7 @@ def test_values_that_are_almost_equal_are_not_equal() -> None:
     assert len(set(drawn)) == len(drawn)
 
 
-def test_keys_in_another_order_are_the_same_value() -> None:
+def test_order_of_keys_does_not_change_a_value() -> None:
     value = {"a": [{"b": 1, "c": 2}], "d": None}
     texts = {json.dumps(reordered(value, Random(seed))) for seed in range(20)}
     assert len(texts) == 4 and {canonical(json.loads(text)) for text in texts} == {canonical(value)}
@@ -206,7 +205,7 @@ def test_log_that_cannot_be_renamed_gives_a_reason() -> None:
     refused[1].output.append({"src": "n1", "dest": "c1", "body": error})
     with pytest.raises(LogError, match="refused requests cannot be renamed"):
         renaming.renamed(refused, 1)
-    with pytest.raises(LogError, match="nobody asks what is answered"):
+    with pytest.raises(LogError, match="a reply without a request"):
         renaming.renamed([record for record in logs.read(TAKEOVER) if not is_proposal(record)], 1)
 
 

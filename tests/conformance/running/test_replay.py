@@ -1,4 +1,4 @@
-"""Replay of logs against nodes that print in other ways, are slow, flood or hang."""
+"""Replay of traces with nodes that print in other ways, are slow, flood or hang."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reply(kind: str, dest: str, number: int, **fields: Any) -> Any:
 
 
 def alone(folder: Path, *values: Any, client: str = "c1", node: str = "n1") -> Path:
-    """A log of a cluster of one that decides these values for a client."""
+    """Write a log of a single node that decides these values for a client."""
     body: Any = {"type": "init", "msg_id": 1, "node_id": node, "node_ids": [node]}
     steps = [({"src": "c0", "dest": node, "body": body}, reply("init_ok", "c0", 1))]
     for slot, value in enumerate(values):
@@ -53,7 +53,8 @@ def alone(folder: Path, *values: Any, client: str = "c1", node: str = "n1") -> P
         )
         steps.append(({"src": client, "dest": node, "body": body}, answer))
     records = [
-        {"node": node, "input": given, "output": [{**said, "src": node}]} for given, said in steps
+        {"node": node, "input": given, "output": [{**answer, "src": node}]}
+        for given, answer in steps
     ]
     path = folder / "alone.ndjson"
     logs.write(path, records)
@@ -65,10 +66,10 @@ def remark(found: Replayed) -> str:
     return found.difference.remark
 
 
-# Right nodes.
+# Correct nodes.
 
 
-def test_time_limit_is_on_silence_not_on_a_whole_log(tmp_path: Path) -> None:
+def test_time_limit_is_per_output_not_per_trace(tmp_path: Path) -> None:
     path = alone(tmp_path, *range(100))
     begun = time.monotonic()
     assert replay(path, altered("slow"), seconds=3).difference is None
@@ -83,7 +84,7 @@ def test_only_a_newline_ends_a_line(value: str, how: str | None, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["fence", "fence-2", "c9"])
-def test_a_client_or_a_node_may_have_any_name(name: str, tmp_path: Path) -> None:
+def test_client_or_a_node_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert replay(alone(tmp_path, "a", "b", client=name), NODE).difference is None
     assert replay(alone(tmp_path, "a", "b", node=name), NODE).difference is None
 
@@ -95,7 +96,7 @@ def test_fence_name_is_unused() -> None:
     assert fences.fence(line, taken).line["src"] == "fence-4"
 
 
-def test_destinations_have_no_order_between_them() -> None:
+def test_order_between_destinations_is_free() -> None:
     assert any(len({m["dest"] for m in record.output}) > 1 for record in logs.read(OK))
     assert replay(OK, altered("by_destination")).difference is None
 
@@ -109,7 +110,7 @@ def test_order_to_one_destination_matters() -> None:
     assert same_output(["no message", 7], [7, "no message"]) and not same_output(["7"], [7])
 
 
-# Wrong ones.
+# Broken nodes.
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_order_to_one_destination_matters() -> None:
         ("last_unended", "the last line that the node printed does not end"),
     ],
 )
-def test_a_line_without_an_end_is_none(how: str, words: str, tmp_path: Path) -> None:
+def test_unterminated_line_fails(how: str, words: str, tmp_path: Path) -> None:
     found = replay(alone(tmp_path, "a"), altered(how))
     assert words in remark(found) and found.steps < 2
 
@@ -141,13 +142,13 @@ PRINT = "import json, sys; line = input()\nwhile True: "
         ("pass", "it was silent for 1 s and did not end"),
     ],
 )
-def test_a_node_without_end_is_ended(program: str, words: str, tmp_path: Path) -> None:
+def test_node_that_does_not_end_is_killed(program: str, words: str, tmp_path: Path) -> None:
     command = [sys.executable, "-S", "-u", "-c", PRINT + program]
     assert words in remark(replay(alone(tmp_path, "a"), command, seconds=1))
 
 
-def test_a_node_that_ends_early_does_not_agree(tmp_path: Path) -> None:
-    """Even where nothing more is expected of it but that it still runs."""
+def test_node_that_ends_early_fails(tmp_path: Path) -> None:
+    """A node must still run after the last expected output."""
     records = logs.read_json(alone(tmp_path, "a"))
     records.append({**records[0], "input": "timeout", "output": []})
     logs.write(tmp_path / "more.ndjson", records)
@@ -156,20 +157,18 @@ def test_a_node_that_ends_early_does_not_agree(tmp_path: Path) -> None:
     assert "without a reply to a repeated init" in remark(found) and found.steps == 2
 
 
-def test_after_some_hangs_no_more_logs_are_tried(tmp_path: Path) -> None:
+def test_replay_stops_after_some_hangs(tmp_path: Path) -> None:
     paths = [Path(shutil.copy(OK, tmp_path / f"{n}.ndjson")) for n in range(HANGS + 4)]
     found = replay_all(paths, ["sh", "-c", "sleep 100"], seconds=0.5)
     assert len(found) == len(paths) and HANGS <= sum(each.tried for each in found) <= HANGS + 1
     assert all((each.difference is not None) == each.tried for each in found)
 
 
-# What is left of them.
+# Cleanup.
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_ends_a_replay_and_its_nodes_at_once(
-    ending: signal.Signals, tmp_path: Path
-) -> None:
+def test_signal_ends_replay_and_its_nodes_at_once(ending: signal.Signals, tmp_path: Path) -> None:
     for number in range(6):
         shutil.copy(OK, tmp_path / f"{number}.ndjson")
     node = ["sh", "-c", f"sleep 100 & echo $! >> {tmp_path}/pids; wait"]
@@ -179,7 +178,7 @@ def test_a_signal_ends_a_replay_and_its_nodes_at_once(
         run.send_signal(ending)
         # Without the signal it would be a minute and a half.
         assert run.wait(20) == 2
-    assert len(numbers(tmp_path)) == 2, "nothing more may be begun"
+    assert len(numbers(tmp_path)) == 2, "no process is started after the signal"
     wait_until(lambda: not any(map(exists, numbers(tmp_path))))
 
 
@@ -190,16 +189,16 @@ def numbers(folder: Path) -> list[int]:
         return []
 
 
-def test_a_wrapper_that_hangs_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_wrapper_that_hangs_leaves_no_process(tmp_path: Path) -> None:
     node = ["sh", "-c", f"sleep 100 & echo $! >> {tmp_path}/pids; wait"]
     assert remark(replay(alone(tmp_path, "a"), node, seconds=0.5))
     wait_until(lambda: numbers(tmp_path) and not any(map(exists, numbers(tmp_path))))
 
 
-# What is read.
+# Selection of logs.
 
 
-def test_a_folder_that_fault_injection_left_has_logs_and_a_history(tmp_path: Path) -> None:
+def test_logs_and_histories_of_a_folder_are_distinguished(tmp_path: Path) -> None:
     log = alone(tmp_path, "a")
     (tmp_path / "history.ndjson").write_text('{"at": 0.1, "kind": "ask", "message": {}}\n')
     os.mkfifo(tmp_path / "pipe.ndjson")

@@ -1,4 +1,4 @@
-"""Processes of nodes: what is left of them, what they may print, how long they may be silent."""
+"""Processes of nodes: cleanup, bounds of their output, and time limits."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def test_input_and_output_larger_than_any_pipe() -> None:
         assert list(process.lines(30)) == lines
 
 
-def test_a_process_that_ends_lines_but_not_itself_is_silent() -> None:
+def test_process_with_closed_output_has_no_status() -> None:
     with shell("exec >&-; sleep 100") as process:
         assert list(process.lines(30)) == []
         assert process.status(0.1) is None
 
 
-def test_silence_is_measured_from_the_last_sign_of_life() -> None:
+def test_silence_is_measured_from_the_last_output() -> None:
     """A line each tenth of the limit goes on for three times the limit."""
     with shell("for i in $(seq 30); do echo $i; sleep 0.1; done; sleep 100") as process:
-        heard = []
+        numbers = []
         with pytest.raises(Silence):
             for line in process.lines(1.0):
-                heard.append(int(line))
-        assert heard == list(range(1, 31))
+                numbers.append(int(line))
+        assert numbers == list(range(1, 31))
 
 
-def test_an_output_held_open_by_a_stranger_is_not_waited_for() -> None:
+def test_output_held_open_by_another_process_does_not_block() -> None:
     with shell("setsid sleep 300 & echo $!; sleep 0.2") as process:
         [stranger] = process.lines(60)
         try:
@@ -64,10 +64,10 @@ def test_an_output_held_open_by_a_stranger_is_not_waited_for() -> None:
             os.kill(int(stranger), signal.SIGKILL)
 
 
-def test_a_member_of_the_group_may_print_after_the_first_has_ended(
+def test_child_may_print_after_its_parent_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    monkeypatch.setattr("conformance.running.process.LINGER_SECONDS", 60)
     with shell("(sleep 0.3; echo late) & exit 0") as process:
         assert list(process.lines(60)) == [b"late"]
 
@@ -75,7 +75,7 @@ def test_a_member_of_the_group_may_print_after_the_first_has_ended(
 def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It prints and ends after the last wait, and before it is looked for."""
+    """The process prints and ends between the last wait and the check."""
     monkeypatch.setattr("conformance.running.process.LINGER", 60)
     go = tmp_path / "go"
     os.mkfifo(go)
@@ -92,13 +92,13 @@ def test_last_output_of_a_process_group_is_read(
         assert list(process.lines(60)) == [b"late"]
 
 
-def test_a_line_without_an_end_is_bounded() -> None:
+def test_unterminated_line_is_bounded() -> None:
     flood = pytest.raises(Flood, match="a line of more than 1,000,000 bytes")
     with shell("exec yes x | tr -d '\\n'", longest=1_000_000) as process, flood:
         list(process.lines(30))
 
 
-def test_a_flood_is_read_in_parts() -> None:
+def test_flood_is_read_in_parts() -> None:
     with shell("exec yes") as process:
         for _ in range(3):
             while not (lines := process.read_lines()):
@@ -118,13 +118,13 @@ def test_kill_0_does_not_reach_the_harness() -> None:
         assert list(process.lines(30)) == [b"x"]
 
 
-def test_last_words_of_a_process_that_floods_its_errors() -> None:
+def test_last_error_lines_of_a_process_that_floods_its_errors() -> None:
     with shell("yes error | head -c 3000000 >&2; echo last >&2; exit 3") as process:
         assert list(process.lines(30)) == []
-        assert process.status(30) == 3 and process.last_words()[-2:] == ["error", "last"]
+        assert process.status(30) == 3 and process.last_error_lines()[-2:] == ["error", "last"]
 
 
-def test_descriptors_above_those_of_select() -> None:
+def test_descriptors_above_1024_work() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 1_300:
         pytest.skip("so many descriptors are not allowed here")
@@ -164,7 +164,7 @@ start()
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.35, 0.5])
-def test_a_signal_leaves_no_process_whenever_it_comes(seconds: float, tmp_path: Path) -> None:
+def test_signal_at_any_time_leaves_no_process(seconds: float, tmp_path: Path) -> None:
     mark = f"mark-{tmp_path.name}-{os.getpid()}"
     program = [sys.executable, "-c", ENDING.replace("MARK", mark)]
     with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:

@@ -23,7 +23,9 @@ Next == x < Limit /\\ x' = x + 1
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_folders_of_any_name(locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tlc_runs_in_folders_of_any_name(
+    locale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = tmp_path / "ä b:c;d"
     odd.mkdir()
     (odd / "Wanted.tla").write_text(LIBRARY)
@@ -37,9 +39,7 @@ def test_folders_of_any_name(locale: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(path.name for path in odd.iterdir()) == ["Plain.tla", "Wanted.tla", "tools.jar"]
 
 
-def test_java_in_a_folder_that_it_cannot_run_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_java_that_cannot_run_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     java = tmp_path / "a:b"
     java.touch(0o755)
     monkeypatch.setenv("JAVA", str(java))
@@ -47,7 +47,7 @@ def test_java_in_a_folder_that_it_cannot_run_in(
         tlc.java()
 
 
-def test_only_what_tlc_made_is_removed_from_a_folder_for_checkpoints(tmp_path: Path) -> None:
+def test_only_files_of_tlc_are_removed_from_a_checkpoint_folder(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "26-01-02-03-04-05").mkdir()
     module = MODULE.replace(", Wanted", "").replace("Limit", "3")

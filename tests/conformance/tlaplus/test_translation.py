@@ -61,24 +61,24 @@ def message(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(VALUES)
-def test_what_is_written_is_read(value: Any) -> None:
+def test_written_value_is_read_back(value: Any) -> None:
     assert values.parse(values.text(value)) == value
 
 
-def test_values_that_only_tlc_writes_are_read() -> None:
+def test_values_that_only_tlc_writes_are_parsed() -> None:
     assert values.parse("2..4") == frozenset({2, 3, 4})
     assert values.parse("[ n1 |->\n   << >>,\n  n2 |-> {} ]") == {"n1": [], "n2": frozenset()}
 
 
 @given(SLOTS)
-def test_ranges_hold_their_slots_and_are_as_few_as_possible(slots: set[int]) -> None:
+def test_ranges_are_exact_and_minimal(slots: set[int]) -> None:
     found = translate.ranges(slots)
     assert {slot for low, high in found for slot in range(low, high + 1)} == slots
     assert all(high + 1 < low for (_, high), (low, _) in pairwise(found))
 
 
 @given(st.lists(BODIES, min_size=1, max_size=4))
-def test_messages_come_back_from_their_names(bodies: list[dict[str, Any]]) -> None:
+def test_messages_are_read_back_from_their_names(bodies: list[dict[str, Any]]) -> None:
     given_messages = [message(body) for body in bodies]
     names = Names(["n1", "n2"], [each["body"] for each in given_messages])
     for each in given_messages:
@@ -103,7 +103,7 @@ def evaluated(text: str) -> Any:
 
 
 def test_claim_of_unmentioned_slots_is_found(tmp_path: Path) -> None:
-    """The fixture's last node knows one slot; told as a range around it, it would know three."""
+    """The fixture's last node knows one slot; as a range around it, three."""
     path = OK
     log = [taken for taken in logs.read(path) if taken.node == "n1"]
     request = {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}

@@ -1,6 +1,4 @@
-"""Verdicts on whole clusters: what was never sent, what disagrees, and whose logs belong together,
-however they are laid out in files.
-"""
+"""Validation of whole clusters: delivery, agreement, and which logs form a cluster."""
 
 from __future__ import annotations
 
@@ -32,17 +30,17 @@ def message(src: str, dest: str, kind: str, **fields: Any) -> Any:
     return {"src": src, "dest": dest, "body": {"type": kind, **fields}}
 
 
-def begun(node: str, members: Sequence[str] = MEMBERS) -> tuple[str, Any, list[Any]]:
+def started(node: str, members: Sequence[str] = MEMBERS) -> tuple[str, Any, list[Any]]:
     given = message("c0", node, "init", msg_id=1, node_id=node, node_ids=list(members))
     return node, given, [message(node, "c0", "init_ok", in_reply_to=1, msg_id=0)]
 
 
-def told(node: str, value: str, teller: str = "n3") -> list[tuple[str, Any, list[Any]]]:
-    """A node is told that a slot holds a value, and tells it to a client."""
+def learns(node: str, value: str, src: str = "n3") -> list[tuple[str, Any, list[Any]]]:
+    """Return the steps of a node that receives a decision and sends it to a client."""
     entry = {"slot": 1, "value": value, "status": "chosen"}
     answer = message(node, "c1", "multi_paxos_log_ok", in_reply_to=2, log=[entry], msg_id=1)
     return [
-        (node, message(teller, node, "decided", slot=1, value=value), []),
+        (node, message(src, node, "decided", slot=1, value=value), []),
         (node, message("c1", node, "multi_paxos_log", msg_id=2), [answer]),
     ]
 
@@ -51,7 +49,7 @@ def run(*steps: tuple[str, Any, list[Any]], path: str = "run") -> Log:
     return [logs.Record(*step, Path(path), line) for line, step in enumerate(steps, 1)]
 
 
-DUEL = [begun("n1"), *told("n1", "red"), begun("n2"), *told("n2", "blue")]
+DUEL = [started("n1"), *learns("n1", "red"), started("n2"), *learns("n2", "blue")]
 
 
 # Delivery.
@@ -64,7 +62,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return logs.read(record.record(folder, NODE, nodes=5, requests=60, seed=7).path)
 
 
-def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
+def test_receipts_of_unsent_message_are_reported(five: Log) -> None:
     """A message that was sent only once is reported exactly if it was received."""
     assert check_delivery(logs.by_node(five)) == []
     rng, members = random.Random(1), logs.members(five)
@@ -90,7 +88,7 @@ def test_of_a_lost_message_only_its_receipts_are_reported(five: Log) -> None:
     assert reported >= 10
 
 
-def test_of_what_was_sent_only_later_the_first_receipt_is_reported() -> None:
+def test_receipt_before_its_send_is_reported() -> None:
     """n1 receives the answer to a message that it sends because of that answer."""
     ask, answer = message("n1", "n2", "learn", known=[]), message("n2", "n1", "learn", known=[])
     steps = [
@@ -106,7 +104,7 @@ def test_of_what_was_sent_only_later_the_first_receipt_is_reported() -> None:
     assert found.record.node == "n1" and "sent only in run:2" in found.reason
 
 
-def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
+def test_deliverable_records_are_put_in_causal_order(five: Log) -> None:
     nodes = logs.by_node(five)
     ordered = [taken for taken, reason in causal_order(dict(reversed(nodes.items()))) if not reason]
     assert logs.by_node(ordered) == nodes
@@ -120,13 +118,13 @@ def test_what_can_have_happened_is_put_in_order(five: Log) -> None:
 # Agreement.
 
 
-def test_two_values_in_a_slot_are_rejected_though_a_log_is_missing() -> None:
+def test_two_values_in_a_slot_are_rejected_with_a_log_missing() -> None:
     records = run(*DUEL)
     nodes = logs.by_node(records)
     [found] = check_agreement(records, nodes)
     assert (found.record.line, missing_logs(nodes)) == (5, ["n3"])
     assert "slot 1 has another value in run:2" in found.reason
-    same = run(*DUEL[:4], *told("n2", "red"))
+    same = run(*DUEL[:4], *learns("n2", "red"))
     assert check_agreement(same, logs.by_node(same)) == []
 
 
@@ -140,12 +138,12 @@ def test_all_messages_with_decisions_are_compared(kind: str) -> None:
 
 
 def test_golden_trace_inputs_need_no_sender() -> None:
-    records = run(begun("n1"), *told("n1", "red"), ("n1", told("n1", "blue")[0][1], []))
+    records = run(started("n1"), *learns("n1", "red"), ("n1", learns("n1", "blue")[0][1], []))
     assert check_agreement(records, logs.by_node(records)) == []
 
 
-def test_nodes_that_were_given_other_members_are_no_cluster() -> None:
-    records = run(begun("n1"), begun("n2", ["n2", "n1", "n3"]), begun("n3"))
+def test_nodes_with_different_members_are_rejected() -> None:
+    records = run(started("n1"), started("n2", ["n2", "n1", "n3"]), started("n3"))
     [found] = check_membership(logs.by_node(records))
     assert found.record.line == 2 and "n2 was given the members ['n2', 'n1', 'n3']" in found.reason
 
@@ -160,32 +158,32 @@ def written(folder: Path, name: str, *steps: tuple[str, Any, list[Any]]) -> Path
 
 
 def names(*places: Path) -> list[list[str]]:
-    """The files of each cluster."""
+    """Return the files of each cluster."""
     found = logs.read_clusters(logs.clusters(places))
     return [list(dict.fromkeys(taken.path.stem for taken in cluster)) for cluster in found]
 
 
-def test_logs_that_name_the_same_members_are_one_cluster(tmp_path: Path) -> None:
+def test_logs_with_the_same_members_are_one_cluster(tmp_path: Path) -> None:
     for node in MEMBERS:
-        written(tmp_path / node, node, begun(node))
-    other = written(tmp_path, "other", begun("n1", ["n1"]))
+        written(tmp_path / node, node, started(node))
+    other = written(tmp_path, "other", started("n1", ["n1"]))
     assert names(tmp_path) == [MEMBERS, ["other"]]
     assert names(tmp_path / "n1", tmp_path / "n2", other) == [["n1", "n2"], ["other"]]
 
 
-def test_logs_of_the_same_node_are_of_several_runs(tmp_path: Path) -> None:
+def test_logs_of_the_same_node_are_several_runs(tmp_path: Path) -> None:
     for folder in "one", "two":
         for node in "n1", "n2":
-            written(tmp_path / folder, f"{folder}-{node}", begun(node))
+            written(tmp_path / folder, f"{folder}-{node}", started(node))
     assert names(tmp_path) == [["one-n1", "one-n2"], ["two-n1", "two-n2"]]
-    written(tmp_path / "two", "again", begun("n1"))
+    written(tmp_path / "two", "again", started("n1"))
     assert names(tmp_path) == [["one-n1", "one-n2"], ["again"], ["two-n1"], ["two-n2"]]
     (tmp_path / "two" / logs.HISTORY).touch()
     with pytest.raises(logs.LogError, match=r"node n1 is in .*again.ndjson and in .*two-n1.ndjson"):
         names(tmp_path)
 
 
-def test_a_disagreement_is_seen_however_logs_are_laid_out(tmp_path: Path) -> None:
+def test_disagreement_is_found_in_one_file_and_in_several(tmp_path: Path) -> None:
     one = written(tmp_path, "run", *DUEL)
     apart = tmp_path / "apart"
     written(apart, "n1", *DUEL[:3])
@@ -218,7 +216,7 @@ def replies(*numbered: tuple[str, int]) -> Log:
         message("n1", client, "multi_paxos_propose_ok", **ok, msg_id=number)
         for client, number in numbered
     ]
-    return run(begun("n1"), ("n1", message("n2", "n1", "decided", slot=1, value=1), output))
+    return run(started("n1"), ("n1", message("n2", "n1", "decided", slot=1, value=1), output))
 
 
 def test_replies_to_different_clients_are_in_no_order() -> None:

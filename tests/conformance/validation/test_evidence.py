@@ -1,4 +1,4 @@
-"""A log against what the router saw: the right one is accepted, one that differs is not."""
+"""A log compared with what the router saw: a correct one is accepted, others are not."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ def message(src: str, dest: str, **body: Any) -> Json:
 
 
 ASKED = [message("c1", "n1", type="multi_paxos_propose", msg_id=number) for number in range(4)]
-TOLD = [
-    message("n1", dest, type="told", number=number) for number in range(4) for dest in ("n2", "c1")
+PRINTED = [
+    message("n1", dest, type="printed", number=number)
+    for number in range(4)
+    for dest in ("n2", "c1")
 ]
 
 
@@ -28,12 +30,12 @@ def record(given: Json, *output: Json) -> Json:
 
 
 LOG = [
-    record(ASKED[0], TOLD[0], TOLD[1]),
-    record("timeout", TOLD[2]),
-    record(ASKED[1], TOLD[3]),
+    record(ASKED[0], PRINTED[0], PRINTED[1]),
+    record("timeout", PRINTED[2]),
+    record(ASKED[1], PRINTED[3]),
     record("crash"),
     record("restart"),
-    record(ASKED[2], TOLD[4], TOLD[5]),
+    record(ASKED[2], PRINTED[4], PRINTED[5]),
     record(ASKED[3]),
 ]
 
@@ -47,7 +49,7 @@ def life(given: list[Json], printed: list[Json], whole: bool = False) -> Evidenc
     return found
 
 
-LIVES = [life(ASKED[:2], TOLD[:4]), life(ASKED[2:], TOLD[4:6], whole=True)]
+LIVES = [life(ASKED[:2], PRINTED[:4]), life(ASKED[2:], PRINTED[4:6], whole=True)]
 
 
 def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
@@ -55,28 +57,28 @@ def wrong(lives: list[Evidence], log: list[Json] = LOG) -> str | None:
     return found and str(found)
 
 
-def test_a_right_log_stands() -> None:
+def test_correct_log_is_accepted() -> None:
     assert wrong(LIVES) is None
     # To different destinations any order will do, and what was on its way to the node may be lost.
-    first = life(ASKED, [TOLD[1], TOLD[3], TOLD[0], TOLD[2]])
+    first = life(ASKED, [PRINTED[1], PRINTED[3], PRINTED[0], PRINTED[2]])
     assert wrong([first, LIVES[1]]) is None
 
 
-def test_a_crash_may_come_between_log_and_output() -> None:
-    assert wrong([life(ASKED[:2], TOLD[:2]), LIVES[1]]) is None
+def test_crash_may_come_between_log_and_output() -> None:
+    assert wrong([life(ASKED[:2], PRINTED[:2]), LIVES[1]]) is None
     assert wrong([LIVES[0], life(ASKED[2:], [])]) is None
     assert ":6: node n1: life 2: it never printed" in wrong([LIVES[0], life(ASKED[2:], [], True)])
 
 
-def test_silent_life_may_have_an_empty_log() -> None:
+def test_run_without_output_may_have_an_empty_log() -> None:
     quiet = life(ASKED[:1], [])
     assert wrong([quiet, LIVES[0], quiet, quiet, LIVES[1], quiet]) is None
-    assert "its log ends before it" in wrong([*LIVES, life(ASKED, TOLD[:1])])
+    assert "its log ends before it" in wrong([*LIVES, life(ASKED, PRINTED[:1])])
     assert "has 2 lives, and it had 1" in wrong([LIVES[0]])
 
 
-def altered(place: int, **fields: Any) -> list[Json]:
-    printed = deepcopy(TOLD[:4])
+def with_fields(place: int, **fields: Any) -> list[Json]:
+    printed = deepcopy(PRINTED[:4])
     printed[place]["body"] |= fields
     return printed
 
@@ -84,23 +86,25 @@ def altered(place: int, **fields: Any) -> list[Json]:
 @pytest.mark.parametrize(
     ("printed", "why"),
     [
-        (altered(1, number=7), ":1: node n1: life 1: it printed {"),
-        (altered(3, number=True), ":3: node n1: life 1: it printed {"),
-        ([TOLD[2], TOLD[0]], ":1: node n1: life 1: it printed {"),
-        ([*TOLD[:4], TOLD[3]], "and its log does not have that"),
-        ([*TOLD[:4], message("n1", "c9", type="told")], "and its log does not have that"),
+        (with_fields(1, number=7), ":1: node n1: life 1: it printed {"),
+        (with_fields(3, number=True), ":3: node n1: life 1: it printed {"),
+        ([PRINTED[2], PRINTED[0]], ":1: node n1: life 1: it printed {"),
+        ([*PRINTED[:4], PRINTED[3]], "and its log does not have that"),
+        ([*PRINTED[:4], message("n1", "c9", type="printed")], "and its log does not have that"),
     ],
 )
 def test_unlogged_output_is_found(printed: list[Json], why: str) -> None:
     assert why in wrong([life(ASKED[:2], printed), LIVES[1]])
 
 
-def test_logged_input_that_was_never_given_is_found() -> None:
-    assert ":3: node n1: life 1: it was never given" in wrong([life(ASKED[:1], TOLD[:4]), LIVES[1]])
+def test_logged_input_that_was_never_sent_is_found() -> None:
+    assert ":3: node n1: life 1: it was never given" in wrong(
+        [life(ASKED[:1], PRINTED[:4]), LIVES[1]]
+    )
     twice = [LOG[0], record(ASKED[0]), *LOG[1:]]
     assert ":2: node n1: life 1: it was never given, or not so often" in wrong(LIVES, twice)
 
 
-def test_an_empty_log_of_a_node_that_spoke() -> None:
+def test_empty_log_of_a_node_with_output_is_found() -> None:
     assert wrong(LIVES, []) == "its log: node n1: life 1: its log ends before it (router)"
     assert wrong([life(ASKED, [])], []) is None

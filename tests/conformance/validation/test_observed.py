@@ -1,4 +1,4 @@
-"""What was seen of a node from outside: what a right one says is explained, what is altered never.
+"""Observations of a node from outside: those of a correct node are explained, changed ones not.
 
 What is seen here is a recorded run, of which it is forgotten which input an output belongs to.
 """
@@ -24,10 +24,10 @@ MEMBERS = ["n1", "n2", "n3"]
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
-    """What each of three nodes was given and said; messages were lost, and no node crashed."""
-    peace = record.Faults(crash=1e9)
+    """Return inputs and outputs of three nodes; messages were lost, and no node crashed."""
+    no_crashes = record.Faults(crash=1e9)
     folder = tmp_path_factory.mktemp("run")
-    ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=peace, seconds=60)
+    ran = record.record(folder, NODE, nodes=3, requests=25, seed=3, faults=no_crashes, seconds=60)
     records = logs.of(ran.records)
     found = {node: Observation() for node in logs.members(records)}
     # Malformed requests are no messages of the specification.
@@ -40,7 +40,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     return found
 
 
-def altered(each: Observation, place: int, **fields: Any) -> Observation:
+def with_fields(each: Observation, place: int, **fields: Any) -> Observation:
     """With other fields in the body of one output."""
     outputs = list(each.outputs)
     body = {**outputs[place]["body"], **fields}
@@ -49,10 +49,12 @@ def altered(each: Observation, place: int, **fields: Any) -> Observation:
 
 
 def place_of(each: Observation, kind: str) -> int:
-    return max(at for at, said in enumerate(each.outputs) if said["body"]["type"] == kind)
+    return max(at for at, output in enumerate(each.outputs) if output["body"]["type"] == kind)
 
 
-def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Observation]) -> None:
+def test_correct_observation_is_explained_and_a_changed_one_is_not(
+    seen: dict[str, Observation],
+) -> None:
     right = list(seen.items())
     members = list(seen)
     leader, follower = members[:2]
@@ -66,9 +68,9 @@ def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Obs
     cases = [
         *right,
         *((follower, each) for each in wrong.values()),
-        (follower, altered(one, promise, known=[[700, 700]])),
-        (leader, altered(led, reply, value="another")),
-        (leader, altered(led, reply, phase1_skipped=not skipped)),
+        (follower, with_fields(one, promise, known=[[700, 700]])),
+        (leader, with_fields(led, reply, value="another")),
+        (leader, with_fields(led, reply, phase1_skipped=not skipped)),
         (follower, Observation([], one.outputs)),
     ]
     found = find_explanations(members, cases, 1000)
@@ -76,7 +78,7 @@ def test_a_right_node_is_explained_and_an_altered_one_is_not(seen: dict[str, Obs
     for (_, each), verdict in zip(right, found, strict=False):
         assert verdict.outputs == len(each.outputs)
     assert found[5].outputs == promise
-    # What a step says is explained as a whole, and the reply is not the first of it.
+    # The output of a step is explained as a whole, and the reply is not its first message.
     assert all(reply - 2 <= each.outputs <= reply for each in found[6:8])
 
 
@@ -128,7 +130,7 @@ def test_preempted_node_may_defer_a_request() -> None:
     ]
 
 
-def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_that_exceeds_its_limit_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observed, "MOST_STATES", 2)
     asks = to_both("learn", known=[])
     long, short = Observation([(PREPARE, 0)], [*asks, *asks, *asks, PROMISE]), Observation([], asks)
@@ -136,7 +138,7 @@ def test_a_search_that_is_given_up_is_no_verdict(monkeypatch: pytest.MonkeyPatch
     assert found[0].whole is None and found[0].outputs < 7 and found[1].whole is True
 
 
-def test_what_was_seen_is_written_in_its_order() -> None:
+def test_observation_is_written_in_order() -> None:
     each = Observation()
     each.add(True, message("c0", "n1", "init", msg_id=1, node_id="n1", node_ids=MEMBERS))
     each.add(False, message("n1", "c0", "init_ok", in_reply_to=1, msg_id=0))

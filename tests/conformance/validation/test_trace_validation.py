@@ -1,7 +1,7 @@
-"""The judge accepts what nodes did and rejects what they did not, at the record where it begins.
+"""Trace validation accepts logs of nodes, and rejects changed ones at the first wrong record.
 
-Whether an altered log is still legal is decided here by other means than the judge's: a fresh node
-is fed the altered inputs, and the receipts without a sending are looked for.
+Whether a changed log is legal is decided independently: a new node gets its inputs, and receipts
+without a send are searched.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FIXTURES = sorted(FIXTURES.glob("*.ndjson"))
 Log = list[logs.Record]
 
 
-def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
-    """One number, text or truth somewhere in one record's input or output is another one."""
+def changed_field(rng: random.Random, log: Log) -> tuple[Log, int]:
+    """Change one field in the input or output of one record."""
     places = [at for at, taken in enumerate(log) if is_message(taken.input)]
     at = rng.choice(places)
     taken = log[at]
@@ -45,7 +45,7 @@ def altered_field(rng: random.Random, log: Log) -> tuple[Log, int]:
 
 
 def other(item: object) -> object:
-    """Another item that the schema allows in the same place."""
+    """Return another item that the schema allows in the same place."""
     if isinstance(item, bool):
         return not item
     if isinstance(item, int):
@@ -67,12 +67,12 @@ def swapped_records(rng: random.Random, log: Log) -> tuple[Log, int]:
     return [*log[:at], log[at + 1], log[at], *log[at + 2 :]], at
 
 
-Alter = Callable[[random.Random, Log], tuple[Log, int]]
-ALTERATIONS: list[Alter] = [altered_field, dropped_record, swapped_records]
+Change = Callable[[random.Random, Log], tuple[Log, int]]
+CHANGES: list[Change] = [changed_field, dropped_record, swapped_records]
 
 
 def illegal_at(log: Log, batch: int) -> int | None:
-    """Where a node that takes these inputs says something else, or takes no such input."""
+    """Return the first record where a node has other output, or drops the input."""
     node = Node(batch=batch)
     for at, taken in enumerate(log):
         lines = node.turn([json.dumps(taken.input).encode()]).splitlines()
@@ -84,7 +84,7 @@ def illegal_at(log: Log, batch: int) -> int | None:
 
 
 def is_refused(node: Node, taken: logs.Record) -> bool:
-    """Whether the node dropped this input instead of taking it as a step."""
+    """Return whether the node dropped this input instead of taking it as a step."""
     up = node.replica.up
     if isinstance(taken.input, dict) and not is_message(taken.input):
         named = {slot for low, high in taken.input["slots"] for slot in range(low, high + 1)}
@@ -105,10 +105,10 @@ def second_opinion(cluster: Log, batch: int) -> Opinion:
     return Opinion(records, bad, order.has_order(records, {}))
 
 
-def altered(cluster: Log, node: str, alter: Alter, rng: random.Random) -> Log:
-    """A cluster's log in which that of one node is altered, its lines numbered anew."""
+def with_change(cluster: Log, node: str, change: Change, rng: random.Random) -> Log:
+    """Return a cluster's log with the log of one node changed, and lines renumbered."""
     places = [at for at, taken in enumerate(cluster) if taken.node == node]
-    changed, at = alter(rng, [cluster[place] for place in places])
+    changed, at = change(rng, [cluster[place] for place in places])
     dropped = {places.pop(at)} if len(changed) < len(places) else set()
     made: list[logs.Record | None] = list(cluster)
     for place, taken in zip(places, changed, strict=True):
@@ -125,16 +125,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return logs.read(record.record(folder, NODE, nodes=3, requests=15, seed=5, faults=faults).path)
 
 
-def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
-    """Alters a cluster's log once for each seed and kind, has all judged, compares."""
+def validate_changes(cluster: Log, seeds: range, batch: int = 1000) -> dict[str, int]:
+    """Change a log once for each seed and kind, validate all, and compare the verdicts."""
     nodes = sorted(logs.by_node(cluster))
     cases = []
     for seed in seeds:
-        for alter in ALTERATIONS:
-            rng = random.Random(f"{alter.__name__} {seed}")
+        for change in CHANGES:
+            rng = random.Random(f"{change.__name__} {seed}")
             node = rng.choice(nodes)
-            name = f"{alter.__name__} in {node}, seed {seed}"
-            cases.append((name, altered(cluster, node, alter, rng)))
+            name = f"{change.__name__} in {node}, seed {seed}"
+            cases.append((name, with_change(cluster, node, change, rng)))
     verdicts = trace_validation.validate_logs([case for _, case in cases], batch)
     counts = {"rejected": 0, "legal": 0}
     for (name, case), verdict in zip(cases, verdicts, strict=True):
@@ -146,13 +146,15 @@ def judge_alterations(cluster: Log, seeds: range, batch: int = 1000) -> dict[str
     return counts
 
 
-def test_altered_small_logs_are_rejected_at_the_right_record(small: Log) -> None:
-    counts = judge_alterations(small, range(12))
+def test_changed_small_logs_are_rejected_at_the_first_wrong_record(small: Log) -> None:
+    counts = validate_changes(small, range(12))
     assert counts["rejected"] >= 10
 
 
 @pytest.mark.parametrize("nodes", [3, 5])
-def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_path: Path) -> None:
+def test_changed_recorded_runs_are_rejected_at_the_first_wrong_record(
+    nodes: int, tmp_path: Path
+) -> None:
     run = record.record(tmp_path, NODE, nodes=nodes, requests=200, seed=nodes)
     assert run.happened["requests"] >= 200 and run.happened["crashes"] > 0
     cluster = logs.read(run.path)
@@ -166,17 +168,17 @@ def test_altered_recorded_runs_are_rejected_at_the_right_record(nodes: int, tmp_
     assert {frozenset(body) & {"from", "limit"} for body in asked} == {
         *map(frozenset, [(), ("from",), ("limit",), ("from", "limit")])
     }
-    counts = judge_alterations(cluster, range(1, 4))
+    counts = validate_changes(cluster, range(1, 4))
     assert counts["rejected"] > 0
 
 
-def test_the_same_seed_is_the_same_run(small: Log, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_run(small: Log, tmp_path: Path) -> None:
     faults = record.Faults(crash=60, restart=20, timeout=15)
     again = record.record(tmp_path, NODE, nodes=3, requests=15, seed=5, faults=faults).path
     assert again.read_bytes() == small[0].path.read_bytes()
 
 
-def test_there_is_no_verdict_before_the_end_of_every_log(
+def test_validation_that_misses_the_end_of_a_log_is_an_error(
     small: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when TLC reads an empty module, or another one, or a part of it."""
@@ -194,19 +196,19 @@ def test_there_is_no_verdict_before_the_end_of_every_log(
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_fixtures_come_in_pairs_one_accepted_one_rejected(path: Path) -> None:
+def test_fixtures_differ_in_one_line_and_verdict(path: Path) -> None:
     [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
     ok = path.stem.endswith("-ok")
     assert ok or path.stem.endswith("-bad")
     assert bool(verdict.rejections) != ok
     mine, other_end = ("-ok", "-bad") if ok else ("-bad", "-ok")
-    twin = path.with_stem(path.stem.removesuffix(mine) + other_end)
-    ours, theirs = path.read_text().splitlines(), twin.read_text().splitlines()
+    other_path = path.with_stem(path.stem.removesuffix(mine) + other_end)
+    ours, theirs = path.read_text().splitlines(), other_path.read_text().splitlines()
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
 
 
-def test_slots_come_in_the_order_that_the_specification_means() -> None:
-    """The judge finds it in a shorter way (InOrder in place of Ascending)."""
+def test_in_order_equals_ascending_of_the_specification() -> None:
+    """Trace validation uses InOrder, which is faster than Ascending."""
     module = """---- MODULE Same ----
 EXTENDS Trace
 One == <<"n1">>

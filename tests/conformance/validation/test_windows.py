@@ -1,6 +1,4 @@
-"""A log is judged the same, however it is cut into windows; and a window that starts wrong is no
-verdict.
-"""
+"""Trace validation gives the same verdict for every size of window, and none from a wrong state."""
 
 from __future__ import annotations
 
@@ -33,19 +31,19 @@ Log = list[logs.Record]
 Json = Any
 
 
-def judged(clusters: Sequence[Log], *windows: int | None, batch: int = 1000) -> list[Verdict]:
-    """The verdicts, which are the same for all windows."""
+def validated(clusters: Sequence[Log], *windows: int | None, batch: int = 1000) -> list[Verdict]:
+    """Return the verdicts; check that they are the same for all sizes of window."""
     first, *others = [validate_logs(clusters, batch, window=window) for window in windows]
     assert all(other == first for other in others)
     return first
 
 
-def bad_lines(verdict: Verdict) -> list[int]:
+def rejected_lines(verdict: Verdict) -> list[int]:
     return [found.record.line for found in verdict.rejections]
 
 
-def altered(log: Log, at: int) -> Log:
-    """A log with another message in the output of one record, or without its last one."""
+def with_wrong_output(log: Log, at: int) -> Log:
+    """Return a log with one output without its last message, or with a stray one if it had none."""
     taken = log[at]
     stray = {"src": taken.node, "dest": "n9", "body": {"type": "rejected", "promised": 99}}
     output = taken.output[:-1] if taken.output else [stray]
@@ -53,7 +51,7 @@ def altered(log: Log, at: int) -> Log:
 
 
 def written(path: Path, node: Node, lines: Sequence[str]) -> Log:
-    """The log that a node writes of some lines."""
+    """Return the log that a node writes for some lines."""
     with path.open("wb") as file:
         node.log = file
         for line in lines:
@@ -78,19 +76,22 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return next(log for log in nodes if "restart" in [taken.input for taken in log])
 
 
-def test_a_window_for_each_record_is_the_same_as_the_whole() -> None:
-    [verdict] = judged([logs.read(TAKEOVER)], 1, 2, None)
+def test_window_of_one_record_gives_the_same_verdict() -> None:
+    [verdict] = validated([logs.read(TAKEOVER)], 1, 2, None)
     assert verdict.rejections == []
 
 
-def test_a_bad_record_is_found_wherever_it_is_and_however_the_log_is_cut(crashed: Log) -> None:
+def test_wrong_output_is_found_in_every_record(crashed: Log) -> None:
     log = crashed
     steps = [at for at, taken in enumerate(log) if not taken.starts]
-    verdicts = judged([log, *(altered(log, at) for at in steps)], 25, None)
-    assert [bad_lines(verdict) for verdict in verdicts] == [[], *([log[at].line] for at in steps)]
+    verdicts = validated([log, *(with_wrong_output(log, at) for at in steps)], 25, None)
+    assert [rejected_lines(verdict) for verdict in verdicts] == [
+        [],
+        *([log[at].line] for at in steps),
+    ]
 
 
-def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_is_checked_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     original = step_checker._run
 
@@ -105,8 +106,8 @@ def test_a_log_is_read_in_windows(crashed: Log, monkeypatch: pytest.MonkeyPatch)
 
 def test_window_with_many_slots_is_shorter(crashed: Log) -> None:
     cursor = step_checker.Cursor.at_start(crashed)
-    told = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
-    learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": told}}
+    decisions = [{"slot": 2 * slot, "value": slot} for slot in range(10)]
+    learned = {"src": "n2", "dest": "n1", "body": {"type": "learned", "decided": decisions}}
     cursor.steps = [replace(cursor.steps[0], input=learned, output=[])] * 5
     assert len(list(step_checker._next_records(cursor, 5))) == 1
     assert len(list(step_checker._next_records(cursor, 100))) == 5
@@ -121,9 +122,7 @@ def test_window_with_many_slots_is_shorter(crashed: Log) -> None:
         lambda state: replace(state, waiting=[]),
     ],
 )
-def test_a_window_that_starts_from_another_state_is_no_verdict(
-    wrong: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_window_from_another_state_is_an_error(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Names.start_to_tla
 
     def stated(names: Names) -> str:
@@ -139,11 +138,11 @@ def test_a_window_that_starts_from_another_state_is_no_verdict(
         validate_logs([log], 1000, window=1)
 
 
-# Counts: what is told of slots that stand together.
+# Slot intervals: replies about many slots.
 
 
 def decided(count: int) -> list[str]:
-    """The lines by which n1 of three nodes hears of decisions, with a gap behind every seventh."""
+    """Return lines that send decisions to n1 of three nodes, with a gap after every seventh."""
     slots = [slot for slot in range(count) if slot % 8 != 7]
     return [
         init("n1", "n2", "n3"),
@@ -154,23 +153,23 @@ def decided(count: int) -> list[str]:
 def all_rejected(
     cases: Sequence[tuple[Log, list[Json]]], window: int | None, batch: int = 1000
 ) -> list[Rejection]:
-    """Why other last outputs of logs are bad, while their own are good, cut or not."""
+    """Return the rejections of other last outputs; check that the logs themselves are accepted."""
     clusters = [log for log, _ in cases]
     clusters += [[*log[:-1], replace(log[-1], output=output)] for log, output in cases]
-    verdicts = judged(clusters, window, None, batch=batch)
-    assert [bad_lines(verdict) for verdict in verdicts[: len(cases)]] == [[]] * len(cases)
+    verdicts = validated(clusters, window, None, batch=batch)
+    assert [rejected_lines(verdict) for verdict in verdicts[: len(cases)]] == [[]] * len(cases)
     found = [rejection for verdict in verdicts for rejection in verdict.rejections]
     for rejection, (log, _) in zip(found, cases, strict=True):
         assert rejection.record.line == log[-1].line
-        assert rejection.allowed == [without_number(said) for said in log[-1].output]
+        assert rejection.allowed == [without_number(sent) for sent in log[-1].output]
     return found
 
 
-def without_number(said: Json) -> Json:
-    return {**said, "body": {k: v for k, v in said["body"].items() if k != "msg_id"}}
+def without_number(sent: Json) -> Json:
+    return {**sent, "body": {k: v for k, v in sent["body"].items() if k != "msg_id"}}
 
 
-ASKED = (
+LOG_REQUESTS = (
     {},
     {"from": 9},
     {"limit": 5},
@@ -184,44 +183,44 @@ ASKED = (
 
 def test_log_reply_is_checked_to_the_last_slot(tmp_path: Path) -> None:
     cases = []
-    for asked in ASKED:
-        lines = [*decided(30), request(1, "multi_paxos_log", **asked)]
+    for fields in LOG_REQUESTS:
+        lines = [*decided(30), request(1, "multi_paxos_log", **fields)]
         log = written(tmp_path / "n1.ndjson", Node(), lines)
-        [said] = log[-1].output
-        told = said["body"]["log"]
-        wrong = [[*told, {"slot": 90, "value": "more", "status": "chosen"}]]
-        for at in {0, len(told) // 2, len(told) - 1} if told else ():
+        [sent] = log[-1].output
+        decisions = sent["body"]["log"]
+        wrong = [[*decisions, {"slot": 90, "value": "more", "status": "chosen"}]]
+        for at in {0, len(decisions) // 2, len(decisions) - 1} if decisions else ():
             wrong += [
-                told[:at] + told[at + 1 :],
-                [*told[:at], {**told[at], "value": "other"}, *told[at + 1 :]],
+                decisions[:at] + decisions[at + 1 :],
+                [*decisions[:at], {**decisions[at], "value": "other"}, *decisions[at + 1 :]],
             ]
-        cases += [(log, [{**said, "body": {**said["body"], "log": log_}}]) for log_ in wrong]
-    # The last window begins behind the decisions: it tells none of them alone.
+        cases += [(log, [{**sent, "body": {**sent["body"], "log": log_}}]) for log_ in wrong]
+    # The last window begins after the decisions and has none of them.
     found = all_rejected(cases, len(log) - 2)
     differing = [each.path for rejection in found for each in rejection.differing]
     assert all(path.startswith("output[0].body.log[") for path in differing)
 
 
 def test_order_of_keys_makes_no_difference(tmp_path: Path) -> None:
-    """Not every language keeps it; but true, 1 and 1.0 are three values."""
+    """Not every language keeps the order.  But true, 1 and 1.0 are three values."""
     lines = [
         init("n1"),
         request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": 2}),
         request(2, "multi_paxos_propose", slot=0, value={"a": 1, "b": 3}),
     ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
-    [said] = log[-1].output
+    [sent] = log[-1].output
 
-    def telling(value: Json) -> Log:
-        told = {**said, "body": {**said["body"], "value": value}}
-        return [*log[:-1], replace(log[-1], output=[told])]
+    def with_value(value: Json) -> Log:
+        reply = {**sent, "body": {**sent["body"], "value": value}}
+        return [*log[:-1], replace(log[-1], output=[reply])]
 
     values: list[Json] = [{"b": 2, "a": 1}, {"b": 2, "a": 1.0}, {"b": 2, "a": True}]
-    verdicts = judged([telling(value) for value in values], None, 1)
-    assert [bad_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
+    verdicts = validated([with_value(value) for value in values], None, 1)
+    assert [rejected_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
 
 
-def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> None:
+def test_repeated_request_may_have_another_order_of_keys(tmp_path: Path) -> None:
     lines = [
         init("n1", "n2", "n3"),
         request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
@@ -230,12 +229,12 @@ def test_a_request_is_repeated_with_its_keys_in_any_order(tmp_path: Path) -> Non
         message("n2", "accepted", ballot=1, slot=0),
     ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
-    assert [said["body"]["type"] for said in log[-1].output].count("multi_paxos_propose_ok") == 1
-    assert bad_lines(judged([log], None, 1)[0]) == []
+    assert [sent["body"]["type"] for sent in log[-1].output].count("multi_paxos_propose_ok") == 1
+    assert rejected_lines(validated([log], None, 1)[0]) == []
 
 
 def test_too_many_decisions_are_rejected(tmp_path: Path) -> None:
-    """As many stretches as a client may be told slots are too many slots."""
+    """As many slot intervals as a reply may have slots are too many slots."""
     lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     [everything], [some] = log[-2].output, log[-1].output
@@ -245,33 +244,33 @@ def test_too_many_decisions_are_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [5, 26, 27])
-def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
-    """A `learned` carries the first decisions, as many as its sender likes up to the batch."""
+def test_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
+    """A `learned` has the first decisions: one at least, and at most the batch."""
     cases: list[Log] = []
     bad: list[list[int]] = []
     allowed: list[Any] = []
     for known in [], [[0, 3]]:
         lines = [*decided(30), message("n2", "learn", known=known)]
         log = written(tmp_path / "n1.ndjson", Node(batch=batch), lines)
-        [said] = log[-1].output
-        told, more = said["body"]["decided"], said["body"]["more"]
-        few, fewer = told[:-1], told[:1]
+        [sent] = log[-1].output
+        decisions, more = sent["body"]["decided"], sent["body"]["more"]
+        few, fewer = decisions[:-1], decisions[:1]
         for good, entries, ends in [
-            (True, told, more),
+            (True, decisions, more),
             (True, few, True),
             (True, fewer, True),
-            (False, told[1:], True),
-            (False, told, not more),
+            (False, decisions[1:], True),
+            (False, decisions, not more),
             (False, few, False),
             (False, [], True),
         ]:
-            body = {**said["body"], "decided": entries, "more": ends}
-            cases.append([*log[:-1], replace(log[-1], output=[{**said, "body": body}])])
+            body = {**sent["body"], "decided": entries, "more": ends}
+            cases.append([*log[:-1], replace(log[-1], output=[{**sent, "body": body}])])
             bad.append([] if good else [log[-1].line])
-            right = told[: len(entries) or 1]
-            allowed += [] if good else [(right, more or len(right) < len(told))]
-    verdicts = judged(cases, len(log) - 2, None, batch=batch)
-    assert [bad_lines(verdict) for verdict in verdicts] == bad
+            right = decisions[: len(entries) or 1]
+            allowed += [] if good else [(right, more or len(right) < len(decisions))]
+    verdicts = validated(cases, len(log) - 2, None, batch=batch)
+    assert [rejected_lines(verdict) for verdict in verdicts] == bad
     bodies = [found.allowed[0]["body"] for verdict in verdicts for found in verdict.rejections]
     assert [(body["decided"], body["more"]) for body in bodies] == allowed
 
@@ -279,16 +278,16 @@ def test_a_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
 # Ballots of any size, and the order of messages to different destinations.
 
 
-def owned(large: int, place: int) -> int:
-    """The first ballot from a number on that belongs to the member in a place, of three."""
+def ballot_of(large: int, place: int) -> int:
+    """Return the smallest ballot from `large` on that belongs to a member, of three."""
     return next(ballot for ballot in range(large, large + 3) if (ballot - 1) % 3 == place)
 
 
 @pytest.mark.parametrize("large", [2**31 - 2, 2**61])
 def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
-    """n1 follows a ballot of n2, starts its own smallest one above it, and inherits votes."""
-    first = owned(large, 1)
-    mine, other = owned(first + 1, 0), owned(2 * large, 1)
+    """n1 votes in a ballot of n2, starts its smallest ballot above it, and inherits votes."""
+    first = ballot_of(large, 1)
+    mine, other = ballot_of(first + 1, 0), ballot_of(2 * large, 1)
     old = [{"slot": 5, "ballot": first, "value": "b"}]
     lines = [
         init("n1", "n2", "n3"),
@@ -301,24 +300,24 @@ def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
     ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     prepares = [
-        said["body"]["ballot"]
+        sent["body"]["ballot"]
         for taken in log
-        for said in taken.output
-        if said["body"]["type"] == "prepare"
+        for sent in taken.output
+        if sent["body"]["type"] == "prepare"
     ]
-    assert prepares == [mine] * 2 + [owned(other + 1, 0)] * 2
+    assert prepares == [mine] * 2 + [ballot_of(other + 1, 0)] * 2
 
-    def bidding(ballot: int) -> list[Json]:
-        return [{**said, "body": {**said["body"], "ballot": ballot}} for said in log[-1].output]
+    def with_ballot(ballot: int) -> list[Json]:
+        return [{**sent, "body": {**sent["body"], "ballot": ballot}} for sent in log[-1].output]
 
     wrong = [prepares[-1] + by for by in (3, -3, 1)]
-    found = all_rejected([(log, bidding(ballot)) for ballot in wrong], 1)
+    found = all_rejected([(log, with_ballot(ballot)) for ballot in wrong], 1)
     assert [(each.differing[0].expected, each.differing[0].found) for each in found] == [
         (prepares[-1], ballot) for ballot in wrong
     ]
 
 
-def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
+def test_compressed_ballots_keep_owner_order_and_successors() -> None:
     for members in 1, 2, 3, 5:
         found = sorted({0, *(round(1.7**power) + power for power in range(80))})
         names = Ballots(found, members)
@@ -331,24 +330,26 @@ def test_small_ballots_keep_their_owner_their_order_and_who_is_next() -> None:
             assert [names.expand(each) for each in above] == list(following)
 
 
-def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path) -> None:
+def test_order_of_messages_matters_per_destination(tmp_path: Path) -> None:
     lines = [
         init("n1", "n2", "n3"),
         *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
         message("n2", "promise", ballot=1, accepted=[], known=[]),
     ]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
-    one, two = ([said for said in log[-1].output if said["dest"] == dest] for dest in ("n2", "n3"))
+    one, two = ([sent for sent in log[-1].output if sent["dest"] == dest] for dest in ("n2", "n3"))
     good = [[*one, *two], [*two, *one], [one[0], *two, one[1]]]
-    verdicts = judged([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
-    assert [bad_lines(verdict) for verdict in verdicts] == [[]] * len(good)
+    verdicts = validated([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
+    assert [rejected_lines(verdict) for verdict in verdicts] == [[]] * len(good)
     assert len(one) == len(two) == 2
     bad = {
         (0, 1): [*reversed(one), *two],
         (2, 3): [*two, *reversed(one)],
         (1,): [one[0], one[0], *two],
     }
-    verdicts = judged([[*log[:-1], replace(log[-1], output=said)] for said in bad.values()], None)
+    verdicts = validated(
+        [[*log[:-1], replace(log[-1], output=sent)] for sent in bad.values()], None
+    )
     for places, verdict in zip(bad, verdicts, strict=True):
         [found] = verdict.rejections
         assert {each.path.split(".")[0] for each in found.differing} == {
@@ -356,23 +357,23 @@ def test_the_order_of_messages_counts_for_each_destination_alone(tmp_path: Path)
         }
 
 
-# What is told of a bad record.
+# Reports of rejected records.
 
 
-def test_a_batch_that_is_too_large_names_the_option(tmp_path: Path) -> None:
+def test_too_large_batch_names_the_option(tmp_path: Path) -> None:
     lines = [*decided(6), message("n2", "learn", known=[])]
     log = written(tmp_path / "n1.ndjson", Node(batch=6), lines)
     [found] = validate_logs([log], 2)[0].rejections
     assert "6 decisions, and --batch says that nodes send at most 2" in found.reason
-    assert bad_lines(validate_logs([log], 6)[0]) == []
+    assert rejected_lines(validate_logs([log], 6)[0]) == []
 
 
-def test_a_message_to_a_node_that_is_down_is_rejected_with_both_values(crashed: Log) -> None:
+def test_message_to_crashed_node_is_rejected_with_both_values(crashed: Log) -> None:
     log = crashed
     at = next(at for at, taken in enumerate(log) if taken.input == "crash")
     given = next(taken.input for taken in log[1:] if is_message(taken.input))
     late = logs.Record(log[0].node, given, [], log[0].path, 999)
-    [verdict] = judged([[*log[: at + 1], late, *log[at + 1 :]]], 40, None)
+    [verdict] = validated([[*log[: at + 1], late, *log[at + 1 :]]], 40, None)
     [found] = verdict.rejections
     assert found.record is late and found.action.startswith("Receive")
     need = found.unmet
@@ -391,7 +392,7 @@ def test_rejection_names_missing_input_fields() -> None:
         [*log, logs.Record("n1", given, [], log[0].path, 999)]
         for given in ("restart", "expire", astray)
     ]
-    verdicts = judged(bad, 5, None)
+    verdicts = validated(bad, 5, None)
     unmet = [found.unmet for verdict in verdicts for found in verdict.rejections]
     assert [(need.path, need.expected, need.found) for need in unmet] == [
         ("the node is up", False, True),
@@ -403,8 +404,8 @@ def test_rejection_names_missing_input_fields() -> None:
 def test_rejection_lists_each_difference(tmp_path: Path) -> None:
     lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
     log = written(tmp_path / "n1.ndjson", Node(), lines)
-    [said] = log[-1].output
-    answer = {**said, "body": {**said["body"], "value": "w", "phase1_skipped": False}}
+    [sent] = log[-1].output
+    answer = {**sent, "body": {**sent["body"], "value": "w", "phase1_skipped": False}}
     more = {**answer, "body": {**answer["body"], "msg_id": answer["body"]["msg_id"] + 1}}
     [found] = all_rejected([(log, [answer, more])], 2)
     assert [(each.path, each.expected, each.found) for each in found.differing] == [
