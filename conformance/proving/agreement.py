@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import report
+from ..locations import LIBRARIES
 from ..tlaplus import tlc
 from ..tlaplus import values as text
 from . import voting
 from .assumed import STANDARD_NATIVES
 from .evaluate import Translation
 from .values import Function, Listed, Record, Value, definite
-
-LIBRARIES = (voting.SPEC, voting.SPEC / "models")
 
 ACCEPTORS, SLOTS, VALUES, BALLOTS = ("a1", "a2", "a3"), (1, 2), ("v1", "v2"), (1, 2, 3)
 

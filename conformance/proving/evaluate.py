@@ -137,7 +137,6 @@ class Translation:
         # What is known of values that the translation had to introduce.
         # That is: by name, and given which path.
         self.facts: list[tuple[str, Term, tuple[Any, ...]]] = []
-        self.translated: set[str] = set()
         self.variables: set[str] = set()
         self.scope = self._scope(root.stem, replaced or {})
         self.env = Env(self.scope)
@@ -207,7 +206,6 @@ class Translation:
         if name not in scope.definitions:
             raise Untranslatable(f"{name} is not defined in {scope.module}")
         definition = scope.definitions[name]
-        self.translated.add(f"{scope.module}!{name}")
         return self._operate(Operator(definition, replace(env, names={})), values, env)
 
     def _operate(self, operator: Operator, values: list[Any], env: Env) -> Value:
@@ -592,7 +590,6 @@ class Translation:
         elif kind == "name" and self._is_defined(expr, env):
             name, arguments = expr.parts
             definition = env.scope.definitions[name]
-            self.translated.add(f"{env.scope.module}!{name}")
             for facts, values in self._all_splits(arguments, env, case.facts):
                 inner = self._bound(definition, values, replace(env, names={}))
                 yield from self.cases(definition.body, inner, Case(facts, dict(case.after)))
@@ -647,7 +644,6 @@ class Translation:
             return env.names[name] if isinstance(env.names[name], Operator) else None
         if not self._is_defined(expr, env):
             return None
-        self.translated.add(f"{env.scope.module}!{name}")
         return Operator(env.scope.definitions[name], replace(env, names={}))
 
     def _all_splits(
@@ -771,7 +767,6 @@ class Translation:
         elif kind == "name" and self._is_defined(expr, env):
             name, arguments = expr.parts
             definition = env.scope.definitions[name]
-            self.translated.add(f"{env.scope.module}!{name}")
             values = [self._argument(each, env) for each in arguments]
             inner = replace(env, names=dict(zip(definition.parameters, values, strict=True)))
             yield from self.parts(definition.body, inner, name)

@@ -7,13 +7,13 @@ another node harms what is asserted of a node or of a message (`stable`).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import z3
 
+from ..locations import LIBRARIES, PACKAGE
 from .assumed import STANDARD_NATIVES, Quorums
 from .evaluate import Case, Env, Translation
 from .logic import Term, conj, forall, fresh, fresh_function, implies, lift, restart_numbers
@@ -44,9 +44,9 @@ from .values import (
     sequence,
     symbol,
 )
-from .voting import SPEC, named
+from .voting import named
 
-ROOT = SPEC.parent / "conformance" / "tla" / "Loops.tla"
+ROOT = PACKAGE / "tla" / "Loops.tla"
 
 # Names of nodes and clients; a slot, a ballot and the number of a message are numbers.
 ID, VALUE = z3.DeclareSort("Id"), z3.DeclareSort("Value")
@@ -191,7 +191,7 @@ class Cluster:
                 ),
             },
             overrides,
-            [SPEC, SPEC / "models"],
+            LIBRARIES,
         )
         self.translation.now = {
             "replica": symbol("replica", FunctionShape(NAME, STATE, self.nodes)),
@@ -254,7 +254,6 @@ class Cluster:
         """What a definition says, of one that has a symbol of its own in the obligations."""
         translation = self.translation
         definition = translation.scope.definitions[name]
-        translation.translated.add(f"{translation.scope.module}!{name}")
         names = dict(zip(definition.parameters, values, strict=True))
         return translation.evaluate(definition.body, translation.env.bind(**names))
 
@@ -611,15 +610,6 @@ def _given(facts: list[tuple[str, Term]]) -> list[Hypothesis]:
 def inputs(action: str) -> list[RecordShape | None]:
     """The shapes of the messages that an action takes; None alone for one that takes none."""
     return [*ACTIONS[action]] or [None]
-
-
-@functools.cache
-def definitions(action: str) -> frozenset[str]:
-    """The names of the definitions of MultiPaxos that the obligations of an action are made of."""
-    found: set[str] = set()
-    for shape in inputs(action):
-        found |= _own(action, shape, ROOT, None).translation.translated
-    return frozenset(name.split("!")[1] for name in found)
 
 
 def own(

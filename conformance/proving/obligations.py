@@ -65,7 +65,8 @@ ATTEMPTS = (
 BRIEFLY = (Attempt(300_000, INSTANCES), Attempt(200_000))
 
 
-PROVED, REFUTED, UNKNOWN, UNTRIED = "proved", "refuted", "unknown", "open"
+# `OPEN` is unknown, and expected to be.
+PROVED, REFUTED, UNKNOWN, OPEN = "proved", "refuted", "unknown", "open"
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,22 @@
-"""Prove everything that is proved for every size, test that mutants are refused, show the table."""
+"""The theorems that are proved for every size, the mutants that must not be, and their tables."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .. import report
+from .. import locations, report
+from ..results import Case, Status
 from ..tlaplus import config
 from . import multipaxos, obligations, voting
 from .evaluate import Problem
-from .obligations import PROVED, UNTRIED, Obligation, Result
+from .obligations import OPEN, PROVED, UNKNOWN, Attempt, Obligation, Result
 
-# What is not proved yet, by action: it is tried briefly, and counts as open unless it is proved.
-OPEN: dict[str, tuple[str, ...]] = {
+# What is not proved yet, by action: it is tried briefly, and is open if z3 does not decide it.
+EXPECTED_OPEN: dict[str, tuple[str, ...]] = {
     "ReceivePromise": (
         "fold of inherit: V!MayVote (Voting.tla:87)",
         "fold of inherit: Casts",
@@ -28,7 +30,7 @@ OPEN: dict[str, tuple[str, ...]] = {
     ),
 }
 
-MUTANTS = voting.SPEC / "models" / "BrokenVoting"
+MUTANTS = locations.MODELS / "BrokenVoting"
 
 # Overrides that give a model its constants, and change no definition.
 _CONSTANTS = ("Majority",)
@@ -36,7 +38,10 @@ _CONSTANTS = ("Majority",)
 
 @dataclass
 class Theorem:
-    """The obligations of one theorem, or of one action, and what became of them."""
+    """The obligations of one theorem, or of one action, and what z3 found.
+
+    `problem` is why they prove nothing: text that cannot be translated, or a contradiction.
+    """
 
     name: str
     results: list[Result] = field(default_factory=list)
@@ -44,18 +49,24 @@ class Theorem:
 
     @property
     def proved(self) -> int:
+        """Return the number of obligations that are proved."""
         return sum(result.proved for result in self.results)
 
     @property
-    def open(self) -> int:
-        """How many obligations are known to be open."""
-        return sum(result.status == UNTRIED for result in self.results)
+    def open(self) -> list[str]:
+        """Return the names of the obligations that are expected to be undecided, and are."""
+        return [result.obligation.name for result in self.results if result.status == OPEN]
 
     @property
-    def passed(self) -> bool:
-        """Whether there is something to prove, and all is proved but what is known as open."""
-        done = self.proved + self.open == len(self.results)
-        return bool(self.results) and done and not self.problem
+    def failed(self) -> bool:
+        """Return whether an obligation is neither proved nor open, or there is none."""
+        done = self.proved + len(self.open) == len(self.results)
+        return not self.results or not done or bool(self.problem)
+
+    @property
+    def status(self) -> Status:
+        """Return "pass" if all is proved, "fail" if something fails, "unknown" if it is open."""
+        return "fail" if self.failed else "unknown" if self.open else "pass"
 
     @property
     def seconds(self) -> float:
@@ -65,16 +76,27 @@ class Theorem:
     def work(self) -> int:
         return sum(result.work for result in self.results)
 
+    def cases(self) -> Iterator[Case]:
+        """Return a case of the theorem, and one of each obligation that is not proved."""
+        reason = self.problem or f"{self.proved:,} of {len(self.results):,} obligations proved"
+        passes = self.status == "pass"
+        yield Case("prove", self.name, self.status, self.seconds, "" if passes else reason)
+        for number, result in enumerate(self.results, 1):
+            if not result.proved:
+                status: Status = "unknown" if result.status == OPEN else "fail"
+                name = f"obligation {number}: {result.obligation.name}"
+                yield Case(self.name, name, status, result.seconds, result.status)
+
 
 def theorems() -> Iterator[tuple[str, Callable[[], Iterable[Obligation]]]]:
-    """What is proved: a name and how its obligations are made."""
+    """Yield each theorem: its name, and a function that returns its obligations."""
     yield "Voting", voting.obligations
-    yield "MultiPaxos: Init => Inv", multipaxos.starts
+    yield "MultiPaxos: Init", multipaxos.starts
     for action in multipaxos.ACTIONS:
         yield f"MultiPaxos: {action}", functools.partial(_action, action)
-    yield "MultiPaxos: a node is stable", functools.partial(multipaxos.stable, None)
+    yield "MultiPaxos: stable-node", functools.partial(multipaxos.stable, None)
     for type_, shape in multipaxos.MESSAGES.items():
-        yield f"MultiPaxos: {type_} is stable", functools.partial(multipaxos.stable, shape)
+        yield f"MultiPaxos: stable-{type_}", functools.partial(multipaxos.stable, shape)
 
 
 def _action(action: str) -> Iterator[Obligation]:
@@ -82,21 +104,33 @@ def _action(action: str) -> Iterator[Obligation]:
         yield from multipaxos.own(action, shape)
 
 
-def prove(
-    everything: bool = False,
-    on_theorem: Callable[[Theorem], None] = lambda theorem: None,
-    only: str | None = None,
-) -> list[Theorem]:
-    """Prove all theorems; `everything` tries what is known to be open, too."""
+def selected(names: Iterable[str]) -> list[str]:
+    """Return the theorems of these names; raises `KeyError` for an unknown one.
+
+    A name is that of a module (all of its theorems), or the part behind the colon.
+    """
     found = []
+    for wanted in names:
+        matching = [name for name, _ in theorems() if wanted in name.split(": ")]
+        if not matching:
+            raise KeyError(wanted)
+        found += matching
+    return found
+
+
+def prove(
+    only: Iterable[str], on_theorem: Callable[[Theorem], None] = lambda theorem: None
+) -> list[Theorem]:
+    """Prove the theorems of these names, in the order of `theorems`."""
+    wanted, found = set(only), []
     for name, make in theorems():
-        theorem = Theorem(name)
-        if only not in (None, name):
+        if name not in wanted:
             continue
+        theorem = Theorem(name)
         try:
             made = list(make())
-            theorem.results = [_tried(each, everything) for each in made]
-            theorem.problem = _vacuous(made)
+            theorem.results = [_tried(each) for each in made]
+            theorem.problem = _stale(made) or _vacuous(made)
         except Problem as problem:
             theorem.problem = str(problem)
         found.append(theorem)
@@ -104,17 +138,24 @@ def prove(
     return found
 
 
-def _tried(each: Obligation, everything: bool) -> Result:
-    if each.name not in OPEN.get(each.theorem, ()) or everything:
+def _tried(each: Obligation) -> Result:
+    if each.name not in EXPECTED_OPEN.get(each.theorem, ()):
         return obligations.prove(each)
     result = obligations.prove(each, obligations.ATTEMPTS[:6])
-    return result if result.proved else replace(result, status=UNTRIED)
+    return replace(result, status=OPEN) if result.status == UNKNOWN else result
+
+
+def _stale(made: list[Obligation]) -> str:
+    """Return which entries of `EXPECTED_OPEN` are no obligations: a line may have moved."""
+    expected = {name for each in made for name in EXPECTED_OPEN.get(each.theorem, ())}
+    missing = expected - {each.name for each in made}
+    return f"listed as open, but no obligation: {', '.join(sorted(missing))}" if missing else ""
 
 
 def _vacuous(made: list[Obligation]) -> str:
-    """Which theorem has hypotheses that contradict each other: its proofs would be worth nothing.
+    """Return which theorem has contradictory hypotheses, from which everything follows.
 
-    One way through a step may be impossible; so what is tested is what all ways have in common.
+    One way through a step may be impossible, so only the hypotheses of all ways are tested.
     """
     for name in dict.fromkeys(each.theorem for each in made):
         ways = [each.hypotheses for each in made if each.theorem == name]
@@ -141,54 +182,13 @@ class Mutant:
         return bool(self.refused)
 
 
-def mutants() -> Iterator[Mutant]:
-    """Every mutant of Voting that TLC catches, given to the prover."""
+def mutants(attempts: Sequence[Attempt] = obligations.ATTEMPTS) -> Iterator[Mutant]:
+    """Give every mutant of Voting that TLC catches to the prover."""
     root = MUTANTS.with_suffix(".tla")
     for path in sorted(MUTANTS.glob("*.cfg")):
-        replaced = _replaced(path)
-        results = [obligations.prove(each) for each in voting.obligations(root, replaced)]
+        made = voting.obligations(root, _replaced(path))
+        results = [obligations.prove(each, attempts) for each in made]
         yield Mutant(path.stem, [each for each in results if not each.proved], len(results))
-
-
-# Operators that are given to z3 by axioms: a mutant of one of them has no obligations to break.
-BY_AXIOM = ("IsQuorum", "NextBallot")
-
-
-def multipaxos_mutants() -> Iterator[Mutant]:
-    """Every mutant of MultiPaxos that the proofs are made of, each up to its first failure."""
-    root = multipaxos.ROOT.with_name("BrokenLoops.tla")
-    for path in sorted((voting.SPEC / "models" / "Broken").glob("*.cfg")):
-        replaced = {
-            old: new
-            for old, new in _replaced(path).items()
-            if old not in ("Members", "Requests", "Network", "Ballots", *BY_AXIOM)
-        }
-        actions = [
-            action
-            for action in multipaxos.ACTIONS
-            if set(replaced) & (multipaxos.definitions(action) | {action})
-        ]
-        if replaced and actions:
-            yield _first_failure(path.stem, actions, root, replaced)
-
-
-def _first_failure(
-    name: str, actions: list[str], root: Path, replaced: Mapping[str, str]
-) -> Mutant:
-    total = 0
-    for action in actions:
-        for shape in multipaxos.inputs(action):
-            try:
-                made = multipaxos.own(action, shape, root, replaced)
-            except Problem as problem:
-                broken = Obligation(action, f"{action}: {problem}", [], False)
-                return Mutant(name, [Result(broken, "untranslatable", 0.0, 0)], total)
-            for each in made:
-                total += 1
-                result = obligations.prove(each)
-                if not result.proved and each.name not in OPEN.get(each.theorem, ()):
-                    return Mutant(name, [result], total)
-    return Mutant(name, [], total)
 
 
 def _replaced(path: Path) -> Mapping[str, str]:
@@ -197,7 +197,7 @@ def _replaced(path: Path) -> Mapping[str, str]:
 
 
 def needed(made: Iterable[Obligation]) -> dict[str, set[str]]:
-    """For each obligation, the hypotheses without any of which it is not proved."""
+    """Return for each obligation the hypotheses without any of which it is not proved."""
     found: dict[str, set[str]] = {}
     for each in made:
         kept = list(each.hypotheses)
@@ -221,8 +221,20 @@ def show_needed(found: Mapping[str, set[str]]) -> None:
     )
 
 
+def summary(found: list[Theorem]) -> str:
+    """Return how many obligations are proved, and the names of those that are open."""
+    total = sum(len(each.results) for each in found)
+    text = f"{sum(each.proved for each in found):,} of {total:,} obligations proved"
+    opened = Counter(f"{each.name}: {name}" for each in found for name in each.open)
+    listed = ", ".join(f"{name} ({count})" for name, count in opened.items())
+    return f"{text}, {opened.total()} open: {listed}" if opened else text
+
+
+WORDS = {"pass": "PASS", "fail": "FAIL", "unknown": "UNDECIDED"}
+
+
 def show(found: list[Theorem]) -> None:
-    """Print the table of theorems."""
+    """Print the table of theorems, and each obligation that fails."""
     report.table(
         "Proofs",
         ("theorem", "obligations", "proved", "open", "work", "time", "result"),
@@ -231,17 +243,17 @@ def show(found: list[Theorem]) -> None:
                 each.name,
                 f"{len(each.results):,}",
                 f"{each.proved:,}",
-                f"{each.open:,}",
+                f"{len(each.open):,}",
                 f"{each.work:,}",
                 f"{each.seconds:.1f} s",
-                "PASS" if each.passed else "FAIL",
+                WORDS[each.status],
             )
             for each in found
         ],
     )
     for each in found:
         for result in each.results:
-            if result.status not in (PROVED, UNTRIED):
+            if result.status not in (PROVED, OPEN):
                 report.say(f"{each.name}: {result.obligation.name} is {result.status}")
                 if result.model is not None:
                     report.say(counterexample(result))
@@ -250,7 +262,7 @@ def show(found: list[Theorem]) -> None:
 
 
 def counterexample(result: Result) -> str:
-    """What z3 found to be possible, in the terms of the specification."""
+    """Return what z3 found to be possible, in the terms of the specification."""
     if result.model is None:
         return ""
     lines = []

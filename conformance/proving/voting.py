@@ -8,6 +8,7 @@ from pathlib import Path
 
 import z3
 
+from ..locations import MODELS, SPEC
 from .assumed import STANDARD_NATIVES, Quorums
 from .evaluate import Case, Env, Translation
 from .logic import Term, conj, implies, restart_numbers
@@ -22,7 +23,6 @@ from .values import (
     symbol,
 )
 
-SPEC = Path(__file__).resolve().parent.parent.parent / "spec"
 ROOT = SPEC / "Voting.tla"
 
 ACCEPTOR, SLOT, VALUE = (z3.DeclareSort(name) for name in ("Acceptor", "Slot", "Value"))
@@ -77,7 +77,7 @@ def setting(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> Set
         },
         {**STANDARD_NATIVES, "IsQuorum": quorums.is_quorum},
         overrides,
-        [SPEC, SPEC / "models"],
+        [SPEC, MODELS],
     )
     translation.now = {
         "votes": symbol("votes", SetShape(VOTE)),

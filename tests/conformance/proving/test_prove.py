@@ -1,9 +1,17 @@
 """The proofs: what holds is proved, what does not is not, and no proof is vacuous."""
 
-import z3
+import re
+import subprocess
+import sys
 
+import pytest
+import z3
+from click.testing import CliRunner
+
+from conformance.__main__ import main
 from conformance.proving import multipaxos, obligations, prove, voting
-from conformance.proving.obligations import Hypothesis, Obligation
+from conformance.proving.obligations import Hypothesis, Obligation, Result
+from tests.support.paths import ROOT
 
 
 def test_voting_is_proved() -> None:
@@ -12,8 +20,11 @@ def test_voting_is_proved() -> None:
     assert [each.obligation.name for each in results if not each.proved] == []
 
 
-def test_every_mutant_of_voting_is_refused() -> None:
-    found = list(prove.mutants())
+def test_no_mutant_of_voting_is_proved() -> None:
+    # Few attempts, which are enough to prove all of Voting itself.
+    brief = obligations.BRIEFLY
+    assert all(obligations.prove(each, brief).proved for each in voting.obligations())
+    found = list(prove.mutants(brief))
     assert len(found) == 12
     assert [each.name for each in found if not each.passed] == []
 
@@ -42,7 +53,7 @@ def test_what_is_false_is_refuted_with_a_model() -> None:
 
 
 def test_crash_that_loses_the_promise_is_not_proved() -> None:
-    root = voting.SPEC / "models" / "BrokenInvariant.tla"
+    root = ROOT / "spec/models/BrokenInvariant.tla"
     made = multipaxos.own("Crash", None, root, {"Durable": "LosesPromise"})
     assert not all(obligations.prove(each, obligations.ATTEMPTS[:4]).proved for each in made)
 
@@ -51,3 +62,83 @@ def test_crash_is_proved() -> None:
     made = multipaxos.own("Crash", None)
     assert made
     assert all(obligations.prove(each).proved for each in made)
+
+
+# The verdict.
+
+
+def theorem_of(*statuses: str) -> prove.Theorem:
+    made = [Obligation("T", f"goal {number}", [], True) for number in range(len(statuses))]
+    results = [Result(each, status, 0, 0) for each, status in zip(made, statuses, strict=True)]
+    return prove.Theorem("T", results)
+
+
+@pytest.mark.parametrize(
+    "statuses, expected",
+    [
+        (["proved", "proved"], "pass"),
+        (["proved", "open"], "unknown"),
+        (["proved", "unknown"], "fail"),
+        (["open", "refuted"], "fail"),
+        ([], "fail"),
+    ],
+)
+def test_status_of_a_theorem(statuses: list[str], expected: str) -> None:
+    theorem = theorem_of(*statuses)
+    cases = list(theorem.cases())
+    assert theorem.status == cases[0].status == expected
+    assert len(cases) == 1 + sum(status != "proved" for status in statuses)
+
+
+def test_open_obligations_are_named() -> None:
+    found = [theorem_of("proved", "open")]
+    assert prove.summary(found) == "1 of 2 obligations proved, 1 open: T: goal 1 (1)"
+
+
+def open_obligation(goal: object, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the status of the only obligation of a theorem, which is listed as open."""
+    made = Obligation("Voting", "goal", [], goal)
+    monkeypatch.setattr(voting, "obligations", lambda: [made])
+    monkeypatch.setitem(prove.EXPECTED_OPEN, "Voting", ("goal",))
+    monkeypatch.setattr(obligations, "ATTEMPTS", obligations.BRIEFLY)
+    [theorem] = prove.prove(["Voting"])
+    return theorem.results[0].status
+
+
+def test_open_obligation_that_is_false_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_obligation(z3.Int("x") > 1, monkeypatch) == obligations.REFUTED
+
+
+def test_entry_that_is_no_obligation_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(prove.EXPECTED_OPEN, "Init => Inv", ("moved (Voting.tla:1)",))
+    [theorem] = prove.prove(prove.selected(["Init"]))
+    assert theorem.status == "fail" and "moved (Voting.tla:1)" in theorem.problem
+
+
+@pytest.mark.parametrize("place", sorted({p for o in prove.EXPECTED_OPEN.values() for p in o}))
+def test_line_of_an_open_obligation_is_in_its_definition(place: str) -> None:
+    found = re.search(r"(?:V!)?(\w+) (?:Chosen)? ?\((\w+\.tla):(\d+)\)$", place)
+    if found is None:
+        assert place.endswith(": Casts")
+        return
+    name, file, line = found[1], found[2], int(found[3])
+    lines = (ROOT / "spec" / file).read_text("utf-8").splitlines()[:line]
+    defined = [each for each in lines if re.match(r"\w+(\(.*?\))? ==", each)]
+    if name != "ReplyIsTrue":
+        assert defined[-1].startswith(name)
+
+
+def test_verb_proves_voting() -> None:
+    done = CliRunner().invoke(main, ["prove", "Voting"])
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-1] == "PASS: 19 of 19 obligations proved"
+
+
+def test_unknown_theorem_is_a_usage_error() -> None:
+    done = CliRunner().invoke(main, ["prove", "Nothing"])
+    assert done.exit_code == 2 and "no theorem is called 'Nothing'" in done.output
+
+
+def test_only_this_verb_imports_z3() -> None:
+    script = "import sys, conformance.__main__; sys.exit('z3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
