@@ -58,7 +58,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether they agreed, and not on one value alone."""
+        """Return whether there were evaluations, and none differed."""
         return self.different == 0 and self.evaluations > 0
 
 
@@ -168,37 +168,7 @@ def _points(t: Translation, a: str, slot: int, b: int, v: str) -> list[tuple[str
 
 
 def _theirs(states: list[dict[str, Any]]) -> list[list[bool]]:
-    """What TLC says of the same states."""
-    fields = ("node", "slot", "ballot", "value")
-    written = ",\n".join(
-        text.text(
-            {
-                "votes": {
-                    text.Function(dict(zip(fields, vote, strict=True))) for vote in state["votes"]
-                },
-                "promised": state["promised"],
-            }
-        )
-        for state in states
-    )
-    points = ", ".join(POINT.values())
-    module = f"""---- MODULE Evaluated ----
-EXTENDS MCVoting, Sequences
-States == <<{written}>>
-VARIABLE index
-Points == {{<<a, slot, b, v>> : a \\in Acceptor, slot \\in Slot, b \\in Ballot, v \\in Value}}
-At_(a, slot, b, v) == <<{points}>>
-Shown ==
-    PrintT(ToString(<<index, <<{", ".join(STATE.values())}>>,
-        [a \\in Acceptor |-> [slot \\in Slot |-> [b \\in Ballot |-> [v \\in Value |->
-            At_(a, slot, b, v)]]]]>>))
-Start ==
-    /\\ index \\in 1..Len(States)
-    /\\ votes = States[index].votes
-    /\\ promised = [a \\in Acceptor |-> States[index].promised[a]]
-Run == Start /\\ [][FALSE]_<<index, votes, promised>>
-====
-"""
+    """Return what TLC evaluates in the same states."""
     found: dict[int, list[bool]] = {}
 
     def take(line: str) -> None:
@@ -215,7 +185,7 @@ Run == Start /\\ [][FALSE]_<<index, votes, promised>>
 
     tlc.run(
         "Evaluated",
-        module,
+        _module(states),
         _config("SPECIFICATION Run\nINVARIANT Shown\n"),
         libraries=LIBRARIES,
         workers=1,
@@ -223,6 +193,34 @@ Run == Start /\\ [][FALSE]_<<index, votes, promised>>
         brief=True,
     )
     return [found[index] for index in range(1, len(states) + 1)]
+
+
+def _module(states: list[dict[str, Any]]) -> str:
+    """Return a module that prints the value of each expression in these states."""
+    written = ",\n".join(map(_written, states))
+    points = ", ".join(POINT.values())
+    return f"""---- MODULE Evaluated ----
+EXTENDS MCVoting, Sequences
+States == <<{written}>>
+VARIABLE index
+At_(a, slot, b, v) == <<{points}>>
+Shown ==
+    PrintT(ToString(<<index, <<{", ".join(STATE.values())}>>,
+        [a \\in Acceptor |-> [slot \\in Slot |-> [b \\in Ballot |-> [v \\in Value |->
+            At_(a, slot, b, v)]]]]>>))
+Start ==
+    /\\ index \\in 1..Len(States)
+    /\\ votes = States[index].votes
+    /\\ promised = [a \\in Acceptor |-> States[index].promised[a]]
+Run == Start /\\ [][FALSE]_<<index, votes, promised>>
+====
+"""
+
+
+def _written(state: Mapping[str, Any]) -> str:
+    fields = ("node", "slot", "ballot", "value")
+    votes = {text.Function(dict(zip(fields, vote, strict=True))) for vote in state["votes"]}
+    return text.text({"votes": votes, "promised": state["promised"]})
 
 
 def compare(number: int = 350, seed: int = 1) -> list[Row]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import locations, report
 from ..results import Case, Status
 from ..tlaplus import config
-from . import multipaxos, obligations, voting
+from . import actions, obligations, voting
 from .evaluate import Problem
 from .obligations import OPEN, PROVED, UNKNOWN, Attempt, Obligation, Result
 
@@ -21,7 +21,7 @@ EXPECTED_OPEN: dict[str, tuple[str, ...]] = {
         "fold of inherit: V!MayVote (Voting.tla:87)",
         "fold of inherit: Casts",
         "fold of serve: V!MayVote (Voting.tla:87)",
-        "V!MayVote (Voting.tla:87)",
+        "step of Voting: MayVote (Voting.tla:87)",
     ),
     "ReceiveLearned": (
         "fold of decide: WaitingInv (Invariant.tla:157)",
@@ -91,17 +91,17 @@ class Theorem:
 def theorems() -> Iterator[tuple[str, Callable[[], Iterable[Obligation]]]]:
     """Yield each theorem: its name, and a function that returns its obligations."""
     yield "Voting", voting.obligations
-    yield "MultiPaxos: Init", multipaxos.starts
-    for action in multipaxos.ACTIONS:
+    yield "MultiPaxos: Init", actions.starts
+    for action in actions.ACTIONS:
         yield f"MultiPaxos: {action}", functools.partial(_action, action)
-    yield "MultiPaxos: stable-node", functools.partial(multipaxos.stable, None)
-    for type_, shape in multipaxos.MESSAGES.items():
-        yield f"MultiPaxos: stable-{type_}", functools.partial(multipaxos.stable, shape)
+    yield "MultiPaxos: stable-node", functools.partial(actions.stable, None)
+    for type_, shape in actions.MESSAGES.items():
+        yield f"MultiPaxos: stable-{type_}", functools.partial(actions.stable, shape)
 
 
 def _action(action: str) -> Iterator[Obligation]:
-    for shape in multipaxos.inputs(action):
-        yield from multipaxos.own(action, shape)
+    for shape in actions.inputs(action):
+        yield from actions.own(action, shape)
 
 
 def selected(names: Iterable[str]) -> list[str]:

@@ -92,6 +92,7 @@ ROOMS = [
     "formats",
     "tlaplus",
     "models",
+    "proving",
     "golden",
     "validation",
     "running",

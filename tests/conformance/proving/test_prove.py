@@ -9,7 +9,7 @@ import z3
 from click.testing import CliRunner
 
 from conformance.__main__ import main
-from conformance.proving import multipaxos, obligations, prove, voting
+from conformance.proving import actions, obligations, prove, voting
 from conformance.proving.obligations import Hypothesis, Obligation, Result
 from tests.support.paths import ROOT
 
@@ -54,12 +54,12 @@ def test_what_is_false_is_refuted_with_a_model() -> None:
 
 def test_crash_that_loses_the_promise_is_not_proved() -> None:
     root = ROOT / "spec/models/BrokenInvariant.tla"
-    made = multipaxos.own("Crash", None, root, {"Durable": "LosesPromise"})
+    made = actions.own("Crash", None, root, {"Durable": "LosesPromise"})
     assert not all(obligations.prove(each, obligations.ATTEMPTS[:4]).proved for each in made)
 
 
 def test_crash_is_proved() -> None:
-    made = multipaxos.own("Crash", None)
+    made = actions.own("Crash", None)
     assert made
     assert all(obligations.prove(each).proved for each in made)
 

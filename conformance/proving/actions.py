@@ -15,7 +15,7 @@ import z3
 
 from ..locations import LIBRARIES, PACKAGE
 from .assumed import STANDARD_NATIVES, Quorums
-from .evaluate import Case, Env, Translation
+from .evaluate import Case, Env, Native, Translation
 from .logic import Term, conj, forall, fresh, fresh_function, implies, lift, restart_numbers
 from .obligations import Hypothesis, Obligation
 from .syntax import Expr
@@ -163,35 +163,9 @@ class Cluster:
         self.base: list[Hypothesis] = []
         self.node: Term = None
         self.input: Value = None
-        overrides = dict(replaced or {})
         members = symbol("Members", SequenceShape(NAME))
-        restless = z3.Function("Restless", ID, z3.BoolSort())
         self.translation = Translation(
-            root,
-            {
-                "Members": SequenceValue(members.length, members.apply, self.nodes),
-                "Requests": self._requests(),
-                "Batch": z3.Int("Batch"),
-                "Restless": AnySet(NAME, lambda item: restless(item)),
-                "quorums in": self.quorums.within,
-            },
-            {
-                **STANDARD_NATIVES,
-                "IsQuorum": self.quorums.is_quorum,
-                "Owner": lambda translation, values: self.owner(lift(values[0])),
-                "NextBallot": lambda translation, values: self.next_ballot(values[0], values[1]),
-                "SelectSeq": self._select,
-                "Ascending": self._ascending,
-                "Fold": self._fold,
-                "Slots": lambda translation, values: AnySet(
-                    SLOT, lambda item: self.is_slot(lift(item))
-                ),
-                "Proposed": lambda translation, values: self.is_proposed(
-                    lift(values[0]), values[1]
-                ),
-            },
-            overrides,
-            LIBRARIES,
+            root, self._constants(members), self._natives(), dict(replaced or {}), LIBRARIES
         )
         self.translation.now = {
             "replica": symbol("replica", FunctionShape(NAME, STATE, self.nodes)),
@@ -201,6 +175,32 @@ class Cluster:
             "record": Record({}),
         }
         self.axioms = self._axioms(members)
+
+    def _constants(self, members: SequenceValue) -> dict[str, Any]:
+        restless = z3.Function("Restless", ID, z3.BoolSort())
+        return {
+            "Members": SequenceValue(members.length, members.apply, self.nodes),
+            "Requests": self._requests(),
+            "Batch": z3.Int("Batch"),
+            "Restless": AnySet(NAME, lambda item: restless(item)),
+            "quorums in": self.quorums.within,
+        }
+
+    def _natives(self) -> dict[str, Native]:
+        """Return the operators that are given by axioms or by symbols of their own."""
+        return {
+            **STANDARD_NATIVES,
+            "IsQuorum": self.quorums.is_quorum,
+            "Owner": lambda translation, values: self.owner(lift(values[0])),
+            "NextBallot": lambda translation, values: self.next_ballot(values[0], values[1]),
+            "SelectSeq": self._select,
+            "Ascending": self._ascending,
+            "Fold": self._fold,
+            "Slots": lambda translation, values: AnySet(
+                SLOT, lambda item: self.is_slot(lift(item))
+            ),
+            "Proposed": lambda translation, values: self.is_proposed(lift(values[0]), values[1]),
+        }
 
     def _requests(self) -> SetValue:
         found: SetValue = symbol("Requests", SetShape(REQUEST))
