@@ -105,13 +105,17 @@ class Result:
 def query(
     terms: Iterable[Term], limit: int, options: Mapping[str, Any] | None = None
 ) -> tuple[z3.CheckSatResult, int, z3.Solver]:
-    """Whether all of the terms can be true; how much work it took."""
-    solver = z3.Solver()
+    """Return whether all of the terms can be true, and how much work it took.
+
+    In a context of its own, so that no result depends on what was proved before.
+    """
+    context = z3.Context()
+    solver = z3.Solver(ctx=context)
     solver.set("rlimit", limit)
     for key, value in (options or {}).items():
         solver.set(key, value)
     for term in terms:
-        solver.add(lift(term))
+        solver.add(lift(term).translate(context))
     before = _work(solver)
     found = solver.check()
     return found, _work(solver) - before, solver
