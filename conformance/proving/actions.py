@@ -764,17 +764,10 @@ def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     cluster = Cluster(root, replaced)
     translation = cluster.translation
     cluster.theorem = "Init => Inv"
-    node = fresh(ID, "n")
     translation.starting = True
     for case in translation.cases(named("Init"), translation.env, Case()):
         translation.now = case.after
-        env = translation.env.bind(n=node)
-        hypotheses = [
-            *cluster.axioms,
-            *_given(case.facts),
-            Hypothesis("n is a node", cluster.is_node(node)),
-        ]
-        for goal in (named("VotesInv"), Expr("name", ("NodeInv", [named("n")]))):
-            for name, term in cluster.parts(goal, env):
-                cluster._oblige(name, hypotheses, term)
+        hypotheses = [*cluster.axioms, *_given(case.facts)]
+        for name, term in cluster.parts(named("Inv")):
+            cluster._oblige(name, hypotheses, term)
     return cluster.obligations

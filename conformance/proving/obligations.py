@@ -48,7 +48,7 @@ INSTANCES: dict[str, Any] = {"mbqi": False}
 CASES = {**INSTANCES, "auto_config": False, "case_split": 3}
 ATTEMPTS = (
     Attempt(50_000, INSTANCES, alone=True),
-    Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES, BEFORE)),
+    Attempt(400_000, INSTANCES, (BACKED, MEET, TYPES, BEFORE)),
     Attempt(200_000, INSTANCES, (BACKED, MEET, TYPES)),
     Attempt(200_000, CASES, (MEET,), alone=True),
     Attempt(500_000, CASES, (MEET, TYPES, BEFORE)),

@@ -21,7 +21,7 @@ EXPECTED_OPEN: dict[str, tuple[str, ...]] = {
         "fold of inherit: V!MayVote (Voting.tla:87)",
         "fold of inherit: Casts",
         "fold of serve: V!MayVote (Voting.tla:87)",
-        "step of Voting: MayVote (Voting.tla:87)",
+        "fold of serve: Casts",
     ),
     "ReceiveLearned": (
         "fold of decide: WaitingInv (Invariant.tla:157)",
