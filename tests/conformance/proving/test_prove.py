@@ -100,7 +100,6 @@ def open_obligation(goal: object, monkeypatch: pytest.MonkeyPatch) -> str:
     made = Obligation("Voting", "goal", [], goal)
     monkeypatch.setattr(voting, "obligations", lambda: [made])
     monkeypatch.setitem(prove.EXPECTED_OPEN, "Voting", ("goal",))
-    monkeypatch.setattr(obligations, "ATTEMPTS", obligations.BRIEFLY)
     [theorem] = prove.prove(["Voting"])
     return theorem.results[0].status
 
