@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .. import guard, jobs, report
+from .. import guard, jobs, locations, report
 from ..benchmark import load
 from ..coverage.pinned import PinnedError
 from ..exporting.counterexample import NoCounterexample
@@ -150,12 +150,13 @@ def failed(reason: str) -> None:
 
 
 def version() -> str:
-    """Return the installed version; in a bare checkout, that of pyproject.toml."""
+    """Return the installed version; in a checkout that is not installed, that of the node."""
     try:
         return metadata.version("multipaxos")
     except metadata.PackageNotFoundError:
-        text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
-        return next(line.split('"')[1] for line in text.splitlines() if line.startswith("version"))
+        text = (locations.PACKAGE.parent / "impl/multipaxos/__init__.py").read_text("utf-8")
+        [found] = re.findall(r'^__version__ = "(.*)"$', text, re.MULTILINE)
+        return str(found)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
