@@ -23,7 +23,7 @@ from .options import verdict
 def prove(
     theorem: tuple[str, ...], mutants: bool, needed: bool, compare: bool, results: Results
 ) -> str:
-    """Prove safety with z3, for every number of nodes and slots.
+    """Prove safety for every number of nodes with z3.
 
     THEOREM is Voting, MultiPaxos, an action such as Crash, Init, or what the steps of other nodes
     keep true: stable-node, stable-promise and so on. Without one, all are proved. A part of

@@ -21,7 +21,7 @@ from tests.support.paths import BAD, BROKEN_NODE, HISTORIES, MANUAL_NODE, NODE, 
 from tests.support.processes import exists, wait_until
 
 VERBS = [
-    *("models", "coverage", "simulate", "distributed", "generate", "replay", "record"),
+    *("models", "prove", "coverage", "simulate", "distributed", "generate", "replay", "record"),
     *(
         "validate",
         "trace-coverage",
