@@ -253,7 +253,7 @@ def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inject, "RECOVERY_SECONDS", 3)
     monkeypatch.setattr(inject, "EXIT_SECONDS", 1)
-    monkeypatch.setattr(inject, "REFUSED", 1)
+    monkeypatch.setattr(inject, "REFUSAL_SECONDS", 1)
 
 
 @pytest.mark.parametrize(("bug", "nodes"), [("forgets", 3), ("forgets", 1), ("answers-first", 1)])

@@ -76,7 +76,7 @@ def test_last_output_of_a_process_group_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process prints and ends between the last wait and the check."""
-    monkeypatch.setattr("conformance.running.process.LINGER", 60)
+    monkeypatch.setattr("conformance.running.process.LINGER_SECONDS", 60)
     go = tmp_path / "go"
     os.mkfifo(go)
 
