@@ -189,7 +189,7 @@ def test_malformed_entry_is_reported_with_its_line(
 def test_reused_msg_id_is_an_error(tmp_path: Path) -> None:
     lines = copy.deepcopy(LINES)
     lines[8]["message"]["body"]["value"] = "e"
-    with pytest.raises(LogError, match=r"history\.ndjson:9: this msg_id belongs to another request"):
+    with pytest.raises(LogError, match=r"history\.ndjson:9: this msg_id belongs to another"):
         write_and_read(lines, tmp_path)
 
 
