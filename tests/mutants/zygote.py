@@ -42,7 +42,9 @@ WAITING = 100
 
 
 def checks_of(golden: Path) -> dict[str, Callable[[Task], str | None]]:
-    logged = checks.read_logs([logs.find([folder]) for folder in sorted(golden.iterdir())])
+    # The folder has a mark of its maker beside the folders of models.
+    folders = sorted(path for path in golden.iterdir() if path.is_dir())
+    logged = checks.read_logs([logs.find([folder]) for folder in folders])
     return {
         "replay": lambda task: checks.replay(logged) or checks.replay_with_disks(logged),
         "record": lambda task: checks.record(Path(task["folder"]), task["first"]),
