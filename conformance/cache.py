@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HARNESS = Path(__file__).resolve().parent
-ROOT = HARNESS.parent
+from .locations import PACKAGE
+
+HARNESS = PACKAGE
 
 # What the harness itself runs on: versions of the packages, where they are pinned.
-_ENVIRONMENT = (ROOT / "constraints.txt",)
+_ENVIRONMENT = (HARNESS.parent / "constraints.txt",)
 
 Json = Any
 

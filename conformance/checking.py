@@ -36,7 +36,6 @@ from .validation.evidence import Contradiction, find_contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
 
-# The node needs nothing installed, and starts in two thirds of the time without `site`.
 NODE = locations.NODE
 
 # So impatient that it drops requests even in short fault periods.

@@ -18,12 +18,15 @@ MODELS = SPEC / "models"
 # Where TLC finds modules.
 LIBRARIES = (SPEC, MODELS, PACKAGE / "tla")
 
-# The reference node.  It imports the standard library alone, so Python starts without site-packages
-# (-S), in two thirds of the time.
+# The sources of the reference node.
+NODE_FOLDER = PACKAGE.parent / ("impl" if IS_CHECKOUT else "multipaxos")
+
+# The command of the reference node.  It imports the standard library alone, so Python starts
+# without site-packages (-S), in two thirds of the time.
 NODE = (
     sys.executable,
     "-S",
-    str(PACKAGE.parent / ("impl/main.py" if IS_CHECKOUT else "multipaxos/__main__.py")),
+    str(NODE_FOLDER / ("main.py" if IS_CHECKOUT else "__main__.py")),
 )
 
 

@@ -265,8 +265,7 @@ def _case(suite: str, folder: Path, found: Replayed) -> Case:
 
 def _node(run: Check) -> Json:
     """Return what the results of this project's own node depend on, besides what it is given."""
-    sources = (manifest.ROOT / ("impl" if locations.IS_CHECKOUT else "multipaxos")).rglob("*.py")
-    return [cache.files(sources), cache.code(*_RUNNERS)]
+    return [cache.files(locations.NODE_FOLDER.rglob("*.py")), cache.code(*_RUNNERS)]
 
 
 def _digests(paths: Iterable[Path]) -> list[str]:

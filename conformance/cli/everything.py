@@ -11,7 +11,7 @@ from ..benchmark import bench as measuring
 from ..mutation import trace_mutation
 from ..results import Results, case
 from .group import node_command, verb
-from .options import FOLDER, PRINTED, SEEDS, verdict
+from .options import FOLDER, PRINTED, SEEDS, jobs_at_a_time, verdict
 
 
 @verb("check --seed 7")
@@ -24,14 +24,7 @@ from .options import FOLDER, PRINTED, SEEDS, verdict
     help="Folder for all traces, the cache and check.txt.",
 )
 @click.option("--seed", default=1, show_default=True, type=SEEDS, help="Seed of the recorded runs.")
-@click.option(
-    "-j",
-    "--jobs",
-    "number",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Run N jobs at a time; as many as there are cores, if not given.",
-)
+@jobs_at_a_time
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep results of earlier runs.")
 @click.option("--pin", is_flag=True, help="Write complete results to conformance/pinned.json.")
 @click.option(

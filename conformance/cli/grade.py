@@ -15,7 +15,7 @@ from ..grading import summary
 from ..grading.stage import Grade, Stage
 from ..results import Case, Results
 from .group import node_command, verb
-from .options import FOLDER, SECONDS, SEEDS, searchable, verdict
+from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
 
 
 @verb("grade -o out/grade -- ./my-node")
@@ -48,14 +48,7 @@ from .options import FOLDER, SECONDS, SEEDS, searchable, verdict
     help="Run N random cases of the challenge, of framing and of replay, drawn from --seed.",
 )
 @click.option("--list", "listing", is_flag=True, help="Print the names of all cases, and exit.")
-@click.option(
-    "-j",
-    "--jobs",
-    "number",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Run N nodes at a time (default: the number of cores).",
-)
+@jobs_at_a_time
 @click.option(
     "--golden",
     type=click.Path(exists=True, path_type=Path),

@@ -58,6 +58,14 @@ batches = click.option(
     type=click.IntRange(1),
     help="The nodes' --batch: the most decisions in one `learned`.",
 )
+jobs_at_a_time = click.option(
+    "-j",
+    "--jobs",
+    "number",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Run N jobs at a time (default: the number of cores).",
+)
 
 
 def searchable(name: str) -> manifest.Model:

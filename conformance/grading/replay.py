@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from .. import checking, report
+from .. import cache, checking, report
 from ..coverage.pinned import spec_of
 from ..formats import logs
 from ..formats.folders import fresh
@@ -38,9 +37,6 @@ EXPLAINED = 100
 
 # The file beside generated traces that holds the checksums of their sources and of themselves.
 CURRENT = ".checksums.json"
-
-# The packages of the harness that decide what golden traces look like.
-_GENERATOR = ("formats", "golden", "tlaplus")
 
 
 def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> None:
@@ -233,18 +229,11 @@ def mark_current(folder: Path, model: Model) -> None:
 
 
 def _checksums(folder: Path, model: Model) -> dict[str, str]:
-    harness = Path(__file__).parents[1]
-    sources = [path for name in _GENERATOR for path in (harness / name).glob("*.py")]
-    traces = folder.rglob("*.ndjson")
-    return {"sources": _checksum([*sources, *spec_of(model)]), "traces": _checksum(traces)}
-
-
-def _checksum(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        content = path.read_bytes()
-        digest.update(f"{path.name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
+    sources = cache.key(cache.code("golden.generate"), cache.files(spec_of(model)))
+    traces = cache.files(folder.rglob("*.ndjson"))
+    # By their names, so that they stay current in a folder that is moved.
+    by_name = {Path(path).name: checksum for path, checksum in traces.items()}
+    return {"sources": sources, "traces": cache.key(by_name)}
 
 
 def _needs_batch(path: Path) -> bool:

@@ -14,10 +14,9 @@ from pathlib import Path
 import tomlkit
 
 from .. import locations
-from ..locations import MODELS, PACKAGE, demand_checkout
+from ..locations import MODELS, demand_checkout
 from ..tlaplus import config
 
-ROOT = PACKAGE.parent
 LIBRARIES = locations.LIBRARIES
 MANIFEST = MODELS / "models.toml"
 

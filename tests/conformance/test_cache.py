@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import cache, checking, whole_check
+from conformance import cache, checking, locations, whole_check
 from conformance.cache import Cache
 from conformance.golden import stored
 from conformance.golden.automaton import Automaton, Step, Transition
@@ -18,6 +18,7 @@ from conformance.models import manifest, searching
 from conformance.results import Results
 from conformance.running.replay import Difference, Replayed
 from conformance.tlaplus import tlc
+from tests.support.paths import ROOT
 
 SINGLE = manifest.get("single")
 FOUND = tlc.Outcome(distinct=SINGLE.states, depth=SINGLE.depth, generated=163, initial=1)
@@ -70,11 +71,11 @@ def test_file_under_another_name_is_ignored(store: Cache, tmp_path: Path) -> Non
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of all that results depend on, put in the place of the original."""
     for name in ("spec", "conformance", "impl"):
-        shutil.copytree(manifest.ROOT / name, tmp_path / name)
-    libraries = tuple(tmp_path / folder.relative_to(manifest.ROOT) for folder in manifest.LIBRARIES)
+        shutil.copytree(ROOT / name, tmp_path / name)
+    libraries = tuple(tmp_path / folder.relative_to(ROOT) for folder in manifest.LIBRARIES)
     (tmp_path / "constraints.txt").write_text("rich==1")
     (tmp_path / "tla2tools.jar").write_bytes(b"a jar")
-    monkeypatch.setattr(manifest, "ROOT", tmp_path)
+    monkeypatch.setattr(locations, "NODE_FOLDER", tmp_path / "impl")
     monkeypatch.setattr(manifest, "LIBRARIES", libraries)
     monkeypatch.setattr(cache, "HARNESS", tmp_path / "conformance")
     monkeypatch.setattr(cache, "_ENVIRONMENT", (tmp_path / "constraints.txt",))
