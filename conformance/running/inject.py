@@ -63,6 +63,10 @@ THINK_TIME, CLIENT_TIMEOUT, RETRY_INTERVAL = 0.1, 1.0, 0.25
 # Seconds: the longest fault-free period, and until a node ends after SIGTERM.
 RECOVERY_SECONDS, EXIT_SECONDS = 30.0, 10.0
 
+# How likely a kill is postponed if nothing was acknowledged since the last one.  At 0, the nodes of
+# a slow machine only ever start; at 1, no node is killed while it recovers.
+POSTPONED = 2 / 3
+
 # Seconds: how long a kill at the next line waits for one, and the longest delay after it.
 LONGEST_WAIT_TO_KILL, KILL_DELAY = 0.5, 0.01
 
@@ -186,6 +190,7 @@ class FaultInjector:
         self._quiescent = False
         self._leaving = False
         self._kill_at_next_line: set[str] = set()
+        self._acknowledged_at_kill = 0
         self._protected: set[str] = set()
         self._turns: Counter[str] = Counter()
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -373,7 +378,7 @@ class FaultInjector:
         if self._quiescent:
             return
         node = self._choose_node()
-        if node is None:
+        if node is None or self._is_postponed():
             self._schedule_at_random(self.faults.kill, self._schedule_kill, left)
             return
         if self.random.random() < 0.5:
@@ -383,6 +388,10 @@ class FaultInjector:
             self._schedule(LONGEST_WAIT_TO_KILL, self._kill, node, self.lives[node])
         if left > 1:
             self._schedule_at_random(self.faults.kill, self._schedule_kill, left - 1)
+
+    def _is_postponed(self) -> bool:
+        idle = len(self.acknowledged) == self._acknowledged_at_kill
+        return idle and self.random.random() < POSTPONED
 
     def _give_and_kill(self, node: str, message: Json) -> None:
         """Give a node a message and kill it: soon after, or as soon as it logs the step.
@@ -410,6 +419,7 @@ class FaultInjector:
             return
         self._kill_at_next_line.discard(node)
         self.happened["kills"] += 1
+        self._acknowledged_at_kill = len(self.acknowledged)
         for message in self.nodes.kill(node):
             self._send(message)
         self._schedule_at_random(self.faults.downtime, self._restart, node)

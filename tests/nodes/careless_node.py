@@ -47,17 +47,17 @@ def forgets_votes(options: Namespace) -> None:
 
 
 def answers_first(options: Namespace) -> None:
-    """Print output at once, and commit every tenth turn."""
-    commit, turns = Storage.commit, 0
+    """Print output at once, and commit only the first turn of a life."""
+    commit, committed = Storage.commit, False
 
-    def commit_sometimes(storage: Storage, logged: int = 0) -> None:
-        nonlocal turns
-        if turns % 10 == 0:
-            # The first time in a life as well, or the log would belong to no directory.
+    def commit_once(storage: Storage, logged: int = 0) -> None:
+        nonlocal committed
+        if not committed:
+            # Without this one the log would belong to no directory.
             commit(storage, logged)
-        turns += 1
+        committed = True
 
-    Storage.commit = commit_sometimes
+    Storage.commit = commit_once
 
 
 def leaves(options: Namespace) -> None:
