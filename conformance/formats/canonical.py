@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 Json = Any
@@ -34,8 +36,33 @@ def by_destination(messages: Iterable[Json]) -> dict[str, list[str]]:
 
 
 def same_output(one: Iterable[Json], other: Iterable[Json]) -> bool:
-    """Return whether two outputs of a step have the same messages to each destination, in order."""
-    return by_destination(one) == by_destination(other)
+    """Return whether two outputs are those of the same step, as far as the network keeps them.
+
+    Each destination gets the same messages in the same order, apart from the numbers of replies:
+    these are the same in all, and ascend for each client.  Which client's reply is the first one
+    is free.
+    """
+    return _unnumbered(one) == _unnumbered(other)
+
+
+def _unnumbered(messages: Iterable[Json]) -> tuple[dict[str, list[str]], list[str], bool]:
+    """Return the messages to each destination without `msg_id`, these, and whether they ascend."""
+    plain: list[Json] = []
+    numbers: dict[str, list[Json]] = defaultdict(list)
+    for message in messages:
+        match message:
+            case {"dest": str(dest), "body": {"msg_id": number, **fields}}:
+                plain.append({**message, "body": {**fields, "msg_id": "compared apart"}})
+                numbers[dest].append(number)
+            case _:
+                plain.append(message)
+    texts = sorted(map(canonical, chain(*numbers.values())))
+    ascend = all(its == sorted(its, key=_number_or_less) for its in numbers.values())
+    return by_destination(plain), texts, ascend
+
+
+def _number_or_less(number: Json) -> float:
+    return number if isinstance(number, (int, float)) else -1
 
 
 def _without_text(message: Json) -> Json:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..formats.canonical import canonical, same_output
+from ..formats.canonical import by_destination, canonical
 from ..formats.schema import SchemaError, check_record, is_message
 from ..formats.strict import NotJson, loads
 from .fences import MOST_MESSAGES
@@ -100,7 +100,7 @@ class NodeProcess:
         except SchemaError as error:
             raise self._error(f"logged what is no record: {error}", NodeWrong) from None
         sent = [self._next(self._unread, "message") for _ in record["output"]]
-        if not same_output(sent, record["output"]):
+        if by_destination(sent) != by_destination(record["output"]):
             raise self._error(f"logged {record['output']} but printed {sent}", NodeWrong)
         if record["node"] != self.node or canonical(record["input"]) != canonical(given):
             logged = f"{record['input']} of {record['node']}"

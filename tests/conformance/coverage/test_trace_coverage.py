@@ -19,7 +19,7 @@ from conformance.golden.generate import Generated
 from conformance.models import manifest
 from conformance.running import explore
 from conformance.tlaplus import tlc
-from tests.support.paths import BAD, BROKEN_NODE, IMPL, OK
+from tests.support.paths import BAD, BROKEN_NODE, IMPL, NODES, OK
 
 NODE = [sys.executable, str(IMPL / "main.py"), "--batch", "1"]
 BROKEN = BROKEN_NODE
@@ -129,6 +129,13 @@ def test_node_that_differs_from_the_model_is_found(model: Generated, tmp_path: P
     record = logs.read(difference.record.path)[difference.record.line - 1]
     assert record.input == difference.record.input
     assert difference.found != difference.record.output
+
+
+def test_node_with_another_order_of_receivers_equals_the_model(
+    model: Generated, tmp_path: Path
+) -> None:
+    reordered = [sys.executable, str(NODES / "reordered.py"), "destinations", "--batch", "1"]
+    assert explored(model, tmp_path, reordered, 2).differences == []
 
 
 def single_node_model(*events: str) -> Automaton:

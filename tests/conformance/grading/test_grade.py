@@ -117,6 +117,15 @@ def test_independent_implementation_passes(golden: Path, tmp_path: Path) -> None
     assert {name for name, why in found.options.items() if why} == {"--data", "--log", "--seed"}
 
 
+@pytest.mark.parametrize(("how", "passes"), [("destinations", True), ("messages", False)])
+def test_order_of_receivers_is_free_but_not_that_of_one_receivers_messages(
+    how: str, passes: bool, golden: Path, tmp_path: Path
+) -> None:
+    node = [sys.executable, str(NODES / "reordered.py"), how]
+    found = graded(node, tmp_path, "replay", "record", golden=golden, sample=6)
+    assert found.passes is passes and stage(found, "record").passes is passes, found.as_json()
+
+
 def test_node_without_options_is_validated_by_its_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,17 @@ def test_order_to_one_destination_matters() -> None:
     assert same_output(["no message", 7], [7, "no message"]) and not same_output(["7"], [7])
 
 
+def test_replies_of_a_step_are_numbered_in_any_order_of_clients() -> None:
+    def replies(*pairs: tuple[str, int]) -> list[Any]:
+        return [{"dest": dest, "body": {"type": "x", "msg_id": number}} for dest, number in pairs]
+
+    expected = replies(("c1", 3), ("c2", 4), ("c1", 5))
+    assert same_output(replies(("c2", 3), ("c1", 4), ("c1", 5)), expected)
+    assert not same_output(replies(("c1", 5), ("c2", 4), ("c1", 3)), expected)
+    assert not same_output(replies(("c1", 3), ("c2", 4), ("c1", 6)), expected)
+    assert not same_output(replies(("c1", 3), ("c2", 4), ("c1", True)), expected)
+
+
 # Broken nodes.
 
 
