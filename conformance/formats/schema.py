@@ -42,6 +42,16 @@ def check_entry(entry: Any) -> None:
     check(entry, "urn:multipaxos:schema:history")
 
 
+def check_envelope(message: Any) -> None:
+    """Raise SchemaError unless this has the texts `src` and `dest`: a message of any system."""
+    check(message, "urn:multipaxos:schema:history#/$defs/any_message")
+
+
+def check_reply(message: Any) -> None:
+    """Raise SchemaError unless this is a well-formed reply of a history, of any system."""
+    check(message, "urn:multipaxos:schema:history#/$defs/reply_message")
+
+
 def check_pinned(results: Any) -> None:
     """Raise SchemaError unless these are well-formed pinned results."""
     check(results, "urn:multipaxos:schema:pinned")

@@ -1,7 +1,9 @@
 """The history checker: check what clients saw against agreement, validity, durability and others.
 
-It uses neither logs of nodes nor the specification.  A history contains every proposal, so each
-rule is a function of the history that yields the entries which break it.
+It uses neither logs of nodes nor the specification, so it judges any system.  A history contains
+every proposal, so each rule is a function of the history that yields the entries which break it.
+
+A proposal without a slot is an *append*: the system picks the slot, and its reply names it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ Json = Any
 Decision = tuple[int, str]
 """A slot and the value decided in it, as text: in Python, true equals 1 and 1.0."""
 
+Proposal = tuple[int | None, str]
+"""A proposed slot, None for an append, and the value."""
+
 # Errors that are definite: the request has no effect, now or later.  0 and 13 are indefinite.
 DEFINITE = (10, 11, 12, 14)
 
@@ -30,12 +35,12 @@ class Facts:
         self.history = history
         self.answers = [entry for entry in history if entry.kind == "answer"]
         self.requests: dict[RequestId, list[Entry]] = defaultdict(list)
-        self.proposed: dict[Decision, list[Entry]] = defaultdict(list)
+        self.proposed: dict[Proposal, list[Entry]] = defaultdict(list)
         for entry in history:
             if entry.kind == "ask":
                 self.requests[entry.request_id].append(entry)
-                for decision in _slot_and_value(entry, "multi_paxos_propose"):
-                    self.proposed[decision].append(entry)
+                for proposal in _proposal(entry):
+                    self.proposed[proposal].append(entry)
         # The decisions in each answer, by its line, and the first answer with each decision.
         self.decisions = {entry.line: dict(decisions_in(entry)) for entry in self.answers}
         self.first: dict[Decision, Entry] = {}
@@ -48,6 +53,19 @@ class Facts:
         first = next(iter(self.requests.get(answer.request_id, ())), None)
         return first if first is not None and first.line < answer.line else None
 
+    def proposals_of(self, decision: Decision) -> list[Entry]:
+        """Return the requests that a decision can come from, in the order of the history."""
+        slot, value = decision
+        found = [*self.proposed.get((slot, value), ()), *self.proposed.get((None, value), ())]
+        return sorted(found, key=lambda entry: entry.line)
+
+    def appends(self) -> Iterator[tuple[Entry, Entry]]:
+        """Yield the first request of each append that was acknowledged, with each answer."""
+        for answer in self.answers:
+            ask = self.request_of(answer)
+            if answer.type == "multi_paxos_propose_ok" and ask and is_append(ask):
+                yield ask, answer
+
     def logs(self) -> Iterator[tuple[Entry, Entry]]:
         """Yield each request for a log, with its answer."""
         for answer in self.answers:
@@ -56,17 +74,25 @@ class Facts:
                 yield ask, answer
 
 
+def is_append(ask: Entry) -> bool:
+    """Return whether a request leaves the slot to the system."""
+    return ask.type == "multi_paxos_propose" and "slot" not in ask.message["body"]
+
+
 def decisions_in(answer: Entry) -> Iterator[Decision]:
     """Yield the decisions that an answer reports."""
-    yield from _slot_and_value(answer, "multi_paxos_propose_ok")
-    if answer.type == "multi_paxos_log_ok":
-        for decided in answer.message["body"]["log"]:
+    body = answer.message["body"]
+    if answer.type == "multi_paxos_propose_ok":
+        yield body["slot"], canonical(body["value"])
+    elif answer.type == "multi_paxos_log_ok":
+        for decided in body["log"]:
             yield decided["slot"], canonical(decided["value"])
 
 
-def _slot_and_value(entry: Entry, kind: str) -> Iterator[Decision]:
-    if entry.type == kind:
-        yield entry.message["body"]["slot"], canonical(entry.message["body"]["value"])
+def _proposal(ask: Entry) -> Iterator[Proposal]:
+    if ask.type == "multi_paxos_propose":
+        body = ask.message["body"]
+        yield body.get("slot"), canonical(body["value"])
 
 
 def check_history(history: Sequence[Entry], quiescent: bool = False) -> list[Finding]:
@@ -76,7 +102,7 @@ def check_history(history: Sequence[Entry], quiescent: bool = False) -> list[Fin
     contain every decision that any node reported.
     """
     facts = Facts(history)
-    rules = [answers, agreement, validity, refusals, durability]
+    rules = [answers, agreement, validity, refusals, durability, order]
     if quiescent:
         rules.append(quiescence)
     found = [finding for rule in rules for finding in rule(facts)]
@@ -110,9 +136,13 @@ def _mismatch(ask: Entry, answer: Entry) -> str | None:
     if answer.type != f"{ask.type}_ok":
         return f"{ask.type} is answered by {answer.type}"
     if answer.type == "multi_paxos_propose_ok":
-        if reply["slot"] != request["slot"]:
-            return f"the answer is for slot {reply['slot']} instead of slot {request['slot']}"
-        return None if reply["chosen"] else "the answer is ok, but its field chosen is false"
+        slot = request.get("slot", reply["slot"])
+        if reply["slot"] != slot:
+            return f"the answer is for slot {reply['slot']} instead of slot {slot}"
+        if is_append(ask) and canonical(reply["value"]) != canonical(request["value"]):
+            return "an append is acknowledged with another value than its own"
+        chosen = reply.get("chosen", True)
+        return None if chosen else "the answer is ok, but its field chosen is false"
     if answer.type == "multi_paxos_log_ok":
         slots = [decided["slot"] for decided in reply["log"]]
         if slots and slots[0] < request.get("from", 0):
@@ -134,9 +164,9 @@ def agreement(facts: Facts) -> Iterator[Finding]:
 
 
 def validity(facts: Facts) -> Iterator[Finding]:
-    """A decided value was proposed for its slot before."""
+    """A decided value was proposed before, for its slot or for any."""
     for (slot, value), entry in facts.first.items():
-        proposed = next(iter(facts.proposed.get((slot, value), ())), None)
+        proposed = next(iter(facts.proposals_of((slot, value))), None)
         if proposed is None or proposed.line > entry.line:
             when = "never proposed" if proposed is None else "not proposed before"
             reason = f"{_short(value)} was {when} for slot {slot}"
@@ -149,18 +179,42 @@ def refusals(facts: Facts) -> Iterator[Finding]:
     A request is answered at most as often as it was sent, so if there are as many definite errors
     as proposals, no proposal is left that the decision could come from.
     """
-    refused: dict[Decision, list[Entry]] = defaultdict(list)
+    refused: dict[Proposal, list[Entry]] = defaultdict(list)
     for answer in facts.answers:
         ask = facts.request_of(answer)
         if ask and answer.type == "error" and answer.message["body"]["code"] in DEFINITE:
-            for decision in _slot_and_value(ask, "multi_paxos_propose"):
-                refused[decision].append(answer)
-    for (slot, value), errors in refused.items():
-        entry = facts.first.get((slot, value))
-        if entry and len(errors) >= len(facts.proposed[slot, value]):
-            code = errors[-1].message["body"]["code"]
+            for proposal in _proposal(ask):
+                refused[proposal].append(answer)
+    for (slot, value), entry in facts.first.items():
+        errors = [*refused.get((slot, value), ()), *refused.get((None, value), ())]
+        if errors and len(errors) >= len(facts.proposals_of((slot, value))):
+            last = max(errors, key=lambda error: error.line)
+            code = last.message["body"]["code"]
             reason = f"slot {slot} holds {_short(value)}, which was refused with error {code}"
-            yield Finding("refusals", entry, errors[-1], reason)
+            yield Finding("refusals", entry, last, reason)
+
+
+def order(facts: Facts) -> Iterator[Finding]:
+    """An append that was sent after another one was acknowledged has a higher slot."""
+    acknowledged = {answer.line: answer for _, answer in facts.appends()}
+    highest: Entry | None = None
+    before: dict[int, Entry | None] = {}
+    for entry in facts.history:
+        before[entry.line] = highest
+        if entry.line in acknowledged and (highest is None or _slot(entry) > _slot(highest)):
+            highest = entry
+    for ask, answer in facts.appends():
+        earlier = before[ask.line]
+        if earlier is not None and _slot(answer) <= _slot(earlier):
+            reason = (
+                f"the append has slot {_slot(answer)}, but slot {_slot(earlier)} was "
+                "acknowledged before it was sent"
+            )
+            yield Finding("order", answer, earlier, reason)
+
+
+def _slot(answer: Entry) -> int:
+    return int(answer.message["body"]["slot"])
 
 
 def durability(facts: Facts) -> Iterator[Finding]:

@@ -152,6 +152,71 @@ def test_values_are_compared_as_json() -> None:
         assert findings(entries(lines)) == [("agreement", 4, 3)]
 
 
+# Histories of other systems: appends, and fields that only this protocol has.
+
+
+def asked(number: int, value: str = "", **fields: Json) -> Json:
+    body = {"type": "multi_paxos_propose", "msg_id": number, "value": value or f"v{number}"}
+    return "ask", {"src": "c1", "dest": "n1", "body": body | fields}
+
+
+def answered(number: int, slot: int, value: str = "", **fields: Json) -> Json:
+    body = {"in_reply_to": number, "slot": slot, "value": value or f"v{number}"}
+    body = {"type": "multi_paxos_propose_ok"} | body | fields
+    return "answer", {"src": "n1", "dest": "c1", "body": body}
+
+
+def refused(number: int, code: int) -> Json:
+    body = {"type": "error", "in_reply_to": number, "code": code}
+    return "answer", {"src": "n1", "dest": "c1", "body": body}
+
+
+def history(*lines: Json) -> list[histories.Entry]:
+    return entries([{"at": 0, "kind": kind, "message": message} for kind, message in lines])
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        # Two appends, one after the other: the later one has the higher slot, by any distance.
+        ([asked(1), answered(1, 4), asked(2), answered(2, 9)], []),
+        ([asked(1), answered(1, 4), asked(2), answered(2, 3)], [("order", 4, 2)]),
+        # Both at once, or answered late: any order.
+        ([asked(1), asked(2), answered(1, 4), answered(2, 3)], []),
+        ([asked(1), asked(2), answered(2, 3), answered(1, 4)], []),
+        # An append is ordered from its first request on; a repeated one may have two slots.
+        ([asked(2), asked(1), answered(1, 4), asked(2), answered(2, 3), answered(2, 5)], []),
+        # The highest acknowledged slot counts, not the last one.
+        (
+            [asked(1), asked(2), answered(1, 9), answered(2, 3), asked(3), answered(3, 5)],
+            [("order", 6, 3)],
+        ),
+        # Proposals that name their slot have no order.
+        ([asked(1, slot=4), answered(1, 4), asked(2, slot=3), answered(2, 3)], []),
+        ([asked(1, slot=4), answered(1, 4), asked(2), answered(2, 3)], []),
+        # An append is acknowledged with its own value, and no other has its slot.
+        ([asked(1, "a"), asked(2, "b"), answered(1, 4, "b")], [("answers", 3, 1)]),
+        ([asked(1), asked(2), answered(1, 4), answered(2, 4)], [("agreement", 4, 3)]),
+        ([asked(1), answered(1, 4, chosen=False)], [("answers", 2, 1)]),
+        ([asked(1), answered(1, 4, chosen=True, term=7)], []),
+        # A refused append is in no slot, unless it was sent once more.
+        ([asked(1, "a"), refused(1, 11), asked(2, "b"), answered(2, 4, "b")], []),
+        (
+            [
+                *(asked(1, "a"), refused(1, 11), asked(2, "a", slot=4), refused(2, 14)),
+                *(asked(3, "b", slot=4), answered(3, 4, "a")),
+            ],
+            [("refusals", 6, 4)],
+        ),
+        ([asked(1), asked(1), refused(1, 11), answered(1, 4)], []),
+        ([asked(1), refused(1, 11), answered(1, 4)], [("answers", 3, 2), ("refusals", 3, 2)]),
+        ([asked(1), refused(1, 99), asked(2, "v1"), refused(2, 0)], []),
+    ],
+)
+def test_appends(lines: list[Json], found: list[tuple[Any, ...]]) -> None:
+    assert findings(history(*lines)) == found
+
+
 # Reading.
 
 
