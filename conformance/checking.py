@@ -27,7 +27,8 @@ from .models import searching
 from .models.manifest import Model
 from .running import inject
 from .running import replay as replaying
-from .running.inject import FaultRun
+from .running.inject import PROTOCOL, Dialect, FaultRun
+from .running.nodes import OPTIONS
 from .running.replay import Difference, Replayed, Turn
 from .tlaplus import tlc
 from .validation import explanation, history_checker
@@ -165,19 +166,28 @@ def inject_faults(
     batch: int,
     records: int,
     power_cuts: bool = False,
+    dialect: Dialect = PROTOCOL,
     on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
     """Run a cluster under fault injection, check what came of it and print that.
 
-    Return True if everything passes, False if something fails, None if too little happened.
+    Return True if everything passes, False if something fails, None if too little happened.  With
+    no kills the nodes get no --data.
 
     `on_row` is called with each check: what it is, whether it passes, its figure.
     """
+    flags = [
+        *["--power-cuts"] * power_cuts,
+        *["--opaque"] * dialect.opaque,
+        *["--append"] * dialect.appends,
+    ]
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
-        f"--kills {kills} --seconds {seconds:g} --seed {seed}{' --power-cuts' * power_cuts} "
+        f"--kills {kills} --seconds {seconds:g} --seed {seed}{''.join(f' {f}' for f in flags)} "
         f"-- {shlex.join(command)}"
     )
+    taken = ("--data",) if dialect.opaque else OPTIONS
+    options = [option for option in taken if kills or option != "--data"]
     all_pass = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
@@ -185,14 +195,20 @@ def inject_faults(
                 output,
                 command,
                 nodes=nodes,
-                kills=kills,
+                kills=kills or None,
                 seconds=seconds,
                 seed=seed,
                 power_cuts=power_cuts,
+                options=options,
+                dialect=dialect,
+                # The sizes that a value may have are a matter of the protocol.
+                large=not dialect.opaque,
                 on_progress=line.update,
             )
         missing = list(fault_run.missing)
-        rows = [*_happened(fault_run), *_verdict_rows(fault_run, batch, records, missing)]
+        rows = [*_happened(fault_run), *_history_rows(fault_run)]
+        if not dialect.opaque:
+            rows += [*_process_rows(fault_run), *_log_rows(fault_run, batch, records, missing)]
         title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
         report.table(title, ("what", "figure", "result"), rows)
         all_pass = all(row[-1] is not False for row in rows)
@@ -215,41 +231,41 @@ def _happened(fault_run: FaultRun) -> list[Any]:
     def counts(*what: str) -> str:
         return ", ".join(f"{fault_run.happened[each]:,} {each}" for each in what)
 
-    for text in fault_run.unrefused[:5]:
-        report.say(text)
-    left = sum(status == 0 for status in fault_run.statuses.values())
     recovery = (
         "never"
         if fault_run.recovery_seconds is None
         else f"after {fault_run.recovery_seconds:.1f} s"
     )
-    seconds = fault_run.happened["second processes"]
-    refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
     return [
         ("nodes", counts("kills", "restarts", "pauses"), ""),
         ("network", counts("partitions", "delivered", "late", "repeated"), ""),
         ("", counts("lost", "cut off", "node was down"), ""),
         ("clients", counts("requests", "retries", "abandoned", "errors", "late replies"), ""),
         ("answers", counts("acknowledged", "logs read"), ""),
-        ("second processes on a directory refused", refused, not fault_run.unrefused),
         (
             "without faults every node decides and knows all",
             recovery,
             fault_run.recovery_seconds is not None,
         ),
-        (
-            "ended after SIGTERM",
-            f"{left} of {len(fault_run.statuses)}",
-            left == len(fault_run.statuses),
-        ),
     ]
 
 
-def _verdict_rows(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
-    """Return rows with the verdicts on the clients' history and on the nodes' logs.
+def _process_rows(fault_run: FaultRun) -> list[Any]:
+    """Return rows with the verdicts on the nodes' processes."""
+    for text in fault_run.unrefused[:5]:
+        report.say(text)
+    seconds = fault_run.happened["second processes"]
+    refused = f"{seconds - len(fault_run.unrefused)} of {seconds}"
+    left = sum(status == 0 for status in fault_run.statuses.values())
+    nodes = len(fault_run.statuses)
+    return [
+        ("second processes on a directory refused", refused, not fault_run.unrefused),
+        ("ended after SIGTERM", f"{left} of {nodes}", left == nodes),
+    ]
 
-    Adds to `missing` what could not be checked.
-    """
+
+def _history_rows(fault_run: FaultRun) -> list[Any]:
+    """Return rows with the verdicts on the clients' history."""
     # Without recovery, what a node has not learned is late and not lost.
     found = history_checker.check_history(
         fault_run.history, quiescent=fault_run.recovery_seconds is not None
@@ -257,13 +273,22 @@ def _verdict_rows(fault_run: FaultRun, batch: int, records: int, missing: list[s
     for finding in found[:5]:
         report.say(explanation.format_finding(finding))
     lost = sum(finding.rule in ("durability", "quiescence") for finding in found)
+    return [
+        ("acknowledged decisions lost", f"{lost:,}", lost == 0),
+        ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
+    ]
+
+
+def _log_rows(fault_run: FaultRun, batch: int, records: int, missing: list[str]) -> list[Any]:
+    """Return rows with the verdicts on the nodes' logs.
+
+    Adds to `missing` what could not be checked.
+    """
     logged = logs_of(fault_run)
     against = contradictions(fault_run, logged)
     for each in against:
         report.say(str(each))
-    rows = [
-        ("acknowledged decisions lost", f"{lost:,}", lost == 0),
-        ("other findings in the history", f"{len(found) - lost:,}", len(found) == lost),
+    rows: list[Any] = [
         ("logs that are not what the router saw", f"{len(against):,}", not against),
     ]
     cluster = [record for records in logged.values() for record in records]

@@ -16,6 +16,7 @@ from ..models import manifest
 from ..results import Results, case
 from ..running import record as recording
 from ..running.cluster import NodeWrong
+from ..running.inject import Dialect
 from ..validation import explanation, history_checker
 from ..validation.step_checker import WINDOW
 from ..validation.verdict import Verdict
@@ -244,8 +245,9 @@ def explore(
     "--kills",
     default=20,
     show_default=True,
-    type=click.IntRange(1),
-    help="Stop injecting faults after N kills, or after --seconds, whichever comes first.",
+    type=click.IntRange(0),
+    help="Stop injecting faults after N kills, or after --seconds, whichever comes first. With 0 "
+    "no node is killed, and none gets --data.",
     metavar="N",
 )
 @click.option(
@@ -268,6 +270,13 @@ def explore(
     help="With each kill, drop a random part of what the node has not synced. Needs strace.",
 )
 @click.option(
+    "--opaque",
+    is_flag=True,
+    help="The nodes send each other lines of their own, and get no --log and no --seed; only the "
+    "clients' history is checked.",
+)
+@click.option("--append", is_flag=True, help="Clients name no slot; replies do.")
+@click.option(
     "--records",
     default=1_000_000,
     show_default=True,
@@ -286,6 +295,8 @@ def inject(
     seconds: float,
     seed: int,
     power_cuts: bool,
+    opaque: bool,
+    append: bool,
     records: int,
     batch: int,
     results: Results,
@@ -295,8 +306,13 @@ def inject(
     Nodes are killed, paused and partitioned while clients compete. They run in real time, each
     with its own directory; --data, --log and --seed are added to their COMMAND, which may follow
     after --; without one, this project's node runs. The clients' history is written to
-    history.ndjson, the log of each node beside it.
+    history.ndjson, the log of each node beside it. With --opaque the nodes are of any system:
+    conformance/levels.md.
     """
+    if append and not opaque:
+        raise click.UsageError("--append needs --opaque: in this protocol clients name the slots")
+    if power_cuts and not kills:
+        raise click.UsageError("--power-cuts needs --kills: each kill is a power cut")
     name, started = f"{nodes} nodes, seed {seed}", time.monotonic()
     try:
         holds = checking.inject_faults(
@@ -309,6 +325,7 @@ def inject(
             batch=batch,
             records=records,
             power_cuts=power_cuts,
+            dialect=Dialect(opaque, append),
             on_row=lambda what, passes, figure: results.add(case("inject", what, passes, figure)),
         )
     except NodeWrong as error:

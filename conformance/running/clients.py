@@ -26,15 +26,24 @@ def padded(text: str, size: int) -> str:
 
 
 class Client:
-    """Has one open request at a time; without a reply it retries it, or abandons it."""
+    """Has one open request at a time; without a reply it retries it, or abandons it.
+
+    `appends`: its proposals name no slot.
+    """
 
     TRIES = 3
 
     def __init__(
-        self, name: str, members: Sequence[str], rng: random.Random, large: bool = True
+        self,
+        name: str,
+        members: Sequence[str],
+        rng: random.Random,
+        large: bool = True,
+        appends: bool = False,
     ) -> None:
         self.name = name
         self._large = large
+        self._appends = appends
         self.happened: Counter[str] = Counter()
         self._members = list(members)
         self._rng = rng
@@ -69,7 +78,8 @@ class Client:
         else:
             # Mostly a new slot or the newest, for which another client may have a request open.
             ahead = self._rng.choice((1, 1, 1, 0, 0, 0, -1, -5))
-            body |= {"slot": max(0, newest + ahead), "value": self._value()}
+            body |= {} if self._appends else {"slot": max(0, newest + ahead)}
+            body["value"] = self._value()
         return {"src": self.name, "dest": self._favourite, "body": body}
 
     def _value(self) -> str:
@@ -95,13 +105,17 @@ class Client:
 
 
 class FinalClient:
-    """The client of a node in the fault-free period: decides a new slot, then reads the log."""
+    """The client of a node in the fault-free period: decides a new slot, then reads the log.
 
-    def __init__(self, node: str, slot: int, large: bool = True) -> None:
+    `slot` is None for an append.  After an error it reads the log once and proposes again.
+    """
+
+    def __init__(self, node: str, slot: int | None, large: bool = True) -> None:
         self.name = f"last-{node}"
         self._size = LARGE if large else 0
         self.decided = False
         self.log: set[int] | None = None
+        self._refused = False
         self._node = node
         self._slot = slot
         self._number = 0
@@ -109,12 +123,13 @@ class FinalClient:
     def turn(self) -> Json:
         """Return its next request: the same proposal until it has a reply, then log requests."""
         body: Json = {"type": "multi_paxos_propose", "msg_id": self._number}
-        if self.decided:
+        if self.decided or self._refused:
             self._number += 1
             body = {"type": "multi_paxos_log", "msg_id": self._number}
         else:
             # A node that cannot read a long line does not recover.
-            body |= {"slot": self._slot, "value": padded(f"{self.name}-{self._number}", self._size)}
+            body |= {} if self._slot is None else {"slot": self._slot}
+            body["value"] = padded(f"{self.name}-{self._number}", self._size)
         return {"src": self.name, "dest": self._node, "body": body}
 
     def receive(self, message: Json) -> None:
@@ -123,6 +138,10 @@ class FinalClient:
             self.decided = True
         elif body["type"] == "multi_paxos_log_ok":
             self.log = {entry["slot"] for entry in body["log"]}
+            if self._refused:
+                self._refused = False
+                self._number += 1
         elif not self.decided:
             # A request that failed needs another number.
+            self._refused = True
             self._number += 1

@@ -5,6 +5,9 @@ are paused, killed at any moment (also right after they got a line) and restarte
 directory.  All randomness comes from one seed; time is real, so the same seed gives the same
 schedule of faults and not the same run.
 
+A cluster may be *opaque*: its members speak another protocol with each other, and only the clients'
+history can be judged.
+
 Nothing here decides whether the outcome is right: the history checker and trace validation do.
 """
 
@@ -33,7 +36,7 @@ from .clients import Client, FinalClient
 from .cluster import NodeError
 from .life import Life
 from .network import Loss, Network, Pairs
-from .nodes import OPTIONS, REFUSAL_SECONDS, Nodes
+from .nodes import OPTIONS, REFUSAL_SECONDS, Nodes, check_opaque, check_protocol
 from .process import CHUNK
 from .replay import check_command
 
@@ -53,6 +56,21 @@ class Faults:
     parted: float = 0.8
     second: float = 2.0
 
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a cluster is spoken to.
+
+    `opaque`: its members send each other any lines of JSON with `src` and `dest`.  `appends`: its
+    clients name no slot.
+    """
+
+    opaque: bool = False
+    appends: bool = False
+
+
+PROTOCOL = Dialect()
+"""This project's protocol."""
 
 CLIENTS = 4
 
@@ -102,6 +120,7 @@ def inject(
     power_cuts: bool = False,
     options: Collection[str] = OPTIONS,
     faults: Faults | None = None,
+    dialect: Dialect = PROTOCOL,
     large: bool = True,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> FaultRun:
@@ -123,11 +142,12 @@ def inject(
         members = [f"n{number}" for number in range(1, nodes + 1)]
         power = Random(f"{seed} power") if power_cuts else None
         pieces = WriteSizes(Random(f"{seed} pieces"))
+        check = check_opaque if dialect.opaque else check_protocol
         cluster = stack.enter_context(
-            closing(Nodes(folder, command, members, options, power, pieces.size))
+            closing(Nodes(folder, command, members, options, power, pieces.size, check))
         )
-        minimum = minimum_counts(nodes, kills, "--data" in options)
-        injector = FaultInjector(cluster, seed, faults or Faults(), writer, minimum, large)
+        minimum = minimum_counts(nodes, kills, "--data" in options and not dialect.opaque)
+        injector = FaultInjector(cluster, seed, faults or Faults(), writer, minimum, dialect, large)
         injector.run(kills, seconds, on_progress)
         return injector.fault_run()
 
@@ -142,14 +162,17 @@ class WriteSizes:
         return self._random.randint(1, 200) if self._random.random() < 0.1 else CHUNK
 
 
-def minimum_counts(nodes: int, kills: int | None, on_disk: bool) -> dict[str, int]:
-    """What must happen for a run to show anything, and how often at minimum."""
+def minimum_counts(nodes: int, kills: int | None, seconds: bool) -> dict[str, int]:
+    """What must happen for a run to show anything, and how often at minimum.
+
+    `seconds`: second processes are started on the directories of nodes.
+    """
     minimum = {"acknowledged": 10, "logs read": 2, "pauses": 1}
     if nodes > 1:
         minimum["partitions"] = 1
     if kills is not None:
         minimum["kills"] = min(kills, nodes)
-    if on_disk:
+    if seconds:
         minimum["second processes"] = 1
     return minimum
 
@@ -164,12 +187,14 @@ class FaultInjector:
         faults: Faults,
         writer: histories.Writer,
         minimum: dict[str, int],
+        dialect: Dialect,
         large: bool,
     ) -> None:
         self.nodes = nodes
         self.members = nodes.members
         self.lives = nodes.lives
         self.faults = faults
+        self.dialect = dialect
         self.large = large
         self.happened: Counter[str] = Counter()
         # A PRNG for each part, so that one that draws more changes nothing for the others.
@@ -177,7 +202,9 @@ class FaultInjector:
         self.network = Network(self.members, random.Random(f"{seed} network"), faults.network)
         rng = random.Random(f"{seed} clients")
         names = [f"c{number}" for number in range(1, CLIENTS + 1)]
-        self.clients = {name: Client(name, self.members, rng, large) for name in names}
+        self.clients = {
+            name: Client(name, self.members, rng, large, dialect.appends) for name in names
+        }
         self.final_clients: dict[str, FinalClient] = {}
         self.newest = 0
         self.acknowledged: set[int] = set()
@@ -259,7 +286,8 @@ class FaultInjector:
                 self._start(node)
             elif self.lives[node].paused:
                 self.lives[node].resume()
-            last = FinalClient(node, self.newest + place, self.large)
+            slot = None if self.dialect.appends else self.newest + place
+            last = FinalClient(node, slot, self.large)
             self.final_clients[last.name] = last
             self._retry(last)
 
@@ -274,10 +302,13 @@ class FaultInjector:
             self.recovery_seconds = self._now() - begun
 
     def _all_recovered(self) -> bool:
-        return all(map(self._has_recovered, self.final_clients.values()))
+        """Return whether all nodes have recovered; an opaque one may leave decisions to others."""
+        every = self.final_clients.values()
+        return all(map(self._has_recovered, every)) and any(last.decided for last in every)
 
     def _has_recovered(self, last: FinalClient) -> bool:
-        return last.decided and last.log is not None and self.acknowledged <= last.log
+        decides = last.decided or self.dialect.opaque
+        return decides and last.log is not None and self.acknowledged <= last.log
 
     def _shut_down(self) -> None:
         """Send SIGTERM to every node and read its last output."""
@@ -348,7 +379,10 @@ class FaultInjector:
         self._send(request)
 
     def _receive_reply(self, message: Json) -> None:
-        self.acknowledged.update(slot for slot, _ in decisions_in(self._write("answer", message)))
+        decided = [slot for slot, _ in decisions_in(self._write("answer", message))]
+        self.acknowledged.update(decided)
+        if self.dialect.appends:
+            self.newest = max([self.newest, *decided])
         name = message["dest"]
         if name in self.final_clients:
             self.final_clients[name].receive(message)

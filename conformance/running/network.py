@@ -40,8 +40,11 @@ class Network:
         self._cuts: Counter[tuple[str, str]] = Counter()
 
     def delays(self, src: str, dest: str) -> list[float]:
-        """Return the delay of each copy of a message in seconds; none if it is lost."""
-        if self.quiescent:
+        """Return the delay of each copy of a message in seconds; none if it is lost.
+
+        What a node sends to itself is not in the network.
+        """
+        if self.quiescent or src == dest:
             return [0.0]
         within = src in self.members and dest in self.members
         copies = 1 + (within and self._happens(self._faults.repeat, "repeated"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ..formats.schema import check_sent
+from ..formats.schema import check_envelope, check_reply, check_sent
 from ..formats.strict import loads
 from ..validation.evidence import Evidence
 from .cluster import NodeError, NodeWrong
@@ -25,6 +25,27 @@ from .recorded import RecordedProcess
 Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
+
+Check = Callable[[str, Collection[str], Json], None]
+"""Raises `ValueError` unless a node, among these members, may print this value."""
+
+
+def check_protocol(node: str, members: Collection[str], message: Json) -> None:
+    """Check that a message is one of this protocol; `Check`."""
+    check_sent(message)
+    # Only replies have a number, and only they are for clients.
+    if (message["dest"] in members) == ("msg_id" in message["body"]):
+        raise ValueError(f"it is for {message['dest']}")
+
+
+def check_opaque(node: str, members: Collection[str], message: Json) -> None:
+    """Check that a message has a sender and a receiver, and is a reply if it is for a client."""
+    check_envelope(message)
+    if message["src"] != node:
+        raise ValueError(f"its src is {message['src']!r}")
+    if message["dest"] not in members:
+        check_reply(message)
+
 
 # The most messages that a node may print: in any case, for each input, and for each second.
 FREE_MESSAGES, MESSAGES_PER_INPUT, MESSAGES_PER_SECOND = 5_000, 100, 500
@@ -41,7 +62,7 @@ class Nodes:
 
     `options` are those of OPTIONS that the command takes.  `evidence` has the inputs and outputs of
     each process of each node.  With `power`, a PRNG, every kill is a power cut as well: what the
-    node has not synced may be lost.
+    node has not synced may be lost.  `check` decides what a node may print.
     """
 
     def __init__(
@@ -52,6 +73,7 @@ class Nodes:
         options: Collection[str] = OPTIONS,
         power: Random | None = None,
         pieces: Callable[[], int] = lambda: CHUNK,
+        check: Check = check_protocol,
     ) -> None:
         self.members = list(members)
         self.lives: dict[str, Life] = {}
@@ -60,6 +82,7 @@ class Nodes:
         self._options = options
         self._power = power
         self._pieces = pieces
+        self._check = check
         self._started: dict[str, float] = {}
         self._recorded: dict[str, RecordedProcess] = {}
         self._second_processes: list[Life] = []
@@ -174,12 +197,9 @@ class Nodes:
     def _message(self, node: str, line: bytes) -> Json:
         try:
             message = loads(line)
-            check_sent(message)
+            self._check(node, self.members, message)
         except ValueError as error:
             raise self.node_error(node, f"printed {line[:80]!r}: {error}", NodeWrong) from None
-        # Only replies have a number, and only they are for clients.
-        if (message["dest"] in self.members) == ("msg_id" in message["body"]):
-            raise self.node_error(node, f"printed to {message['dest']}: {line[:80]!r}", NodeWrong)
         return message
 
     def node_error(self, node: str, what: str, kind: type[NodeError] = NodeError) -> NodeError:

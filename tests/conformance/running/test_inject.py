@@ -19,13 +19,16 @@ import pytest
 
 from conformance import checking
 from conformance.formats import logs
+from conformance.formats.history import Entry
 from conformance.running import inject, syscalls
 from conformance.running.clients import Client, FinalClient
-from conformance.running.cluster import NodeError
+from conformance.running.cluster import NodeError, NodeWrong
 from conformance.running.life import Life
 from conformance.running.network import Loss, Network
+from conformance.running.nodes import check_opaque
 from conformance.validation.history_checker import check_history
 from tests.support.paths import CARELESS_NODE, NODE, ROOT
+from tests.support.paths import NODES as NODES_FOLDER
 
 CARELESS = CARELESS_NODE
 
@@ -131,8 +134,11 @@ def test_final_client_proposes_and_then_reads_logs() -> None:
     last = FinalClient("n1", 7)
     assert last.turn() == last.turn()
     last.receive(reply(last.turn(), "error", code=0))
+    reading = last.turn()
+    assert reading["body"]["type"] == "multi_paxos_log"
+    last.receive(reply(reading, "multi_paxos_log_ok", log=[]))
     proposal = last.turn()
-    assert proposal["body"]["slot"] == 7 and proposal["body"]["msg_id"] == 1
+    assert proposal["body"]["slot"] == 7 and proposal["body"]["msg_id"] == 3
     last.receive(reply(proposal, "multi_paxos_propose_ok"))
     first, second = last.turn(), last.turn()
     assert first["body"]["type"] == "multi_paxos_log"
@@ -291,6 +297,85 @@ def test_loss_unseen_by_clients_is_found_in_the_logs(
         return bool(verdict.rejections)
 
     assert is_found(finds, tmp_path, bug)
+
+
+# Clusters of any system.
+
+P1A_P2B = (sys.executable, str(NODES_FOLDER / "p1a_p2b.py"))
+APPENDS = inject.Dialect(opaque=True, appends=True)
+
+
+def inject_opaque(folder: Path, *command: str, seed: int) -> inject.FaultRun:
+    return inject.inject(
+        folder,
+        command,
+        nodes=3,
+        kills=4,
+        seconds=30,
+        seed=seed,
+        options=["--data"],
+        faults=HARSH,
+        dialect=APPENDS,
+        large=False,
+    )
+
+
+def test_node_with_messages_of_its_own_passes_opaque_fault_injection(tmp_path: Path) -> None:
+    """No run has a finding, and one is not cut short by a slow machine."""
+    for seed in range(1, ATTEMPTS + 1):
+        fault_run = inject_opaque(tmp_path / str(seed), *P1A_P2B, seed=seed)
+        recovered = fault_run.recovery_seconds is not None
+        assert check_history(fault_run.history, quiescent=recovered) == []
+        if recovered and not fault_run.missing:
+            break
+    else:
+        pytest.fail(f"in none of {ATTEMPTS} runs enough happened: {fault_run.missing}")
+    assert fault_run.happened["kills"] >= 3 and "second processes" not in fault_run.happened
+    assert not any("slot" in entry.message["body"] for entry in fault_run.history if is_ask(entry))
+
+
+def is_ask(entry: Entry) -> bool:
+    return entry.kind == "ask"
+
+
+def test_loss_of_acknowledged_decisions_is_found_from_histories_alone(
+    short_timeouts: None, tmp_path: Path
+) -> None:
+    for seed in range(1, ATTEMPTS + 1):
+        fault_run = inject_opaque(tmp_path / str(seed), *P1A_P2B, "--forget", seed=seed)
+        rules = {finding.rule for finding in check_history(fault_run.history)}
+        if rules & {"durability", "agreement", "order"}:
+            return
+    pytest.fail(f"none of {ATTEMPTS} runs found the loss")
+
+
+TALKER = """
+import json
+init = json.loads(input())
+line = {"src": init["dest"], "dest": "c0", "body": {"type": "init_ok", "in_reply_to": 0}}
+print(json.dumps(WHAT), flush=True)
+for line in iter(input, ""): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("{**line, 'src': 'n9'}", "its src is 'n9'"),
+        ("{'src': init['dest'], 'dest': 'c0', 'body': {'type': 'hello'}}", "'hello' fits none"),
+        ("{'src': init['dest']}", "'dest' is a required property"),
+    ],
+)
+def test_line_that_no_opaque_node_may_print_is_reported(
+    what: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NodeWrong, match=reason):
+        inject_opaque(tmp_path, sys.executable, "-c", TALKER.replace("WHAT", what), seed=1)
+
+
+def test_opaque_members_may_print_any_object_to_each_other() -> None:
+    check_opaque("n1", NODES, {"src": "n1", "dest": "n2", "term": 3})
+    check_opaque("n1", NODES, {"src": "n1", "dest": "n1", "body": [1]})
 
 
 @pytest.mark.parametrize(
