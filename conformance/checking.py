@@ -19,6 +19,7 @@ from .exporting import page
 from .exporting.outputs import ExportError
 from .formats import logs
 from .formats.logs import Record
+from .formats.vote_logs import VoteLogs
 from .golden import generate as generating
 from .golden import stored
 from .golden.generate import Generated
@@ -31,11 +32,12 @@ from .running.inject import PROTOCOL, Dialect, FaultRun
 from .running.nodes import OPTIONS
 from .running.replay import Difference, Replayed, Turn
 from .tlaplus import tlc
-from .validation import explanation, history_checker
+from .validation import explanation, history_checker, vote_verdict
 from .validation import trace_validation as validating
 from .validation.evidence import Contradiction, find_contradiction
 from .validation.step_checker import WINDOW
 from .validation.verdict import Verdict
+from .validation.vote_verdict import VoteVerdict
 
 NODE = locations.NODE
 
@@ -108,6 +110,18 @@ def validate(
             raise logs.LogError(f"{cluster[0].path}: nothing but init is in it; it shows nothing")
     with report.Line(f"validating {sum(map(len, clusters)):,} records") as line:
         return validating.validate_logs(clusters, batch, window=window, on_progress=line.update)
+
+
+def validate_votes(cluster: VoteLogs) -> VoteVerdict:
+    """Validate the vote logs of one cluster and show progress."""
+    with report.Line(f"validating {sum(map(len, cluster.logs.values())):,} lines") as line:
+        return vote_verdict.validate_votes(cluster, line.update)
+
+
+def show_vote_rejections(verdict: VoteVerdict) -> None:
+    """Print the first rejections of vote logs."""
+    for found in verdict.rejections[:5]:
+        report.say(vote_verdict.format_rejection(verdict.cluster, found))
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:

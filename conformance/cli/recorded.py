@@ -11,13 +11,13 @@ import click
 from .. import checking, guard, report
 from ..coverage import real_runs
 from ..formats import history as histories
-from ..formats import logs
+from ..formats import logs, vote_logs
 from ..models import manifest
 from ..results import Results, case
 from ..running import record as recording
 from ..running.cluster import NodeWrong
 from ..running.inject import Dialect
-from ..validation import explanation, history_checker
+from ..validation import explanation, history_checker, vote_verdict
 from ..validation.step_checker import WINDOW
 from ..validation.verdict import Verdict
 from .group import node_command, verb
@@ -121,8 +121,15 @@ def record(
 @click.option(
     "--whole", is_flag=True, help="Let TLC read whole logs at once; the verdict is the same."
 )
+@click.option(
+    "--votes",
+    is_flag=True,
+    help="The LOGs are vote logs of one cluster, of any Paxos: promises, votes and decisions.",
+)
 @verdict
-def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool, results: Results) -> str:
+def validate(
+    log: tuple[Path, ...], batch: int, window: int, whole: bool, votes: bool, results: Results
+) -> str:
     """Check recorded logs against the specification with TLC.
 
     Each node's log must be a behaviour of the specification. LOG is a file or a folder of *.ndjson
@@ -130,6 +137,8 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool, result
     node is in several files, these are several runs, each in a folder or a file of its own.
     """
     started = time.monotonic()
+    if votes:
+        return validate_votes(log, results, started)
     clusters = logs.read_clusters(logs.clusters(log))
     verdicts = checking.validate(clusters, batch, None if whole else window)
     elapsed = time.monotonic() - started
@@ -141,6 +150,36 @@ def validate(log: tuple[Path, ...], batch: int, window: int, whole: bool, result
     rejected = sum(bool(verdict.rejections) for verdict in verdicts)
     counted = f"{len(clusters):,} logs, {records:,} records checked, {rejected:,} logs rejected"
     return f"{counted}; {report.pace(records, elapsed)}"
+
+
+def validate_votes(places: tuple[Path, ...], results: Results, started: float) -> str:
+    """Check the vote logs of one cluster; return the text of the verdict."""
+    cluster = vote_logs.read(logs.find(places, logs.VOTES))
+    found = checking.validate_votes(cluster)
+    checking.show_vote_rejections(found)
+    suite = str(places[0])
+    for node in cluster.logs:
+        reasons = [
+            vote_verdict.format_rejection(cluster, each)
+            for each in found.rejections
+            if each.line.node == node
+        ]
+        results.add(case(suite, node, not reasons, "\n".join(reasons)))
+    if missing := vote_verdict.format_missing(found):
+        report.warn(missing)
+    if found.missing_quorum:
+        reason = f"{missing}; they are a quorum, so the other logs show nothing"
+        results.add(case(suite, "a quorum of logs", None, reason))
+    lines = sum(map(len, cluster.logs.values()))
+    counted = (
+        f"{len(cluster.logs):,} vote logs, {lines:,} lines, {len(found.found.slots):,} slots, "
+        f"{len(found.rejections):,} rejections"
+    )
+    return "; ".join(filter(None, [counted, missing, report.pace(lines, elapsed(started))]))
+
+
+def elapsed(started: float) -> float:
+    return time.monotonic() - started
 
 
 def add_logs(

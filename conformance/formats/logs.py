@@ -19,8 +19,8 @@ from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
 # Kinds of files, as error messages name them, and a key that only lines of this kind have.
-LOG, HISTORIES = "log of a node", "history of clients"
-_KEYS = {LOG: "input", HISTORIES: "at"}
+LOG, HISTORIES, VOTES = "log of a node", "history of clients", "vote log"
+_KEYS = {LOG: "input", HISTORIES: "at", VOTES: "members"}
 
 # The clients' history, in a folder with the logs of the nodes.
 HISTORY = "history.ndjson"
@@ -136,8 +136,8 @@ def _wrong(check: Callable[[Any], None], group: list[bytes]) -> tuple[int, str] 
 def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
     """Return the files among files and folders, in order; raise `LogError` if there are none.
 
-    In a folder only regular files count, and with a `kind`, LOG or HISTORIES, not those of the
-    other kind: `inject` writes both into one folder.
+    In a folder only regular files count, and with a `kind`, LOG, HISTORIES or VOTES, not those of
+    another kind: `inject` writes two kinds into one folder.
     """
     found: list[Path] = []
     for place in places:
@@ -157,7 +157,7 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return LOG or HISTORIES by the keys of the first line of a file; None if it is neither."""
+    """Return LOG, HISTORIES or VOTES by the keys of the first line of a file; None if unknown."""
     try:
         with path.open("rb") as file:
             first = loads(file.readline())

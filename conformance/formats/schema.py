@@ -20,7 +20,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-NAMES = ("messages", "record", "history", "pinned", "results")
+NAMES = ("messages", "record", "history", "votes", "pinned", "results")
 
 LONGEST_REASON = 200
 LONGEST_REMEMBERED = 2_000
@@ -104,7 +104,7 @@ def fields(kind: str) -> tuple[str, ...]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return a schema: "messages", "record", "history" or "pinned"."""
+    """Return a schema, one of NAMES."""
     path = files("conformance") / "schemas" / f"{name}.schema.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -373,6 +373,7 @@ STANDARD = {"Naturals", "Sequences", "FiniteSets"}
     [
         ("Consensus", set()),
         ("Voting", {"Consensus"}),
+        ("VoteLogs", {"Voting"}),
         ("MultiPaxos", {"Voting"}),
         ("Liveness", {"MultiPaxos"}),
         ("Invariant", {"MultiPaxos"}),
@@ -386,6 +387,7 @@ def test_every_module_of_the_specification_has_a_level() -> None:
     assert {path.stem for path in (ROOT / "spec").glob("*.tla")} == {
         "Consensus",
         "Voting",
+        "VoteLogs",
         "MultiPaxos",
         "Liveness",
         "Invariant",

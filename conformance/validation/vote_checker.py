@@ -1,0 +1,318 @@
+"""The vote checker: TLC decides whether vote logs come from a run that spec/Voting.tla allows.
+
+spec/VoteLogs.tla has the conditions, and why they are enough.  Each log must keep its promises, and
+each slot must be in order by what all logs tell at the end.  A log is judged in *parts* of some
+thousand lines, each of which begins with the last line of the part before it.  Slots share nothing
+but the promises.  The specification compares ballots and never counts with them, and values and
+slots are just names; so slots that differ in names alone have the same *shape*, and each shape is
+judged once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..formats.canonical import canonical
+from ..formats.vote_logs import Line, VoteLogs, order
+from ..jobs import at_once
+from ..locations import LIBRARIES
+from ..tlaplus import tlc, values
+
+Item = TypeVar("Item")
+
+# How many lines of logs, or slots, a run of TLC judges.
+PART, WINDOW = 4_000, 2_000
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Lines of one node, one for each change of its ballot, and what TLC reads of them."""
+
+    lines: Sequence[Line]
+    ranks: Sequence[int]
+
+    def to_tla(self) -> str:
+        return values.text(self.ranks)
+
+
+@dataclass
+class Slot:
+    """What the logs tell of one slot: its votes, and what is taken to be decided."""
+
+    number: int
+    votes: list[Line] = field(default_factory=list)
+    decided: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A slot in numbers: what TLC reads, and what is the same for slots that differ in names alone.
+
+    votes:    (member, ballot, value) of each vote
+    promised: for each member how many of the slot's ballots it has promised, by rank
+    decided:  the values that are taken to be decided
+    """
+
+    votes: tuple[tuple[int, int, int], ...]
+    promised: tuple[int, ...]
+    decided: tuple[int, ...]
+
+    def to_tla(self) -> str:
+        fields = {"votes": set(self.votes), "promised": self.promised, "decided": set(self.decided)}
+        return values.text(fields)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What TLC found wrong with a slot, as lines of the logs.
+
+    two_values: the votes of ballots with votes for two values
+    not_shown:  the votes that no quorum shows to be safe
+    not_chosen: the decisions for which no quorum voted
+    agreed:     whether what was chosen and decided is one value
+    """
+
+    slot: Slot
+    two_values: list[Line]
+    not_shown: list[Line]
+    not_chosen: list[Line]
+    agreed: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What TLC found wrong: pairs of lines, the second below the first, and slots.
+
+    `slots` are all slots of the logs, `shapes` is how many of them TLC judged.
+    """
+
+    below: list[tuple[Line, Line]]
+    wrong: list[Wrong]
+    slots: dict[int, Slot]
+    shapes: int
+
+
+def check_votes(cluster: VoteLogs, on_progress: Callable[[str], None] = lambda text: None) -> Found:
+    """Judge the vote logs of one cluster; raises `ToolError` unless TLC judged all of them."""
+    parts = [part for log in cluster.logs.values() for part in _parts(log)]
+    slots = _slots(cluster)
+    shapes: dict[Shape, list[Numbered]] = defaultdict(list)
+    promised = {node: _promised(log) for node, log in cluster.logs.items()}
+    for slot in slots.values():
+        numbered = Numbered.of(slot, cluster.members, promised)
+        shapes[numbered.shape].append(numbered)
+    every: list[LogPart | Shape] = [*parts, *shapes]
+    windows = list(_windows(every))
+    below: list[tuple[Line, Line]] = []
+    wrong: list[Wrong] = []
+    done = 0
+    for window, printed in at_once(lambda window: _judge(cluster, window), windows):
+        done += len(window)
+        on_progress(f"{done:,} of {len(every):,} parts of logs and shapes of slots judged")
+        for at, why in printed.items():
+            item = window[at]
+            if isinstance(item, LogPart):
+                first = min(why[0]) - 1
+                below.append((item.lines[first - 1], item.lines[first]))
+            else:
+                wrong += [each.wrong(why) for each in shapes[item]]
+    return Found(below, sorted(wrong, key=lambda each: each.slot.number), slots, len(shapes))
+
+
+def new_lines(log: Iterable[Line]) -> Iterator[Line]:
+    """Yield the promises and votes of a node, but no vote for a second time.
+
+    A node that tells again what it voted for, as after a restart, does nothing new.
+    """
+    told: set[tuple[Any, ...]] = set()
+    for line in log:
+        if line.kind == "promise" or (line.kind == "vote" and not _is_told(line, told)):
+            yield line
+
+
+def _is_told(line: Line, told: set[tuple[Any, ...]]) -> bool:
+    """Return whether a vote was told before, and add it to those that were."""
+    vote = line.node, line.slot, order(line.ballot), canonical(line.value)
+    if vote in told:
+        return True
+    told.add(vote)
+    return False
+
+
+def _promised(log: Iterable[Line]) -> tuple[Any, ...]:
+    """Return the highest ballot that a node has promised; () is below every ballot."""
+    return max((order(line.ballot) for line in new_lines(log)), default=())
+
+
+def _parts(log: Iterable[Line]) -> Iterator[LogPart]:
+    """Yield the parts of a log; in all but the first, the first line is the last one before it."""
+    lines: list[Line] = []
+    for line in new_lines(log):
+        if not lines or order(line.ballot) != order(lines[-1].ballot):
+            lines.append(line)
+    for begin in range(0, len(lines) - 1, PART):
+        some = lines[begin : begin + PART + 1]
+        rank = {b: at for at, b in enumerate(sorted({order(line.ballot) for line in some}), 1)}
+        yield LogPart(some, [rank[order(line.ballot)] for line in some])
+
+
+def _slots(cluster: VoteLogs) -> dict[int, Slot]:
+    """Return the slots by number; a vote that is told again is in them once."""
+    found: dict[int, Slot] = {}
+    told: set[tuple[Any, ...]] = set()
+    for line in cluster.lines:
+        if line.kind == "vote" and not _is_told(line, told):
+            found.setdefault(line.slot, Slot(line.slot)).votes.append(line)
+        elif line.kind == "decide":
+            found.setdefault(line.slot, Slot(line.slot)).decided.append(line)
+    return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A slot and its shape, with the numbers of its ballots and values."""
+
+    slot: Slot
+    shape: Shape
+    members: tuple[str, ...]
+    ballots: dict[tuple[Any, ...], int]
+    names: dict[str, int]
+
+    @classmethod
+    def of(
+        cls, slot: Slot, members: tuple[str, ...], promised: dict[str, tuple[Any, ...]]
+    ) -> Numbered:
+        """Number the ballots of a slot by rank, and its values in the order of their ballots."""
+        node = {member: at for at, member in enumerate(members, 1)}
+        ranked = sorted({order(vote.ballot) for vote in slot.votes})
+        ballots = {ballot: at for at, ballot in enumerate(ranked, 1)}
+        votes = sorted(slot.votes, key=lambda x: (ballots[order(x.ballot)], node[x.node]))
+        names: dict[str, int] = {}
+        for line in (*votes, *slot.decided):
+            names.setdefault(canonical(line.value), len(names) + 1)
+        shape = Shape(
+            tuple(
+                (node[x.node], ballots[order(x.ballot)], names[canonical(x.value)]) for x in votes
+            ),
+            tuple(
+                sum(ballot <= promised[member] for ballot in ranked) if member in promised else 0
+                for member in members
+            ),
+            tuple(sorted({names[canonical(line.value)] for line in slot.decided})),
+        )
+        return cls(slot, shape, members, ballots, names)
+
+    def wrong(self, why: Any) -> Wrong:
+        """Return the lines for what TLC printed of the shape."""
+        two_values, not_shown, not_chosen, agreed = why
+        slot = self.slot
+
+        def number(vote: Line) -> tuple[int, int, int]:
+            member = self.members.index(vote.node) + 1
+            return member, self.ballots[order(vote.ballot)], self.names[canonical(vote.value)]
+
+        return Wrong(
+            slot,
+            [vote for vote in slot.votes if number(vote)[1] in two_values],
+            [vote for vote in slot.votes if number(vote) in {tuple(each) for each in not_shown}],
+            [line for line in slot.decided if self.names[canonical(line.value)] in not_chosen],
+            agreed,
+        )
+
+
+# A run of TLC: the module that it reads, and what it prints.
+
+
+def _windows(every: Sequence[LogPart | Shape]) -> Iterator[list[LogPart | Shape]]:
+    some: list[LogPart | Shape] = []
+    size = 0.0
+    for item in every:
+        some.append(item)
+        size += len(item.ranks) / PART if isinstance(item, LogPart) else 1 / WINDOW
+        if size >= 1:
+            yield some
+            some, size = [], 0.0
+    if some:
+        yield some
+
+
+def _judge(cluster: VoteLogs, window: Sequence[LogPart | Shape]) -> dict[int, Any]:
+    """Return why items are rejected, by their place in the window."""
+    places = {
+        "log": [at for at, item in enumerate(window) if isinstance(item, LogPart)],
+        "slot": [at for at, item in enumerate(window) if isinstance(item, Shape)],
+    }
+    found: dict[int, Any] = {}
+
+    def listen(line: str) -> None:
+        what, at, why = values.parse(json.loads(line))
+        found[places[what][at - 1]] = why
+
+    texts = [[window[at].to_tla() for at in places[what]] for what in ("log", "slot")]
+    outcome = tlc.run(
+        "Votes",
+        _module(cluster, *texts),
+        CONFIG,
+        libraries=LIBRARIES,
+        workers=1,
+        brief=True,
+        on_print=listen,
+    )
+    if outcome.generated != len(window):
+        raise tlc.ToolError("TLC did not judge every slot and log; this is no verdict")
+    return found
+
+
+CONFIG = """\
+CONSTANTS
+    Acceptor <- Acceptors
+    Absent <- AbsentAcceptors
+    IsQuorum <- Quorum
+    Slot = {1}
+    Value = {1}
+    Ballot = {1}
+SPECIFICATION JudgedSpec
+"""
+
+
+def _module(cluster: VoteLogs, logs: Sequence[str], slots: Sequence[str]) -> str:
+    """Return what a run judges as a TLA+ module."""
+    number = {member: at for at, member in enumerate(cluster.members, 1)}
+    absent = {number[node] for node in cluster.missing}
+    lines = [
+        "---- MODULE Votes ----",
+        "EXTENDS JudgedVotes",
+        f"Acceptors == 1..{len(number)}",
+        f"AbsentAcceptors == {values.text(absent)}",
+        *_quorum(cluster, number),
+        *(f"L{at} == {text}" for at, text in enumerate(logs, 1)),
+        *(f"S{at} == {text}" for at, text in enumerate(slots, 1)),
+        f"ASSUME TLCSet(1, <<{_names('L', logs)}>>) /\\ TLCSet(2, <<{_names('S', slots)}>>)",
+        "====",
+        "",
+    ]
+    # No name contains a comma, and TLC takes much longer to read long lines.
+    return "\n".join(lines).replace(", ", ",\n")
+
+
+def _names(prefix: str, texts: Sequence[str]) -> str:
+    return ", ".join(f"{prefix}{at}" for at in range(1, len(texts) + 1))
+
+
+def _quorum(cluster: VoteLogs, number: dict[str, int]) -> list[str]:
+    """Return the definition of a quorum."""
+    quorums = cluster.quorums
+    if quorums.sets:
+        sets = {frozenset(number[node] for node in each) for each in quorums.sets}
+        return [f"Sets == {values.text(sets)}", "Quorum(S) == \\E Q \\in Sets : Q \\subseteq S"]
+    weights = [quorums.weights[node] for node in cluster.members]
+    return [
+        f"Weights == {values.text(weights)}",
+        "Sum(S) == LET upto[i \\in 0..Len(Weights)] == IF i = 0 THEN 0",
+        "    ELSE upto[i - 1] + (IF i \\in S THEN Weights[i] ELSE 0) IN upto[Len(Weights)]",
+        f"Quorum(S) == Sum(S) > {sum(weights) // 2}",
+    ]
