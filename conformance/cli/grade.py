@@ -108,6 +108,12 @@ from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
     type=SECONDS,
     help="How long a node may take for a reply.",
 )
+@click.option(
+    "--opaque",
+    is_flag=True,
+    help="Take the node for one of any system, and check only what clients see. Without it, that "
+    "is detected.",
+)
 @click.option("--complete", is_flag=True, help="Fail if a case cannot be run with this node.")
 @verdict
 @node_command
@@ -128,8 +134,9 @@ def grade(
     record     a cluster on a lossy network; needs --manual-clock
     faults     a cluster in real time with partitions, pauses and, with --data, kills
 
-    Options of the node are detected; what needs a missing option is not run. The node's COMMAND
-    follows after --. conformance/nodes.md describes the protocol.
+    Options of the node are detected; what needs a missing option is not run. A node that sends its
+    peers messages of its own is graded by what clients see. The node's COMMAND follows after --.
+    conformance/nodes.md describes the protocol, conformance/levels.md the levels.
     """
     for name in given["models"]:
         searchable(name)

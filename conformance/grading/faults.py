@@ -13,6 +13,7 @@ from .. import report
 from ..formats import logs
 from ..running import inject
 from ..running.cluster import NodeError
+from ..running.inject import PROTOCOL, Dialect
 from ..running.nodes import OPTIONS
 from ..validation import explanation, history_checker
 from ..validation.evidence import Evidence, find_contradiction
@@ -20,24 +21,30 @@ from ..validation.observed import find_explanations
 from .plan import Plan
 from .record import BATCH, add_logs
 from .replay import Options
-from .stage import Failure, Stage
+from .stage import CLIENT_RULES, Failure, Stage
 
 # The size of the cluster, and how many messages of each node the specification must explain.
 NODES, MOST_EXPLAINED = 3, 500
 
-# The rules of the history checker, the most serious first.
-RULES = ("agreement", "durability", "validity", "refusals", "answers", "quiescence")
 
+def run(
+    plan: Plan,
+    command: Sequence[str],
+    options: Options,
+    stage: Stage,
+    dialect: Dialect = PROTOCOL,
+) -> None:
+    """Check each rule for what clients saw, and each node's log or its messages.
 
-def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> None:
-    """Check each rule for what clients saw, and each node's log or its messages."""
+    Of an opaque cluster only what clients saw is checked.
+    """
     # Large values are left to the stage `framing`: a slow node may not be done with them in time.
     name = f"{NODES} nodes"
     if not plan.selects(f"faults: {name}"):
         return
-    taken = [option for option in OPTIONS if not options[option]]
+    taken = [option for option in OPTIONS if options.get(option) == ""]
     kills = plan.kills if "--data" in taken else None
-    given = [*command, *([] if options["--batch"] else ["--batch", str(BATCH)])]
+    given = [*command, *(["--batch", str(BATCH)] if options.get("--batch") == "" else [])]
     folder = plan.folder("faults")
     found = Stage(stage.name, shown=False)
     try:
@@ -50,22 +57,19 @@ def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> N
                 seconds=plan.seconds,
                 seed=plan.seed,
                 options=taken,
+                dialect=dialect,
                 large=False,
                 on_progress=line.update,
             )
-        _add_rules(found, folder, fault_run)
-        if "--data" in taken:
-            _add_second_process(found, fault_run)
-        if "--log" in taken:
-            _add_logs(found, fault_run)
-        else:
-            _add_explanations(found, folder, fault_run.evidence)
+        _add_rules(found, folder, fault_run, dialect)
+        if not dialect.opaque:
+            _add_nodes(found, folder, fault_run, taken)
     except (NodeError, logs.LogError) as error:
         stage.add(name, Failure(str(error)))
         return
     if not kills:
         found.skip("kills", "the node does not take --data")
-    elif "--log" not in taken:
+    elif "--log" not in taken and not dialect.opaque:
         found.skip("messages after the first kill of a node", "the node does not take --log")
     if fault_run.missing and not found.failures:
         # A short run without a failure shows nothing.
@@ -73,6 +77,18 @@ def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> N
         return
     for outcome in found.outcomes:
         stage.append(outcome)
+
+
+def _add_nodes(
+    stage: Stage, folder: Path, fault_run: inject.FaultRun, taken: Sequence[str]
+) -> None:
+    """Check the processes and the messages of nodes that take some options."""
+    if "--data" in taken:
+        _add_second_process(stage, fault_run)
+    if "--log" in taken:
+        _add_logs(stage, fault_run)
+    else:
+        _add_explanations(stage, folder, fault_run.evidence)
 
 
 def _add_second_process(stage: Stage, fault_run: inject.FaultRun) -> None:
@@ -90,11 +106,11 @@ def _add_logs(stage: Stage, fault_run: inject.FaultRun) -> None:
     add_logs(stage, {f"{NODES} nodes": list(cluster)})
 
 
-def _add_rules(stage: Stage, folder: Path, fault_run: inject.FaultRun) -> None:
-    """Check the clients' history by each rule."""
+def _add_rules(stage: Stage, folder: Path, fault_run: inject.FaultRun, dialect: Dialect) -> None:
+    """Check the clients' history by each rule; only appends have an order."""
     recovered = fault_run.recovery_seconds is not None
     found = history_checker.check_history(fault_run.history, quiescent=recovered)
-    for rule in RULES:
+    for rule in CLIENT_RULES if dialect.appends else CLIENT_RULES[:-1]:
         first = next((each for each in found if each.rule == rule), None)
         stage.add(rule, Failure(explanation.format_finding(first)) if first else None)
     path = folder / logs.HISTORY

@@ -14,10 +14,13 @@ from ..formats import logs
 from ..running.replay import check_command
 from . import challenge, faults, framing, record, replay
 from .challenge_cases import CASES, RECOMMENDED, REQUIRED
+from .dialect import data_refusal, find_dialect
 from .framing import FRAMING_CASES
 from .plan import STAGES, Plan, file_name
 from .probe import probe
 from .stage import Grade, Stage
+
+OPAQUE = "the node sends its peers messages of its own"
 
 DEEPER = {"replay": replay.run, "record": record.run, "faults": faults.run}
 
@@ -51,9 +54,20 @@ def grade(
         run("challenge, required", partial(_only_init, plan, command))
         for name in STAGES[1:]:
             if name in plan.stages:
-                run(name, _skip_all)
+                run(name, partial(_skip_all, "the node does not reply to init"))
         return found
     wanted = wanted_stages(plan)
+    with report.Line("the messages of the node"):
+        dialect = find_dialect(command, plan.patience, plan.opaque)
+    if dialect.opaque:
+        found.opaque = True
+        for name in STAGES:
+            if name in plan.stages and name != "faults":
+                run(name, partial(_skip_all, OPAQUE))
+        if "faults" in wanted:
+            found.options = _options_of_opaque(plan, command)
+            run("faults", partial(faults.run, plan, command, found.options, dialect=dialect))
+        return found
     if "challenge" in wanted:
         for weight in (REQUIRED, RECOMMENDED):
             do = partial(challenge.run, plan, command, weight)
@@ -74,8 +88,15 @@ def _only_init(plan: Plan, command: Sequence[str], stage: Stage) -> None:
     stage.skip("all other cases", "the node does not reply to init")
 
 
-def _skip_all(stage: Stage) -> None:
-    stage.skip("all cases", "the node does not reply to init")
+def _skip_all(reason: str, stage: Stage) -> None:
+    stage.skip("all cases", reason)
+
+
+def _options_of_opaque(plan: Plan, command: Sequence[str]) -> dict[str, str]:
+    """Return the only option that a node of any system can have, and why it is not taken."""
+    if "--data" in plan.without:
+        return {"--data": "not tried"}
+    return {"--data": data_refusal(command, plan.output / "probe", plan.patience)}
 
 
 def wanted_stages(plan: Plan) -> list[str]:

@@ -32,7 +32,8 @@ class Plan:
     Golden traces are those in the folder `golden`, or are generated from `models`, by default all
     models with golden traces.  `patience` is the number of seconds that a node has for a reply and
     for a case of the challenge.  `cases` are patterns of case names; `sample` limits the number of
-    cases of the challenge, of framing and of replay, drawn at random from `seed`.
+    cases of the challenge, of framing and of replay, drawn at random from `seed`.  `opaque`: the
+    node is of any system; without it, that is detected.
     """
 
     output: Path
@@ -48,6 +49,7 @@ class Plan:
     patience: float = 5.0
     cases: Sequence[str] = ()
     sample: int | None = None
+    opaque: bool = False
     matched: set[str] = field(default_factory=set, compare=False)
 
     def folder(self, name: str) -> Path:

@@ -17,6 +17,12 @@ from ..results import Case, Status, show_case
 
 Json = Any
 
+# The cases of the stage `faults` about what clients saw, the most serious first.
+CLIENT_RULES = ("agreement", "durability", "validity", "refusals", "answers", "quiescence", "order")
+
+LEVELS = {1: "clients", 2: "votes", 3: "messages"}
+"""The levels of conformance, each with what it is about."""
+
 # Lines of standard error that are shown from the beginning, and from the end.
 FIRST, LAST = 3, 3
 
@@ -172,9 +178,13 @@ class Stage:
 
 @dataclass
 class Grade:
-    """All stages, and each option with "" if the node takes it, or the reason why it does not."""
+    """All stages, and each option with "" if the node takes it, or the reason why it does not.
+
+    `opaque`: the node speaks messages of its own, so only what clients saw was checked.
+    """
 
     command: Sequence[str]
+    opaque: bool = False
     options: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
 
@@ -183,6 +193,21 @@ class Grade:
         """Whether nothing that is required failed; None if nothing that is required was run."""
         required = [stage.passes for stage in self.stages if not stage.recommended]
         return False not in required if {True, False} & set(required) else None
+
+    @property
+    def level(self) -> int | None:
+        """The highest level that the cases show, a key of `LEVELS`; None if they show none."""
+        passed = {stage.name for stage in self.stages if stage.passes}
+        if self.passes and not self.opaque and passed & {"replay", "record", "faults"}:
+            return 3
+        seen = [
+            outcome
+            for stage in self.stages
+            if stage.name == "faults"
+            for outcome in stage.run
+            if outcome.name in CLIENT_RULES
+        ]
+        return 1 if seen and not any(outcome.failure for outcome in seen) else None
 
     @property
     def complete(self) -> bool:
@@ -194,6 +219,7 @@ class Grade:
         return {
             "node": list(self.command),
             "complete": self.complete,
+            "level": self.level,
             "options": {name: reason or "taken" for name, reason in self.options.items()},
             "stages": [stage.as_json() for stage in self.stages],
             "failures": [

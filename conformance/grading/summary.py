@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..report import LONGEST_LINE, say, table
-from .stage import Failure, Grade, Stage
+from .stage import LEVELS, Failure, Grade, Stage
 
 # Inputs of a failure that are printed; the script has all of them.
 MOST_INPUTS = 40
@@ -54,6 +54,8 @@ def show(found: Grade) -> None:
         for stage in found.stages
     ]
     table("Grade", ("stage", "#pass", "#fail", "#not run", "#time"), rows)
+    level = found.level
+    say(f"Level reached: {f'{level}, {LEVELS[level]}' if level else 'none'}\n")
     missing = [f"  {option}: {why}" for option, why in found.options.items() if why]
     if missing:
         say("Options that the node does not take:")

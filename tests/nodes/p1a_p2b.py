@@ -1,19 +1,19 @@
-"""A small Multi-Paxos with messages of its own, to be tested as any system: level 1.
+"""A small Multi-Paxos with messages of its own, to be tested as any system.
 
-    python tests/nodes/p1a_p2b.py [--data DIR] [--forget]
+    python tests/nodes/p1a_p2b.py [--data DIR] [--votes FILE] [--forget]
 
 Messages are p1a, p1b, p2a and p2b, ballots are {"num", "leader"}, and the leader picks the slots.
-A node forwards its clients' requests to the leader that it follows; without one it campaigns.
-`--forget` removes the directory at each start: a wrong node.
+What must survive is a vote log, in FILE or in DIR: a line is there before any output leaves.
+`--forget` does not read it at the start: a wrong node.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import select
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -25,36 +25,42 @@ Json = Any
 TICK, PATIENCE = 0.05, (0.2, 0.6)
 
 
-def rank(ballot: Json) -> tuple[int, str]:
-    return ballot["num"], ballot["leader"]
-
-
 class Node:
-    """A node; what must survive is a line of its file before any output leaves."""
-
-    def __init__(self, data: Path | None) -> None:
+    def __init__(self, path: Path | None, forget: bool) -> None:
         self.name, self.members, self.quorum = "", [], 0
-        self.votes, self.log, self.promise = {}, {}, {0: {"num": 0, "leader": ""}}
+        self.promise, self.votes, self.log = [0, ""], {}, {}
         # A leader's: its ballot, None for none; who promised what; and who voted for what.
         self.ballot, self.promises, self.proposed = None, {}, {}
         self.waiting: list[Json] = []
         self.unanswered: set[tuple[str, int]] = set()
         self.output: list[Json] = []
-        self.campaigns_at = time.monotonic() + random.uniform(*PATIENCE)
-        self.file = self.load(data / "state") if data else None
+        self.file = self.load(path, forget) if path else None
+        self.wait()
 
-    def load(self, path: Path) -> Any:
+    def wait(self) -> None:
+        self.campaigns_at = time.monotonic() + random.uniform(*PATIENCE)
+
+    def load(self, path: Path, forget: bool) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         whole, end, _ = (path.read_bytes() if path.exists() else b"").rpartition(b"\n")
-        for kind, slot, entry in map(json.loads, whole.splitlines()):
-            getattr(self, kind)[slot] = entry
+        for line in map(json.loads, [] if forget else whole.splitlines()):
+            self.keep(line)
         path.write_bytes(whole + end)
         return path.open("ab")
 
-    def save(self, kind: str, slot: int, entry: Json) -> None:
-        getattr(self, kind)[slot] = entry
+    def keep(self, line: Json) -> None:
+        match line:
+            case {"promise": ballot}:
+                self.promise = ballot
+            case {"vote": {"slot": slot, "ballot": ballot, "value": value}}:
+                self.promise, self.votes[slot] = ballot, (ballot, value)
+            case {"decide": {"slot": slot, "value": value}}:
+                self.log[slot] = value
+
+    def save(self, **line: Json) -> None:
+        self.keep(line)
         if self.file:
-            self.file.write(json.dumps([kind, slot, entry]).encode() + b"\n")
+            self.file.write(json.dumps({"node": self.name, **line}).encode() + b"\n")
 
     def flush(self) -> None:
         if self.file:
@@ -67,22 +73,36 @@ class Node:
     def send(self, dest: str, kind: str, **fields: Json) -> None:
         self.output.append({"src": self.name, "dest": dest, "body": {"type": kind, **fields}})
 
+    def send_in_ballot(self, dest: str, kind: str, **fields: Json) -> None:
+        num, leader = fields.pop("ballot", self.ballot)
+        self.send(dest, kind, ballot={"num": num, "leader": leader}, **fields)
+
     def broadcast(self, kind: str, **fields: Json) -> None:
         for member in self.members:
-            self.send(member, kind, **fields)
-
-    @property
-    def promised(self) -> Json:
-        return self.promise[0]
+            self.send_in_ballot(member, kind, **fields)
 
     def leads(self) -> bool:
         return self.ballot is not None and len(self.promises) >= self.quorum
+
+    def receive(self, src: str, body: Json) -> None:
+        """Take a message, unless a ballot above its own is promised; follow its ballot."""
+        if "ballot" in body:
+            ballot = body["ballot"] = [body["ballot"]["num"], body["ballot"]["leader"]]
+            if ballot < self.promise:
+                return
+            if ballot != self.promise and body["type"] != "p2a":
+                self.save(promise=ballot)
+            if ballot != self.ballot:
+                self.ballot = None
+            self.wait()
+        getattr(self, body["type"])(src, body)
 
     # Clients.
 
     def init(self, src: str, body: Json) -> None:
         self.name, self.members = body["node_id"], body["node_ids"]
         self.quorum = len(self.members) // 2 + 1
+        self.save(members=self.members)
         self.send(src, "init_ok", in_reply_to=body["msg_id"])
 
     def multi_paxos_log(self, src: str, body: Json) -> None:
@@ -92,8 +112,7 @@ class Node:
         self.send(src, "multi_paxos_log_ok", log=log, in_reply_to=body["msg_id"])
 
     def multi_paxos_propose(self, src: str, body: Json) -> None:
-        request = {"client": src, "number": body["msg_id"], "value": body["value"]}
-        self.waiting.append(request)
+        self.waiting.append({"client": src, "number": body["msg_id"], "value": body["value"]})
         self.unanswered.add((src, body["msg_id"]))
 
     def forwarded(self, src: str, body: Json) -> None:
@@ -101,37 +120,24 @@ class Node:
 
     def serve(self) -> None:
         """Propose the requests that wait, or forward them to the leader."""
-        leader = self.promised["leader"]
-        if self.leads():
-            for request in self.waiting:
+        leader = self.promise[1]
+        for request in self.waiting:
+            if self.leads():
                 self.propose(1 + max([-1, *self.log, *self.proposed]), request)
-        elif self.ballot is None and leader not in ("", self.name):
-            for request in self.waiting:
+            elif self.ballot is None and leader not in ("", self.name):
                 self.send(leader, "forwarded", request=request)
-        else:
-            return
+            else:
+                return
         self.waiting = []
 
     # Ballots.
 
-    def follow(self, ballot: Json) -> bool:
-        """Promise a ballot, unless a higher one is promised."""
-        if rank(ballot) < rank(self.promised):
-            return False
-        if ballot != self.promised:
-            self.save("promise", 0, ballot)
-        if ballot != self.ballot:
-            self.ballot = None
-        self.campaigns_at = time.monotonic() + random.uniform(*PATIENCE)
-        return True
-
     def p1a(self, src: str, body: Json) -> None:
-        if self.follow(body["ballot"]):
-            votes, log = [*self.votes.items()], [*self.log.items()]
-            self.send(src, "p1b", ballot=body["ballot"], votes=votes, log=log)
+        votes, log = [*self.votes.items()], [*self.log.items()]
+        self.send_in_ballot(src, "p1b", ballot=body["ballot"], votes=votes, log=log)
 
     def p1b(self, src: str, body: Json) -> None:
-        if body["ballot"] != self.ballot or self.leads():
+        if self.ballot is None or self.leads():
             return
         self.promises[src] = body["votes"]
         for slot, request in body["log"]:
@@ -139,35 +145,32 @@ class Node:
         if self.leads():
             best: dict[int, Json] = {}
             for slot, vote in (vote for votes in self.promises.values() for vote in votes):
-                if slot not in best or rank(best[slot]["ballot"]) < rank(vote["ballot"]):
-                    best[slot] = vote
+                best[slot] = max(best.get(slot, vote), vote, key=lambda vote: vote[0])
             for slot in range(1 + max([-1, *best, *self.log])):
                 # A slot without votes gets no request.
                 if slot not in self.log:
-                    self.propose(slot, best[slot]["request"] if slot in best else None)
+                    self.propose(slot, best[slot][1] if slot in best else None)
 
     def propose(self, slot: int, request: Json) -> None:
         self.proposed[slot] = (request, set())
-        self.broadcast("p2a", ballot=self.ballot, slot=slot, request=request)
+        self.broadcast("p2a", slot=slot, request=request)
 
     def p2a(self, src: str, body: Json) -> None:
-        if self.follow(body["ballot"]):
-            vote = {"ballot": body["ballot"], "request": body["request"]}
-            self.save("votes", body["slot"], vote)
-            self.send(src, "p2b", ballot=body["ballot"], slot=body["slot"])
+        ballot, slot = body["ballot"], body["slot"]
+        self.save(vote={"slot": slot, "ballot": ballot, "value": body["request"]})
+        self.send_in_ballot(src, "p2b", ballot=ballot, slot=slot)
 
     def p2b(self, src: str, body: Json) -> None:
-        if body["ballot"] == self.ballot and body["slot"] in self.proposed:
-            request, voters = self.proposed[body["slot"]]
-            voters.add(src)
-            if len(voters) >= self.quorum:
-                del self.proposed[body["slot"]]
-                self.decide(body["slot"], request)
+        request, voters = self.proposed.get(body["slot"], (None, set()))
+        voters.add(src)
+        if self.ballot and len(voters) >= self.quorum:
+            del self.proposed[body["slot"]]
+            self.decide(body["slot"], request)
 
     def decide(self, slot: int, request: Json) -> None:
         if slot in self.log:
             return
-        self.save("log", slot, request)
+        self.save(decide={"slot": slot, "value": request})
         if request and (request["client"], request["number"]) in self.unanswered:
             self.unanswered.remove((request["client"], request["number"]))
             fields = {"value": request["value"], "in_reply_to": request["number"]}
@@ -177,18 +180,16 @@ class Node:
 
     def tick(self) -> None:
         if self.leads():
-            self.broadcast("alive", ballot=self.ballot)
+            self.broadcast("alive")
             for slot, (request, _) in self.proposed.items():
-                self.broadcast("p2a", ballot=self.ballot, slot=slot, request=request)
+                self.broadcast("p2a", slot=slot, request=request)
         elif time.monotonic() > self.campaigns_at:
-            self.campaigns_at = time.monotonic() + random.uniform(*PATIENCE)
-            self.ballot = {"num": self.promised["num"] + 1, "leader": self.name}
-            self.promises, self.proposed = {}, {}
-            self.broadcast("p1a", ballot=self.ballot)
+            self.wait()
+            self.ballot, self.promises, self.proposed = [self.promise[0] + 1, self.name], {}, {}
+            self.broadcast("p1a")
 
     def alive(self, src: str, body: Json) -> None:
-        if self.follow(body["ballot"]):
-            self.send(src, "known", slots=[*self.log])
+        self.send(src, "known", slots=[*self.log])
 
     def known(self, src: str, body: Json) -> None:
         for slot in self.log.keys() - {*body["slots"]}:
@@ -199,10 +200,13 @@ class Node:
 
 
 def main() -> None:
-    data = Path(sys.argv[sys.argv.index("--data") + 1]) if "--data" in sys.argv else None
-    if data and "--forget" in sys.argv:
-        shutil.rmtree(data, ignore_errors=True)
-    node, rest, ticks_at = Node(data), b"", 0.0
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--votes", type=Path)
+    parser.add_argument("--forget", action="store_true")
+    options = parser.parse_args()
+    path = options.votes or (options.data and options.data / "votes.ndjson")
+    node, rest, ticks_at = Node(path, options.forget), b"", 0.0
     while True:
         if select.select([0], [], [], TICK)[0]:
             piece = os.read(0, 1 << 16)
@@ -210,7 +214,7 @@ def main() -> None:
                 return
             *lines, rest = (rest + piece).split(b"\n")
             for message in map(json.loads, lines):
-                getattr(node, message["body"]["type"])(message["src"], message["body"])
+                node.receive(message["src"], message["body"])
         if node.members and time.monotonic() > ticks_at:
             ticks_at = time.monotonic() + TICK
             node.tick()

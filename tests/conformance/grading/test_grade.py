@@ -21,6 +21,7 @@ import pytest
 
 from conformance.formats import folders, logs
 from conformance.formats.canonical import canonical
+from conformance.formats.schema import check_results
 from conformance.golden import generate
 from conformance.grading import challenge, faults, framing, grade, replay
 from conformance.grading.challenge_cases import (
@@ -33,6 +34,7 @@ from conformance.grading.challenge_cases import (
     error,
     log_reply,
 )
+from conformance.grading.dialect import data_refusal, find_dialect
 from conformance.grading.plan import Plan
 from conformance.grading.probe import EFFECTS, probe
 from conformance.grading.stage import Failure, Grade, Stage
@@ -40,6 +42,7 @@ from conformance.models import manifest
 from conformance.running import inject
 from conformance.running.cluster import NodeError
 from conformance.running.fenced import FencedNode
+from conformance.running.inject import Dialect
 from tests.support.paths import BROKEN_NODE, CARELESS_NODE, NODE, NODES, ROOT
 
 SOLVER = [sys.executable, str(NODES / "solver.py")]
@@ -96,7 +99,7 @@ def verb(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_this_node_passes(golden: Path, tmp_path: Path) -> None:
     found = graded(NODE, tmp_path, golden=golden, seconds=30.0)
-    assert found.passes and found.complete, found.as_json()
+    assert found.passes and found.complete and found.level == 3, found.as_json()
     assert [each.name for each in found.stages] == [
         "challenge, required",
         "challenge, recommended",
@@ -124,6 +127,43 @@ def test_order_of_receivers_is_free_but_not_that_of_one_receivers_messages(
     node = [sys.executable, str(NODES / "reordered.py"), how]
     found = graded(node, tmp_path, "replay", "record", golden=golden, sample=6)
     assert found.passes is passes and stage(found, "record").passes is passes, found.as_json()
+
+
+P1A_P2B = [sys.executable, str(NODES / "p1a_p2b.py")]
+
+
+def test_node_with_messages_of_its_own_reaches_level_1(tmp_path: Path) -> None:
+    """A slow machine may cut a run short, but no run has a failure."""
+    for seed in range(1, 6):
+        found = graded(P1A_P2B, tmp_path, seconds=20.0, kills=3, seed=seed)
+        assert stage(found, "faults").passes is not False, found.as_json()
+        if found.passes:
+            break
+    assert found.passes and found.level == 1 and found.options == {"--data": ""}
+    assert "messages of its own" in lost(stage(found, "replay"))
+    assert {each.name for each in stage(found, "faults").run} >= {"agreement", "order", "recovery"}
+    written = {"command": "grade", "status": "pass", "seconds": 1, "cases": []}
+    check_results({**written, **found.as_json()})
+
+
+def test_node_that_loses_decisions_reaches_no_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inject, "RECOVERY_SECONDS", 2.0)
+    node = [*P1A_P2B, "--forget"]
+    grades = (
+        graded(node, tmp_path, "faults", seconds=20.0, kills=4, seed=seed) for seed in range(1, 6)
+    )
+    assert any(found.passes is False and found.level is None for found in grades)
+
+
+def test_opaque_node_may_name_slots(tmp_path: Path) -> None:
+    """This node is one of any system, too."""
+    assert find_dialect(NODE, 60) == Dialect()
+    assert find_dialect(NODE, 60, opaque=True) == Dialect(opaque=True)
+    assert find_dialect(P1A_P2B, 60) == Dialect(opaque=True, appends=True)
+    assert data_refusal(NODE, tmp_path / "probe", 60) == ""
+    assert "writes nothing" in data_refusal(SOLVER, tmp_path / "probe", 1)
 
 
 def test_node_without_options_is_validated_by_its_messages(
