@@ -17,7 +17,7 @@ from .coverage import pinned
 from .exporting import export as exporting
 from .exporting import page
 from .exporting.outputs import ExportError
-from .formats import logs
+from .formats import logs, vote_logs
 from .formats.logs import Record
 from .formats.vote_logs import VoteLogs
 from .golden import generate as generating
@@ -181,12 +181,13 @@ def inject_faults(
     records: int,
     power_cuts: bool = False,
     dialect: Dialect = PROTOCOL,
+    votes: bool = False,
     on_row: Callable[[str, bool, str], None] = lambda what, passes, figure: None,
 ) -> bool | None:
     """Run a cluster under fault injection, check what came of it and print that.
 
     Return True if everything passes, False if something fails, None if too little happened.  With
-    no kills the nodes get no --data.
+    no kills the nodes get no --data.  `votes`: opaque nodes write vote logs, which are checked.
 
     `on_row` is called with each check: what it is, whether it passes, its figure.
     """
@@ -194,13 +195,14 @@ def inject_faults(
         *["--power-cuts"] * power_cuts,
         *["--opaque"] * dialect.opaque,
         *["--append"] * dialect.appends,
+        *["--votes"] * votes,
     ]
     again = (
         f"python -m conformance inject -o {shlex.quote(str(output))}-again --nodes {nodes} "
         f"--kills {kills} --seconds {seconds:g} --seed {seed}{''.join(f' {f}' for f in flags)} "
         f"-- {shlex.join(command)}"
     )
-    taken = ("--data",) if dialect.opaque else OPTIONS
+    taken = ("--data", *["--votes"] * votes) if dialect.opaque else OPTIONS
     options = [option for option in taken if kills or option != "--data"]
     all_pass = False
     try:
@@ -223,6 +225,7 @@ def inject_faults(
         rows = [*_happened(fault_run), *_history_rows(fault_run)]
         if not dialect.opaque:
             rows += [*_process_rows(fault_run), *_log_rows(fault_run, batch, records, missing)]
+        rows += _vote_rows(fault_run) if votes else []
         title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
         report.table(title, ("what", "figure", "result"), rows)
         all_pass = all(row[-1] is not False for row in rows)
@@ -314,6 +317,15 @@ def _log_rows(fault_run: FaultRun, batch: int, records: int, missing: list[str])
     show_rejections([fault_run.logs[0].parent / "run"], [cluster], [verdict], batch)
     rejected = f"{len(verdict.rejections)} logs rejected of {len(cluster):,} records"
     return [*rows, ("trace validation", rejected, not verdict.rejections)]
+
+
+def _vote_rows(fault_run: FaultRun) -> list[Any]:
+    """Return rows with the verdict on the vote logs."""
+    verdict = validate_votes(vote_logs.read(fault_run.vote_logs))
+    show_vote_rejections(verdict)
+    lines = sum(map(len, verdict.cluster.logs.values()))
+    figure = f"{len(verdict.rejections)} rejections of {lines:,} lines"
+    return [("vote logs", figure, not verdict.rejections)]
 
 
 def logs_of(fault_run: FaultRun) -> dict[str, list[Record]]:

@@ -65,7 +65,7 @@ from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(tuple(probing.EFFECTS)),
+    type=click.Choice((*probing.EFFECTS, "--votes")),
     help="Do not use this option of the node.",
 )
 @click.option(

@@ -316,6 +316,11 @@ def explore(
 )
 @click.option("--append", is_flag=True, help="Clients name no slot; replies do.")
 @click.option(
+    "--votes",
+    is_flag=True,
+    help="The opaque nodes get --votes FILE and write vote logs, which are checked.",
+)
+@click.option(
     "--records",
     default=1_000_000,
     show_default=True,
@@ -336,6 +341,7 @@ def inject(
     power_cuts: bool,
     opaque: bool,
     append: bool,
+    votes: bool,
     records: int,
     batch: int,
     results: Results,
@@ -348,8 +354,8 @@ def inject(
     history.ndjson, the log of each node beside it. With --opaque the nodes are of any system:
     conformance/levels.md.
     """
-    if append and not opaque:
-        raise click.UsageError("--append needs --opaque: in this protocol clients name the slots")
+    if (append or votes) and not opaque:
+        raise click.UsageError("--append and --votes need --opaque")
     if power_cuts and not kills:
         raise click.UsageError("--power-cuts needs --kills: each kill is a power cut")
     name, started = f"{nodes} nodes, seed {seed}", time.monotonic()
@@ -365,6 +371,7 @@ def inject(
             records=records,
             power_cuts=power_cuts,
             dialect=Dialect(opaque, append),
+            votes=votes,
             on_row=lambda what, passes, figure: results.add(case("inject", what, passes, figure)),
         )
     except NodeWrong as error:

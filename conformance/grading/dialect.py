@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..formats.folders import fresh
 from ..formats.schema import load
 from ..formats.strict import NotJson, loads
 from ..running.inject import PROTOCOL, Dialect
 from ..running.process import Flood, Process, ready
 from .challenge_cases import BEGIN, init
+from .probe import has_written
 
 Json = Any
 
@@ -52,15 +52,14 @@ def sends_own_types(command: Sequence[str], seconds: float) -> bool:
     return False
 
 
-def data_refusal(command: Sequence[str], folder: Path, seconds: float) -> str:
-    """Return "" if an opaque node takes --data DIR, or the reason why it does not."""
-    place = fresh(folder) / "data"
-    given = [*command, "--data", str(place)]
-    for message in _messages(given, [BEGIN, _propose()], seconds):
-        replied = "in_reply_to" in message.get("body", {})
-        if replied and place.is_dir() and any(place.iterdir()):
-            return ""
-    return "with --data DIR it replies and writes nothing into DIR"
+def option_refusal(option: str, command: Sequence[str], folder: Path, seconds: float) -> str:
+    """Return "" if an opaque node takes --data DIR or --votes FILE, or why it does not."""
+    place = folder / option.lstrip("-")
+    for message in _messages([*command, option, str(place)], [BEGIN, _propose()], seconds):
+        match message:
+            case {"body": {"in_reply_to": _}} if has_written(place):
+                return ""
+    return f"with {option} it writes nothing before it replies"
 
 
 def _keeps_slot(command: Sequence[str], seconds: float) -> bool:
@@ -79,7 +78,10 @@ def _propose(**slot: int) -> str:
 
 
 def _messages(command: Sequence[str], inputs: Sequence[str], seconds: float) -> Iterator[Json]:
-    """Yield the objects that a fresh node prints within some seconds while its input is open."""
+    """Yield the objects that a fresh node prints within some seconds while its input is open.
+
+    What it sends to itself is given back to it.
+    """
     until = time.monotonic() + seconds
     with closing(Process(command)) as process:
         for line in inputs:
@@ -93,7 +95,11 @@ def _messages(command: Sequence[str], inputs: Sequence[str], seconds: float) -> 
                 found = [loads(line) for line in (process.read_lines() if readable else ())]
             except (NotJson, Flood):
                 return
-            yield from (each for each in found if isinstance(each, dict))
+            for message in found:
+                if isinstance(message, dict):
+                    if message.get("dest") == "n1":
+                        process.give(json.dumps(message).encode())
+                    yield message
 
 
 @cache

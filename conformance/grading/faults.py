@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import report
-from ..formats import logs
+from .. import checking, report
+from ..formats import logs, vote_logs
 from ..running import inject
 from ..running.cluster import NodeError
 from ..running.inject import PROTOCOL, Dialect
-from ..running.nodes import OPTIONS
-from ..validation import explanation, history_checker
+from ..running.nodes import OPAQUE_OPTIONS, OPTIONS
+from ..validation import explanation, history_checker, vote_verdict
 from ..validation.evidence import Evidence, find_contradiction
 from ..validation.observed import find_explanations
 from .plan import Plan
@@ -42,11 +42,12 @@ def run(
     name = f"{NODES} nodes"
     if not plan.selects(f"faults: {name}"):
         return
-    taken = [option for option in OPTIONS if options.get(option) == ""]
+    every = OPAQUE_OPTIONS if dialect.opaque else OPTIONS
+    taken = [option for option in every if options[option] == ""]
     kills = plan.kills if "--data" in taken else None
     given = [*command, *(["--batch", str(BATCH)] if options.get("--batch") == "" else [])]
     folder = plan.folder("faults")
-    found = Stage(stage.name, shown=False)
+    found = Stage(stage.name, level=stage.level, shown=False)
     try:
         with report.Line(f"{NODES} nodes in real time, seed {plan.seed}") as line:
             fault_run = inject.inject(
@@ -64,6 +65,8 @@ def run(
         _add_rules(found, folder, fault_run, dialect)
         if not dialect.opaque:
             _add_nodes(found, folder, fault_run, taken)
+        elif "--votes" in taken:
+            _add_votes(found, fault_run)
     except (NodeError, logs.LogError) as error:
         stage.add(name, Failure(str(error)))
         return
@@ -91,6 +94,16 @@ def _add_nodes(
         _add_explanations(stage, folder, fault_run.evidence)
 
 
+def _add_votes(stage: Stage, fault_run: inject.FaultRun) -> None:
+    """Check the vote logs of opaque nodes."""
+    cluster = vote_logs.read(fault_run.vote_logs)
+    verdict = checking.validate_votes(cluster)
+    for node in cluster.logs:
+        first = next((each for each in verdict.rejections if each.line.node == node), None)
+        failure = Failure(vote_verdict.format_rejection(cluster, first)) if first else None
+        stage.add(f"the votes of {node}", failure, level=2)
+
+
 def _add_second_process(stage: Stage, fault_run: inject.FaultRun) -> None:
     found = fault_run.unrefused
     stage.add("a second process on --data is refused", Failure(found[0]) if found else None)
@@ -112,12 +125,14 @@ def _add_rules(stage: Stage, folder: Path, fault_run: inject.FaultRun, dialect: 
     found = history_checker.check_history(fault_run.history, quiescent=recovered)
     for rule in CLIENT_RULES if dialect.appends else CLIENT_RULES[:-1]:
         first = next((each for each in found if each.rule == rule), None)
-        stage.add(rule, Failure(explanation.format_finding(first)) if first else None)
+        failure = Failure(explanation.format_finding(first)) if first else None
+        stage.add(rule, failure, level=1)
     path = folder / logs.HISTORY
     decided = fault_run.happened["acknowledged"]
-    stage.add("progress", None if decided else Failure(f"{path}: nothing was decided"))
+    progress = None if decided else Failure(f"{path}: nothing was decided")
+    stage.add("progress", progress, level=1)
     late = f"{path}: after {inject.RECOVERY_SECONDS:g} s without faults a node lacks decisions"
-    stage.add("recovery", None if recovered else Failure(late))
+    stage.add("recovery", None if recovered else Failure(late), level=1)
 
 
 def _add_explanations(

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from .. import report
 from ..formats import logs
+from ..formats.folders import fresh
+from ..running.nodes import OPAQUE_OPTIONS
 from ..running.replay import check_command
 from . import challenge, faults, framing, record, replay
 from .challenge_cases import CASES, RECOMMENDED, REQUIRED
-from .dialect import data_refusal, find_dialect
+from .dialect import find_dialect, option_refusal
 from .framing import FRAMING_CASES
 from .plan import STAGES, Plan, file_name
 from .probe import probe
@@ -42,7 +44,7 @@ def grade(
     found = Grade(command)
 
     def run(name: str, do: Callable[[Stage], None], recommended: bool = False) -> None:
-        stage = Stage(name, recommended)
+        stage = Stage(name, recommended, level=3 if name in DEEPER else 0)
         found.stages.append(stage)
         try:
             do(stage)
@@ -60,7 +62,6 @@ def grade(
     with report.Line("the messages of the node"):
         dialect = find_dialect(command, plan.patience, plan.opaque)
     if dialect.opaque:
-        found.opaque = True
         for name in STAGES:
             if name in plan.stages and name != "faults":
                 run(name, partial(_skip_all, OPAQUE))
@@ -93,10 +94,14 @@ def _skip_all(reason: str, stage: Stage) -> None:
 
 
 def _options_of_opaque(plan: Plan, command: Sequence[str]) -> dict[str, str]:
-    """Return the only option that a node of any system can have, and why it is not taken."""
-    if "--data" in plan.without:
-        return {"--data": "not tried"}
-    return {"--data": data_refusal(command, plan.output / "probe", plan.patience)}
+    """Return the options of a node of any system, and why they are not taken."""
+    folder = fresh(plan.output / "probe")
+    return {
+        option: "not tried"
+        if option in plan.without
+        else option_refusal(option, command, folder, plan.patience)
+        for option in OPAQUE_OPTIONS
+    }
 
 
 def wanted_stages(plan: Plan) -> list[str]:

@@ -85,8 +85,13 @@ def _sends_one_decision(sent: list[Json], place: Path) -> bool:
     return False
 
 
-def _has_written(sent: list[Json], place: Path) -> bool:
+def has_written(place: Path) -> bool:
+    """Return whether there is something in a file or a folder."""
     return any(place.iterdir()) if place.is_dir() else place.exists() and place.stat().st_size > 0
+
+
+def _has_written(sent: list[Json], place: Path) -> bool:
+    return has_written(place)
 
 
 def _replies(sent: list[Json], place: Path) -> bool:

@@ -93,32 +93,43 @@ def stderr_lines(path: Path) -> list[str]:
 
 @dataclass
 class Outcome:
-    """The outcome of one case; `skipped` is the reason why it was not run, "" if it was."""
+    """The outcome of one case; `skipped` is the reason why it was not run, "" if it was.
+
+    `level` is a key of `LEVELS`: what the case is about; 0 if it is about none.
+    """
 
     name: str
     failure: Failure | None = None
     skipped: str = ""
     seconds: float = 0.0
+    level: int = 0
 
 
 @dataclass
 class Stage:
     """The cases of one part of a grade.
 
-    What is `recommended` is counted and does not decide the verdict.  `shown` prints each case
-    with --verbose.
+    What is `recommended` is counted and does not decide the verdict.  `level` is that of the cases
+    for which no other is given.  `shown` prints each case with --verbose.
     """
 
     name: str
     recommended: bool = False
+    level: int = 0
     shown: bool = True
     outcomes: list[Outcome] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
-    def add(self, name: str, failure: Failure | None = None, seconds: float = 0.0) -> None:
+    def add(
+        self,
+        name: str,
+        failure: Failure | None = None,
+        seconds: float = 0.0,
+        level: int | None = None,
+    ) -> None:
         """Add a case that was run."""
-        self.append(Outcome(name, failure, "", seconds))
+        self.append(Outcome(name, failure, "", seconds, self.level if level is None else level))
 
     def skip(self, name: str, reason: str) -> None:
         """Add a case that cannot be run with this node."""
@@ -178,13 +189,9 @@ class Stage:
 
 @dataclass
 class Grade:
-    """All stages, and each option with "" if the node takes it, or the reason why it does not.
-
-    `opaque`: the node speaks messages of its own, so only what clients saw was checked.
-    """
+    """All stages, and each option with "" if the node takes it, or the reason why it does not."""
 
     command: Sequence[str]
-    opaque: bool = False
     options: dict[str, str] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
 
@@ -196,18 +203,18 @@ class Grade:
 
     @property
     def level(self) -> int | None:
-        """The highest level that the cases show, a key of `LEVELS`; None if they show none."""
-        passed = {stage.name for stage in self.stages if stage.passes}
-        if self.passes and not self.opaque and passed & {"replay", "record", "faults"}:
-            return 3
-        seen = [
-            outcome
-            for stage in self.stages
-            if stage.name == "faults"
-            for outcome in stage.run
-            if outcome.name in CLIENT_RULES
-        ]
-        return 1 if seen and not any(outcome.failure for outcome in seen) else None
+        """The highest level that the cases show, a key of `LEVELS`; None if they show none.
+
+        Only the highest needs the cases about none to pass, too: they are about this protocol.
+        """
+        run = [each for stage in self.stages if not stage.recommended for each in stage.run]
+        for level in sorted(LEVELS, reverse=True):
+            lowest = 0 if level == max(LEVELS) else 1
+            cases = [each for each in run if lowest <= each.level <= level]
+            shown = any(each.level == level for each in cases)
+            if shown and not any(each.failure for each in cases):
+                return level
+        return None
 
     @property
     def complete(self) -> bool:

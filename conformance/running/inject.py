@@ -95,6 +95,7 @@ class FaultRun:
 
     history: list[Entry]
     logs: list[Path]
+    vote_logs: list[Path]
     happened: Counter[str]
     seconds: float
     recovery_seconds: float | None
@@ -229,6 +230,7 @@ class FaultInjector:
         return FaultRun(
             self.history,
             paths,
+            [self.nodes.vote_log(node) for node in self.members],
             self._counts(),
             self._now(),
             self.recovery_seconds,

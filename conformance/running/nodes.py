@@ -25,6 +25,7 @@ from .recorded import RecordedProcess
 Json = Any
 
 OPTIONS = ("--data", "--log", "--seed")
+OPAQUE_OPTIONS = ("--data", "--votes")
 
 Check = Callable[[str, Collection[str], Json], None]
 """Raises `ValueError` unless a node, among these members, may print this value."""
@@ -60,9 +61,9 @@ REFUSAL_SECONDS = 10.0
 class Nodes:
     """The nodes of a cluster, by their names; `lives` has the running processes.
 
-    `options` are those of OPTIONS that the command takes.  `evidence` has the inputs and outputs of
-    each process of each node.  With `power`, a PRNG, every kill is a power cut as well: what the
-    node has not synced may be lost.  `check` decides what a node may print.
+    `options` are those of OPTIONS or OPAQUE_OPTIONS that the command takes.  `evidence` has the
+    inputs and outputs of each process of each node.  With `power`, a PRNG, every kill is a power
+    cut as well: what the node has not synced may be lost.  `check` decides what a node may print.
     """
 
     def __init__(
@@ -91,6 +92,9 @@ class Nodes:
     def log(self, node: str) -> Path:
         return self._folder / f"{node}.ndjson"
 
+    def vote_log(self, node: str) -> Path:
+        return self._folder / f"{node}.votes.ndjson"
+
     def logged(self, node: str) -> int:
         """Return the size of a node's log in bytes."""
         log = self.log(node)
@@ -110,12 +114,16 @@ class Nodes:
 
     def _files(self, node: str) -> dict[str, Path]:
         """Return the node's own files, by the option that names them."""
-        return {"--data": self._folder / f"{node}.data", "--log": self.log(node)}
+        return {
+            "--data": self._folder / f"{node}.data",
+            "--log": self.log(node),
+            "--votes": self.vote_log(node),
+        }
 
     def _command_of(self, node: str, seed: int) -> list[str]:
         given = {**self._files(node), "--seed": seed}
         options = [
-            text for each in OPTIONS if each in self._options for text in (each, str(given[each]))
+            text for each in given if each in self._options for text in (each, str(given[each]))
         ]
         return [*self._command, *options]
 

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from conformance import __main__ as command_line
-from conformance.formats.schema import check_record
+from conformance.formats.schema import check_entry, check_record
+from conformance.formats.vote_logs import check_line
 from tests import demo
 from tests.support.paths import ROOT
 
@@ -80,8 +81,10 @@ def test_demo_output_is_current() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_records_shown_are_records(page: Path) -> None:
-    for record in re.findall(r'(?m)^    (\{"node": .*)$', page.read_text("utf-8")):
-        check_record(json.loads(record))
+    for record in map(json.loads, re.findall(r'(?m)^ +(\{"node": .*)$', page.read_text("utf-8"))):
+        (check_record if "input" in record else check_line)(record)
+    for entry in re.findall(r'(?m)^ +(\{"at": .*)$', page.read_text("utf-8")):
+        check_entry(json.loads(entry))
 
 
 # What is named.

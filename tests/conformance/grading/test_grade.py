@@ -34,7 +34,7 @@ from conformance.grading.challenge_cases import (
     error,
     log_reply,
 )
-from conformance.grading.dialect import data_refusal, find_dialect
+from conformance.grading.dialect import find_dialect, option_refusal
 from conformance.grading.plan import Plan
 from conformance.grading.probe import EFFECTS, probe
 from conformance.grading.stage import Failure, Grade, Stage
@@ -132,14 +132,18 @@ def test_order_of_receivers_is_free_but_not_that_of_one_receivers_messages(
 P1A_P2B = [sys.executable, str(NODES / "p1a_p2b.py")]
 
 
-def test_node_with_messages_of_its_own_reaches_level_1(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("without", "level"), [((), 2), (("--votes",), 1)])
+def test_node_with_messages_of_its_own_reaches_a_level(
+    without: tuple[str, ...], level: int, tmp_path: Path
+) -> None:
     """A slow machine may cut a run short, but no run has a failure."""
     for seed in range(1, 6):
-        found = graded(P1A_P2B, tmp_path, seconds=20.0, kills=3, seed=seed)
+        found = graded(P1A_P2B, tmp_path, without=without, seconds=20.0, kills=3, seed=seed)
         assert stage(found, "faults").passes is not False, found.as_json()
         if found.passes:
             break
-    assert found.passes and found.level == 1 and found.options == {"--data": ""}
+    assert found.passes and found.level == level
+    assert found.options == {"--data": "", "--votes": "not tried" if without else ""}
     assert "messages of its own" in lost(stage(found, "replay"))
     assert {each.name for each in stage(found, "faults").run} >= {"agreement", "order", "recovery"}
     written = {"command": "grade", "status": "pass", "seconds": 1, "cases": []}
@@ -162,8 +166,24 @@ def test_opaque_node_may_name_slots(tmp_path: Path) -> None:
     assert find_dialect(NODE, 60) == Dialect()
     assert find_dialect(NODE, 60, opaque=True) == Dialect(opaque=True)
     assert find_dialect(P1A_P2B, 60) == Dialect(opaque=True, appends=True)
-    assert data_refusal(NODE, tmp_path / "probe", 60) == ""
-    assert "writes nothing" in data_refusal(SOLVER, tmp_path / "probe", 1)
+    assert option_refusal("--data", NODE, tmp_path, 60) == ""
+    assert option_refusal("--votes", P1A_P2B, tmp_path, 60) == ""
+    assert "writes nothing" in option_refusal("--data", SOLVER, tmp_path / "none", 1)
+
+
+def test_level_is_the_highest_whose_cases_pass() -> None:
+    def grade_of(*cases: tuple[int, bool]) -> Grade:
+        only = Stage("any")
+        for level, passes in cases:
+            only.add("case", None if passes else Failure("wrong"), level=level)
+        return Grade([], stages=[only])
+
+    assert grade_of((0, True)).level is None
+    assert grade_of((0, True), (1, True), (3, True)).level == 3
+    assert grade_of((0, False), (1, True), (3, True)).level == 1
+    assert grade_of((0, True), (1, True), (2, True), (3, False)).level == 2
+    assert grade_of((1, True), (2, False)).level == 1
+    assert grade_of((1, False), (2, True)).level is None
 
 
 def test_node_without_options_is_validated_by_its_messages(
