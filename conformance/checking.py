@@ -114,7 +114,8 @@ def validate(
 def validate_votes(cluster: VoteLogs) -> VoteVerdict:
     """Validate the vote logs of one cluster and show progress."""
     with report.Line(f"validating {sum(map(len, cluster.logs.values())):,} lines") as line:
-        return vote_verdict.validate_votes(cluster, line.update)
+        [verdict] = vote_verdict.validate_votes([cluster], line.update)
+        return verdict
 
 
 def show_vote_rejections(verdict: VoteVerdict) -> None:

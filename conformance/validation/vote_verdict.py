@@ -47,16 +47,27 @@ class VoteVerdict:
 
 
 def validate_votes(
-    cluster: VoteLogs, on_progress: Callable[[str], None] = lambda text: None
-) -> VoteVerdict:
-    """Return the verdict on the vote logs of one cluster; raises `ToolError`."""
-    found = check_votes(cluster, on_progress)
-    below: dict[str, VoteRejection] = {}
+    clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
+) -> list[VoteVerdict]:
+    """Return the verdict on the vote logs of each cluster; raises `ToolError`."""
+    founds = check_votes(clusters, on_progress)
+    return [
+        VoteVerdict(cluster, found, list(_rejections(cluster, found)))
+        for cluster, found in zip(clusters, founds, strict=True)
+    ]
+
+
+def _rejections(cluster: VoteLogs, found: Found) -> Iterator[VoteRejection]:
+    """Yield the first line below a promise of each node, and then what is wrong with each slot."""
+    below: dict[str, tuple[Line, Line]] = {}
     for before, line in found.below:
-        below.setdefault(line.node, _below(cluster, before, line, found))
-    return VoteVerdict(
-        cluster, found, [*below.values(), *(_rejection(cluster, each) for each in found.wrong)]
-    )
+        if line.node not in below or line.line < below[line.node][1].line:
+            below[line.node] = before, line
+    for node in cluster.logs:
+        if node in below:
+            yield _below(cluster, *below[node], found)
+    for wrong in found.wrong:
+        yield _rejection(cluster, wrong)
 
 
 def name(ballot: Ballot) -> str:
