@@ -11,6 +11,7 @@ judged once.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from ..formats.canonical import canonical
-from ..formats.vote_logs import Line, Quorums, VoteLogs, order
+from ..formats.vote_logs import Line, Quorums, Slot, VoteLogs, order
 from ..jobs import at_once
 from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
@@ -53,15 +54,6 @@ class Ranks:
 
     def to_tla(self) -> str:
         return values.text(self.ranks)
-
-
-@dataclass
-class Slot:
-    """What the logs tell of one slot: its votes, and what is taken to be decided."""
-
-    number: int
-    votes: list[Line] = field(default_factory=list)
-    decided: list[Line] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,10 +97,8 @@ class Found:
 
     below: lines that are below the line before them, which is the first of the two
     wrong: slots
-    slots: all slots of the logs, by number
     """
 
-    slots: dict[int, Slot]
     below: list[tuple[Line, Line]] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
 
@@ -126,14 +116,16 @@ def check_votes(
     clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
 ) -> list[Found]:
     """Judge the vote logs of each cluster; raises `ToolError` unless TLC judged all of them."""
-    founds = [Found(_slots(cluster)) for cluster in clusters]
+    founds = [Found() for cluster in clusters]
     # By the acceptors that they are judged for, all that TLC judges, and what a rejection is for.
     judged: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
     for cluster, found in zip(clusters, founds, strict=True):
         items = judged.setdefault(Acceptors.of(cluster), defaultdict(list))
-        for ranks, lines in (part for log in cluster.logs.values() for part in _parts(log)):
-            items[ranks].append(partial(found.reject_part, lines))
-        for numbered in _numbered(cluster, found.slots):
+        for node in cluster.logs:
+            for ranks, lines in _parts(line for line in cluster.steps if line.node == node):
+                items[ranks].append(partial(found.reject_part, lines))
+        for slot in cluster.slots.values():
+            numbered = Numbered.of(slot, cluster)
             items[numbered.shape].append(partial(found.reject_slot, numbered))
     windows = [(acceptors, some) for acceptors in judged for some in _windows(judged[acceptors])]
     done, total = 0, sum(map(len, judged.values()))
@@ -148,59 +140,16 @@ def check_votes(
     return founds
 
 
-def new_lines(log: Iterable[Line]) -> Iterator[Line]:
-    """Yield the promises and votes of a node, but no vote for a second time.
-
-    A node that tells again what it voted for, as after a restart, does nothing new.
-    """
-    told: set[tuple[Any, ...]] = set()
-    for line in log:
-        if line.kind == "promise" or (line.kind == "vote" and not _is_told(line, told)):
-            yield line
-
-
-def _is_told(line: Line, told: set[tuple[Any, ...]]) -> bool:
-    """Return whether a vote was told before, and add it to those that were."""
-    vote = line.node, line.slot, order(line.ballot), canonical(line.value)
-    if vote in told:
-        return True
-    told.add(vote)
-    return False
-
-
-def _promised(log: Iterable[Line]) -> tuple[Any, ...]:
-    """Return the highest ballot that a node has promised; () is below every ballot."""
-    return max((order(line.ballot) for line in new_lines(log)), default=())
-
-
 def _parts(log: Iterable[Line]) -> Iterator[tuple[Ranks, Sequence[Line]]]:
     """Yield the parts of a log; in all but the first, the first line is the last one before it."""
     lines: list[Line] = []
-    for line in new_lines(log):
+    for line in log:
         if not lines or order(line.ballot) != order(lines[-1].ballot):
             lines.append(line)
     for begin in range(0, len(lines) - 1, PART):
         some = lines[begin : begin + PART + 1]
         rank = {b: at for at, b in enumerate(sorted({order(line.ballot) for line in some}), 1)}
         yield Ranks(tuple(rank[order(line.ballot)] for line in some)), some
-
-
-def _numbered(cluster: VoteLogs, slots: dict[int, Slot]) -> Iterator[Numbered]:
-    promised = {node: _promised(log) for node, log in cluster.logs.items()}
-    for slot in slots.values():
-        yield Numbered.of(slot, cluster.members, promised)
-
-
-def _slots(cluster: VoteLogs) -> dict[int, Slot]:
-    """Return the slots by number; a vote that is told again is in them once."""
-    found: dict[int, Slot] = {}
-    told: set[tuple[Any, ...]] = set()
-    for line in cluster.lines:
-        if line.kind == "vote" and not _is_told(line, told):
-            found.setdefault(line.slot, Slot(line.slot)).votes.append(line)
-        elif line.kind == "decide":
-            found.setdefault(line.slot, Slot(line.slot)).decided.append(line)
-    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -214,28 +163,24 @@ class Numbered:
     names: dict[str, int]
 
     @classmethod
-    def of(
-        cls, slot: Slot, members: tuple[str, ...], promised: dict[str, tuple[Any, ...]]
-    ) -> Numbered:
+    def of(cls, slot: Slot, cluster: VoteLogs) -> Numbered:
         """Number the ballots of a slot by rank, and its values in the order of their ballots."""
-        node = {member: at for at, member in enumerate(members, 1)}
+        node = {member: at for at, member in enumerate(cluster.members, 1)}
         ranked = sorted({order(vote.ballot) for vote in slot.votes})
         ballots = {ballot: at for at, ballot in enumerate(ranked, 1)}
         votes = sorted(slot.votes, key=lambda x: (ballots[order(x.ballot)], node[x.node]))
         names: dict[str, int] = {}
         for line in (*votes, *slot.decided):
             names.setdefault(canonical(line.value), len(names) + 1)
+        promised = [cluster.promised.get(member) for member in cluster.members]
         shape = Shape(
             tuple(
                 (node[x.node], ballots[order(x.ballot)], names[canonical(x.value)]) for x in votes
             ),
-            tuple(
-                sum(ballot <= promised[member] for ballot in ranked) if member in promised else 0
-                for member in members
-            ),
+            tuple(0 if b is None else bisect_right(ranked, order(b)) for b in promised),
             tuple(sorted({names[canonical(line.value)] for line in slot.decided})),
         )
-        return cls(slot, shape, members, ballots, names)
+        return cls(slot, shape, cluster.members, ballots, names)
 
     def wrong(self, why: Any) -> Wrong:
         """Return the lines for what TLC printed of the shape."""

@@ -9,7 +9,6 @@ import pytest
 
 from conformance.formats.vote_logs import Quorums, VoteLogs
 from conformance.validation import vote_checker
-from conformance.validation.vote_checker import Found
 from conformance.validation.vote_verdict import (
     VoteVerdict,
     format_missing,
@@ -215,12 +214,12 @@ def test_rejection_shows_its_slot_as_a_table(verdicts: dict[str, VoteVerdict]) -
     [(("n1", "n2"), "no log of n3:", False), (("n1",), "no log of n2 and n3:", True)],
 )
 def test_missing_logs_are_named(logged: tuple[str, ...], named: str, too_many: bool) -> None:
-    verdict = VoteVerdict(cluster([], logged=logged), Found({}), [])
+    verdict = VoteVerdict(cluster([], logged=logged))
     assert format_missing(verdict).startswith(named) and verdict.missing_quorum == too_many
 
 
 def test_no_missing_log_is_named() -> None:
-    assert format_missing(VoteVerdict(cluster([]), Found({}), [])) == ""
+    assert format_missing(VoteVerdict(cluster([]))) == ""
 
 
 def test_logs_of_any_members_of_a_run_are_accepted() -> None:
