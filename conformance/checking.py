@@ -5,6 +5,7 @@ Calls the packages that do the work, with progress on a line; the verdicts are t
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from . import cache, locations, report
 from .cache import Cache
 from .coverage import pinned
 from .exporting import export as exporting
-from .exporting import page
+from .exporting import page, slots_page
 from .exporting.outputs import ExportError
 from .formats import logs, vote_logs
 from .formats.logs import Record
@@ -114,14 +115,20 @@ def validate(
 
 def validate_votes(cluster: VoteLogs) -> VoteVerdict:
     """Validate the vote logs of one cluster and show progress."""
-    with report.Line(f"validating {sum(map(len, cluster.logs.values())):,} lines") as line:
-        return vote_verdict.validate_votes(cluster, line.update)
+    with report.Line(f"validating {len(cluster.lines):,} lines") as line:
+        [verdict] = vote_verdict.validate_votes([cluster], line.update)
+        return verdict
 
 
 def show_vote_rejections(verdict: VoteVerdict) -> None:
-    """Print the first rejections of vote logs."""
+    """Print the first rejections of vote logs, and write a page of their slots."""
     for found in verdict.rejections[:5]:
         report.say(vote_verdict.format_rejection(verdict.cluster, found))
+    if verdict.rejections:
+        files = {line.path: None for line in verdict.cluster.lines}
+        first = next(iter(files))
+        place = (first if len(files) == 1 else first.parent / "votes").with_suffix(".html")
+        _show_written(place, functools.partial(slots_page.write, place, verdict))
 
 
 def show_differences(differing: Sequence[Difference], command: Sequence[str]) -> None:
@@ -159,10 +166,19 @@ def show_page(
     place: Path, records: Sequence[logs.Record], marks: Sequence[page.Mark], batch: int
 ) -> None:
     """Write a page of a run that fails, and print its path; the verdict does not depend on it."""
-    try:
+
+    def write() -> None:
         with report.Line(f"a page of {records[0].path.name}") as line:
             found = exporting.make_failed_run(place.stem, records, marks, batch, line.update)
             exporting.write_page(place, found)
+
+    _show_written(place, write)
+
+
+def _show_written(place: Path, write: Callable[[], None]) -> None:
+    """Write a page and print its path, or why there is none; the verdict does not depend on it."""
+    try:
+        write()
     except (OSError, RecursionError, ExportError) as error:
         report.warn(f"no page of this run: {error}")
     else:

@@ -170,9 +170,9 @@ def validate_votes(places: tuple[Path, ...], results: Results, started: float) -
     if found.missing_quorum:
         reason = f"{missing}; they are a quorum, so the other logs show nothing"
         results.add(case(suite, "a quorum of logs", None, reason))
-    lines = sum(map(len, cluster.logs.values()))
+    lines = len(cluster.lines)
     counted = (
-        f"{len(cluster.logs):,} vote logs, {lines:,} lines, {len(found.found.slots):,} slots, "
+        f"{len(cluster.logs):,} vote logs, {lines:,} lines, {len(cluster.slots):,} slots, "
         f"{len(found.rejections):,} rejections"
     )
     return "; ".join(filter(None, [counted, missing, report.pace(lines, elapsed(started))]))

@@ -44,6 +44,12 @@ from .options import FILE, SECONDS, batches, searchable, timeout
     f"reads the rest: {PARSER}",
 )
 @click.option(
+    "--votes",
+    type=FILE,
+    metavar="FILE",
+    help="The vote logs of the nodes, for `validate --votes`.",
+)
+@click.option(
     "--states",
     default=exporting.RECORDS_WITH_STATES,
     show_default=True,
@@ -67,23 +73,30 @@ def export(
     html: Path | None,
     itf: Path | None,
     shiviz: Path | None,
+    votes: Path | None,
     states: int,
     replica: bool,
     force: bool,
     batch: int,
 ) -> None:
-    """Draw a run as a page, an ITF trace or a ShiViz log.
+    """Write a run as a page, an ITF trace, a ShiViz log or vote logs.
 
     LOG is a file or a folder of *.ndjson files, together one run: one file with the records of the
-    cluster, or one file for each node.
+    cluster, or one file for each node. Of vote logs it is a page of slots by nodes.
     """
     if bool(log) == bool(model):
         raise click.UsageError("give the LOGs of one run, or --model NAME")
-    if not (html or itf or shiviz):
-        raise click.UsageError("give a file to write: --html FILE, --itf FILE, --shiviz FILE")
-    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force)
+    if not (html or itf or shiviz or votes):
+        raise click.UsageError(
+            "give a file to write: --html FILE, --itf FILE, --shiviz FILE, --votes FILE"
+        )
+    options = exporting.ExportOptions(html, itf, shiviz, states, replica, force, votes)
     with report.Line(f"export of {model or 'a run'}") as line:
-        if model:
+        if log and logs.kind_of(logs.find(log)[0]) == logs.VOTES:
+            if options.files() != [html]:
+                raise click.UsageError("of vote logs there is a page only: --html FILE")
+            exporting.export_votes(logs.find(log, logs.VOTES), options)
+        elif model:
             exporting.export_model(searchable(model), options, line.update)
         else:
             exporting.export_logs(logs.find(log, logs.LOG), options, batch, line.update)

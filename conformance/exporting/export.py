@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..formats import logs
+from ..formats import logs, vote_logs
 from ..formats.logs import Record
 from ..models.manifest import Model
 from ..tlaplus import tlc
-from . import counterexample, outputs, page, shiviz
+from ..validation.vote_verdict import VoteVerdict
+from . import counterexample, outputs, page, shiviz, slots_page, votes
 from . import states as computing
 from .causality import Step, arrange
 from .outputs import ExportError
@@ -45,10 +46,11 @@ class ExportOptions:
     states: int
     replica: bool
     force: bool = False
+    votes: Path | None = None
 
     def files(self) -> list[Path]:
         """Return the paths of the files to write."""
-        return [path for path in (self.html, self.itf, self.shiviz) if path is not None]
+        return [path for path in (self.html, self.itf, self.shiviz, self.votes) if path]
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,13 @@ def export_logs(
     return found
 
 
+def export_votes(paths: Sequence[Path], options: ExportOptions) -> None:
+    """Write a page of the slots in vote logs, which are not judged."""
+    assert options.html is not None
+    outputs.check(options.html, paths, options.force)
+    slots_page.write(options.html, VoteVerdict(vote_logs.read(paths)), options.force)
+
+
 def export_model(model: Model, options: ExportOptions, on_progress: Progress) -> Run | None:
     """Write the counterexample of a model, and return its run, None if only ITF was requested.
 
@@ -152,7 +161,7 @@ def export_model(model: Model, options: ExportOptions, on_progress: Progress) ->
     if options.itf:
         trace = _itf(lambda itf: itf.of_counterexample(found))
         outputs.write(options.itf, trace, (), options.force)
-    if not (options.html or options.shiviz):
+    if not (options.html or options.shiviz or options.votes):
         return None
     title = f"{model.name}: {found.violated} is violated"
     taken = make_run(
@@ -165,9 +174,12 @@ def export_model(model: Model, options: ExportOptions, on_progress: Progress) ->
 def _export(found: Run, options: ExportOptions) -> None:
     if options.html:
         write_page(options.html, found, options.force)
+    sources = {step.record.path for step in found.steps}
     if options.shiviz:
-        sources = {step.record.path for step in found.steps}
         outputs.write(options.shiviz, shiviz.text(found.steps), sources, options.force)
+    if options.votes:
+        lines = votes.lines([step.record for step in found.steps])
+        outputs.write(options.votes, vote_logs.text(lines), sources, options.force)
 
 
 def _itf(trace: Callable[[Any], Any]) -> str:

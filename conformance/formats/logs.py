@@ -177,6 +177,8 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     for path in find(places, LOG):
         # An observer that was killed early leaves an empty history.
         empty = path.name == HISTORY and kind_of(path) is None
+        if kind_of(path) == VOTES:
+            raise LogError(f"{path}: this is a vote log; validate it with --votes")
         if not empty and kind_of(path) != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)

@@ -1,4 +1,4 @@
-"""Read vote logs: what each node of a cluster promised, voted for and takes to be decided.
+"""Read and write vote logs: what nodes promised, voted for and take to be decided.
 
 A vote log is NDJSON; it may hold the lines of one node or of a whole cluster, each node's in its
 own order.  Lines are checked against their schema here, and that all of them are about one cluster,
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from . import logs
+from .canonical import canonical
 from .logs import LogError
 from .schema import SchemaError, check
 
@@ -66,6 +67,15 @@ class Line:
         return f"{self.path}:{self.line}"
 
 
+@dataclass
+class Slot:
+    """What the logs tell of one slot: its votes, and the decisions."""
+
+    number: int
+    votes: list[Line] = field(default_factory=list)
+    decided: list[Line] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class VoteLogs:
     """The vote logs of one cluster: its members, and all lines in the order of the files."""
@@ -86,6 +96,46 @@ class VoteLogs:
     def missing(self) -> tuple[str, ...]:
         """The members that have no log."""
         return tuple(node for node in self.members if node not in self.logs)
+
+    @cached_property
+    def steps(self) -> list[Line]:
+        """The promises and votes.
+
+        A vote that a node tells again, as it may after a restart, is no step: it does nothing new.
+        """
+        told: set[tuple[Any, ...]] = set()
+        found = []
+        for line in self.lines:
+            if line.kind == "vote":
+                vote = line.node, line.slot, order(line.ballot), canonical(line.value)
+                if vote not in told:
+                    found.append(line)
+                told.add(vote)
+            elif line.kind == "promise":
+                found.append(line)
+        return found
+
+    @cached_property
+    def promised(self) -> dict[str, Ballot]:
+        """The highest ballot that each node with a log has promised, None if it has none."""
+        found: dict[str, Ballot] = dict.fromkeys(self.logs)
+        for line in self.steps:
+            highest = found[line.node]
+            if highest is None or order(line.ballot) > order(highest):
+                found[line.node] = line.ballot
+        return found
+
+    @cached_property
+    def slots(self) -> dict[int, Slot]:
+        """The slots by number, in ascending order."""
+        found: dict[int, Slot] = {}
+        for line in self.steps:
+            if line.kind == "vote":
+                found.setdefault(line.slot, Slot(line.slot)).votes.append(line)
+        for line in self.lines:
+            if line.kind == "decide":
+                found.setdefault(line.slot, Slot(line.slot)).decided.append(line)
+        return dict(sorted(found.items()))
 
 
 def order(ballot: Ballot) -> tuple[Any, ...]:
@@ -112,6 +162,10 @@ def read(paths: Iterable[Path]) -> VoteLogs:
     places: dict[str, Path] = {}
     head: tuple[Line, Json] | None = None
     for path in paths:
+        if logs.kind_of(path) == logs.LOG:
+            raise LogError(
+                f"{path}: this is a message log; export --votes writes vote logs from it"
+            )
         for number, line in logs.lines(path, "vote log", "line of a vote log", check_line):
             each = _line(line, path, number)
             if each.kind == "members":
@@ -133,6 +187,15 @@ def read(paths: Iterable[Path]) -> VoteLogs:
     if not any(line.kind in ("vote", "decide") for line in found):
         raise LogError(f"{head[0].path}: there is no vote and no decision, so it shows nothing")
     return VoteLogs(tuple(head[1]["members"]), _quorums(head), found)
+
+
+def text(lines: Iterable[Json]) -> str:
+    """Return lines as the text of a file; raise SchemaError for one that is malformed."""
+    found = []
+    for line in lines:
+        check_line(line)
+        found.append(json.dumps(line) + "\n")
+    return "".join(found)
 
 
 def _line(line: Json, path: Path, number: int) -> Line:

@@ -11,41 +11,49 @@ judged once.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from ..formats.canonical import canonical
-from ..formats.vote_logs import Line, VoteLogs, order
+from ..formats.vote_logs import Line, Quorums, Slot, VoteLogs, order
 from ..jobs import at_once
 from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
-
-Item = TypeVar("Item")
 
 # How many lines of logs, or slots, a run of TLC judges.
 PART, WINDOW = 4_000, 2_000
 
 
 @dataclass(frozen=True)
-class LogPart:
-    """Lines of one node, one for each change of its ballot, and what TLC reads of them."""
+class Acceptors:
+    """What a run of TLC takes as given: how many acceptors, which are missing, what is a quorum.
 
-    lines: Sequence[Line]
-    ranks: Sequence[int]
+    `quorum` are the lines of its definition.
+    """
+
+    number: int
+    missing: frozenset[int]
+    quorum: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cluster: VoteLogs) -> Acceptors:
+        number = {member: at for at, member in enumerate(cluster.members, 1)}
+        missing = frozenset(number[node] for node in cluster.missing)
+        return cls(len(number), missing, tuple(_quorum(cluster.quorums, number)))
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """A part of a log in numbers: the rank of the ballot of each line, wherever it changes."""
+
+    ranks: tuple[int, ...]
 
     def to_tla(self) -> str:
         return values.text(self.ranks)
-
-
-@dataclass
-class Slot:
-    """What the logs tell of one slot: its votes, and what is taken to be decided."""
-
-    number: int
-    votes: list[Line] = field(default_factory=list)
-    decided: list[Line] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,91 +93,63 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Found:
-    """What TLC found wrong: pairs of lines, the second below the first, and slots.
+    """What TLC found wrong with the vote logs of a cluster.
 
-    `slots` are all slots of the logs, `shapes` is how many of them TLC judged.
+    below: lines that are below the line before them, which is the first of the two
+    wrong: slots
     """
 
-    below: list[tuple[Line, Line]]
-    wrong: list[Wrong]
-    slots: dict[int, Slot]
-    shapes: int
+    below: list[tuple[Line, Line]] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list)
+
+    def reject_part(self, lines: Sequence[Line], why: Any) -> None:
+        """Add what TLC printed of a part of a log: the indices of its wrong lines, from 1 on."""
+        first = min(why[0])
+        self.below.append((lines[first - 2], lines[first - 1]))
+
+    def reject_slot(self, numbered: Numbered, why: Any) -> None:
+        """Add what TLC printed of the shape of a slot."""
+        self.wrong.append(numbered.wrong(why))
 
 
-def check_votes(cluster: VoteLogs, on_progress: Callable[[str], None] = lambda text: None) -> Found:
-    """Judge the vote logs of one cluster; raises `ToolError` unless TLC judged all of them."""
-    parts = [part for log in cluster.logs.values() for part in _parts(log)]
-    slots = _slots(cluster)
-    shapes: dict[Shape, list[Numbered]] = defaultdict(list)
-    promised = {node: _promised(log) for node, log in cluster.logs.items()}
-    for slot in slots.values():
-        numbered = Numbered.of(slot, cluster.members, promised)
-        shapes[numbered.shape].append(numbered)
-    every: list[LogPart | Shape] = [*parts, *shapes]
-    windows = list(_windows(every))
-    below: list[tuple[Line, Line]] = []
-    wrong: list[Wrong] = []
-    done = 0
-    for window, printed in at_once(lambda window: _judge(cluster, window), windows):
-        done += len(window)
-        on_progress(f"{done:,} of {len(every):,} parts of logs and shapes of slots judged")
-        for at, why in printed.items():
-            item = window[at]
-            if isinstance(item, LogPart):
-                first = min(why[0]) - 1
-                below.append((item.lines[first - 1], item.lines[first]))
-            else:
-                wrong += [each.wrong(why) for each in shapes[item]]
-    return Found(below, sorted(wrong, key=lambda each: each.slot.number), slots, len(shapes))
+def check_votes(
+    clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
+) -> list[Found]:
+    """Judge the vote logs of each cluster; raises `ToolError` unless TLC judged all of them."""
+    founds = [Found() for cluster in clusters]
+    # By the acceptors that they are judged for, all that TLC judges, and what a rejection is for.
+    judged: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
+    for cluster, found in zip(clusters, founds, strict=True):
+        items = judged.setdefault(Acceptors.of(cluster), defaultdict(list))
+        for node in cluster.logs:
+            for ranks, lines in _parts(line for line in cluster.steps if line.node == node):
+                items[ranks].append(partial(found.reject_part, lines))
+        for slot in cluster.slots.values():
+            numbered = Numbered.of(slot, cluster)
+            items[numbered.shape].append(partial(found.reject_slot, numbered))
+    windows = [(acceptors, some) for acceptors in judged for some in _windows(judged[acceptors])]
+    done, total = 0, sum(map(len, judged.values()))
+    for (acceptors, some), printed in at_once(lambda window: _judge(*window), windows):
+        done += len(some)
+        on_progress(f"{done:,} of {total:,} parts of logs and shapes of slots judged")
+        for item, why in printed:
+            for reject in judged[acceptors][item]:
+                reject(why)
+    for found in founds:
+        found.wrong.sort(key=lambda each: each.slot.number)
+    return founds
 
 
-def new_lines(log: Iterable[Line]) -> Iterator[Line]:
-    """Yield the promises and votes of a node, but no vote for a second time.
-
-    A node that tells again what it voted for, as after a restart, does nothing new.
-    """
-    told: set[tuple[Any, ...]] = set()
-    for line in log:
-        if line.kind == "promise" or (line.kind == "vote" and not _is_told(line, told)):
-            yield line
-
-
-def _is_told(line: Line, told: set[tuple[Any, ...]]) -> bool:
-    """Return whether a vote was told before, and add it to those that were."""
-    vote = line.node, line.slot, order(line.ballot), canonical(line.value)
-    if vote in told:
-        return True
-    told.add(vote)
-    return False
-
-
-def _promised(log: Iterable[Line]) -> tuple[Any, ...]:
-    """Return the highest ballot that a node has promised; () is below every ballot."""
-    return max((order(line.ballot) for line in new_lines(log)), default=())
-
-
-def _parts(log: Iterable[Line]) -> Iterator[LogPart]:
+def _parts(log: Iterable[Line]) -> Iterator[tuple[Ranks, Sequence[Line]]]:
     """Yield the parts of a log; in all but the first, the first line is the last one before it."""
     lines: list[Line] = []
-    for line in new_lines(log):
+    for line in log:
         if not lines or order(line.ballot) != order(lines[-1].ballot):
             lines.append(line)
     for begin in range(0, len(lines) - 1, PART):
         some = lines[begin : begin + PART + 1]
         rank = {b: at for at, b in enumerate(sorted({order(line.ballot) for line in some}), 1)}
-        yield LogPart(some, [rank[order(line.ballot)] for line in some])
-
-
-def _slots(cluster: VoteLogs) -> dict[int, Slot]:
-    """Return the slots by number; a vote that is told again is in them once."""
-    found: dict[int, Slot] = {}
-    told: set[tuple[Any, ...]] = set()
-    for line in cluster.lines:
-        if line.kind == "vote" and not _is_told(line, told):
-            found.setdefault(line.slot, Slot(line.slot)).votes.append(line)
-        elif line.kind == "decide":
-            found.setdefault(line.slot, Slot(line.slot)).decided.append(line)
-    return dict(sorted(found.items()))
+        yield Ranks(tuple(rank[order(line.ballot)] for line in some)), some
 
 
 @dataclass(frozen=True)
@@ -183,28 +163,24 @@ class Numbered:
     names: dict[str, int]
 
     @classmethod
-    def of(
-        cls, slot: Slot, members: tuple[str, ...], promised: dict[str, tuple[Any, ...]]
-    ) -> Numbered:
+    def of(cls, slot: Slot, cluster: VoteLogs) -> Numbered:
         """Number the ballots of a slot by rank, and its values in the order of their ballots."""
-        node = {member: at for at, member in enumerate(members, 1)}
+        node = {member: at for at, member in enumerate(cluster.members, 1)}
         ranked = sorted({order(vote.ballot) for vote in slot.votes})
         ballots = {ballot: at for at, ballot in enumerate(ranked, 1)}
         votes = sorted(slot.votes, key=lambda x: (ballots[order(x.ballot)], node[x.node]))
         names: dict[str, int] = {}
         for line in (*votes, *slot.decided):
             names.setdefault(canonical(line.value), len(names) + 1)
+        promised = [cluster.promised.get(member) for member in cluster.members]
         shape = Shape(
             tuple(
                 (node[x.node], ballots[order(x.ballot)], names[canonical(x.value)]) for x in votes
             ),
-            tuple(
-                sum(ballot <= promised[member] for ballot in ranked) if member in promised else 0
-                for member in members
-            ),
+            tuple(0 if b is None else bisect_right(ranked, order(b)) for b in promised),
             tuple(sorted({names[canonical(line.value)] for line in slot.decided})),
         )
-        return cls(slot, shape, members, ballots, names)
+        return cls(slot, shape, cluster.members, ballots, names)
 
     def wrong(self, why: Any) -> Wrong:
         """Return the lines for what TLC printed of the shape."""
@@ -226,13 +202,16 @@ class Numbered:
 
 # A run of TLC: the module that it reads, and what it prints.
 
+Item = Ranks | Shape
 
-def _windows(every: Sequence[LogPart | Shape]) -> Iterator[list[LogPart | Shape]]:
-    some: list[LogPart | Shape] = []
+
+def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield the items in portions that a run of TLC judges in a few seconds."""
+    some: list[Item] = []
     size = 0.0
-    for item in every:
+    for item in items:
         some.append(item)
-        size += len(item.ranks) / PART if isinstance(item, LogPart) else 1 / WINDOW
+        size += len(item.ranks) / PART if isinstance(item, Ranks) else 1 / WINDOW
         if size >= 1:
             yield some
             some, size = [], 0.0
@@ -240,22 +219,22 @@ def _windows(every: Sequence[LogPart | Shape]) -> Iterator[list[LogPart | Shape]
         yield some
 
 
-def _judge(cluster: VoteLogs, window: Sequence[LogPart | Shape]) -> dict[int, Any]:
-    """Return why items are rejected, by their place in the window."""
-    places = {
-        "log": [at for at, item in enumerate(window) if isinstance(item, LogPart)],
-        "slot": [at for at, item in enumerate(window) if isinstance(item, Shape)],
+def _judge(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any]]:
+    """Return the items of a window that are rejected, and why."""
+    items: dict[str, list[Item]] = {
+        "log": [item for item in window if isinstance(item, Ranks)],
+        "slot": [item for item in window if isinstance(item, Shape)],
     }
-    found: dict[int, Any] = {}
+    found: list[tuple[Item, Any]] = []
 
     def listen(line: str) -> None:
         what, at, why = values.parse(json.loads(line))
-        found[places[what][at - 1]] = why
+        found.append((items[what][at - 1], why))
 
-    texts = [[window[at].to_tla() for at in places[what]] for what in ("log", "slot")]
+    texts = [[item.to_tla() for item in items[what]] for what in ("log", "slot")]
     outcome = tlc.run(
         "Votes",
-        _module(cluster, *texts),
+        _module(acceptors, *texts),
         CONFIG,
         libraries=LIBRARIES,
         workers=1,
@@ -279,16 +258,14 @@ SPECIFICATION JudgedSpec
 """
 
 
-def _module(cluster: VoteLogs, logs: Sequence[str], slots: Sequence[str]) -> str:
+def _module(acceptors: Acceptors, logs: Sequence[str], slots: Sequence[str]) -> str:
     """Return what a run judges as a TLA+ module."""
-    number = {member: at for at, member in enumerate(cluster.members, 1)}
-    absent = {number[node] for node in cluster.missing}
     lines = [
         "---- MODULE Votes ----",
         "EXTENDS JudgedVotes",
-        f"Acceptors == 1..{len(number)}",
-        f"AbsentAcceptors == {values.text(absent)}",
-        *_quorum(cluster, number),
+        f"Acceptors == 1..{acceptors.number}",
+        f"AbsentAcceptors == {values.text(acceptors.missing)}",
+        *acceptors.quorum,
         *(f"L{at} == {text}" for at, text in enumerate(logs, 1)),
         *(f"S{at} == {text}" for at, text in enumerate(slots, 1)),
         f"ASSUME TLCSet(1, <<{_names('L', logs)}>>) /\\ TLCSet(2, <<{_names('S', slots)}>>)",
@@ -303,13 +280,12 @@ def _names(prefix: str, texts: Sequence[str]) -> str:
     return ", ".join(f"{prefix}{at}" for at in range(1, len(texts) + 1))
 
 
-def _quorum(cluster: VoteLogs, number: dict[str, int]) -> list[str]:
-    """Return the definition of a quorum."""
-    quorums = cluster.quorums
+def _quorum(quorums: Quorums, number: dict[str, int]) -> list[str]:
+    """Return the definition of a quorum of acceptors, which are numbers in TLC."""
     if quorums.sets:
         sets = {frozenset(number[node] for node in each) for each in quorums.sets}
         return [f"Sets == {values.text(sets)}", "Quorum(S) == \\E Q \\in Sets : Q \\subseteq S"]
-    weights = [quorums.weights[node] for node in cluster.members]
+    weights = [quorums.weights[node] for node in number]
     return [
         f"Weights == {values.text(weights)}",
         "Sum(S) == LET upto[i \\in 0..Len(Weights)] == IF i = 0 THEN 0",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..formats.canonical import canonical
-from ..formats.vote_logs import Ballot, Line, VoteLogs, order
+from ..formats.vote_logs import Ballot, Line, Slot, VoteLogs, order
 from ..report import shortened
-from .vote_checker import Found, Slot, Wrong, check_votes, new_lines
+from .vote_checker import Found, Wrong, check_votes
 
 Json = Any
 
@@ -37,8 +37,7 @@ class VoteVerdict:
     """The verdict on the vote logs of one cluster."""
 
     cluster: VoteLogs
-    found: Found
-    rejections: list[VoteRejection]
+    rejections: list[VoteRejection] = field(default_factory=list)
 
     @property
     def missing_quorum(self) -> bool:
@@ -47,16 +46,27 @@ class VoteVerdict:
 
 
 def validate_votes(
-    cluster: VoteLogs, on_progress: Callable[[str], None] = lambda text: None
-) -> VoteVerdict:
-    """Return the verdict on the vote logs of one cluster; raises `ToolError`."""
-    found = check_votes(cluster, on_progress)
-    below: dict[str, VoteRejection] = {}
+    clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
+) -> list[VoteVerdict]:
+    """Return the verdict on the vote logs of each cluster; raises `ToolError`."""
+    founds = check_votes(clusters, on_progress)
+    return [
+        VoteVerdict(cluster, list(_rejections(cluster, found)))
+        for cluster, found in zip(clusters, founds, strict=True)
+    ]
+
+
+def _rejections(cluster: VoteLogs, found: Found) -> Iterator[VoteRejection]:
+    """Yield the first line below a promise of each node, and then what is wrong with each slot."""
+    below: dict[str, tuple[Line, Line]] = {}
     for before, line in found.below:
-        below.setdefault(line.node, _below(cluster, before, line, found))
-    return VoteVerdict(
-        cluster, found, [*below.values(), *(_rejection(cluster, each) for each in found.wrong)]
-    )
+        if line.node not in below or line.line < below[line.node][1].line:
+            below[line.node] = before, line
+    for node in cluster.logs:
+        if node in below:
+            yield _below(cluster, *below[node])
+    for wrong in found.wrong:
+        yield _rejection(cluster, wrong)
 
 
 def name(ballot: Ballot) -> str:
@@ -85,18 +95,10 @@ def _by_ballot_and_value(votes: Iterable[Line]) -> list[list[Line]]:
     return list(groups.values())
 
 
-def highest_promises(cluster: VoteLogs) -> dict[str, Ballot]:
-    """Return the highest ballot that each node with a log has promised, None if it has none."""
-    return {
-        node: max((line.ballot for line in new_lines(log)), key=order, default=None)
-        for node, log in cluster.logs.items()
-    }
-
-
 # Which line is wrong, and why.
 
 
-def _below(cluster: VoteLogs, before: Line, line: Line, found: Found) -> VoteRejection:
+def _below(cluster: VoteLogs, before: Line, line: Line) -> VoteRejection:
     what = f"promised ballot {name(line.ballot)}" if line.kind == "promise" else voted(line)
     kind = "vote" if before.kind == "vote" else "promise"
     reason = f"{line.node} {what}, below its {kind} in ballot {name(before.ballot)}"
@@ -105,7 +107,7 @@ def _below(cluster: VoteLogs, before: Line, line: Line, found: Found) -> VoteRej
     between = log[log.index(before) + 1 : log.index(line)]
     if restart := next((each for each in between if each.kind in ("restart", "members")), None):
         reason += f"; it restarted in between ({restart.place})"
-    return VoteRejection(line, reason, found.slots.get(line.slot) if line.kind == "vote" else None)
+    return VoteRejection(line, reason, cluster.slots[line.slot] if line.kind == "vote" else None)
 
 
 def _rejection(cluster: VoteLogs, wrong: Wrong) -> VoteRejection:
@@ -136,7 +138,7 @@ def _other_value(first: Line, line: Line) -> str:
 
 def _not_shown(cluster: VoteLogs, slot: Slot, line: Line) -> str:
     """Say why no quorum shows a vote to be safe: too few promised, or they voted otherwise."""
-    promises = highest_promises(cluster)
+    promises = cluster.promised
     bound = {
         node
         for node, ballot in promises.items()
@@ -213,7 +215,7 @@ def format_rejection(cluster: VoteLogs, found: VoteRejection) -> str:
 
 
 def _table(cluster: VoteLogs, slot: Slot) -> Iterator[str]:
-    promises = highest_promises(cluster)
+    promises = cluster.promised
     rows = [(f"slot {slot.number}", "promised", "votes")]
     for node in cluster.members:
         if node not in promises:
