@@ -19,7 +19,7 @@ from conformance.formats import logs
 from conformance.formats.canonical import same_output
 from conformance.formats.logs import LogError
 from conformance.running import fences
-from conformance.running.replay import HANGS, Replayed, replay, replay_all
+from conformance.running.replay import HANGS, Replayed, log_of, replay, replay_all
 from tests.support.paths import IMPL, NODES, OK, ROOT
 from tests.support.processes import exists, wait_until
 
@@ -119,6 +119,26 @@ def test_replies_of_a_step_are_numbered_in_any_order_of_clients() -> None:
     assert not same_output(replies(("c1", 5), ("c2", 4), ("c1", 3)), expected)
     assert not same_output(replies(("c1", 3), ("c2", 4), ("c1", 6)), expected)
     assert not same_output(replies(("c1", 3), ("c2", 4), ("c1", True)), expected)
+
+
+def test_node_may_reply_to_another_client_first(tmp_path: Path) -> None:
+    def message(src: str, kind: str, **fields: Any) -> Any:
+        return {"src": src, "dest": "n1", "body": {"type": kind, **fields}}
+
+    proposed = {"msg_id": 1, "slot": 1, "value": "v"}
+    inputs = [
+        message("c0", "init", msg_id=1, node_id="n1", node_ids=["n1", "n2", "n3"]),
+        message("c1", "multi_paxos_propose", **proposed),
+        message("c2", "multi_paxos_propose", **proposed),
+        message("n2", "promise", ballot=1, accepted=[], known=[]),
+        message("n2", "accepted", ballot=1, slot=1),
+    ]
+    records = [{"node": "n1", "input": given, "output": []} for given in inputs]
+    written = log_of(records, NODE)
+    assert [each["dest"] for each in written[-1]["output"]] == ["c1", "c2", "n2", "n3"]
+    logs.write(tmp_path / "log.ndjson", written)
+    node = [sys.executable, str(NODES / "reordered.py"), "destinations", "--manual-clock"]
+    assert replay(tmp_path / "log.ndjson", node).difference is None
 
 
 # Broken nodes.
