@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import checking, report
-from ..formats import logs
+from ..exporting import votes
+from ..formats import logs, vote_logs
 from ..formats.canonical import canonical, same_output
 from ..running import record as recording
 from ..running.cluster import NodeError, NodeProcess
 from ..running.fenced import FencedNode
-from ..validation import explanation
+from ..validation import explanation, vote_verdict
 from ..validation.verdict import Rejection
 from .plan import Plan
 from .replay import Options, commands
@@ -40,6 +41,9 @@ def run(plan: Plan, command: Sequence[str], options: Options, stage: Stage) -> N
         if not options["--log"]:
             stage.add(f"{name}: logs of --log", _log_failure(plan, given, path, nodes))
     add_logs(stage, clusters, [*given, "--manual-clock"])
+    for name, cluster in clusters.items() if stage.failures else ():
+        if len(logs.members(cluster)) > 1:
+            stage.add(f"{name}: votes", _votes_failure(cluster), level=2)
     if options["--log"]:
         stage.skip("logs of --log", "the node does not take --log")
 
@@ -124,6 +128,15 @@ def add_logs(
             found = rejected.get(node)
             failure = rejection_failure(found, cluster, command) if found else None
             stage.add(f"{name}: log of {node}", failure)
+
+
+def _votes_failure(cluster: Sequence[logs.Record]) -> Failure | None:
+    """Return whether a cluster whose messages are rejected votes safely all the same."""
+    path = cluster[0].path.with_suffix(".votes.ndjson")
+    path.write_text(vote_logs.text(votes.lines(cluster)), "utf-8")
+    found = vote_logs.read([path])
+    rejections = checking.validate_votes(found).rejections
+    return Failure(vote_verdict.format_rejection(found, rejections[0])) if rejections else None
 
 
 def rejection_failure(

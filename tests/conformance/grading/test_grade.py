@@ -275,6 +275,23 @@ def test_golden_traces_catch_broken_promise(golden: Path, tmp_path: Path) -> Non
     assert expected["body"]["accepted"] and found["body"]["accepted"] == []
 
 
+@with_perl
+@pytest.mark.parametrize(
+    ("edit", "level"),
+    [
+        # Another choice of ballots: safe, but another protocol.
+        (("my $next = $promised + 1;", "my $next = $promised + 1 + @members;"), 2),
+        # Ballots below the promise.
+        (("my $next = $promised + 1;", "my $next = 1;"), None),
+    ],
+)
+def test_node_that_differs_may_still_vote_safely(
+    edit: tuple[str, str], level: int | None, tmp_path: Path
+) -> None:
+    found = graded(broken(tmp_path, *edit), tmp_path / "grade", "record", seed=2)
+    assert found.passes is False and found.level == level, found.as_json()
+
+
 def test_trace_validation_catches_lost_disk(tmp_path: Path) -> None:
     node = [*BROKEN_NODE, "disk-lost-at-restart"]
     done = verb("-o", tmp_path, "--stage", "record", "--nodes", 3, "--requests", 60, "--", *node)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from conformance import checking
 from conformance.formats import vote_logs
-from conformance.validation.vote_verdict import validate_votes
 from tests.support.paths import FIXTURES
 
 
 def rejected(name: str) -> list[tuple[str, int]]:
     cluster = vote_logs.read([FIXTURES / "votes" / f"promise-of-a-vote-lost-{name}.ndjson"])
-    verdict = validate_votes(cluster)
+    verdict = checking.validate_votes(cluster)
     return [(found.line.node, found.line.line) for found in verdict.rejections]
 
 
