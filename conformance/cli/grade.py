@@ -13,7 +13,7 @@ from ..grading import plan as planning
 from ..grading import probe as probing
 from ..grading import summary
 from ..grading.stage import Grade, Stage
-from ..results import Case, Results
+from ..results import Case, Results, case
 from .group import node_command, verb
 from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
 
@@ -114,12 +114,19 @@ from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
     help="Take the node for one of any system, and check only what clients see. Without it, that "
     "is detected.",
 )
+@click.option(
+    "--level",
+    type=click.IntRange(1, 3),
+    metavar="N",
+    help="Fail unless this level of conformance is reached: 1 clients, 2 votes, 3 messages.",
+)
 @click.option("--complete", is_flag=True, help="Fail if a case cannot be run with this node.")
 @verdict
 @node_command
 def grade(
     command: tuple[str, ...],
     complete: bool,
+    level: int | None,
     listing: bool,
     number: int | None,
     results: Results,
@@ -162,6 +169,11 @@ def grade(
     results.extra = found.as_json()
     for pattern in plan.unmatched:
         results.add(Case("grade", f"--case {pattern}", "unknown", reason="there is no such case"))
+    if level:
+        reached = (found.level or 0) >= level
+        results.add(
+            case("grade", f"level {level}", reached, f"level reached: {found.level or 'none'}")
+        )
     if complete:
         for stage in found.stages:
             for line in stage.skipped:

@@ -537,6 +537,13 @@ def test_grade_without_required_cases_exits_with_2(tmp_path: Path) -> None:
     assert done.returncode == 2 and "nothing that is required was run" in done.stderr
 
 
+def test_grade_fails_if_the_given_level_is_not_reached(tmp_path: Path) -> None:
+    case = ("--case", "the log of nothing is empty", "--", *NODE)
+    assert verb("-o", tmp_path, *case).returncode == 0
+    done = verb("-o", tmp_path, "--level", "1", *case)
+    assert done.returncode == 1 and "Level reached: none" in done.stdout
+
+
 def test_traces_that_need_batches_are_skipped_without_batch_option(tmp_path: Path) -> None:
     """One trace has all decisions in one message, the other in several.
 
