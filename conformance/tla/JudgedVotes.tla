@@ -38,8 +38,7 @@ SlotIsKept(s) ==
         ELSE Reject(<<BallotsOfTwoValues(votes, s.promised),
                       {<<x.node, x.ballot, x.value>> :
                            x \in VotesNotShown(votes, s.promised, Absent)},
-                      {d.value : d \in NotChosen(votes, s.promised, Absent, decided)},
-                      IsAgreed(votes, s.promised, decided)>>)
+                      {d.value : d \in NotChosen(votes, s.promised, Absent, decided)}>>)
 
 JudgedInit ==
     \/ what = "log" /\ at \in DOMAIN Logs /\ LogIsKept(Logs[at])

@@ -2,27 +2,24 @@
 
 spec/VoteLogs.tla has the conditions, and why they are enough.  Each log must keep its promises, and
 each slot must be in order by what all logs tell at the end.  A log is judged in *parts* of some
-thousand lines, each of which begins with the last line of the part before it.  Slots share nothing
-but the promises.  The specification compares ballots and never counts with them, and values and
-slots are just names; so slots that differ in names alone have the same *shape*, and each shape is
-judged once.
+thousand lines, each of which begins with the last line of the part before it.  Of slots each
+*shape* is judged once (`slot_shapes`).
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..formats.canonical import canonical
-from ..formats.vote_logs import Line, Quorums, Slot, VoteLogs, order
+from ..formats.vote_logs import Line, Quorums, VoteLogs, order
 from ..jobs import at_once
 from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
+from .slot_shapes import Numbered, Shape, Wrong
 
 # How many lines of logs, or slots, a run of TLC judges.
 PART, WINDOW = 4_000, 2_000
@@ -54,41 +51,6 @@ class Ranks:
 
     def to_tla(self) -> str:
         return values.text(self.ranks)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A slot in numbers: what TLC reads, and what is the same for slots that differ in names alone.
-
-    votes:    (member, ballot, value) of each vote
-    promised: for each member how many of the slot's ballots it has promised, by rank
-    decided:  the values that are taken to be decided
-    """
-
-    votes: tuple[tuple[int, int, int], ...]
-    promised: tuple[int, ...]
-    decided: tuple[int, ...]
-
-    def to_tla(self) -> str:
-        fields = {"votes": set(self.votes), "promised": self.promised, "decided": set(self.decided)}
-        return values.text(fields)
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What TLC found wrong with a slot, as lines of the logs.
-
-    two_values: the votes of ballots with votes for two values
-    not_shown:  the votes that no quorum shows to be safe
-    not_chosen: the decisions for which no quorum voted
-    agreed:     whether what was chosen and decided is one value
-    """
-
-    slot: Slot
-    two_values: list[Line]
-    not_shown: list[Line]
-    not_chosen: list[Line]
-    agreed: bool
 
 
 @dataclass(frozen=True)
@@ -150,54 +112,6 @@ def _parts(log: Iterable[Line]) -> Iterator[tuple[Ranks, Sequence[Line]]]:
         some = lines[begin : begin + PART + 1]
         rank = {b: at for at, b in enumerate(sorted({order(line.ballot) for line in some}), 1)}
         yield Ranks(tuple(rank[order(line.ballot)] for line in some)), some
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """A slot and its shape, with the numbers of its ballots and values."""
-
-    slot: Slot
-    shape: Shape
-    members: tuple[str, ...]
-    ballots: dict[tuple[Any, ...], int]
-    names: dict[str, int]
-
-    @classmethod
-    def of(cls, slot: Slot, cluster: VoteLogs) -> Numbered:
-        """Number the ballots of a slot by rank, and its values in the order of their ballots."""
-        node = {member: at for at, member in enumerate(cluster.members, 1)}
-        ranked = sorted({order(vote.ballot) for vote in slot.votes})
-        ballots = {ballot: at for at, ballot in enumerate(ranked, 1)}
-        votes = sorted(slot.votes, key=lambda x: (ballots[order(x.ballot)], node[x.node]))
-        names: dict[str, int] = {}
-        for line in (*votes, *slot.decided):
-            names.setdefault(canonical(line.value), len(names) + 1)
-        promised = [cluster.promised.get(member) for member in cluster.members]
-        shape = Shape(
-            tuple(
-                (node[x.node], ballots[order(x.ballot)], names[canonical(x.value)]) for x in votes
-            ),
-            tuple(0 if b is None else bisect_right(ranked, order(b)) for b in promised),
-            tuple(sorted({names[canonical(line.value)] for line in slot.decided})),
-        )
-        return cls(slot, shape, cluster.members, ballots, names)
-
-    def wrong(self, why: Any) -> Wrong:
-        """Return the lines for what TLC printed of the shape."""
-        two_values, not_shown, not_chosen, agreed = why
-        slot = self.slot
-
-        def number(vote: Line) -> tuple[int, int, int]:
-            member = self.members.index(vote.node) + 1
-            return member, self.ballots[order(vote.ballot)], self.names[canonical(vote.value)]
-
-        return Wrong(
-            slot,
-            [vote for vote in slot.votes if number(vote)[1] in two_values],
-            [vote for vote in slot.votes if number(vote) in {tuple(each) for each in not_shown}],
-            [line for line in slot.decided if self.names[canonical(line.value)] in not_chosen],
-            agreed,
-        )
 
 
 # A run of TLC: the module that it reads, and what it prints.
