@@ -6,7 +6,7 @@
 (* and for each vote, in its own order, and what it takes to be decided.   *)
 (* There is no clock that all acceptors share, so nothing says which line  *)
 (* of one log was written before which line of another.  The logs are      *)
-(* judged at the end, as a whole, and this is enough:                      *)
+(* checked at the end, as a whole, and this is enough:                     *)
 (*                                                                         *)
 (* Whatever Voting does is accepted.  A vote is cast when a quorum Q has   *)
 (* promised its ballot and the votes of Q below that ballot show that it   *)
@@ -62,8 +62,8 @@ LinesBelow(log) == {i \in 2..Len(log) : log[i].ballot < log[i - 1].ballot}
 
 KeepsPromises(log) == LinesBelow(log) = {}
 
-(* A slot: its votes in all logs, judged by what the logs tell at the end. *)
-(* Slots share nothing but the promises, and so are judged one by one.     *)
+(* A slot: its votes in all logs, against what all logs show at the end.   *)
+(* Slots share nothing but the promises, and so are checked one by one.    *)
 
 OneValueAt(votes, promised) == At(votes, promised)!OneValuePerBallot
 

@@ -2,7 +2,7 @@
 
 Slots share nothing but the promises.  The specification compares ballots and never counts with
 them, and values and slots are just names.  So slots that differ in names alone have the same
-*shape*, and need to be judged once.
+*shape*, and need to be checked once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The vote checker: TLC decides whether vote logs come from a run that spec/Voting.tla allows.
 
 spec/VoteLogs.tla has the conditions, and why they are enough.  Each log must keep its promises, and
-each slot must be in order by what all logs tell at the end.  A log is judged in *parts* of some
+each slot must be in order by what all logs show at the end.  A log is checked in *parts* of some
 thousand lines, each of which begins with the last line of the part before it.  Of slots each
-*shape* is judged once (`slot_shapes`).
+*shape* is checked once (`slot_shapes`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
 from .slot_shapes import Numbered, Shape, Wrong
 
-# How many lines of logs, or slots, a run of TLC judges.
+# How many lines of logs, or slots, a run of TLC checks.
 PART, WINDOW = 4_000, 2_000
 
 
@@ -77,25 +77,25 @@ class Found:
 def check_votes(
     clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
 ) -> list[Found]:
-    """Judge the vote logs of each cluster; raises `ToolError` unless TLC judged all of them."""
+    """Check the vote logs of each cluster; raises `ToolError` unless TLC checked all of them."""
     founds = [Found() for cluster in clusters]
-    # By the acceptors that they are judged for, all that TLC judges, and what a rejection is for.
-    judged: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
+    # By the acceptors that they are checked for, all that TLC checks, and what a rejection is for.
+    checked: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
     for cluster, found in zip(clusters, founds, strict=True):
-        items = judged.setdefault(Acceptors.of(cluster), defaultdict(list))
+        items = checked.setdefault(Acceptors.of(cluster), defaultdict(list))
         for node in cluster.logs:
             for ranks, lines in _parts(line for line in cluster.steps if line.node == node):
                 items[ranks].append(partial(found.reject_part, lines))
         for slot in cluster.slots.values():
             numbered = Numbered.of(slot, cluster)
             items[numbered.shape].append(partial(found.reject_slot, numbered))
-    windows = [(acceptors, some) for acceptors in judged for some in _windows(judged[acceptors])]
-    done, total = 0, sum(map(len, judged.values()))
-    for (acceptors, some), printed in at_once(lambda window: _judge(*window), windows):
+    windows = [(acceptors, some) for acceptors in checked for some in _windows(checked[acceptors])]
+    done, total = 0, sum(map(len, checked.values()))
+    for (acceptors, some), printed in at_once(lambda window: _run(*window), windows):
         done += len(some)
-        on_progress(f"{done:,} of {total:,} parts of logs and shapes of slots judged")
+        on_progress(f"{done:,} of {total:,} parts of logs and shapes of slots checked")
         for item, why in printed:
-            for reject in judged[acceptors][item]:
+            for reject in checked[acceptors][item]:
                 reject(why)
     for found in founds:
         found.wrong.sort(key=lambda each: each.slot.number)
@@ -120,7 +120,7 @@ Item = Ranks | Shape
 
 
 def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Yield the items in portions that a run of TLC judges in a few seconds."""
+    """Yield the items in portions that a run of TLC checks in a few seconds."""
     some: list[Item] = []
     size = 0.0
     for item in items:
@@ -133,7 +133,7 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield some
 
 
-def _judge(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any]]:
+def _run(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any]]:
     """Return the items of a window that are rejected, and why."""
     items: dict[str, list[Item]] = {
         "log": [item for item in window if isinstance(item, Ranks)],
@@ -156,7 +156,7 @@ def _judge(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any
         on_print=listen,
     )
     if outcome.generated != len(window):
-        raise tlc.ToolError("TLC did not judge every slot and log; this is no verdict")
+        raise tlc.ToolError("TLC did not check every slot and log; this is no verdict")
     return found
 
 
@@ -168,15 +168,15 @@ CONSTANTS
     Slot = {1}
     Value = {1}
     Ballot = {1}
-SPECIFICATION JudgedSpec
+SPECIFICATION CheckedSpec
 """
 
 
 def _module(acceptors: Acceptors, logs: Sequence[str], slots: Sequence[str]) -> str:
-    """Return what a run judges as a TLA+ module."""
+    """Return what a run checks as a TLA+ module."""
     lines = [
         "---- MODULE Votes ----",
-        "EXTENDS JudgedVotes",
+        "EXTENDS CheckedVotes",
         f"Acceptors == 1..{acceptors.number}",
         f"AbsentAcceptors == {values.text(acceptors.missing)}",
         *acceptors.quorum,

@@ -11,7 +11,7 @@ EXTENDS MCVoteLogs
 
 Minority(S) == 2 * Cardinality(S) > Cardinality(Acceptor) - 2
 
-(* A log need not keep its promises (in place of KeepsPromises). *)
+(* A log need not keep its promises (in place of KeepsPromises).           *)
 
 KeepsAnything(log) == TRUE
 

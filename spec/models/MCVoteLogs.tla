@@ -1,6 +1,6 @@
 ----------------------------- MODULE MCVoteLogs -----------------------------
 (***************************************************************************)
-(* Whether logs of votes are judged rightly, in both directions.           *)
+(* Whether logs of votes are checked rightly, in both directions.          *)
 (*                                                                         *)
 (* What is accepted is safe: TLC starts from every set of logs that is     *)
 (* accepted, within bounds, and lets the acceptors go on as Voting allows. *)

@@ -26,7 +26,7 @@ def started(node: str, *members: str) -> tuple[str, Any, list[Any]]:
     return node, given, [message(node, "c0", "init_ok", in_reply_to=1, msg_id=0)]
 
 
-def told(*steps: tuple[str, Any, list[Any]]) -> list[Any]:
+def asserted(*steps: tuple[str, Any, list[Any]]) -> list[Any]:
     """Return what the steps of node a assert, without its first line and its name."""
     head, *found = votes.lines(run(started("a", "a", "b", "c"), *steps))
     assert head["members"] == ["a", "b", "c"] and all(line.pop("node") == "a" for line in found)
@@ -37,7 +37,7 @@ ACCEPT = message("b", "a", "accept", ballot=2, slot=7, value="x")
 
 
 def test_each_message_asserts_what_its_sender_did() -> None:
-    found = told(
+    found = asserted(
         ("a", "timeout", [message("a", "b", "prepare", ballot=1, known=[])]),
         ("a", "timeout", [message("a", "b", "accept", ballot=1, slot=7, value="x")]),
         ("a", message("b", "a", "prepare", ballot=2, known=[]),
@@ -66,14 +66,14 @@ def test_replies_to_clients_assert_decisions() -> None:
     reply = message("a", "c1", "multi_paxos_propose_ok", in_reply_to=1, slot=1, value="x",
                     chosen=True, phase1_skipped=True)  # fmt: skip
     log = message("a", "c1", "multi_paxos_log_ok", in_reply_to=2, log=[entry])
-    found = told(("a", "timeout", [reply, reply, log]))
+    found = asserted(("a", "timeout", [reply, reply, log]))
     assert found == [{"decide": {"slot": n, "value": v}} for n, v in ((1, "x"), (2, "y"))]
 
 
 def test_repeated_assertions_are_left_out_but_no_lower_promise() -> None:
     high, low = (message("a", "b", "promise", ballot=b, accepted=[], known=[]) for b in (5, 3))
     voted = message("a", "b", "accepted", ballot=2, slot=7)
-    found = told(("a", ACCEPT, [voted, voted]), ("a", "timeout", [high, high, low, high]))
+    found = asserted(("a", ACCEPT, [voted, voted]), ("a", "timeout", [high, high, low, high]))
     assert [line.get("promise") for line in found] == [None, 5, 3, 5]
 
 

@@ -1,4 +1,4 @@
-"""Vote logs: TLC accepts and rejects what a second judge does, at the same line."""
+"""Vote logs: TLC accepts and rejects what a second checker does, at the same line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.validation.vote_verdict import (
     validate_votes,
 )
 from tests.support.vote_runs import (
-    ALTERATIONS,
+    MUTATIONS,
     cluster,
     decide,
     expected,
@@ -26,7 +26,7 @@ from tests.support.vote_runs import (
     vote,
 )
 
-RUNS, ALTERED = 60, 600
+RUNS, MUTATED = 60, 600
 SEED = 17
 
 
@@ -35,36 +35,36 @@ def lines(clusters: list[VoteLogs]) -> list[list[int]]:
     return [[each.line.line for each in found.rejections] for found in validate_votes(clusters)]
 
 
-def altered(seed: int) -> tuple[str, VoteLogs]:
-    """Return an altered run, and how it was altered."""
+def mutated(seed: int) -> tuple[str, VoteLogs]:
+    """Return an mutated run, and how it was mutated."""
     rng = random.Random(seed)
-    kind = list(ALTERATIONS)[seed % len(ALTERATIONS)]
+    kind = list(MUTATIONS)[seed % len(MUTATIONS)]
     while True:
         run = random_run(rng)
         try:
-            ALTERATIONS[kind](rng, run)
+            MUTATIONS[kind](rng, run)
         except (IndexError, ValueError):
             # There is nothing of this kind in the run.
             continue
         return kind, cluster(run)
 
 
-def test_altered_logs_are_judged_as_by_a_search_for_an_interleaving() -> None:
-    """Random runs are accepted; altered ones as the search says, at the same lines."""
+def test_mutated_logs_are_rund_as_by_a_search_for_an_interleaving() -> None:
+    """Random runs are accepted; mutated ones as the search says, at the same lines."""
     runs = [cluster(random_run(random.Random(SEED + at))) for at in range(RUNS)]
-    kinds, logs = zip(*(altered(SEED + at) for at in range(ALTERED)), strict=True)
+    kinds, logs = zip(*(mutated(SEED + at) for at in range(MUTATED)), strict=True)
     found = lines([*runs, *logs])
     assert found[:RUNS] == [[]] * RUNS
     for at, (kind, each) in enumerate(zip(kinds, logs, strict=True)):
         assert found[RUNS + at] == expected(each), f"seed {SEED + at}: {kind}"
     rejected = Counter(kind for kind, each in zip(kinds, found[RUNS:], strict=True) if each)
-    assert min(rejected[kind] for kind in ALTERATIONS) >= 5, rejected
-    assert sum(rejected.values()) < ALTERED
+    assert min(rejected[kind] for kind in MUTATIONS) >= 5, rejected
+    assert sum(rejected.values()) < MUTATED
 
 
 def test_small_windows_give_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     ballots = [promise("n1", ballot) for ballot in (1, 2, 3, 5, 4, 6, 7, 8)]
-    logs = [cluster([*ballots, decide("n1", "x")]), altered(3)[1]]
+    logs = [cluster([*ballots, decide("n1", "x")]), mutated(3)[1]]
     found = lines(logs)
     assert found[0] == [8, 12] and len(found[0]) < sum(map(len, found))
     monkeypatch.setattr(vote_checker, "PART", 3)
@@ -177,7 +177,7 @@ REASONS = {
         cluster([promise(n, 1) for n in MORE[1:]] + [vote("n2", 1, "x")], MORE, HEAVY),
         'n2 voted "x" in slot 1, ballot 1; no quorum promised it: only n2, n3 and n4 did',
     ),
-    "a vote that is told again": (
+    "a vote that is repeated": (
         cluster([*A_TAKEOVER, restart("n2"), vote("n2", 1, "x")]),
         None,
     ),
