@@ -75,6 +75,26 @@ MayVote(votes, promised, missing, x) ==
     \/ /\ missing # {}
        /\ IsQuorum(missing \cup At(votes, promised)!Bound(x.node, x.ballot))
 
+(* The same for TLC, which would look at every subset of many acceptors.   *)
+(* If a quorum shows a vote to be safe, and c is the highest ballot in     *)
+(* which it voted below that vote, then all that voted in none between     *)
+(* show it as well; and more is a quorum, too.                             *)
+
+Upto(votes, promised, x, c) ==
+    {p \in At(votes, promised)!Bound(x.node, x.ballot) :
+        \A y \in votes : (y.node = p /\ y.slot = x.slot /\ y.ballot < x.ballot)
+                         => y.ballot <= c}
+
+MayVoteByLargest(votes, promised, missing, x) ==
+    LET below == {y \in votes : y.slot = x.slot /\ y.ballot < x.ballot}
+        shows(Q) == /\ IsQuorum(Q)
+                    /\ At(votes, promised)!ShowsSafeAt(Q, x.slot, x.ballot, x.value)
+    IN  \/ /\ \A y \in votes : (y.slot = x.slot /\ y.ballot = x.ballot) => y.value = x.value
+           /\ \E c \in {0} \cup {y.ballot : y \in below} :
+                  shows(Upto(votes, promised, x, c))
+        \/ /\ missing # {}
+           /\ IsQuorum(missing \cup At(votes, promised)!Bound(x.node, x.ballot))
+
 Choices(votes, promised) == At(votes, promised)!Choices
 
 MayBeChosen(votes, promised, missing, d) ==

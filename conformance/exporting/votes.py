@@ -68,8 +68,8 @@ def _assertions(record: Record) -> Iterator[Json]:
                 yield {"promise": body["promised"]}
             case "accept":
                 yield _vote(body)
-            case "accepted":
-                yield _vote({**given["body"], "ballot": body["ballot"], "slot": body["slot"]})
+            case "accepted" if is_message(given) and given["body"]["type"] == "accept":
+                yield _vote({**body, "value": given["body"]["value"]})
             case _:
                 yield from _decisions(body)
 

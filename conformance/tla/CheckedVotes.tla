@@ -13,7 +13,7 @@
 (* [votes, promised, decided], with votes <<acceptor, ballot, value>>, and *)
 (* its ballots by their rank among those voted for in the slot.  Only      *)
 (* their order counts, and slots are checked alone, so each of them is     *)
-(* slot 1 here.                                                            *)
+(* slot 1 here.  MayVoteByLargest takes the place of MayVote.              *)
 (***************************************************************************)
 EXTENDS VoteLogs, FiniteSets, Printing
 

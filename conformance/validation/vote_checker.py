@@ -165,6 +165,7 @@ CONSTANTS
     Acceptor <- Acceptors
     Absent <- AbsentAcceptors
     IsQuorum <- Quorum
+    MayVote <- MayVoteByLargest
     Slot = {1}
     Value = {1}
     Ballot = {1}

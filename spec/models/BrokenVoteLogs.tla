@@ -44,6 +44,13 @@ MayAlwaysBeChosen(cast, promises, missing, d) == TRUE
 
 AgreedOrNot(cast, promises, choices) == TRUE
 
+(* Only acceptors that did not vote below the ballot are looked at (in     *)
+(* place of Upto).                                                         *)
+
+NoneBelow(cast, promises, x, c) ==
+    {p \in At(cast, promises)!Bound(x.node, x.ballot) :
+        \A y \in cast : y.node = p => y.ballot >= x.ballot}
+
 -----------------------------------------------------------------------------
 (* The log of one acceptor is missing: then what is agreed does not follow *)
 (* from the rest.                                                          *)
