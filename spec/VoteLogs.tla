@@ -6,7 +6,7 @@
 (* and for each vote, in its own order, and what it takes to be decided.   *)
 (* There is no clock that all acceptors share, so nothing says which line  *)
 (* of one log was written before which line of another.  The logs are      *)
-(* judged at the end, as a whole, and this is enough:                      *)
+(* checked at the end, as a whole, and this is enough:                     *)
 (*                                                                         *)
 (* Whatever Voting does is accepted.  A vote is cast when a quorum Q has   *)
 (* promised its ballot and the votes of Q below that ballot show that it   *)
@@ -62,8 +62,8 @@ LinesBelow(log) == {i \in 2..Len(log) : log[i].ballot < log[i - 1].ballot}
 
 KeepsPromises(log) == LinesBelow(log) = {}
 
-(* A slot: its votes in all logs, judged by what the logs tell at the end. *)
-(* Slots share nothing but the promises, and so are judged one by one.     *)
+(* A slot: its votes in all logs, against what all logs show at the end.   *)
+(* Slots share nothing but the promises, and so are checked one by one.    *)
 
 OneValueAt(votes, promised) == At(votes, promised)!OneValuePerBallot
 
@@ -74,6 +74,26 @@ MayVote(votes, promised, missing, x) ==
     \/ At(votes, promised)!MayVote(x.node, x.slot, x.ballot, x.value)
     \/ /\ missing # {}
        /\ IsQuorum(missing \cup At(votes, promised)!Bound(x.node, x.ballot))
+
+(* The same for TLC, which would look at every subset of many acceptors.   *)
+(* If a quorum shows a vote to be safe, and c is the highest ballot in     *)
+(* which it voted below that vote, then all that voted in none between     *)
+(* show it as well; and more is a quorum, too.                             *)
+
+Upto(votes, promised, x, c) ==
+    {p \in At(votes, promised)!Bound(x.node, x.ballot) :
+        \A y \in votes : (y.node = p /\ y.slot = x.slot /\ y.ballot < x.ballot)
+                         => y.ballot <= c}
+
+MayVoteByLargest(votes, promised, missing, x) ==
+    LET below == {y \in votes : y.slot = x.slot /\ y.ballot < x.ballot}
+        shows(Q) == /\ IsQuorum(Q)
+                    /\ At(votes, promised)!ShowsSafeAt(Q, x.slot, x.ballot, x.value)
+    IN  \/ /\ \A y \in votes : (y.slot = x.slot /\ y.ballot = x.ballot) => y.value = x.value
+           /\ \E c \in {0} \cup {y.ballot : y \in below} :
+                  shows(Upto(votes, promised, x, c))
+        \/ /\ missing # {}
+           /\ IsQuorum(missing \cup At(votes, promised)!Bound(x.node, x.ballot))
 
 Choices(votes, promised) == At(votes, promised)!Choices
 

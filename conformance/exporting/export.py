@@ -143,7 +143,7 @@ def export_logs(
 
 
 def export_votes(paths: Sequence[Path], options: ExportOptions) -> None:
-    """Write a page of the slots in vote logs, which are not judged."""
+    """Write a page of the slots in vote logs, which are not checked."""
     assert options.html is not None
     outputs.check(options.html, paths, options.force)
     slots_page.write(options.html, VoteVerdict(vote_logs.read(paths)), options.force)

@@ -36,7 +36,7 @@ def lines(records: Sequence[Record]) -> list[Json]:
 
 
 def _new(log: Iterable[Record]) -> Iterator[Json]:
-    told: set[str] = set()
+    known: set[str] = set()
     promised: Json = None
     for record in log:
         for assertion in _assertions(record):
@@ -45,8 +45,8 @@ def _new(log: Iterable[Record]) -> Iterator[Json]:
             if "promise" in assertion:
                 again, promised = assertion == promised, assertion
             else:
-                again = text in told and "restart" not in assertion
-                told.add(text)
+                again = text in known and "restart" not in assertion
+                known.add(text)
             if not again:
                 yield assertion
 
@@ -68,8 +68,8 @@ def _assertions(record: Record) -> Iterator[Json]:
                 yield {"promise": body["promised"]}
             case "accept":
                 yield _vote(body)
-            case "accepted":
-                yield _vote({**given["body"], "ballot": body["ballot"], "slot": body["slot"]})
+            case "accepted" if is_message(given) and given["body"]["type"] == "accept":
+                yield _vote({**body, "value": given["body"]["value"]})
             case _:
                 yield from _decisions(body)
 

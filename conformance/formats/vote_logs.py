@@ -69,7 +69,7 @@ class Line:
 
 @dataclass
 class Slot:
-    """What the logs tell of one slot: its votes, and the decisions."""
+    """What the logs show of one slot: its votes, and the decisions."""
 
     number: int
     votes: list[Line] = field(default_factory=list)
@@ -101,16 +101,16 @@ class VoteLogs:
     def steps(self) -> list[Line]:
         """The promises and votes.
 
-        A vote that a node tells again, as it may after a restart, is no step: it does nothing new.
+        A vote that a node repeats, as it may after a restart, is no step: it does nothing new.
         """
-        told: set[tuple[Any, ...]] = set()
+        known: set[tuple[Any, ...]] = set()
         found = []
         for line in self.lines:
             if line.kind == "vote":
                 vote = line.node, line.slot, order(line.ballot), canonical(line.value)
-                if vote not in told:
+                if vote not in known:
                     found.append(line)
-                told.add(vote)
+                known.add(vote)
             elif line.kind == "promise":
                 found.append(line)
         return found

@@ -1,30 +1,27 @@
 """The vote checker: TLC decides whether vote logs come from a run that spec/Voting.tla allows.
 
 spec/VoteLogs.tla has the conditions, and why they are enough.  Each log must keep its promises, and
-each slot must be in order by what all logs tell at the end.  A log is judged in *parts* of some
-thousand lines, each of which begins with the last line of the part before it.  Slots share nothing
-but the promises.  The specification compares ballots and never counts with them, and values and
-slots are just names; so slots that differ in names alone have the same *shape*, and each shape is
-judged once.
+each slot must be in order by what all logs show at the end.  A log is checked in *parts* of some
+thousand lines, each of which begins with the last line of the part before it.  Of slots each
+*shape* is checked once (`slot_shapes`).
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..formats.canonical import canonical
-from ..formats.vote_logs import Line, Quorums, Slot, VoteLogs, order
+from ..formats.vote_logs import Line, Quorums, VoteLogs, order
 from ..jobs import at_once
 from ..locations import LIBRARIES
 from ..tlaplus import tlc, values
+from .slot_shapes import Numbered, Shape, Wrong
 
-# How many lines of logs, or slots, a run of TLC judges.
+# How many lines of logs, or slots, a run of TLC checks.
 PART, WINDOW = 4_000, 2_000
 
 
@@ -57,41 +54,6 @@ class Ranks:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A slot in numbers: what TLC reads, and what is the same for slots that differ in names alone.
-
-    votes:    (member, ballot, value) of each vote
-    promised: for each member how many of the slot's ballots it has promised, by rank
-    decided:  the values that are taken to be decided
-    """
-
-    votes: tuple[tuple[int, int, int], ...]
-    promised: tuple[int, ...]
-    decided: tuple[int, ...]
-
-    def to_tla(self) -> str:
-        fields = {"votes": set(self.votes), "promised": self.promised, "decided": set(self.decided)}
-        return values.text(fields)
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What TLC found wrong with a slot, as lines of the logs.
-
-    two_values: the votes of ballots with votes for two values
-    not_shown:  the votes that no quorum shows to be safe
-    not_chosen: the decisions for which no quorum voted
-    agreed:     whether what was chosen and decided is one value
-    """
-
-    slot: Slot
-    two_values: list[Line]
-    not_shown: list[Line]
-    not_chosen: list[Line]
-    agreed: bool
-
-
-@dataclass(frozen=True)
 class Found:
     """What TLC found wrong with the vote logs of a cluster.
 
@@ -115,25 +77,25 @@ class Found:
 def check_votes(
     clusters: Sequence[VoteLogs], on_progress: Callable[[str], None] = lambda text: None
 ) -> list[Found]:
-    """Judge the vote logs of each cluster; raises `ToolError` unless TLC judged all of them."""
+    """Check the vote logs of each cluster; raises `ToolError` unless TLC checked all of them."""
     founds = [Found() for cluster in clusters]
-    # By the acceptors that they are judged for, all that TLC judges, and what a rejection is for.
-    judged: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
+    # By the acceptors that they are checked for, all that TLC checks, and what a rejection is for.
+    checked: dict[Acceptors, dict[Item, list[Callable[[Any], None]]]] = {}
     for cluster, found in zip(clusters, founds, strict=True):
-        items = judged.setdefault(Acceptors.of(cluster), defaultdict(list))
+        items = checked.setdefault(Acceptors.of(cluster), defaultdict(list))
         for node in cluster.logs:
             for ranks, lines in _parts(line for line in cluster.steps if line.node == node):
                 items[ranks].append(partial(found.reject_part, lines))
         for slot in cluster.slots.values():
             numbered = Numbered.of(slot, cluster)
             items[numbered.shape].append(partial(found.reject_slot, numbered))
-    windows = [(acceptors, some) for acceptors in judged for some in _windows(judged[acceptors])]
-    done, total = 0, sum(map(len, judged.values()))
-    for (acceptors, some), printed in at_once(lambda window: _judge(*window), windows):
+    windows = [(acceptors, some) for acceptors in checked for some in _windows(checked[acceptors])]
+    done, total = 0, sum(map(len, checked.values()))
+    for (acceptors, some), printed in at_once(lambda window: _run(*window), windows):
         done += len(some)
-        on_progress(f"{done:,} of {total:,} parts of logs and shapes of slots judged")
+        on_progress(f"{done:,} of {total:,} parts of logs and shapes of slots checked")
         for item, why in printed:
-            for reject in judged[acceptors][item]:
+            for reject in checked[acceptors][item]:
                 reject(why)
     for found in founds:
         found.wrong.sort(key=lambda each: each.slot.number)
@@ -152,61 +114,13 @@ def _parts(log: Iterable[Line]) -> Iterator[tuple[Ranks, Sequence[Line]]]:
         yield Ranks(tuple(rank[order(line.ballot)] for line in some)), some
 
 
-@dataclass(frozen=True)
-class Numbered:
-    """A slot and its shape, with the numbers of its ballots and values."""
-
-    slot: Slot
-    shape: Shape
-    members: tuple[str, ...]
-    ballots: dict[tuple[Any, ...], int]
-    names: dict[str, int]
-
-    @classmethod
-    def of(cls, slot: Slot, cluster: VoteLogs) -> Numbered:
-        """Number the ballots of a slot by rank, and its values in the order of their ballots."""
-        node = {member: at for at, member in enumerate(cluster.members, 1)}
-        ranked = sorted({order(vote.ballot) for vote in slot.votes})
-        ballots = {ballot: at for at, ballot in enumerate(ranked, 1)}
-        votes = sorted(slot.votes, key=lambda x: (ballots[order(x.ballot)], node[x.node]))
-        names: dict[str, int] = {}
-        for line in (*votes, *slot.decided):
-            names.setdefault(canonical(line.value), len(names) + 1)
-        promised = [cluster.promised.get(member) for member in cluster.members]
-        shape = Shape(
-            tuple(
-                (node[x.node], ballots[order(x.ballot)], names[canonical(x.value)]) for x in votes
-            ),
-            tuple(0 if b is None else bisect_right(ranked, order(b)) for b in promised),
-            tuple(sorted({names[canonical(line.value)] for line in slot.decided})),
-        )
-        return cls(slot, shape, cluster.members, ballots, names)
-
-    def wrong(self, why: Any) -> Wrong:
-        """Return the lines for what TLC printed of the shape."""
-        two_values, not_shown, not_chosen, agreed = why
-        slot = self.slot
-
-        def number(vote: Line) -> tuple[int, int, int]:
-            member = self.members.index(vote.node) + 1
-            return member, self.ballots[order(vote.ballot)], self.names[canonical(vote.value)]
-
-        return Wrong(
-            slot,
-            [vote for vote in slot.votes if number(vote)[1] in two_values],
-            [vote for vote in slot.votes if number(vote) in {tuple(each) for each in not_shown}],
-            [line for line in slot.decided if self.names[canonical(line.value)] in not_chosen],
-            agreed,
-        )
-
-
 # A run of TLC: the module that it reads, and what it prints.
 
 Item = Ranks | Shape
 
 
 def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Yield the items in portions that a run of TLC judges in a few seconds."""
+    """Yield the items in portions that a run of TLC checks in a few seconds."""
     some: list[Item] = []
     size = 0.0
     for item in items:
@@ -219,7 +133,7 @@ def _windows(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield some
 
 
-def _judge(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any]]:
+def _run(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any]]:
     """Return the items of a window that are rejected, and why."""
     items: dict[str, list[Item]] = {
         "log": [item for item in window if isinstance(item, Ranks)],
@@ -242,7 +156,7 @@ def _judge(acceptors: Acceptors, window: Sequence[Item]) -> list[tuple[Item, Any
         on_print=listen,
     )
     if outcome.generated != len(window):
-        raise tlc.ToolError("TLC did not judge every slot and log; this is no verdict")
+        raise tlc.ToolError("TLC did not check every slot and log; this is no verdict")
     return found
 
 
@@ -251,18 +165,19 @@ CONSTANTS
     Acceptor <- Acceptors
     Absent <- AbsentAcceptors
     IsQuorum <- Quorum
+    MayVote <- MayVoteByLargest
     Slot = {1}
     Value = {1}
     Ballot = {1}
-SPECIFICATION JudgedSpec
+SPECIFICATION CheckedSpec
 """
 
 
 def _module(acceptors: Acceptors, logs: Sequence[str], slots: Sequence[str]) -> str:
-    """Return what a run judges as a TLA+ module."""
+    """Return what a run checks as a TLA+ module."""
     lines = [
         "---- MODULE Votes ----",
-        "EXTENDS JudgedVotes",
+        "EXTENDS CheckedVotes",
         f"Acceptors == 1..{acceptors.number}",
         f"AbsentAcceptors == {values.text(acceptors.missing)}",
         *acceptors.quorum,

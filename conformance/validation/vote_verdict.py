@@ -15,7 +15,8 @@ from typing import Any
 from ..formats.canonical import canonical
 from ..formats.vote_logs import Ballot, Line, Slot, VoteLogs, order
 from ..report import shortened
-from .vote_checker import Found, Wrong, check_votes
+from .slot_shapes import Wrong
+from .vote_checker import Found, check_votes
 
 Json = Any
 

@@ -11,7 +11,7 @@ EXTENDS MCVoteLogs
 
 Minority(S) == 2 * Cardinality(S) > Cardinality(Acceptor) - 2
 
-(* A log need not keep its promises (in place of KeepsPromises). *)
+(* A log need not keep its promises (in place of KeepsPromises).           *)
 
 KeepsAnything(log) == TRUE
 
@@ -43,6 +43,13 @@ MayVoteUnshown(cast, promises, missing, x) ==
 MayAlwaysBeChosen(cast, promises, missing, d) == TRUE
 
 AgreedOrNot(cast, promises, choices) == TRUE
+
+(* Only acceptors that did not vote below the ballot are looked at (in     *)
+(* place of Upto).                                                         *)
+
+NoneBelow(cast, promises, x, c) ==
+    {p \in At(cast, promises)!Bound(x.node, x.ballot) :
+        \A y \in cast : y.node = p => y.ballot >= x.ballot}
 
 -----------------------------------------------------------------------------
 (* The log of one acceptor is missing: then what is agreed does not follow *)

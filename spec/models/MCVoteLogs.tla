@@ -1,6 +1,6 @@
 ----------------------------- MODULE MCVoteLogs -----------------------------
 (***************************************************************************)
-(* Whether logs of votes are judged rightly, in both directions.           *)
+(* Whether logs of votes are checked rightly, in both directions.          *)
 (*                                                                         *)
 (* What is accepted is safe: TLC starts from every set of logs that is     *)
 (* accepted, within bounds, and lets the acceptors go on as Voting allows. *)
@@ -67,4 +67,28 @@ WrittenSpec == WrittenInit /\ [][Writes]_vars
 Only(present) == [a \in present |-> logs[a]]
 
 IsAccepted == \A present \in SUBSET Acceptor : Accepted(Only(present), V!Choices)
+
+-----------------------------------------------------------------------------
+(* Any votes below the highest ballot, allowed or not: whether an acceptor *)
+(* may vote in that ballot is the same by MayVote and by MayVoteByLargest. *)
+
+Highest == CHOOSE b \in Ballot : \A c \in Ballot : c <= b
+
+AnyVotesInit ==
+    /\ votes \in SUBSET {V!Vote(a, slot, b, v) :
+           a \in Acceptor, slot \in Slot, b \in Ballot \ {Highest}, v \in Value}
+    /\ promised = [a \in Acceptor |-> 0]
+    /\ decided = {}
+    /\ logs = <<>>
+
+PromisesHighest ==
+    /\ \E a \in Acceptor : promised' = [promised EXCEPT ![a] = Highest]
+    /\ UNCHANGED <<votes, decided, logs>>
+
+AnyVotesSpec == AnyVotesInit /\ [][PromisesHighest]_vars
+
+LargestIsEnough ==
+    \A a \in Acceptor, slot \in Slot, v \in Value :
+        LET x == V!Vote(a, slot, Highest, v)
+        IN  MayVote(votes, promised, {}, x) = MayVoteByLargest(votes, promised, {}, x)
 =============================================================================

@@ -470,6 +470,7 @@ def test_numbers_out_of_range_are_rejected(verb: str, option: click.Option) -> N
         "records",
         "at_least",
         "renamed",
+        "kills",
     }
     context = click.Context(cli.main.commands[verb])
     huge = ["1e300"] * isinstance(option.type, click.types.FloatParamType)

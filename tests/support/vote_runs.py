@@ -1,7 +1,7 @@
-"""Random runs of acceptors, alterations of their vote logs, and a second judge of them.
+"""Random runs of acceptors, mutations of their vote logs, and a second checker of them.
 
-The second judge shares no algorithm with the first: it searches for an interleaving of the logs in
-which every line is a step that `Voting` allows at that very time.  It is good for small logs.
+The second checker shares no algorithm with the first: it searches for an interleaving of the logs
+in which every vote is a step that `Voting` allows at that very time.  It is good for small logs.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def random_run(
     return found
 
 
-# Alterations.
+# Mutations.
 
 
 def _another_value(rng: random.Random, lines: list[Line]) -> None:
@@ -151,7 +151,7 @@ def _dropped_vote(rng: random.Random, lines: list[Line]) -> None:
     del lines[rng.choice([at for at, line in enumerate(lines) if line.kind == "vote"])]
 
 
-ALTERATIONS: dict[str, Callable[[random.Random, list[Line]], None]] = {
+MUTATIONS: dict[str, Callable[[random.Random, list[Line]], None]] = {
     "a vote for another value": _another_value,
     "a promise dropped": _dropped_promise,
     "ballots swapped": _swapped_ballots,
@@ -161,7 +161,7 @@ ALTERATIONS: dict[str, Callable[[random.Random, list[Line]], None]] = {
 }
 
 
-# The second judge.
+# The second checker.
 
 
 def expected(logs: VoteLogs) -> list[int]:
@@ -172,16 +172,16 @@ def expected(logs: VoteLogs) -> list[int]:
 def _orders(logs: VoteLogs) -> Iterator[int]:
     """Yield the first line of each node that is below a line before it, unless it says it again."""
     for log in logs.logs.values():
-        promised, told = 0, []
+        promised, known = 0, []
         for line in log:
-            again = line.kind == "vote" and (line.slot, line.ballot, line.value) in told
+            again = line.kind == "vote" and (line.slot, line.ballot, line.value) in known
             if line.ballot is None or again:
                 continue
             if line.ballot < promised:
                 yield line.line
                 break
             promised = line.ballot
-            told.append((line.slot, line.ballot, line.value))
+            known.append((line.slot, line.ballot, line.value))
 
 
 def _slots(logs: VoteLogs) -> Iterator[int]:

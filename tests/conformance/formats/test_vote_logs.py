@@ -38,7 +38,7 @@ def test_lines_of_two_files(tmp_path: Path) -> None:
     assert found.promised == {"a": 2, "b": 3} and list(found.slots) == [1]
 
 
-def test_vote_that_is_told_again_is_no_step(tmp_path: Path) -> None:
+def test_repeated_vote_is_no_step(tmp_path: Path) -> None:
     found = read(tmp_path, [HEAD, VOTE, {"node": "a", "promise": 3}, VOTE])
     assert [line.line for line in found.steps] == [2, 3]
 

@@ -1,19 +1,19 @@
------------------------------ MODULE JudgedVotes -----------------------------
+----------------------------- MODULE CheckedVotes ----------------------------
 (***************************************************************************)
 (* Are logs of votes accepted by VoteLogs?                                 *)
 (*                                                                         *)
-(* What a run of TLC judges is in its registers, for the reason that       *)
+(* What a run of TLC checks is in its registers, for the reason that       *)
 (* Trace.tla gives: in register 1 parts of logs, in register 2 slots.      *)
 (* Each is an initial state, and there is no step.  What is accepted       *)
-(* prints nothing, so TLC's count of states shows that all was judged.     *)
+(* prints nothing, so TLC's count of states shows that all was checked.    *)
 (*                                                                         *)
 (* Acceptors are numbers.  Ballots, values and slots are as well: a part   *)
 (* of a log is a sequence of ballots, each by its rank among those of its  *)
 (* node, and begins with the last one of the part before it; a slot is     *)
 (* [votes, promised, decided], with votes <<acceptor, ballot, value>>, and *)
 (* its ballots by their rank among those voted for in the slot.  Only      *)
-(* their order counts, and slots are judged alone, so each of them is      *)
-(* slot 1 here.                                                            *)
+(* their order counts, and slots are checked alone, so each of them is     *)
+(* slot 1 here.  MayVoteByLargest takes the place of MayVote.              *)
 (***************************************************************************)
 EXTENDS VoteLogs, FiniteSets, Printing
 
@@ -38,12 +38,11 @@ SlotIsKept(s) ==
         ELSE Reject(<<BallotsOfTwoValues(votes, s.promised),
                       {<<x.node, x.ballot, x.value>> :
                            x \in VotesNotShown(votes, s.promised, Absent)},
-                      {d.value : d \in NotChosen(votes, s.promised, Absent, decided)},
-                      IsAgreed(votes, s.promised, decided)>>)
+                      {d.value : d \in NotChosen(votes, s.promised, Absent, decided)}>>)
 
-JudgedInit ==
+CheckedInit ==
     \/ what = "log" /\ at \in DOMAIN Logs /\ LogIsKept(Logs[at])
     \/ what = "slot" /\ at \in DOMAIN Slots /\ SlotIsKept(Slots[at])
 
-JudgedSpec == JudgedInit /\ [][FALSE]_<<what, at>>
+CheckedSpec == CheckedInit /\ [][FALSE]_<<what, at>>
 =============================================================================
