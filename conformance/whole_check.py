@@ -221,6 +221,8 @@ def _replay(run: Check, made: Sequence[tuple[Model, Generated]]) -> list[Replaye
     paths = [path for _, found in made for path in found.logs]
     command = [*run.node, "--manual-clock", "--batch", "1"]
     with run.phase("replay") as phase:
+        if run.ours:
+            checking.compile_node()
         first, cached = _replayed(run, paths, command, None)
         renamed, also = _replayed(run, checking.some_renamed(paths, run.seed), command, run.seed)
         differing = [found.difference for found in (*first, *renamed) if found.difference]
