@@ -57,6 +57,20 @@ def test_signal_ends_waiting_node_with_0(number: int, members: list[str]) -> Non
         assert node.wait(5) == 0 and node.stderr.read() == b""
 
 
+def test_start_imports_nothing_for_disk_and_clock_without_them() -> None:
+    code = "import sys; from multipaxos.process import main; main(['--manual-clock'])"
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", f"{code}; print(*sys.modules)"],
+        cwd=ROOT / "impl",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "multipaxos.node" in found
+    assert not {"multipaxos.storage", "sqlite3", "pathlib", "random", "shutil"} & set(found)
+
+
 def has_handler(node: subprocess.Popen, number: int) -> bool:
     status = Path(f"/proc/{node.pid}/status").read_text()
     return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
