@@ -154,7 +154,8 @@ def test_forks_end_when_closed() -> None:
 
 COPYING = """
 import os, sys, time
-from conformance.jobs import in_copies
+from conformance.jobs import in_copies, use_cores
+use_cores(2)
 def do(number):
     sys.stdout.write(f"{os.getpid()}\\n")
     sys.stdout.flush()
