@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance.golden import generate
-from conformance.models import manifest
 from conformance.running.process import Process
 from conformance.running.replay import replay, replay_all
 from tests.nodes.adapter import FIELDS, TYPES, translated
+from tests.support.golden import generated
 from tests.support.paths import IMPL, NODES, OK
 
 ADAPTER = [sys.executable, str(NODES / "adapter.py")]
@@ -41,8 +40,8 @@ def replace(path: Path, old: str, new: str) -> None:
 def test_node_with_other_words_passes_golden_traces_only_behind_the_adapter(
     words: list[str], tmp_path: Path
 ) -> None:
-    generate.generate(manifest.get("single"), tmp_path)
-    paths = [OK, *sorted(tmp_path.glob("*.ndjson"))[:3]]
+    generated(tmp_path, "single")
+    paths = [OK, *sorted(tmp_path.glob("single/*.ndjson"))[:3]]
     assert len(paths) == 4
     found = replay_all(paths, [*ADAPTER, *words])
     assert [each.difference for each in found] == [None] * 4
