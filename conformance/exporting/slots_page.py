@@ -67,7 +67,7 @@ def _text(text: str) -> str:
 
 
 def _rejection(found: VoteRejection) -> str:
-    text = f"{_text(found.line.place)}: {_text(found.reason)}"
+    text = f"{_text(found.line.place)}: {_text(found.reason)} ({_text(found.rule)})"
     if found.slot is None:
         return f"<li>{text}</li>"
     return f'<li><a href="#slot{found.slot.number}">{text}</a></li>'

@@ -26,9 +26,14 @@ MOST_VOTES = 5
 
 @dataclass(frozen=True)
 class VoteRejection:
-    """A line that is wrong, and why; `slot` is the slot to show, if it is about one."""
+    """A line that is wrong, and why.
+
+    `rule` is the operator of the specification that it violates: KeepsPromises, OneValuePerBallot,
+    MayVote, MayBeChosen or IsAgreed.  `slot` is the slot to show, if it is about one.
+    """
 
     line: Line
+    rule: str
     reason: str
     slot: Slot | None = None
 
@@ -108,7 +113,8 @@ def _below(cluster: VoteLogs, before: Line, line: Line) -> VoteRejection:
     between = log[log.index(before) + 1 : log.index(line)]
     if restart := next((each for each in between if each.kind in ("restart", "members")), None):
         reason += f"; it restarted in between ({restart.place})"
-    return VoteRejection(line, reason, cluster.slots[line.slot] if line.kind == "vote" else None)
+    slot = cluster.slots[line.slot] if line.kind == "vote" else None
+    return VoteRejection(line, "KeepsPromises", reason, slot)
 
 
 def _rejection(cluster: VoteLogs, wrong: Wrong) -> VoteRejection:
@@ -118,16 +124,16 @@ def _rejection(cluster: VoteLogs, wrong: Wrong) -> VoteRejection:
         split = [vote for vote in wrong.two_values if order(vote.ballot) == lowest]
         if split:
             line = next(v for v in split if canonical(v.value) != canonical(split[0].value))
-            reason = _other_value(split[0], line)
+            rule, reason = "OneValuePerBallot", _other_value(split[0], line)
         else:
             line = next(vote for vote in wrong.not_shown if order(vote.ballot) == lowest)
-            reason = _not_shown(cluster, wrong.slot, line)
+            rule, reason = "MayVote", _not_shown(cluster, wrong.slot, line)
     elif wrong.not_chosen:
         line = wrong.not_chosen[0]
-        reason = _not_chosen(cluster, wrong.slot, line)
+        rule, reason = "MayBeChosen", _not_chosen(cluster, wrong.slot, line)
     else:
-        line, reason = _disagreement(cluster, wrong.slot)
-    return VoteRejection(line, reason, wrong.slot)
+        rule, (line, reason) = "IsAgreed", _disagreement(cluster, wrong.slot)
+    return VoteRejection(line, rule, reason, wrong.slot)
 
 
 def _other_value(first: Line, line: Line) -> str:
@@ -209,7 +215,7 @@ def listed(nodes: Set[str], cluster: VoteLogs) -> str:
 
 def format_rejection(cluster: VoteLogs, found: VoteRejection) -> str:
     """Return what is wrong, and the promises and votes of its slot as a small table."""
-    lines = [f"{found.line.place}: {found.reason} (votes)"]
+    lines = [f"{found.line.place}: {found.reason} ({found.rule})"]
     if found.slot is not None:
         lines += _table(cluster, found.slot)
     return "\n".join(lines)

@@ -89,7 +89,13 @@ def described(found: Difference) -> str:
 # Recorded runs.
 
 
-def record(folder: Path, first: int) -> str | None:
+def record(
+    folder: Path,
+    first: int,
+    clusters: Sequence[tuple[int, int, float]] = CLUSTERS,
+    seeds: int = SEEDS,
+    faults: tuple[Faults, Faults] = (ON_DISK, IN_MEMORY),
+) -> str | None:
     """Record clusters of the node, and leave their logs; trace validation checks them later."""
     from .within import Logged, OnDisk, Recorded, scratch
 
@@ -104,8 +110,8 @@ def record(folder: Path, first: int) -> str | None:
         return Recorded(node, OnDisk(Path(mkdtemp(dir=disks)), BATCH))
 
     with TemporaryDirectory(prefix="mutant-", dir=scratch()) as disks:
-        for (nodes, requests, loss), seed in product(CLUSTERS, range(first, first + SEEDS)):
-            launch, faults = (on_disk, ON_DISK) if seed % 2 else (in_memory, IN_MEMORY)
+        for (nodes, requests, loss), seed in product(clusters, range(first, first + seeds)):
+            launch, rates = (on_disk, faults[0]) if seed % 2 else (in_memory, faults[1])
             place = folder / f"{nodes}-nodes-{loss:.0%}-lost"
             try:
                 recording.record(
@@ -114,7 +120,7 @@ def record(folder: Path, first: int) -> str | None:
                     nodes=nodes,
                     requests=requests,
                     seed=seed,
-                    faults=replace(faults, loss=loss),
+                    faults=replace(rates, loss=loss),
                     launch=launch,
                     on_progress=count,
                 )

@@ -136,7 +136,7 @@ LOGS = cluster(
 
 
 def test_page_shows_slots_by_nodes() -> None:
-    rejection = VoteRejection(LOGS.lines[-1], "it is wrong", LOGS.slots[1])
+    rejection = VoteRejection(LOGS.lines[-1], "MayVote", "it is wrong", LOGS.slots[1])
     page = Page(slots_page.html("A run", VoteVerdict(LOGS, [rejection])))
     assert page.rows == [
         ["slot", "n1promised 1", "n2promised 2", "n3no log", "chosen"],
@@ -149,7 +149,7 @@ def test_page_shows_slots_by_nodes() -> None:
 def test_text_of_a_vote_log_is_escaped() -> None:
     hostile = "</title><script>broken</script><b title='\"@@ROWS@@"
     found = cluster([vote("n1", 1, hostile), decide("n1", hostile)])
-    rejection = VoteRejection(found.lines[-1], hostile, found.slots[1])
+    rejection = VoteRejection(found.lines[-1], hostile, hostile, found.slots[1])
     text = slots_page.html(hostile, VoteVerdict(found, [rejection]))
     plain = slots_page.html("A run", VoteVerdict(LOGS, [rejection]))
     assert Page(text).tags == Page(plain).tags and "script" not in Page(text).tags
@@ -158,7 +158,7 @@ def test_text_of_a_vote_log_is_escaped() -> None:
 def test_part_of_a_long_run_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots_page, "MOST_SLOTS", 4)
     found = cluster([vote("n1", 1, "x", slot) for slot in range(1, 11)])
-    rejection = VoteRejection(found.lines[-2], "it is wrong", found.slots[9])
+    rejection = VoteRejection(found.lines[-2], "MayVote", "it is wrong", found.slots[9])
     text = slots_page.html("A run", VoteVerdict(found, [rejection]))
     assert [row[0] for row in Page(text).rows[1:]] == ["7", "8", "9", "10"]
     assert "10 slots, showing 7 to 10" in text

@@ -1,0 +1,38 @@
+"""Recorded runs by their votes: the correct node is accepted, and the table is about every bug."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from conformance.formats import logs
+from tests.mutants import bugs, checks, votes
+
+RECORD = partial(checks.record, clusters=((3, 40, 0.3), (5, 40, 0.3)), seeds=1)
+"""A run of three nodes and one of five, with crashes."""
+
+
+@pytest.mark.parametrize(
+    "name, rule", [("", None), ("promise-not-kept", "KeepsPromises")], ids=["right", "bug"]
+)
+def test_runs_with_crashes_are_checked_by_their_votes(
+    name: str, rule: str | None, tmp_path: Path
+) -> None:
+    [texts] = [each.mutant().texts for each in bugs.load() if each.name == name] or [{}]
+    votes.recorded(tmp_path, texts, RECORD)
+    paths = logs.find([tmp_path])
+    restarts = [path for path in paths if '"input": "restart"' in path.read_text("utf-8")]
+    assert len(paths) == len(restarts) == 2
+    verdict = votes.checked({name: paths})[name]
+    assert (verdict and verdict.rejections[0].rule) == rule
+
+
+def test_table_is_about_every_safety_bug() -> None:
+    found = re.findall(r"(?m)^\| `([\w-]+)` \| (.*) \| (?:`(\w+)`)? ?\|$", votes.TABLE.read_text())
+    assert [row[:2] for row in found] == [(bug.name, bug.what) for bug in votes.safety()]
+    caught = sum(bool(rule) for *_, rule in found)
+    page = (Path(__file__).parents[2] / "conformance/votes.md").read_text("utf-8")
+    assert f"{caught} of {len(found)} safety bugs" in page
