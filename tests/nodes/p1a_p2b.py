@@ -9,13 +9,13 @@ What must survive is a vote log, in FILE or in DIR: a line is there before any o
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import select
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,8 @@ class Node:
 
     def load(self, path: Path, forget: bool) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole, end, _ = (path.read_bytes() if path.exists() else b"").rpartition(b"\n")
+        path.touch()
+        whole, end, _ = path.read_bytes().rpartition(b"\n")
         for line in map(json.loads, [] if forget else whole.splitlines()):
             self.keep(line)
         path.write_bytes(whole + end)
@@ -180,7 +181,7 @@ class Node:
 
     def tick(self) -> None:
         if self.leads():
-            self.broadcast("alive")
+            self.broadcast("alive", log=[*self.log.items()])
             for slot, (request, _) in self.proposed.items():
                 self.broadcast("p2a", slot=slot, request=request)
         elif time.monotonic() > self.campaigns_at:
@@ -189,24 +190,14 @@ class Node:
             self.broadcast("p1a")
 
     def alive(self, src: str, body: Json) -> None:
-        self.send(src, "known", slots=[*self.log])
-
-    def known(self, src: str, body: Json) -> None:
-        for slot in self.log.keys() - {*body["slots"]}:
-            self.send(src, "decided", slot=slot, request=self.log[slot])
-
-    def decided(self, src: str, body: Json) -> None:
-        self.decide(body["slot"], body["request"])
+        for slot, request in body["log"]:
+            self.decide(slot, request)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--votes", type=Path)
-    parser.add_argument("--forget", action="store_true")
-    options = parser.parse_args()
-    path = options.votes or (options.data and options.data / "votes.ndjson")
-    node, rest, ticks_at = Node(path, options.forget), b"", 0.0
+    given = dict(pairwise([*sys.argv, ""]))
+    file = given.get("--votes") or ("--data" in given and f"{given['--data']}/votes.ndjson")
+    node, rest, ticks_at = Node(Path(file) if file else None, "--forget" in given), b"", 0.0
     while True:
         if select.select([0], [], [], TICK)[0]:
             piece = os.read(0, 1 << 16)
