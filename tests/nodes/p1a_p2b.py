@@ -162,9 +162,11 @@ class Node:
         self.send_in_ballot(src, "p2b", ballot=ballot, slot=slot)
 
     def p2b(self, src: str, body: Json) -> None:
-        request, voters = self.proposed.get(body["slot"], (None, set()))
+        if not self.leads() or body["slot"] not in self.proposed:
+            return
+        request, voters = self.proposed[body["slot"]]
         voters.add(src)
-        if self.ballot and len(voters) >= self.quorum:
+        if len(voters) >= self.quorum:
             del self.proposed[body["slot"]]
             self.decide(body["slot"], request)
 
