@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance.formats.vote_logs import Quorums, VoteLogs
 from conformance.validation import vote_checker
+from conformance.validation.slot_shapes import Numbered
 from conformance.validation.vote_verdict import (
     VoteVerdict,
     format_missing,
@@ -68,6 +72,26 @@ def test_small_windows_give_the_same_verdict(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(vote_checker, "PART", 4)
     monkeypatch.setattr(vote_checker, "WINDOW", 1)
     assert lines(logs) == [[8, 12, 13]]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_shape_of_a_slot_does_not_depend_on_names(seed: int) -> None:
+    run = random_run(random.Random(seed))
+    renamed = [
+        replace(
+            line,
+            ballot=line.ballot and [3 * line.ballot, "n"],
+            slot=1000 * line.slot,
+            value={"it": [line.value]},
+        )
+        for line in run
+    ]
+    one, other = (
+        [Numbered.of(slot, logs).shape for slot in logs.slots.values()]
+        for logs in map(cluster, (run, renamed))
+    )
+    assert one == other
 
 
 # One case each, with its reason.
