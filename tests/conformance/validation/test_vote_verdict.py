@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.formats.vote_logs import Quorums, VoteLogs
+from conformance.tlaplus import tlc
 from conformance.validation import vote_checker
 from conformance.validation.slot_shapes import Numbered
 from conformance.validation.vote_verdict import (
@@ -94,6 +95,12 @@ def test_shape_of_a_slot_does_not_depend_on_names(seed: int) -> None:
     assert one == other
 
 
+def test_incomplete_run_of_tlc_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tlc, "run", lambda *given, **options: tlc.Outcome())
+    with pytest.raises(tlc.ToolError, match="this is no verdict"):
+        validate_votes([cluster(A_TAKEOVER)])
+
+
 # One case each, with its reason.
 
 A_TAKEOVER = [
@@ -166,6 +173,17 @@ REASONS = {
             logged=("n1", "n2"),
         ),
         'n2 decided "y" in slot 1, where "x" is decided by n1 (votes.ndjson:6)',
+    ),
+    "another choice, with a log missing": (
+        cluster(
+            [
+                vote(node, ballot, value)
+                for ballot, value in ((1, "x"), (2, "y"))
+                for node in ("n1", "n2")
+            ],
+            logged=("n1", "n2"),
+        ),
+        'n1 voted "y" in slot 1, where "x" was chosen',
     ),
     "a row and a column": (
         cluster(
