@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from . import files
 from .acceptor import Acceptor
+from .files import NO_LOG, StorageError
 from .messages import Value, Vote
 
 FILE = "node.db"
@@ -41,14 +42,7 @@ FROM_FORMAT_1 = """
     INSERT INTO node SELECT '', 0, -1, 0 WHERE NOT EXISTS (SELECT * FROM node);
 """
 
-NO_LOG = -1
-"""The length of the message log if none covers all that the directory holds."""
-
 RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
-
-
-class StorageError(Exception):
-    """The directory cannot be used, or no longer; the text says why, and what to do."""
 
 
 class Journal(Acceptor):

@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from multipaxos.files import COUNTER, last_line
+from multipaxos.files import COUNTER, NO_LOG, StorageError, last_line
 from multipaxos.members import Members
 from multipaxos.messages import Vote
 from multipaxos.node import Node
 from multipaxos.replica import Replica
-from multipaxos.storage import FILE, NO_LOG, Journal, Storage, StorageError
+from multipaxos.storage import FILE, Journal, Storage
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT

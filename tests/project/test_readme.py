@@ -16,6 +16,7 @@ from conformance.formats.schema import check_record
 from conformance.formats.vote_logs import check_line
 from tests import demo
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
@@ -66,7 +67,7 @@ def test_node_answers_as_shown() -> None:
         input=given.encode(),
         capture_output=True,
         cwd=ROOT,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     [printed] = [block for block in BLOCKS if '"init_ok"' in block and "END" not in block]
