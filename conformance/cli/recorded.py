@@ -137,6 +137,8 @@ def validate(
     node is in several files, these are several runs, each in a folder or a file of its own.
     """
     started = time.monotonic()
+    if votes and whole:
+        raise click.UsageError("--whole is for message logs: of vote logs, slots are checked")
     if votes:
         return validate_votes(log, results, started)
     clusters = logs.read_clusters(logs.clusters(log))

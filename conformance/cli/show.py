@@ -79,7 +79,7 @@ def export(
     force: bool,
     batch: int,
 ) -> None:
-    """Write a run as a page, an ITF trace, a ShiViz log or vote logs.
+    """Write a run as a page, an ITF trace, a ShiViz log or votes.
 
     LOG is a file or a folder of *.ndjson files, together one run: one file with the records of the
     cluster, or one file for each node. Of vote logs it is a page of slots by nodes.

@@ -144,7 +144,7 @@ def _other_value(first: Line, line: Line) -> str:
 
 
 def _not_shown(cluster: VoteLogs, slot: Slot, line: Line) -> str:
-    """Say why no quorum shows a vote to be safe: too few promised, or they voted otherwise."""
+    """Return why no quorum shows a vote to be safe: too few promised, or they voted otherwise."""
     promises = cluster.promised
     bound = {
         node
@@ -190,7 +190,7 @@ def _not_chosen(cluster: VoteLogs, slot: Slot, line: Line) -> str:
 
 def _disagreement(cluster: VoteLogs, slot: Slot) -> tuple[Line, str]:
     """Return a decision that differs from what was chosen or decided, and say from what."""
-    first = next(iter([*chosen_in(cluster, slot), *slot.decided]))
+    first, *_ = [*chosen_in(cluster, slot), *slot.decided]
     line = next(
         each
         for each in [*slot.decided, *chosen_in(cluster, slot)]

@@ -31,7 +31,9 @@ def test_runs_with_crashes_are_checked_by_their_votes(
 
 
 def test_table_is_about_every_safety_bug() -> None:
-    found = re.findall(r"(?m)^\| `([\w-]+)` \| (.*) \| (?:`(\w+)`)? ?\|$", votes.TABLE.read_text())
+    found = re.findall(
+        r"(?m)^\| `([\w-]+)` \| (.*) \| (?:`(\w+)`|no: \d+ runs) \|$", votes.TABLE.read_text()
+    )
     assert [row[:2] for row in found] == [(bug.name, bug.what) for bug in votes.safety()]
     caught = sum(bool(rule) for *_, rule in found)
     page = (Path(__file__).parents[2] / "conformance/votes.md").read_text("utf-8")

@@ -1,6 +1,6 @@
 """Check recorded runs of each safety bug by their votes alone, and write the table `votes.md`.
 
-    python -m tests.mutants.votes            # twenty minutes; writes the table
+    python -m tests.mutants.votes            # half an hour; writes the table
     python -m tests.mutants.votes NAME...    # prints what is found, and writes nothing
 
 First come the runs of the check "recorded runs" of `make mutants`, then runs with more faults.  A
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,17 +38,21 @@ FIRST = 1
 MANY_FAULTS = Faults(slowest=30, timeout=15, inquire=100, crash=60, restart=20)
 STAGES: tuple[Record, ...] = (
     checks.record,
-    partial(checks.record, clusters=((3, 30, 0.3),), seeds=24, faults=(MANY_FAULTS, MANY_FAULTS)),
+    *(
+        partial(checks.record, clusters=clusters, seeds=24, faults=(MANY_FAULTS, MANY_FAULTS))
+        for clusters in (((3, 30, 0.3),), ((3, 30, 0.5), (5, 20, 0.5)))
+    ),
 )
+"""How to record runs, for bugs that the stage before has not found."""
 
 HEAD = """# Safety bugs and their votes
 
 For people who want to know what [vote logs](../../conformance/votes.md) can find. For each safety
 bug in [bugs.toml](bugs.toml) there is the first rule that the vote logs of recorded runs break. If
-there is none, every vote, promise and decision in these runs was right. Written by
-`python -m tests.mutants.votes`.
+there is none, every vote, promise and decision in these runs was right: the table has the number of
+runs that were not those of the correct node. Written by `python -m tests.mutants.votes`.
 
-| bug | what is wrong | rule |
+| bug | what is wrong | found by its votes |
 | --- | --- | --- |
 """
 
@@ -95,8 +100,10 @@ def checked(folders: Mapping[str, Sequence[Path]]) -> dict[str, VoteVerdict | No
     return found
 
 
-def stage(some: Iterable[Bug], record: Record) -> dict[str, VoteVerdict | None]:
-    """Record and check runs of each bug, as `checked` does."""
+def stage(
+    some: Iterable[Bug], record: Record
+) -> tuple[dict[str, VoteVerdict | None], dict[str, int]]:
+    """Record and check runs of each bug, as `checked` does; also return how many differ."""
     with TemporaryDirectory(prefix="votes-") as scratch:
         right = Path(scratch) / "right"
         recorded(right, {}, record)
@@ -108,15 +115,15 @@ def stage(some: Iterable[Bug], record: Record) -> dict[str, VoteVerdict | None]:
             _say(
                 f"{bug.name}: recorded, {len(different[bug.name])} runs are not the correct node's"
             )
-        return checked(different)
+        return checked(different), {name: len(paths) for name, paths in different.items()}
 
 
-def rows(found: Mapping[str, VoteVerdict | None]) -> Iterator[str]:
+def rows(found: Mapping[str, VoteVerdict | None], different: Mapping[str, int]) -> Iterator[str]:
     """Yield the rows of the table, in the order of the catalogue."""
     for bug in safety():
         verdict = found[bug.name]
-        rule = f"`{verdict.rejections[0].rule}`" if verdict else ""
-        yield f"| `{bug.name}` | {bug.what} | {rule} |"
+        what = f"`{verdict.rejections[0].rule}`" if verdict else f"no: {different[bug.name]} runs"
+        yield f"| `{bug.name}` | {bug.what} | {what} |"
 
 
 def _say(text: str) -> None:
@@ -126,14 +133,17 @@ def _say(text: str) -> None:
 def main(names: Sequence[str]) -> int:
     chosen = [bug for bug in safety() if not names or bug.name in names]
     found: dict[str, VoteVerdict | None] = dict.fromkeys(bug.name for bug in chosen)
+    different: Counter[str] = Counter()
     for record in STAGES:
-        found |= stage([bug for bug in chosen if not found[bug.name]], record)
+        verdicts, counts = stage([bug for bug in chosen if not found[bug.name]], record)
+        found |= verdicts
+        different.update(counts)
     for name, verdict in found.items():
         print(f"{name}: {verdict.rejections[0].reason if verdict else 'accepted'}")
     caught = sum(map(bool, found.values()))
     print(f"{caught} of {len(found)} are rejected by their votes")
     if not names:
-        TABLE.write_text(HEAD + "\n".join(rows(found)) + "\n", "utf-8")
+        TABLE.write_text(HEAD + "\n".join(rows(found, different)) + "\n", "utf-8")
     return 0
 
 

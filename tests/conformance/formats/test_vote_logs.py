@@ -44,6 +44,20 @@ def test_repeated_vote_is_no_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "named, quorums, others",
+    [
+        ({}, ["ab", "abc"], ["a", ""]),
+        ({"weights": {"a": 3, "b": 1, "c": 1}}, ["a"], ["bc"]),
+        ({"quorums": [["a", "b"], ["b", "c"]]}, ["ab", "bc", "abc"], ["ac", "b"]),
+    ],
+)
+def test_quorums(named: Any, quorums: list[str], others: list[str], tmp_path: Path) -> None:
+    found = read(tmp_path, [{**HEAD, **named}, VOTE]).quorums
+    assert all(found.include(set(nodes)) for nodes in quorums)
+    assert not any(found.include(set(nodes)) for nodes in others)
+
+
+@pytest.mark.parametrize(
     "ballots",
     [[1, 2, 10], [[1, "a"], [1, "b"], [2, "a"], [10, ""]], [[0, -1], [0, 5], [1, -7]]],
 )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance.formats.vote_logs import Quorums, VoteLogs
+from conformance.tlaplus import tlc
 from conformance.validation import vote_checker
+from conformance.validation.slot_shapes import Numbered
 from conformance.validation.vote_verdict import (
     VoteVerdict,
     format_missing,
@@ -68,6 +73,32 @@ def test_small_windows_give_the_same_verdict(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(vote_checker, "PART", 4)
     monkeypatch.setattr(vote_checker, "WINDOW", 1)
     assert lines(logs) == [[8, 12, 13]]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_shape_of_a_slot_does_not_depend_on_names(seed: int) -> None:
+    run = random_run(random.Random(seed))
+    renamed = [
+        replace(
+            line,
+            ballot=line.ballot and [3 * line.ballot, "n"],
+            slot=1000 * line.slot,
+            value={"it": [line.value]},
+        )
+        for line in run
+    ]
+    one, other = (
+        [Numbered.of(slot, logs).shape for slot in logs.slots.values()]
+        for logs in map(cluster, (run, renamed))
+    )
+    assert one == other
+
+
+def test_incomplete_run_of_tlc_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tlc, "run", lambda *given, **options: tlc.Outcome())
+    with pytest.raises(tlc.ToolError, match="this is no verdict"):
+        validate_votes([cluster(A_TAKEOVER)])
 
 
 # One case each, with its reason.
@@ -142,6 +173,17 @@ REASONS = {
             logged=("n1", "n2"),
         ),
         'n2 decided "y" in slot 1, where "x" is decided by n1 (votes.ndjson:6)',
+    ),
+    "another choice, with a log missing": (
+        cluster(
+            [
+                vote(node, ballot, value)
+                for ballot, value in ((1, "x"), (2, "y"))
+                for node in ("n1", "n2")
+            ],
+            logged=("n1", "n2"),
+        ),
+        'n1 voted "y" in slot 1, where "x" was chosen',
     ),
     "a row and a column": (
         cluster(
