@@ -26,6 +26,9 @@ from . import outputs
 MOST_SLOTS = 2_000
 """The most slots on a page; of more, those around the first rejected one are shown."""
 
+MOST_REJECTIONS = 100
+"""The most rejections at the top of a page."""
+
 
 def write(path: Path, verdict: VoteVerdict, force: bool = False) -> None:
     """Write the page of a verdict; raises `ExportError` as `outputs.write` does."""
@@ -45,7 +48,7 @@ def html(title: str, verdict: VoteVerdict) -> str:
     inserts = {
         "MADE_BY": outputs.MADE_BY,
         "FACTS": facts,
-        "REJECTIONS": "".join(map(_rejection, verdict.rejections)),
+        "REJECTIONS": _rejections(verdict.rejections),
         "HEAD": _head(cluster),
         "ROWS": "\n".join(_row(cluster, slot, wrong) for slot in part),
         "TITLE": _text(title),
@@ -64,6 +67,13 @@ def _part(slots: Sequence[Slot], rejections: Sequence[VoteRejection]) -> Sequenc
 
 def _text(text: str) -> str:
     return escape(shortened(plain(text)))
+
+
+def _rejections(found: Sequence[VoteRejection]) -> str:
+    items = list(map(_rejection, found[:MOST_REJECTIONS]))
+    if len(found) > MOST_REJECTIONS:
+        items.append(f"<li>and {len(found) - MOST_REJECTIONS:,} more</li>")
+    return "".join(items)
 
 
 def _rejection(found: VoteRejection) -> str:

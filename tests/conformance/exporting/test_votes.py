@@ -164,6 +164,13 @@ def test_part_of_a_long_run_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "10 slots, showing 7 to 10" in text
 
 
+def test_first_rejections_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_page, "MOST_REJECTIONS", 2)
+    rejections = [VoteRejection(LOGS.lines[0], "MayVote", f"wrong {at}") for at in range(5)]
+    text = slots_page.html("A run", VoteVerdict(LOGS, rejections))
+    assert "wrong 1" in text and "wrong 2" not in text and "and 3 more" in text
+
+
 # The command.
 
 

@@ -54,7 +54,7 @@ def mutated(seed: int) -> tuple[str, VoteLogs]:
         return kind, cluster(run)
 
 
-def test_mutated_logs_are_rund_as_by_a_search_for_an_interleaving() -> None:
+def test_mutated_logs_are_checked_as_by_a_search_for_an_interleaving() -> None:
     """Random runs are accepted; mutated ones as the search says, at the same lines."""
     runs = [cluster(random_run(random.Random(SEED + at))) for at in range(RUNS)]
     kinds, logs = zip(*(mutated(SEED + at) for at in range(MUTATED)), strict=True)
