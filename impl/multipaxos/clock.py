@@ -91,7 +91,7 @@ class Clock:
         self.inputs += 1
         ballot = self.replica.leader.ballot
         if ballot != self.ballot:
-            decided = len(self.replica.acceptor.decided)
+            decided = self.replica.acceptor.known.count()
             if ballot == 0:
                 self.preemptions = 0 if decided > self.decided else self.preemptions + 1
                 most = self.pace.backoff * growth(self.preemptions)

@@ -379,7 +379,7 @@ def main(arguments: list[str] | None = None) -> int:
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
-                storage = stack.enter_context(closing(Storage(Path(options.data))))
+                storage = stack.enter_context(closing(Storage(Path(options.data), print_error)))
             if options.log:
                 log = stack.enter_context(
                     storage.open_log(options.log) if storage else open_log(options.log)
