@@ -32,6 +32,17 @@ class InMemory(dict[int, Value]):
         return ((slot, self[slot]) for slot in slots)
 
 
+class Excerpt:
+    """The decided values of some slots, which are read when this is iterated: they never change."""
+
+    def __init__(self, decided: Decided, slots: Slots) -> None:
+        self.decided = decided
+        self.slots = slots
+
+    def __iter__(self) -> Iterator[tuple[int, Value]]:
+        return self.decided.read(self.slots)
+
+
 class Acceptor:
     """The durable fields of the spec's `Fresh`, with `known` as an index of `decided`.
 

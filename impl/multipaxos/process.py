@@ -194,7 +194,9 @@ def run(node: Node, source: int, sink: int, longest: int) -> None:
             left = iter(lines.given)
             output = node.turn(left, time.monotonic())
             lines.given = list(left)
-            write(sink, output, signals, lines)
+            while output:
+                write(sink, output, signals, lines)
+                output = node.rest()
     node.save()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .acceptor import Acceptor
+from .acceptor import Acceptor, Excerpt
 from .leader import Leader
 from .members import Members
 from .messages import (
@@ -84,7 +84,7 @@ class Replica:
     def receive_multi_paxos_log(self, m: Envelope[MultiPaxosLog]) -> Output:
         """ReceiveMultiPaxosLog."""
         slots = self.acceptor.known.part(m.body.from_, m.body.limit)
-        log = dict(self.acceptor.decided.read(slots))
+        log = Excerpt(self.acceptor.decided, slots)
         return [self.answer(m, MultiPaxosLogOk(m.body.msg_id, log))]
 
     # Phase 1.

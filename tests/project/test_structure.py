@@ -24,7 +24,17 @@ del NODE["__main__"]
 HARNESS = {path.stem: path.read_text("utf-8") for path in (ROOT / "conformance").rglob("*.py")}
 SPEC = (ROOT / "spec/MultiPaxos.tla").read_text("utf-8")
 
-OUTER = {"readable", "wire", "files", "formats", "storage", "node", "process", "__init__"}
+OUTER = {
+    "readable",
+    "wire",
+    "files",
+    "formats",
+    "storage",
+    "node",
+    "printed",
+    "process",
+    "__init__",
+}
 CORE = sorted(NODE.keys() - OUTER)
 PURE = {"__future__", "bisect", "collections", "dataclasses", "heapq", "itertools", "typing"}
 # The clock is given its PRNG.
