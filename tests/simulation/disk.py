@@ -87,14 +87,18 @@ class Mounted:
         elif self.cluster != (node_id, node_ids):
             raise StorageError(f"{self.path} is another's")
 
-    def commit(self, logged: int = 0) -> None:
+    def changed(self) -> bool:
+        """Return whether a commit has something to write, beside the length of the log."""
         disk, journal = self.disk, self.acceptor
-        changed = (
+        return bool(
             journal.cast
             or journal.decisions
             or journal.promised != disk.promised
             or self.cluster != disk.cluster
         )
+
+    def commit(self, logged: int = 0) -> None:
+        disk, journal, changed = self.disk, self.acceptor, self.changed()
         # The log takes no space here, so that a simulation is the same whether there is one or not.
         if changed and disk.power_fails:
             raise PowerCut
