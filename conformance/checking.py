@@ -5,10 +5,12 @@ Calls the packages that do the work, with progress on a line; the verdicts are t
 
 from __future__ import annotations
 
+import compileall
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 from . import cache, locations, report
@@ -45,6 +47,18 @@ IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 RENAMED = 3
 
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
+
+
+def compile_node() -> None:
+    """Compile this project's own node, as Python does when it may write bytecode.
+
+    Where it may not (PYTHONDONTWRITEBYTECODE), each of the thousands of processes of a replay
+    would compile all of the node.  The bytecode has a checksum of its source, so a node that is
+    edited within the same second is compiled anew.
+    """
+    compileall.compile_dir(
+        locations.NODE_FOLDER, quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+    )
 
 
 def show_generated(rows: Sequence[tuple[Model, Generated]]) -> None:

@@ -33,9 +33,10 @@ from .running import record as recording
 from .running import replay as replaying
 from .running.cluster import NodeWrong
 from .running.explore import Explored
+from .running.record import Recorded
 from .running.replay import Replayed
 from .tlaplus import tlc
-from .validation.verdict import Verdict
+from .validation.verdict import Rejection, Verdict
 
 Json = Any
 
@@ -221,6 +222,8 @@ def _replay(run: Check, made: Sequence[tuple[Model, Generated]]) -> list[Replaye
     paths = [path for _, found in made for path in found.logs]
     command = [*run.node, "--manual-clock", "--batch", "1"]
     with run.phase("replay") as phase:
+        if run.ours:
+            checking.compile_node()
         first, cached = _replayed(run, paths, command, None)
         renamed, also = _replayed(run, checking.some_renamed(paths, run.seed), command, run.seed)
         differing = [found.difference for found in (*first, *renamed) if found.difference]
@@ -294,50 +297,74 @@ def _recorded(
 ) -> Path | None:
     """Record the run of a cluster; return the path of its trace, None if a node is wrong."""
     what, started = f"record {nodes} nodes, {requests} requests, seed {run.seed}", time.monotonic()
-    folder = run.output / "run" / f"{nodes}-nodes"
     command = [*run.node, "--batch", str(BATCH)]
-    key = cache.key(_node(run), nodes, requests, run.seed, BATCH)
-    found = run.runs.get("record", key)
-    seconds: Any = "cached"
-    if found is not None:
-        phase.cached += 1
-        path = folder / str(found["name"])
-        happened: Counter[str] = Counter(found["happened"])
-        folder.mkdir(parents=True)
-        path.write_text(found["text"], "utf-8")
-    else:
-        try:
-            with report.Line(f"cluster of {nodes} nodes, seed {run.seed}") as line:
-                recorded = recording.record(
-                    folder,
-                    command,
-                    nodes=nodes,
-                    requests=requests,
-                    seed=run.seed,
-                    on_progress=lambda count: line.update(f"{count:,} steps"),
-                )
-        except NodeWrong as error:
-            report.say(str(error))
-            phase.add("recorded runs", what, str(error))
-            rows.append((what, "a node is wrong", time.monotonic() - started, False))
-            return None
-        path, happened = recorded.path, recorded.happened
-        seconds = time.monotonic() - started
+    try:
+        recorded, cached = _record(run, command, nodes, requests)
+    except NodeWrong as error:
+        report.say(str(error))
+        phase.add("recorded runs", what, str(error))
+        rows.append((what, "a node is wrong", time.monotonic() - started, False))
+        return None
+    phase.cached += cached
+    happened = recorded.happened
     answered = happened["answered"] > 0
-    if answered:
-        value = {"name": path.name, "text": path.read_text("utf-8"), "happened": dict(happened)}
-        if found is None:
-            run.runs.put("record", key, value)
     counts = ", ".join(
         f"{happened[name]:,} {name}" for name in ("answered", "lost", "repeated", "crashes")
     )
+    seconds = "cached" if cached else time.monotonic() - started
     rows.append((what, counts, seconds, answered))
     phase.add("recorded runs", what, "" if answered else "no request was answered")
     phase.again = phase.again or (
         f"python -m conformance record -o out/again --nodes {nodes} --requests {requests} "
         f"--seed {run.seed} -- {shlex.join(command)}"
     )
-    return path
+    return recorded.path
+
+
+def _record(run: Check, command: Sequence[str], nodes: int, requests: int) -> tuple[Recorded, bool]:
+    """Record the run of a cluster, or take it from the cache; return whether it was there.
+
+    Raises `NodeWrong`.
+    """
+    folder = run.output / "run" / f"{nodes}-nodes"
+    key = cache.key(_node(run), nodes, requests, run.seed, BATCH)
+    stored = run.runs.get("record", key)
+    if stored is not None:
+        path = folder / str(stored["name"])
+        folder.mkdir(parents=True)
+        path.write_text(stored["text"], "utf-8")
+        return Recorded(path, happened=Counter(stored["happened"])), True
+    with report.Line(f"cluster of {nodes} nodes, seed {run.seed}") as line:
+        found = recording.record(
+            folder,
+            command,
+            nodes=nodes,
+            requests=requests,
+            seed=run.seed,
+            on_progress=lambda count: line.update(f"{count:,} steps"),
+        )
+    if found.happened["answered"]:
+        text = found.path.read_text("utf-8")
+        value = {"name": found.path.name, "text": text, "happened": dict(found.happened)}
+        run.runs.put("record", key, value)
+    return found, False
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The validation of traces: in windows, with their coverage, and as wholes, as a cross-check.
+
+    `same` is true if both had the same verdicts.  `seconds` are those of each, or "cached".
+    """
+
+    verdicts: list[Verdict]
+    covered: TraceCoverage
+    same: bool = True
+    seconds: tuple[float, float] | tuple[str, str] = ("cached", "cached")
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        return [found for verdict in self.verdicts for found in verdict.rejections]
 
 
 def _validated(
@@ -347,42 +374,48 @@ def _validated(
     paths: Sequence[Path],
     clusters: Sequence[Sequence[logs.Record]],
 ) -> TraceCoverage:
-    """Validate traces in windows and measure their coverage; then as wholes, as a cross-check."""
-    figure = f"{sum(map(len, clusters)):,} records"
-    key = cache.key(_digests(paths), _validation())
-    actions = run.store.get("validate", key)
-    times: tuple[Any, Any] = ("cached", "cached")
-    if actions is not None:
-        phase.cached += 1
-        covered = TraceCoverage(actions, trace_coverage.reachable(), [])
-        verdicts = [Verdict(len(cluster), []) for cluster in clusters]
-        same = True
-    else:
-        started = time.monotonic()
-        verdicts, covered = real_runs.validate(clusters, BATCH, SMALL_WINDOW)
-        between = time.monotonic()
-        same = checking.validate(clusters, BATCH, None) == verdicts
-        times = between - started, time.monotonic() - between
-        checking.show_rejections(paths, clusters, verdicts, BATCH)
-    rejections = [found for verdict in verdicts for found in verdict.rejections]
-    if same and covered.whole and not rejections:
-        run.store.put("validate", key, covered.actions)
-    rows.append((f"validate in windows of {SMALL_WINDOW}", figure, times[0], not rejections))
-    rows.append(("validate as wholes, the same verdicts", figure, times[1], same))
-    for path, cluster, verdict in zip(paths, clusters, verdicts, strict=True):
-        reasons = {found.record.node: found.reason for found in verdict.rejections}
+    """Validate the traces at some paths and add the results; return what they cover."""
+    found, cached = _validate(run, paths, clusters)
+    phase.cached += cached
+    covered, figure = found.covered, f"{sum(map(len, clusters)):,} records"
+    windows, wholes = found.seconds
+    rows.append((f"validate in windows of {SMALL_WINDOW}", figure, windows, not found.rejections))
+    rows.append(("validate as wholes, the same verdicts", figure, wholes, found.same))
+    for path, cluster, verdict in zip(paths, clusters, found.verdicts, strict=True):
+        reasons = {each.record.node: each.reason for each in verdict.rejections}
         for node in logs.by_node(cluster):
             phase.add("trace validation", f"{path.parent.name}/{node}", reasons.get(node, ""))
-    different = "" if same else "whole traces and windows have different verdicts"
+    different = "" if found.same else "whole traces and windows have different verdicts"
     phase.add("trace validation", "as wholes", different)
     left = "\n".join(branch.uncovered() for branch in covered.uncovered)
     missing = [name for name, count in covered.actions.items() if not count]
     unseen = f"actions without a record: {', '.join(missing)}" if missing else ""
     phase.add("trace validation", "branches covered", left or unseen)
-    if rejections:
-        place = rejections[0].record.path
+    if found.rejections:
+        place = found.rejections[0].record.path
         phase.again = f"python -m conformance validate {place} --batch {BATCH}"
     return covered
+
+
+def _validate(
+    run: Check, paths: Sequence[Path], clusters: Sequence[Sequence[logs.Record]]
+) -> tuple[Validated, bool]:
+    """Validate traces, or take it from the cache that all pass; return whether it was there."""
+    key = cache.key(_digests(paths), _validation())
+    actions = run.store.get("validate", key)
+    if actions is not None:
+        covered = TraceCoverage(actions, trace_coverage.reachable(), [])
+        return Validated([Verdict(len(cluster), []) for cluster in clusters], covered), True
+    started = time.monotonic()
+    verdicts, covered = real_runs.validate(clusters, BATCH, SMALL_WINDOW)
+    between = time.monotonic()
+    same = checking.validate(clusters, BATCH, None) == verdicts
+    seconds = between - started, time.monotonic() - between
+    checking.show_rejections(paths, clusters, verdicts, BATCH)
+    found = Validated(verdicts, covered, same, seconds)
+    if same and covered.whole and not found.rejections:
+        run.store.put("validate", key, covered.actions)
+    return found, False
 
 
 def _validation() -> Json:

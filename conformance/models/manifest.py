@@ -28,7 +28,7 @@ FOR_ONE_WORKER = 50_000
 # The most names that are suggested for one that is not known.
 _NEAR = 5
 
-# Below this a search ends before it pays to optimize it.
+# Below this, as seconds of processor time, a search ends before it pays to optimize it.
 BRIEF_SECONDS = 24
 
 
@@ -75,8 +75,8 @@ class Model:
 
     @property
     def brief(self) -> bool:
-        """Whether a search is over in seconds (see `tlc.run`)."""
-        return self.seconds < BRIEF_SECONDS
+        """Whether a search is over in seconds of processor time (see `tlc.run`)."""
+        return self.workers * self.seconds < BRIEF_SECONDS
 
     @property
     def expected(self) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from random import Random
+from typing import TYPE_CHECKING
 
 from .messages import Repeat, Request
 from .overdue import Moment, Unanswered, response_timeout
 from .replica import Output, Replica
+
+if TYPE_CHECKING:
+    from random import Random
 
 MAX_BACKOFF_FACTOR = 64
 """The longest back-off, as a multiple of the first one."""

@@ -6,10 +6,23 @@ Callers decide what to write and when; nothing here knows a message or SQLite.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COUNTER = "node.commits"
+
+NO_LOG = -1
+"""The length of the message log if none covers all that the directory holds."""
+
+
+class StorageError(Exception):
+    """The directory cannot be used, or no longer; the text says why, and what to do."""
+
+
+class Damaged(Exception):
+    """A file does not hold what was written into it; the text names it."""
 
 
 def make_directory(folder: Path) -> None:
@@ -35,11 +48,11 @@ def create(path: Path | str, flags: int = os.O_RDWR) -> int:
         # It may also be a dangling symbolic link.
         return os.open(path, flags | os.O_CREAT, 0o600)
     os.fchmod(descriptor, 0o600)
-    sync_directory(Path(path).parent)
+    sync_directory(os.path.dirname(path) or os.curdir)
     return descriptor
 
 
-def sync_directory(folder: Path) -> None:
+def sync_directory(folder: Path | str) -> None:
     entry = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(entry)
@@ -58,10 +71,6 @@ def last_line(file: BinaryIO, end: int) -> bytes:
         if line[-1:] != b"\n":
             return b""
     return line[line.rfind(b"\n", 0, -1) + 1 :]
-
-
-class Damaged(Exception):
-    """A file does not hold what was written into it; the text names it."""
 
 
 class Counter:

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import wire
 from .clock import Clock
-from .files import last_line
+from .files import NO_LOG, StorageError, last_line
 from .members import Members
 from .messages import (
     MALFORMED,
@@ -33,8 +33,10 @@ from .printed import Printed
 from .readable import is_deep, replace_unreadable
 from .replica import Output, Replica
 from .slots import Slots
-from .storage import NO_LOG, Storage, StorageError
 from .wire import Dropped, Parts, Refused, Unreadable
+
+if TYPE_CHECKING:
+    from .storage import Storage
 
 BLANK = " \t\r\n"
 EVENTS = {

@@ -1,6 +1,8 @@
 """The process: options, standard input and output, signals, and the real time.
 
 Input is processed in batches: one read, one turn of the node, then its output.
+
+A replay starts thousands of processes, so what only a disk or a clock needs is imported there.
 """
 
 from __future__ import annotations
@@ -13,16 +15,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
-from random import Random
-from typing import BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import __version__, files
 from .clock import Clock, Pace
+from .files import StorageError
 from .node import Node
 from .replica import Replica
-from .storage import Storage, StorageError
 from .wire import VALUE_BYTES, CutLine
+
+if TYPE_CHECKING:
+    from .storage import Storage
 
 LINE_BYTES = 2**26
 """Bytes of the longest line that is read whole, unless it comes from a member."""
@@ -42,6 +46,9 @@ EXIT_SECONDS = 2.0
 
 MAX_WAIT = 3600.0
 """Seconds of the longest wait: an option may exceed what `select` accepts."""
+
+HELP_WIDTH = 98
+"""Columns of the text of `--help`."""
 
 STREAMS = "standard input", "standard output", "standard error"
 
@@ -221,7 +228,8 @@ def write(sink: int, output: bytes, signals: Signals, lines: Lines) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Without a width, each option would look up that of the terminal.
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=HELP_WIDTH),
         description="One Multi-Paxos node: Maelstrom messages in, one a line, and messages out.\n"
         "Without --data it keeps its state in memory.  Then do not restart it in its\n"
         "cluster after a crash: it would break its promises.",
@@ -333,6 +341,8 @@ def nonempty(text: str) -> str:
 
 
 def clock_maker(options: argparse.Namespace) -> Callable[[Replica, float], Clock]:
+    from random import Random
+
     pace = Pace(
         retry=options.retry_ms / 1000,
         idle=options.idle_ms / 1000,
@@ -367,6 +377,14 @@ def closed_streams() -> list[str]:
     return closed
 
 
+def open_storage(folder: str) -> Storage:
+    from pathlib import Path
+
+    from .storage import Storage
+
+    return Storage(Path(folder), print_error)
+
+
 def open_log(name: str) -> BinaryIO:
     return open(name, "wb", opener=files.create)
 
@@ -381,7 +399,7 @@ def main(arguments: list[str] | None = None) -> int:
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
-                storage = stack.enter_context(closing(Storage(Path(options.data), print_error)))
+                storage = stack.enter_context(closing(open_storage(options.data)))
             if options.log:
                 log = stack.enter_context(
                     storage.open_log(options.log) if storage else open_log(options.log)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import files, formats
+from .files import NO_LOG, StorageError
 from .formats import VERSION
 from .journal import Journal
 from .messages import Value, Vote
@@ -41,14 +42,7 @@ PRAGMAS = (
 VALUE = "SELECT value FROM decided WHERE slot = ?"
 VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY slot"
 
-NO_LOG = -1
-"""The length of the message log if none covers all that the directory holds."""
-
 RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
-
-
-class StorageError(Exception):
-    """The directory cannot be used, or no longer; the text says why, and what to do."""
 
 
 class Rows:

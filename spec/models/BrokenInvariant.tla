@@ -3,7 +3,7 @@
 (* That the check of the invariant finds something.  The bugs of Broken    *)
 (* must break it in one step from some state that satisfies it; and an     *)
 (* invariant that lacks one of its assertions, replaced by Granted here,   *)
-(* must not be inductive.                                                  *)
+(* must not be inductive.  Two nodes, each with a ballot, suffice.         *)
 (***************************************************************************)
 EXTENDS Broken, MCInvariant
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -201,3 +204,21 @@ def test_only_replays_of_our_own_node_that_pass_are_cached(
     trace.write_text("{} \n")
     answers = [[Replayed(trace, 7, None)]]
     assert not whole_check._replayed(run, [trace], [], None)[1]
+
+
+def test_node_starts_from_bytecode_of_its_present_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started() -> str:
+        command = [sys.executable, "-v", "-c", "import node"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+
+    monkeypatch.setattr(locations, "NODE_FOLDER", tmp_path)
+    source = tmp_path / "node.py"
+    source.write_text("import sys; sys.stderr.write('before')")
+    checking.compile_node()
+    compiled = started()
+    assert re.search(r"node\.\S+\.pyc matches", compiled) and "before" in compiled
+    # Within the same second, and of the same length.
+    source.write_text("import sys; sys.stderr.write('behind')")
+    assert "behind" in started()

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conformance import jobs
 from conformance.jobs import JobError, at_once, in_copies, in_turns
-from tests.support.processes import exists, wait_until
+from tests.support.processes import PATIENCE, exists, wait_until
 
 CORES = jobs.cores()
 
@@ -23,22 +24,29 @@ def test_each_item_gets_its_own_result() -> None:
 
 
 def test_as_many_jobs_run_as_there_are_cores() -> None:
-    together = threading.Barrier(CORES, timeout=10)
+    together = threading.Barrier(CORES, timeout=PATIENCE)
     assert len(list(at_once(lambda _: together.wait(), range(2 * CORES)))) == 2 * CORES
 
 
-def test_job_that_needs_all_cores_runs_alone_and_first() -> None:
-    busy, most = threading.Semaphore(CORES), []
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    jobs.use_cores(2)
+    yield
+    jobs.use_cores(0)
+
+
+def test_job_that_needs_all_cores_runs_alone_and_first(two_cores: None) -> None:
+    busy, most = threading.Semaphore(2), []
 
     def do(cores: int) -> bool:
         with busy:
             most.append(cores)
-            return busy._value == CORES - 1
+            return busy._value == 1
 
-    found = list(at_once(do, [1, CORES, 1, CORES], lambda cores: cores))
-    assert [cores for cores, _ in found] == [1, CORES, 1, CORES]
-    assert most == [CORES, CORES, 1, 1]
-    assert [alone for cores, alone in found if cores == CORES] == [True, True]
+    found = list(at_once(do, [1, 2, 1, 2], lambda cores: cores))
+    assert [cores for cores, _ in found] == [1, 2, 1, 2]
+    assert most == [2, 2, 1, 1]
+    assert [alone for cores, alone in found if cores == 2] == [True, True]
 
 
 def test_expensive_jobs_start_first() -> None:
@@ -146,7 +154,8 @@ def test_forks_end_when_closed() -> None:
 
 COPYING = """
 import os, sys, time
-from conformance.jobs import in_copies
+from conformance.jobs import in_copies, use_cores
+use_cores(2)
 def do(number):
     sys.stdout.write(f"{os.getpid()}\\n")
     sys.stdout.flush()
@@ -160,7 +169,7 @@ def test_forks_end_with_their_killed_parent(number: int) -> None:
     with subprocess.Popen([sys.executable, "-c", COPYING], stdout=subprocess.PIPE) as original:
         copies = [int(original.stdout.readline()) for _ in range(2)]
         original.send_signal(number)
-        assert original.wait(10) == -number
+        assert original.wait(PATIENCE) == -number
     wait_until(lambda: not any(map(exists, copies)))
 
 

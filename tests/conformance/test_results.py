@@ -18,7 +18,7 @@ from conformance.formats.schema import check_results
 from conformance.results import Case, Results, case, written
 from tests.support.conformance_command import conformance, copied, not_run
 from tests.support.paths import BAD, HISTORIES, MANUAL_NODE, NODE, OK, ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE, wait_until
 
 STRANGE = 'n\x00\x1b[2J\ud800\ufffe<&">\u202e::error::\n##[group]'
 
@@ -140,11 +140,11 @@ def test_interrupted_grade_leaves_both_files(number: signal.Signals, tmp_path: P
     stages = ["--stage", "challenge", "--stage", "replay", "--golden", str(tmp_path / "golden")]
     command = [sys.executable, "-m", "conformance", "grade", "-o", str(tmp_path / "out"), *stages]
     command += [*files(tmp_path), "--case", "init is*", "--case", "takeover*", "--case", "golden/*"]
-    command += ["--timeout-seconds", "60"]
+    command += ["--timeout-seconds", str(PATIENCE)]
     with subprocess.Popen([*command, "--", *node], cwd=ROOT, stdout=subprocess.DEVNULL) as run:
         wait_until(lambda: (tmp_path / "begun").exists())
         run.send_signal(number)
-        assert run.wait(60) == 2
+        assert run.wait(PATIENCE) == 2
     found, kinds = read(tmp_path)
     assert found["status"] == "unknown" and kinds["the run"] == [Error]
     assert found["cases"][-1]["reason"] == f"ended by {number.name}"

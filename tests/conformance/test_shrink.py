@@ -17,7 +17,7 @@ from conformance.validation import trace_validation
 from tests.support.conformance_command import conformance, not_run
 from tests.support.node_process import init, request
 from tests.support.paths import BAD, BROKEN_NODE, MANUAL_NODE, OK, ROOT
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE, wait_until
 
 BROKEN = BROKEN_NODE
 
@@ -198,6 +198,6 @@ def test_interrupt_keeps_the_smallest_log_so_far(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
         wait_until(smaller.exists)
         run.terminate()
-        assert run.wait(30) == 2 and "interrupted" in run.stderr.read()
+        assert run.wait(PATIENCE) == 2 and "interrupted" in run.stderr.read()
     assert 2 < len(logs.read_json(smaller)) <= len(records)
     not_run(conformance("shrink", smaller, "-o", smaller), "-o must name another file")

@@ -15,6 +15,7 @@ from multipaxos.wire import Parts
 from tests.fuzzing import fuzz
 from tests.fuzzing.line_mutations import MUTATIONS, mutated
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 
 def test_node_survives_malformed_lines() -> None:
@@ -93,7 +94,7 @@ def test_command_prints_its_counts() -> None:
         cwd=ROOT,
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0 and done.stdout.startswith("500 lines, ")
 
@@ -104,6 +105,6 @@ def test_too_few_lines_give_no_verdict() -> None:
         cwd=ROOT,
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2 and "too few events for a verdict: no line was" in done.stderr

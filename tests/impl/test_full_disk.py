@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.node_process import init, request
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 LARGE = "x" * 4000
 DISK_BYTES = 2**18
@@ -88,7 +89,7 @@ class Run:
         rest = self.process.stdout.read()
         self.process.stdout.close()
         assert rest == b""
-        return self.process.wait(timeout=20)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("log_on_disk", [True, False])

@@ -12,6 +12,7 @@ from multipaxos.node import Node
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 PROPOSE = request(2, "multi_paxos_propose", slot=1, value={"a": [1.0, True, None, "é\u2028"]})
 
@@ -165,4 +166,4 @@ def test_output_is_flushed_and_broken_pipe_is_no_error() -> None:
         node.stdout.close()
         node.stdin.write(PROPOSE.encode())
         node.stdin.close()
-        assert node.wait(timeout=10) == 0 and node.stderr.read() == b""
+        assert node.wait(PATIENCE) == 0 and node.stderr.read() == b""

@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multipaxos.clock import Clock, Pace
+from multipaxos.files import StorageError
 from multipaxos.node import Node
 from multipaxos.printed import Printed
-from multipaxos.storage import Storage, StorageError
+from multipaxos.storage import Storage
 
 from tests.support.node_process import init, request
 from tests.support.paths import ROOT

@@ -25,6 +25,7 @@ from multipaxos.wire import CutLine
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE, is_full, wait_until
 
 
 @contextmanager
@@ -54,20 +55,34 @@ def test_signal_ends_waiting_node_with_0(number: int, members: list[str]) -> Non
     with started() as node:
         assert reply_to(node, init(*members))["type"] == "init_ok"
         node.send_signal(number)
-        assert node.wait(5) == 0 and node.stderr.read() == b""
+        assert node.wait(PATIENCE) == 0 and node.stderr.read() == b""
 
 
-def has_handler(node: subprocess.Popen, number: int) -> bool:
+def test_start_imports_nothing_for_disk_and_clock_without_them() -> None:
+    code = "import sys; from multipaxos.process import main; main(['--manual-clock'])"
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", f"{code}; print(*sys.modules)"],
+        cwd=ROOT / "impl",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "multipaxos.node" in found
+    assert not {"multipaxos.storage", "sqlite3", "pathlib", "random", "shutil"} & set(found)
+
+
+def in_signal_set(node: subprocess.Popen, name: str, number: int) -> bool:
+    """Return whether a signal is in SigCgt (it has a handler) or ShdPnd (it is pending)."""
     status = Path(f"/proc/{node.pid}/status").read_text()
-    return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
+    return bool(int(re.search(rf"{name}:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
 
 
 def test_signal_before_input_ends_node_with_0() -> None:
     with started() as node:
-        while not has_handler(node, signal.SIGTERM):
-            time.sleep(0.01)
+        wait_until(lambda: in_signal_set(node, "SigCgt", signal.SIGTERM))
         node.terminate()
-        assert node.wait(5) == 0
+        assert node.wait(PATIENCE) == 0
 
 
 def test_signal_does_not_lose_output(tmp_path: Path) -> None:
@@ -78,12 +93,12 @@ def test_signal_does_not_lose_output(tmp_path: Path) -> None:
         for slot in range(10):
             reply_to(node, request(slot, "multi_paxos_propose", slot=slot, value="v" * 20_000))
         node.stdin.write(log.encode())
-        time.sleep(0.3)
+        wait_until(lambda: is_full(node.stdout.fileno()))
         node.terminate()
-        time.sleep(0.3)
+        wait_until(lambda: not in_signal_set(node, "ShdPnd", signal.SIGTERM))
         assert node.poll() is None
         reply = json.loads(node.stdout.readline())["body"]
-        assert len(reply["log"]) == 10 and node.wait(5) == 0
+        assert len(reply["log"]) == 10 and node.wait(PATIENCE) == 0
 
 
 def test_slow_reader_gets_all_lines_in_order(tmp_path: Path) -> None:
@@ -101,7 +116,7 @@ def test_slow_reader_gets_all_lines_in_order(tmp_path: Path) -> None:
             [sys.executable, "impl/main.py"], cwd=ROOT, stdin=lines, stdout=subprocess.PIPE
         ) as node,
     ):
-        time.sleep(0.5)
+        wait_until(lambda: is_full(node.stdout.fileno()))
         replies = [json.loads(line)["body"] for line in node.stdout]
     assert [reply["msg_id"] for reply in replies] == list(range(count + 1))
     assert [reply["in_reply_to"] for reply in replies[1:]] == list(range(count))
@@ -112,7 +127,7 @@ def test_broken_pipe_ends_node_without_error(tmp_path: Path) -> None:
         reply_to(node, init())
         node.stdout.close()
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v").encode())
-        assert node.wait(5) == 0 and node.stderr.read() == b""
+        assert node.wait(PATIENCE) == 0 and node.stderr.read() == b""
     again = run(init() + request(3, "multi_paxos_log"), "--data", str(tmp_path))
     assert json.loads(again.stdout.splitlines()[1])["body"]["log"][0]["value"] == "v"
 
@@ -174,7 +189,7 @@ def test_option_values_are_accepted_or_a_usage_error(options: list[str], rejecte
 def from_shell(redirected: str, *options: str, given: str = "") -> subprocess.CompletedProcess:
     command = " ".join([sys.executable, "impl/main.py", *options, redirected])
     return subprocess.run(
-        ["sh", "-c", command], cwd=ROOT, input=given.encode(), capture_output=True, timeout=20
+        ["sh", "-c", command], cwd=ROOT, input=given.encode(), capture_output=True, timeout=PATIENCE
     )
 
 
@@ -222,9 +237,9 @@ def test_signal_ends_node_with_blocked_output(tmp_path: Path) -> None:
     with started("--data", str(tmp_path)) as node:
         reply_to(node, init())
         node.stdin.write(request(2, "multi_paxos_propose", slot=1, value="v" * 200_000).encode())
-        time.sleep(0.3)
+        wait_until(lambda: is_full(node.stdout.fileno()))
         node.terminate()
-        assert node.wait(process.EXIT_SECONDS + 10) == 0
+        assert node.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("blocked", ["input", "output"])
@@ -251,7 +266,7 @@ def test_non_blocking_input_and_output_are_waited_for(blocked: str) -> None:
             lines.write(given.encode())
         with os.fdopen(from_node, "rb") as output:
             printed = output.read()
-        assert (node.wait(10), node.stderr.read()) == (0, b"")
+        assert (node.wait(PATIENCE), node.stderr.read()) == (0, b"")
     assert printed.endswith(b"\n") and printed.count(b"\n") == count
 
 
@@ -319,7 +334,7 @@ def test_process_bounds_turns_and_handles_signals_between_them() -> None:
         assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) < 100_000
         node.terminate()
         rest = node.stdout.read()
-        assert node.wait(10) == 0 and rest.endswith(b"\n") and rest.count(b"\n") < 399
+        assert node.wait(PATIENCE) == 0 and rest.endswith(b"\n") and rest.count(b"\n") < 399
 
 
 def test_expiries_are_bounded_like_lines() -> None:

@@ -20,14 +20,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multipaxos.files import COUNTER, last_line
+from multipaxos.files import COUNTER, NO_LOG, StorageError, last_line
 from multipaxos.journal import Journal
 from multipaxos.members import Members
 from multipaxos.messages import Vote
 from multipaxos.node import Node
 from multipaxos.replica import Replica
 from multipaxos.slots import Slots
-from multipaxos.storage import FILE, NO_LOG, Storage, StorageError
+from multipaxos.storage import FILE, Storage
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT

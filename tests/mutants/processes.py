@@ -29,7 +29,7 @@ from conformance.validation.evidence import Evidence, find_contradiction
 
 Json = Any
 
-HANG = 8.0
+HANG = 30.0
 """Seconds without the expected output after which a node has failed."""
 
 VALUES: tuple[Json, ...] = (
@@ -177,7 +177,8 @@ def output_is_complete(impl: Path, folder: Path) -> None:
         while node.life.unsent:
             ready((), {node.life.sink}, 1.0)
             node.life.push()
-        time.sleep(0.3)
+        # The node is in a blocked write when it has begun to print.
+        ready({node.life.source}, (), HANG)
         for interrupt in node.life.pause, node.life.resume, node.life.terminate:
             interrupt()
         lines, until = [], time.monotonic() + HANG

@@ -16,6 +16,7 @@ from multipaxos.replica import Output, Replica
 from tests.mutants import bugs
 from tests.mutants.patched import patched
 from tests.support.paths import TESTS
+from tests.support.processes import PATIENCE
 from tests.support.replica_cluster import Cluster, Input, take
 
 SCRIPT = TESTS / "broken_node.py"
@@ -103,7 +104,7 @@ def broken_node(*arguments: str, given: str = "") -> subprocess.CompletedProcess
         input=given,
         text=True,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
 
 

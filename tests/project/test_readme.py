@@ -15,6 +15,7 @@ from conformance import __main__ as command_line
 from conformance.formats.schema import check_record
 from tests import demo
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
@@ -65,7 +66,7 @@ def test_node_answers_as_shown() -> None:
         input=given.encode(),
         capture_output=True,
         cwd=ROOT,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     [printed] = [block for block in BLOCKS if '"init_ok"' in block and "END" not in block]

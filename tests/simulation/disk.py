@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from multipaxos.files import StorageError
 from multipaxos.journal import Committed, Journal
 from multipaxos.messages import Value, Vote
-from multipaxos.storage import StorageError
 
 Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
 """Called at every commit with its node, the votes that were cast, and the decisions."""

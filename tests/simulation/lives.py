@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from random import Random
 
 from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
+from multipaxos.files import StorageError
 from multipaxos.node import Node
 from multipaxos.process import PIPE_BYTES
 from multipaxos.replica import Replica
-from multipaxos.storage import StorageError
 
 from .disk import Disk, PowerCut
 

@@ -1,8 +1,8 @@
 """A simulated cluster under load: every request is decided in time, and at a bounded cost.
 
-`cluster` examines a cluster at rest.  Here the traffic goes on after the faults, and the network is
-whole from then on.  The bounds are the constants below, in simulated seconds; the loads are drawn
-in `loads`.
+`cluster` checks a cluster at quiescence.  Here requests continue after the faults, and the network
+has no faults from then on.  The bounds are the constants below, in simulated seconds; `loads` draws
+the loads.
 """
 
 from __future__ import annotations
@@ -17,46 +17,44 @@ from .clients import PATIENCE, Clients
 from .cluster import Simulation
 from .faults import Event, Script
 from .lives import BYTE, LINE, LONGEST_ANSWER, RIGHT, Failed, Parts
-from .loads import STAYS
+from .loads import PROPOSER_SECONDS
 
 Json = Any
 
-SETTLE = PATIENCE + LONGEST_ANSWER
-"""After the network is whole for so long, nothing of what was sent before is under way any more: a
-client has repeated what was lost, and a node has answered it, if only by an error."""
+DRAIN_SECONDS = PATIENCE + LONGEST_ANSWER
+"""How long after the last fault no earlier request is open: clients have repeated what was lost and
+nodes have answered it, if only by an error."""
 
 BOUND = 2.0
-"""From then on, a request is decided within so long, and so much later every node knows it."""
+"""From then on: until a request is decided, and from there until every node knows the decision."""
 
 LOSSY_BOUND = 6.0
-"""If messages are lost, a node may query its peers several times, once in about a second, before it
-knows what is decided."""
+"""The same while messages are lost: a node may query its peers several times, about once a second,
+before it learns a decision."""
 
-TAKES_OVER = 5.0
-"""So long after the network is whole a node leads whose prepares were lost, and has caught up: it
-waits longer before each further prepare."""
+TAKEOVER_BOUND = 5.0
+"""From the last fault until a node whose prepares were lost leads and has caught up: each wait for
+the next prepare is longer."""
 
-DISTINCT = 0.2
-"""Of the times between two ballots of a duel, to 2 ms, at least so many are distinct: back-off is
-random."""
+DISTINCT_GAPS = 0.2
+"""The minimum share of distinct times between two ballots of a duel, to 2 ms: it is random."""
 
-AFTERWARDS = 6.0
-"""How long the traffic goes on after SETTLE."""
+OBSERVED_SECONDS = 6.0
+"""How long requests continue after DRAIN_SECONDS."""
 
 DUEL_BOUND, DUEL_MEDIAN = 10.0, 0.22
-"""In a duel a request may wait longer, for back-off is random; half of them wait no longer than
-DUEL_MEDIAN."""
+"""The longest wait of a request in a duel, where back-off is random, and the largest median."""
 
 COST, DUEL_COST, IDLE = 1.2, 3.0, 20.0
-"""Lines between nodes: a decision may cost so many times the least, and each pair of nodes may
-exchange so many more a second."""
+"""The most lines between nodes: a multiple of the minimum for each decision, and lines per second
+for each pair of nodes."""
 
-BURST = 3.0
-"""How many times the seconds that its lines take at the leader a burst may take."""
+BURST_COST = 3.0
+"""The longest time of a burst, as a multiple of the time that its lines take at the leader."""
 
-STORM_RATE, BACKS_OFF, COMES_BACK = 1000.0, 10.0, 3.0
-"""A leader without majority sends at most so many lines a second after BACKS_OFF seconds; so long
-after the links are whole again, all its open slots are decided."""
+STORM_RATE, BACK_OFF_SECONDS, STORM_BOUND = 1000.0, 10.0, 3.0
+"""The most lines per second of a leader without a majority, from BACK_OFF_SECONDS on; and from the
+end of the cut until all its open slots are decided."""
 
 BATCH = 100
 """Decisions in each `learned`: enough for a node to learn faster than its cluster decides."""
@@ -65,8 +63,8 @@ STEP = 0.05
 """How often the rules are checked."""
 
 
-class Insisting(Clients):
-    """Clients that send a request again until its slot is decided, and measure how long it took."""
+class RetryingClients(Clients):
+    """Clients that repeat a request until its slot is decided, and measure how long that takes."""
 
     def __init__(self, simulation: Loaded, size: int) -> None:
         super().__init__(simulation)
@@ -98,12 +96,12 @@ class Insisting(Clients):
 class Loaded(Simulation):
     """One run of a script with a load."""
 
-    clients: Insisting
+    clients: RetryingClients
 
     def __init__(self, script: Script, parts: Parts = RIGHT, logs: bool = False) -> None:
         super().__init__(script, parts, logs)
         self.load = script.load
-        self.clients = Insisting(self, self.load["size"])
+        self.clients = RetryingClients(self, self.load["size"])
         self.duel = self.load["kind"] == "duel"
         self.lines: Counter[str] = Counter()
         self.ballots: dict[int, float] = {}
@@ -111,30 +109,30 @@ class Loaded(Simulation):
         for host in self.hosts.values():
             host.turn_seconds, host.batch = self.load["turn"], BATCH
             if self.duel:
-                # Clocks and ways are equally fast, so only random back-off makes proposers differ.
+                # Clocks and links are equally fast, so only random back-off makes proposers differ.
                 host.rate = 1.0
         self.traffic()
         if self.load["kind"] == "storm":
             self.at(1.1, self.flood, 0)
-            self.at(1.1 + BACKS_OFF, self.back_off)
+            self.at(1.1 + BACK_OFF_SECONDS, self.back_off)
 
     # The load.
 
     def traffic(self) -> None:
-        """Have each proposer sent a request now, and so on at a constant rate."""
+        """Send a request to each proposer now, and then at a constant rate."""
         for place, node in enumerate(self.proposers(), 1):
             self.clients.propose(f"c{place}", node, self.clients.newest + 1)
         if self.load["rate"]:
             self.at(self.now + 1 / self.load["rate"], self.traffic)
 
     def proposers(self) -> list[str]:
-        """The nodes that are sent requests now."""
-        members = self.script.members()
-        stay = 0 if self.duel else int(min(self.now, self.script.seconds) / STAYS) % len(members)
-        return members[stay : stay + self.load["proposers"]]
+        """Return the nodes that receive requests now."""
+        members, faulty = self.script.members(), min(self.now, self.script.seconds)
+        first = 0 if self.duel else int(faulty / PROPOSER_SECONDS) % len(members)
+        return members[first : first + self.load["proposers"]]
 
     def flood(self, tries: float) -> None:
-        """Have the first node sent many requests at once."""
+        """Send many requests to the first node at once."""
         for _ in range(self.load["outstanding"]):
             self.clients.propose("c1", "n1", self.clients.newest + 1, tries)
 
@@ -162,40 +160,40 @@ class Loaded(Simulation):
         getattr(self, f"examine_{self.load['kind']}")()
 
     def examine_steady(self) -> None:
-        self.live(self.now + SETTLE)
-        self.observe(AFTERWARDS)
+        self.live(self.now + DRAIN_SECONDS)
+        self.observe(OBSERVED_SECONDS)
 
     examine_busy = examine_lossy = examine_steady
 
     def examine_takeover(self) -> None:
-        """The leader comes to know what was decided without it, though requests go on."""
+        """Check that the leader learns what was decided without it, while requests continue."""
         before, leader = set(self.clients.acknowledged), self.hosts["n2"]
         self.expect(
-            TAKES_OVER,
+            TAKEOVER_BOUND,
             "the leader knows what was decided before",
             lambda: before <= leader.disk.decided.keys(),
         )
         self.examine_steady()
 
     def examine_duel(self) -> None:
-        self.live(self.now + SETTLE)
+        self.live(self.now + DRAIN_SECONDS)
         self.clients.waits.clear()
         self.ballots.clear()
-        self.observe(AFTERWARDS)
+        self.observe(OBSERVED_SECONDS)
         median = statistics.median(self.clients.waits)
         if median > DUEL_MEDIAN:
             raise Failed(
                 f"duel: half of the requests wait for {median:.2f} s or longer, not {DUEL_MEDIAN} s"
             )
         gaps = [round((later - begun) / 0.002) for begun, later in pairwise(self.ballots.values())]
-        if len(set(gaps)) < DISTINCT * len(gaps):
+        if len(set(gaps)) < DISTINCT_GAPS * len(gaps):
             raise Failed(
                 f"duel: {len(set(gaps))} distinct times between {len(gaps)} ballots, so "
                 f"back-off is not random"
             )
 
     def observe(self, seconds: float) -> None:
-        """Let time pass, and hold every rule of a whole network with traffic against it."""
+        """Let time pass, and check every rule of a network without faults under load."""
         begun, before, decided = self.now, self.lines.total(), len(self.clients.waits)
         while self.now < begun + seconds:
             self.live(self.now + STEP)
@@ -209,20 +207,20 @@ class Loaded(Simulation):
         if self.now - since > (DUEL_BOUND if self.duel else BOUND):
             raise Failed(
                 f"live: slot {slot} is not decided {self.now - since:.2f} s after the "
-                f"first request for it, and {self.calm()}"
+                f"first request for it, and {self.network_state()}"
             )
 
-    def calm(self) -> str:
-        state = "loses messages, and nothing else is wrong," if self.loss else "is whole"
+    def network_state(self) -> str:
+        state = "has no fault but lost messages" if self.loss else "has no faults"
         return f"the network {state} since {self.now - self.whole_at:.2f} s"
 
     def check_errors(self) -> None:
-        """What was first sent since the network is whole is never given up."""
+        """Check that no request that was first sent after the last fault is given up."""
         for since, slot in self.clients.refused:
             if since > self.whole_at and not self.duel:
                 raise Failed(
                     f"live: a request for slot {slot} was answered by an error, though "
-                    f"{self.calm()}"
+                    f"{self.network_state()}"
                 )
         self.clients.refused.clear()
 
@@ -248,11 +246,11 @@ class Loaded(Simulation):
     # A storm.
 
     def back_off(self) -> None:
-        """From now on, a leader without majority sends little."""
+        """Begin to count the lines of a leader without a majority."""
         self.begun, self.before = self.now, self.lines.total()
 
     def examine_storm(self) -> None:
-        """The links are whole again now."""
+        """Check the rate of the storm, and recovery after it."""
         rate = (self.lines.total() - self.before) / (self.now - self.begun)
         if rate > STORM_RATE:
             raise Failed(
@@ -260,19 +258,19 @@ class Loaded(Simulation):
                 f"{STORM_RATE:,.0f} at most"
             )
         self.expect(
-            COMES_BACK, "what was open is decided", lambda: len(self.chosen) == self.clients.newest
+            STORM_BOUND, "what was open is decided", lambda: len(self.chosen) == self.clients.newest
         )
 
     # A burst.
 
     def examine_burst(self) -> None:
-        """All is decided in a few times the seconds that the lines alone take at the node."""
+        """Check that everything is decided in a small multiple of the time of its lines alone."""
         outstanding, others = self.load["outstanding"], len(self.hosts) - 1
         seconds = (2 + 3 * others) * LINE + (2 + 2 * others) * self.load["size"] * BYTE
         begun, before = self.now, self.lines.total()
         self.flood(float("inf"))
         self.expect(
-            1 + BURST * outstanding * seconds,
+            1 + BURST_COST * outstanding * seconds,
             f"all {outstanding:,} are decided",
             lambda: not self.clients.since,
         )

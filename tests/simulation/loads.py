@@ -1,19 +1,19 @@
-"""Loads that are put on a simulated cluster, each drawn from a seed as a script.
+"""Loads for a simulated cluster, each drawn from a seed as a script.
 
-- steady: requests come at a constant rate, during faults to one node after the other, afterwards
-  to one;
-- busy: the same, to nodes so slow that every turn has input;
-- lossy: requests come to one busy node, and messages between nodes are lost until the end;
-- takeover: a busy node whose decisions lag behind becomes the leader, while half of all messages
-  are lost;
-- duel: several nodes are sent requests at the same rate, so they preempt each other;
+- steady: requests arrive at a constant rate, during faults at one node after the other, then at
+  one;
+- busy: the same, at nodes so slow that every turn has input;
+- lossy: requests arrive at one busy node, and messages between nodes are lost until the end;
+- takeover: a busy node that lacks decisions becomes the leader, while half of all messages are
+  lost;
+- duel: several nodes receive requests at the same rate, so they preempt each other;
 - storm: a leader with many open slots loses its majority for a while;
-- burst: one node of a healthy cluster is sent many requests at once.
+- burst: one node of a cluster without faults receives many requests at once.
 
-A script's `load` has the `kind`, the number of `proposers` (nodes that are sent requests), the
-`rate` of requests (a second), the least seconds of a `turn`, and how many requests are
+A script's `load` has the `kind`, the number of `proposers` (nodes that receive requests), the
+`rate` of requests (per second), the minimum seconds of a `turn`, and how many requests are
 `outstanding` at once, each with a value of `size` characters (0 for small values of several types).
-What must hold under a load stands in `loaded`.
+`loaded` checks what must hold under a load.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .lives import TURN
 BURST_SIZE = 1000
 """Characters of each value of a burst."""
 
-STAYS = 2.0
-"""So long each node in turn is sent the requests while there are faults."""
+PROPOSER_SECONDS = 2.0
+"""How long each node in turn receives the requests while there are faults."""
 
-LAST_ANSWERS = 0.25
-"""So long after the last requests to a node they are answered: it starts no ballot then."""
+ANSWER_SECONDS = 0.25
+"""How long after the last request to a node all are answered: it starts no ballot then."""
 
 STORM_SLOTS, STORM_SECONDS = 1000, 20.0
-"""How many slots are open in a storm, and how long it takes."""
+"""How many slots are open in a storm, and how long it lasts."""
 
 
 def draw(kind: str, seed: int, nodes: int | None = None, outstanding: int = 32) -> Script:
@@ -81,10 +81,10 @@ def takeover(_: Random, script: Script, __: int) -> Script:
         "at": 0.1,
         "kind": "cut",
         "links": faults.both_ways(["n2"], ["n1", "n3"]),
-        "seconds": STAYS + LAST_ANSWERS - 0.1,
+        "seconds": PROPOSER_SECONDS + ANSWER_SECONDS - 0.1,
     }
-    lose = {"at": STAYS + LAST_ANSWERS, "kind": "lose", "loss": 0.5}
-    return replace(script, seconds=2 * STAYS - 0.1, events=(cut, lose))
+    lose = {"at": PROPOSER_SECONDS + ANSWER_SECONDS, "kind": "lose", "loss": 0.5}
+    return replace(script, seconds=2 * PROPOSER_SECONDS - 0.1, events=(cut, lose))
 
 
 def duel(rng: Random, script: Script, _: int) -> Script:
@@ -93,7 +93,7 @@ def duel(rng: Random, script: Script, _: int) -> Script:
 
 
 def storm(_: Random, script: Script, __: int) -> Script:
-    # Before it has a load, its members have other names.
+    # The load determines the names of the members.
     script = with_load(script, "storm", outstanding=STORM_SLOTS)
     links = faults.both_ways(["n1"], script.members()[1:])
     cut = {"at": 1.0, "kind": "cut", "links": links, "seconds": STORM_SECONDS}

@@ -19,8 +19,8 @@ from typing import Any
 from unittest import mock
 
 from multipaxos import formats, storage
-from multipaxos.files import COUNTER
-from multipaxos.storage import FILE, Storage, StorageError
+from multipaxos.files import COUNTER, StorageError
+from multipaxos.storage import FILE, Storage
 
 from .disk import Disk, Mounted, PowerCut, RecordingJournal, Saved
 from .lives import Failed

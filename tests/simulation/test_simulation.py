@@ -25,6 +25,7 @@ from tests.simulation.faults import Script, draw
 from tests.simulation.lives import BATCH, Parts
 from tests.simulation.shrink import shrink
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 SEEDS = 100
 
@@ -68,7 +69,7 @@ def digests(hash_seed: str) -> list[str]:
         [sys.executable, "-c", DIGESTS, *map(str, SOME)],
         check=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env={"PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
         stdout=subprocess.PIPE,
     )
@@ -199,7 +200,7 @@ def simulated(*options: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

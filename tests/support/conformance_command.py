@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 
 def conformance(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def conformance(*arguments: object, **environment: str) -> subprocess.CompletedP
         text=True,
         cwd=ROOT,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr

@@ -7,16 +7,17 @@ import subprocess
 import sys
 
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 Run = subprocess.CompletedProcess[bytes]
 
 
-def run(given: bytes | str, *options: str, seconds: float = 5) -> Run:
+def run(given: bytes | str, *options: str) -> Run:
     return subprocess.run(
         [sys.executable, "impl/main.py", *options],
         cwd=ROOT,
         env={},
-        timeout=seconds,
+        timeout=PATIENCE,
         input=given if isinstance(given, bytes) else given.encode(),
         capture_output=True,
     )

@@ -15,6 +15,7 @@ from conformance.benchmark.bench import Comparison, Row, Unmeasurable
 from conformance.benchmark.load import Link, LoadError, Process, Router
 from tests.support.conformance_command import conformance
 from tests.support.paths import NODE
+from tests.support.processes import PATIENCE
 
 
 class Pipes:
@@ -202,7 +203,7 @@ ECHO = [sys.executable, "-c", "import sys\nfor line in sys.stdin: print(line, en
 
 def test_every_line_is_sent_and_answered() -> None:
     lines = [b"%d" % number for number in range(20_000)]
-    process = Process(ECHO, 30)
+    process = Process(ECHO, PATIENCE)
     router = Router([Link("n1", process)])
     try:
         assert load.one_at_a_time(process, lines[:5])[1] == lines[:5]
@@ -222,7 +223,7 @@ def test_every_line_is_sent_and_answered() -> None:
     ],
 )
 def test_process_that_does_not_answer_is_an_error(program: str, expected: str) -> None:
-    process = Process([sys.executable, "-c", program], 0.5 if "sleep" in program else 30)
+    process = Process([sys.executable, "-c", program], 0.5 if "sleep" in program else PATIENCE)
     try:
         with pytest.raises(LoadError) as error:
             process.line()

@@ -13,12 +13,11 @@ import pytest
 
 from conformance.coverage import real_runs, traces
 from conformance.formats import logs
-from conformance.golden import generate
 from conformance.golden.automaton import Automaton, Step, Transition
 from conformance.golden.generate import Generated
-from conformance.models import manifest
 from conformance.running import explore
 from conformance.tlaplus import tlc
+from tests.support.golden import generated
 from tests.support.paths import BAD, BROKEN_NODE, IMPL, OK
 
 NODE = [sys.executable, str(IMPL / "main.py"), "--batch", "1"]
@@ -104,7 +103,8 @@ def test_transitions_unreachable_to_the_checker_are_not_counted() -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     """Golden traces of two nodes that may crash, query their peers and expire requests."""
-    return generate.generate(manifest.get("gives-up"), tmp_path_factory.mktemp("golden"))
+    [found] = generated(tmp_path_factory.mktemp("golden"), "gives-up")
+    return found
 
 
 def explored(model: Generated, folder: Path, command: list[str], runs: int) -> explore.Explored:

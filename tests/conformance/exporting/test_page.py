@@ -24,6 +24,7 @@ from conformance.formats import logs
 from conformance.formats.logs import Record
 from conformance.formats.schema import is_message
 from tests.support.paths import BAD, OK
+from tests.support.processes import PATIENCE
 from tests.support.runs import PING, PONG, STRANGE, message, run
 
 NAMES = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
@@ -151,7 +152,7 @@ def render(text: str, folder: Path, *, script: str = "", place: str = "") -> dic
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=True,
     )
     (folder / "dom.html").write_text(done.stdout, "utf-8")

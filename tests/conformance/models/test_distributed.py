@@ -18,6 +18,7 @@ from conformance.models import distributed, manifest
 from conformance.models.searching import DistributedRow
 from conformance.tlaplus import tlc
 from tests.support.paths import ROOT
+from tests.support.processes import PATIENCE
 
 # The smallest model that is not done before the second worker has come.
 MODEL = manifest.get("reduced")
@@ -52,7 +53,7 @@ def model(folder: Path, module: str, config: str) -> manifest.Model:
 
 def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*VERB, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
+        [*VERB, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE, check=False
     )
     assert "Traceback" not in done.stdout + done.stderr
     return done
@@ -207,7 +208,7 @@ def test_local_workers_use_only_loopback(tmp_path: Path) -> None:
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 2 and "gave no verdict" in done.stderr

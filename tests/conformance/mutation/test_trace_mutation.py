@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from conformance import whole_check
 from conformance.__main__ import main
 from conformance.formats import logs, schema
+from conformance.golden import generate
 from conformance.mutation import expectations, mutations, trace_mutation, trials
 from conformance.mutation.oracle import Opinion, Oracle, output_key
 from conformance.results import Case, Results
@@ -24,6 +26,7 @@ from conformance.tlaplus.tlc import ToolError
 from conformance.validation import trace_validation
 from conformance.validation.handshake import check_handshake
 from conformance.validation.verdict import Rejection, Verdict
+from tests.support.golden import generated
 from tests.support.paths import BROKEN_NODE, NODE
 
 Clusters = list[list[logs.Record]]
@@ -277,7 +280,14 @@ def test_log_without_causal_order_is_not_mutated(short: Path, tmp_path: Path) ->
 def test_every_field_of_every_message_is_edited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Already without long runs, and with fewer short ones."""
     monkeypatch.setattr(trace_mutation, "LONG_RUNS", ())
+    monkeypatch.setattr(trace_mutation, "RUNS", ((3, 1), (5, 1)))
+    golden = SimpleNamespace(
+        generate=lambda model, folder: generated(folder, model.name)[0],
+        simulate=generate.simulate,
+    )
+    monkeypatch.setattr(trace_mutation, "generating", golden)
     sources, _ = trace_mutation._make_sources(tmp_path, NODE, 1, lambda text: None)
     edited = {(kind, name) for side, kind, name in mutations.places(sources) if side != "record"}
     defined = schema.load("messages")["$defs"]
