@@ -106,6 +106,10 @@ class Clock:
             # The whole burst is decided, so the next one need not wait.
             self.tick = now
 
+    def note_query(self) -> None:
+        """Note that a peer has queried this node: it is back, so a prepare need not wait longer."""
+        self.resends = 0
+
     def backing_off(self, now: float) -> bool:
         """Return whether the node was preempted and must wait before it starts a new ballot."""
         return now < self.backoff_until and self.replica.leader.ballot == 0

@@ -25,6 +25,7 @@ from .messages import (
     Error,
     Init,
     InitOk,
+    Learn,
     MultiPaxosLogOk,
     Repeat,
     Request,
@@ -282,6 +283,10 @@ class Node:
         clock.note_request(message, self.now)
         return output
 
+    def learn(self, replica: Replica, clock: Clock, message: Envelope[Learn]) -> Output:
+        clock.note_query()
+        return replica.receive_learn(message)
+
     def initialize(self, message: Envelope[Init]) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
@@ -305,6 +310,7 @@ class Node:
             self.clock = self.make_clock(self.replica, self.now)
             propose = partial(self.propose, self.replica, self.clock)
             self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
+            self.steps["learn"] = "ReceiveLearn", partial(self.learn, self.replica, self.clock)
 
     def record(
         self, log: BinaryIO, node: str, text: str, output: Iterable[str], action: str
