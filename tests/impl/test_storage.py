@@ -328,6 +328,27 @@ def test_decided_values_are_read_in_order_whether_committed_or_not(tmp_path: Pat
     assert acceptor.decisions == {}
 
 
+LEARN = b'{"src": "n2", "dest": "n1", "body": {"type": "learn", "known": [[40, 59]]}}'
+
+
+@pytest.mark.parametrize(
+    ("line", "scans"), [(LEARN, 2), (request(1, "multi_paxos_log").encode(), 1)]
+)
+def test_range_is_read_by_one_query(tmp_path: Path, line: bytes, scans: int) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    for slot in range(100):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    output = json.loads(node.turn([line]))["body"]
+    slots = [entry["slot"] for entry in output.get("decided", output.get("log"))]
+    assert slots == [slot for slot in range(100) if scans == 1 or not 40 <= slot <= 59]
+    assert len([statement for statement in statements if "FROM decided" in statement]) == scans
+
+
 @given(st.lists(st.sets(st.integers(0, 15), max_size=4), max_size=6))
 def test_ranges_are_kept_as_ranges(commits: list[set[int]]) -> None:
     with TemporaryDirectory() as folder:
