@@ -284,6 +284,7 @@ class Node:
         return output
 
     def learn(self, replica: Replica, clock: Clock, message: Envelope[Learn]) -> Output:
+        """Take the query of a peer."""
         clock.note_query()
         return replica.receive_learn(message)
 

@@ -39,6 +39,7 @@ PRAGMAS = (
     "mmap_size = 0",
 )
 
+LAST = "SELECT (SELECT max(slot) FROM decided), (SELECT high FROM known ORDER BY low DESC LIMIT 1)"
 VALUE = "SELECT value FROM decided WHERE slot = ?"
 VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY slot"
 
@@ -279,10 +280,9 @@ class Storage:
 
     def _check_ranges(self) -> None:
         """Raise StorageError if the last range does not end with the last decision."""
-        [last] = self._db.execute("SELECT max(slot) FROM decided").fetchone()
-        *_, (_, high) = (None, None), *self.acceptor.known.ranges()
-        if last != high:
-            raise lost(self.path, last if high is None else high)
+        decided, known = self._db.execute(LAST).fetchone()
+        if decided != known:
+            raise lost(self.path, decided if known is None else known)
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:
