@@ -168,9 +168,9 @@ def _streamed(memory: Node, durable: Node, requests: int, few: dict[str, int]) -
         **{COMMITS[size]: partial(_sqlite, few["rows"], size) for size in (32, 256)},
     }
     rows = (
-        Row(NODE, LOOP, 1.2),
+        Row(NODE, LOOP, 1.25),
         Row(NODE, BATCHES),
-        Row(DURABLE, LOOP, 0.6),
+        Row(DURABLE, LOOP, 0.9),
         Row(DURABLE, COMMITS[32]),
         Row(DURABLE, COMMITS[256]),
     )
@@ -222,7 +222,7 @@ class Node:
         """Start a node and send it `init`; the stack ends it."""
         data: list[str] = []
         if self.durable:
-            (folder / name).mkdir()
+            (folder / name).mkdir(exist_ok=True)
             data = ["--data", str(folder / name)]
         process = stack.enter_context(closing(Process([*self.command, *data], LONGEST)))
         try:

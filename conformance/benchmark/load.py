@@ -40,6 +40,7 @@ class Process:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
         )
+        self.pid = self._process.pid
         self.stdin_fd = self._process.stdin.fileno()  # type: ignore[union-attr]
         self.stdout_fd = self._process.stdout.fileno()  # type: ignore[union-attr]
         self._late = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 import sys
 import threading
@@ -53,6 +54,17 @@ def sqlite(folder: str, rows: str, size: str) -> None:
             "INSERT INTO decided VALUES (?, ?)", values[first : first + int(size)]
         )
         connection.execute("COMMIT")
+    print(time.perf_counter() - started, flush=True)
+    connection.close()
+
+
+def lookups(database: str, slots: str, number: str) -> None:
+    """Look up random slots of a node's database, and print the seconds."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    wanted = [random.randrange(int(slots)) for _ in range(int(number))]
+    started = time.perf_counter()
+    for slot in wanted:
+        connection.execute("SELECT value FROM decided WHERE slot = ?", (slot,)).fetchone()
     print(time.perf_counter() - started, flush=True)
     connection.close()
 
@@ -185,6 +197,7 @@ PEERS: dict[str, Callable[..., None]] = {
     "loop": loop,
     "batches": batches,
     "sqlite": sqlite,
+    "lookups": lookups,
     "pysyncobj": pysyncobj,
 }
 

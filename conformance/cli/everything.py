@@ -8,6 +8,7 @@ import click
 
 from .. import checking, jobs, report, whole_check
 from ..benchmark import bench as measuring
+from ..benchmark import long_logs
 from ..mutation import trace_mutation
 from ..results import Results, case
 from .group import node_command, verb
@@ -109,6 +110,14 @@ def check(
     help="Skip bursts of more requests at once.",
 )
 @click.option(
+    "--log-slots",
+    default=10_000_000,
+    show_default=True,
+    type=click.IntRange(10),
+    help="Slots of the longest log, which needs 30 bytes of disk for each.",
+)
+@click.option("--without-long-logs", is_flag=True, help="Do not measure long logs.")
+@click.option(
     "--without-pysyncobj",
     is_flag=True,
     help="Do not measure PySyncObj, which otherwise must be installed.",
@@ -120,6 +129,8 @@ def bench(
     repetitions: int,
     requests: int,
     largest_burst: int,
+    log_slots: int,
+    without_long_logs: bool,
     without_pysyncobj: bool,
 ) -> None:
     """Measure throughput and latency beside peers.
@@ -129,3 +140,6 @@ def bench(
     """
     node = command or checking.NODE
     measuring.bench(node, output, repetitions, requests, not without_pysyncobj, largest_burst)
+    if not without_long_logs:
+        samples, missing = long_logs.measure(node, output, log_slots, repetitions)
+        long_logs.show(log_slots, samples, missing)

@@ -94,7 +94,7 @@ class Clock:
         self.inputs += 1
         ballot = self.replica.leader.ballot
         if ballot != self.ballot:
-            decided = len(self.replica.acceptor.decided)
+            decided = self.replica.acceptor.known.count()
             if ballot == 0:
                 self.preemptions = 0 if decided > self.decided else self.preemptions + 1
                 most = self.pace.backoff * growth(self.preemptions)
@@ -105,6 +105,10 @@ class Clock:
         if ballot and self.unanswered.note_step(output, Moment(now, self.inputs)):
             # The whole burst is decided, so the next one need not wait.
             self.tick = now
+
+    def note_query(self) -> None:
+        """Note that a peer has queried this node: it is back, so a prepare need not wait longer."""
+        self.resends = 0
 
     def backing_off(self, now: float) -> bool:
         """Return whether the node was preempted and must wait before it starts a new ballot."""

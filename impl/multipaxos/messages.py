@@ -9,7 +9,7 @@ times as long.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, final
 
@@ -63,7 +63,8 @@ class MultiPaxosLog:
 @dataclass(slots=True, unsafe_hash=True)
 class MultiPaxosLogOk:
     in_reply_to: int
-    log: Mapping[int, Value]
+    log: Iterable[tuple[int, Value]]
+    """Slots in ascending order, each with its value."""
 
 
 INDEFINITE, NOT_SUPPORTED, UNAVAILABLE, MALFORMED = 0, 10, 11, 12

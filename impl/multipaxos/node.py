@@ -18,7 +18,19 @@ from . import wire
 from .clock import Clock
 from .files import NO_LOG, StorageError, last_line
 from .members import Members
-from .messages import MALFORMED, UNAVAILABLE, Envelope, Error, Init, InitOk, Repeat, Request
+from .messages import (
+    MALFORMED,
+    UNAVAILABLE,
+    Envelope,
+    Error,
+    Init,
+    InitOk,
+    Learn,
+    MultiPaxosLogOk,
+    Repeat,
+    Request,
+)
+from .printed import Printed
 from .readable import is_deep, replace_unreadable
 from .replica import Output, Replica
 from .slots import Slots
@@ -67,7 +79,8 @@ class Node:
     `clock` makes the clock of a replica, at a time in seconds; without one, events come as lines
     only.  Without `storage` the node must not restart after a crash.  `on_dropped` is called with
     the reason and the line for each dropped line.  A client's value may have `value_bytes` bytes as
-    JSON.  A turn ends once its output has `turn_bytes` characters; by default it takes all lines.
+    JSON.  A turn ends once its output has `turn_bytes` characters, and a longer line is written in
+    parts; by default a turn takes all lines.
     """
 
     def __init__(
@@ -97,15 +110,17 @@ class Node:
         self.deferred: deque[bytes] = deque()
         self.now = 0.0
         self.size = 0
+        self.output: Iterator[str] = iter(())
 
     def turn(self, lines: Iterable[bytes], now: float = 0.0) -> bytes:
         """Take lines at a time in seconds (from any origin), and return the output, already saved.
 
-        With much output, it stops in between: an iterator of lines then still has the rest.  Raises
-        StorageError or OSError if it cannot save: then the output is lost.
+        With much output, it stops in between: an iterator of lines then still has the rest.  Output
+        that is longer than `turn_bytes` continues in `rest`, which is written before the next turn.
+        Raises StorageError or OSError if it cannot save: then the output is lost.
         """
         self.now = now
-        printed: list[str] = []
+        printed = Printed()
         self.size = 0
         if self.deferred and self.clock is not None and not self.clock.backing_off(now):
             lines = chain(self.pop_deferred(), lines)
@@ -125,7 +140,21 @@ class Node:
             # Before any output, a step that was taken looks like a message still on its way.
             self.save()
         printed.append("")
-        return "\n".join(printed).encode()
+        self.output = printed.pieces(0, "\n")
+        return self.rest()
+
+    def rest(self) -> bytes:
+        """Return the next part of the output of this turn; b"" if there is none.
+
+        Raises StorageError if a decided value cannot be read.
+        """
+        part, size = [], 0
+        for piece in self.output:
+            part.append(piece)
+            size += len(piece)
+            if size >= self.turn_bytes:
+                break
+        return "".join(part).encode()
 
     def pop_deferred(self) -> Iterator[bytes]:
         """Yield the deferred requests; the node may defer some of them again."""
@@ -145,7 +174,7 @@ class Node:
         if self.storage is not None and self.init is not None:
             self.storage.commit(self.log.tell() if self.log is not None else NO_LOG)
 
-    def take_line(self, line: bytes, printed: list[str]) -> None:
+    def take_line(self, line: bytes, printed: Printed) -> None:
         wrong = None
         try:
             try:
@@ -167,16 +196,21 @@ class Node:
         """Return whether a line with this beginning is known to come from a member."""
         return wire.source(beginning) in self.members
 
-    def take_event(self, event: str | Repeat, printed: list[str]) -> None:
+    def take_event(self, event: str | Repeat, printed: Printed) -> None:
         """Take an event of the node's own clock."""
         node, action, output = self.event(event)
         text = wire.text_of_repeat(event) if type(event) is Repeat else wire.encode(event)
         self.emit(node, text, action, output, printed)
 
-    def emit(self, node: str, text: str, action: str, output: Output, printed: list[str]) -> None:
+    def emit(self, node: str, text: str, action: str, output: Output, printed: Printed) -> None:
         first, last, fields = len(printed), None, ""
         for message in output:
             src, dest, body = message.src, message.dest, message.body
+            if type(body) is MultiPaxosLogOk:
+                line_of_log = wire.LogLine(src, dest, body, self.replies)
+                self.replies += 1
+                self.size += printed.add(line_of_log, self.turn_bytes)
+                continue
             if body is not last:
                 # The same message to several nodes is encoded once.
                 last, fields = body, wire.TEXT[type(body)](body)
@@ -188,7 +222,7 @@ class Node:
             printed.append(line)
             self.size += len(line)
         if self.log is not None:
-            self.record(self.log, node, text, printed[first:], action)
+            self.record(self.log, node, text, printed.pieces(first, ", "), action)
         if self.clock is not None:
             self.clock.note_step(self.now, output)
 
@@ -249,6 +283,11 @@ class Node:
         clock.note_request(message, self.now)
         return output
 
+    def learn(self, replica: Replica, clock: Clock, message: Envelope[Learn]) -> Output:
+        """Take the query of a peer."""
+        clock.note_query()
+        return replica.receive_learn(message)
+
     def initialize(self, message: Envelope[Init]) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
@@ -272,19 +311,21 @@ class Node:
             self.clock = self.make_clock(self.replica, self.now)
             propose = partial(self.propose, self.replica, self.clock)
             self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
+            self.steps["learn"] = "ReceiveLearn", partial(self.learn, self.replica, self.clock)
 
-    def record(self, log: BinaryIO, node: str, text: str, lines: list[str], action: str) -> None:
-        """Log a step, with its input as it came.
+    def record(
+        self, log: BinaryIO, node: str, text: str, output: Iterable[str], action: str
+    ) -> None:
+        """Log a step, with its input as it came, and its output in pieces.
 
         Of an input that is too deep for JSON libraries, the log has a shortened form.
         """
         # In JSON a carriage return is white space, but some readers end a line there.
         given = (replace_unreadable(text) if is_deep(text) else text).replace("\r", " ")
-        output = ", ".join(lines)
-        log.write(
-            f'{{"node": {wire.encode(node)}, "input": {given}, "output": [{output}], '
-            f'"action": "{action}"}}\n'.encode()
-        )
+        log.write(f'{{"node": {wire.encode(node)}, "input": {given}, "output": ['.encode())
+        for piece in output:
+            log.write(piece.encode())
+        log.write(f'], "action": "{action}"}}\n'.encode())
 
     def resume_log(self) -> None:
         """Continue the log of the run before: drop the records that were not saved, and log a crash

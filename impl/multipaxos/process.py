@@ -201,7 +201,9 @@ def run(node: Node, source: int, sink: int, longest: int) -> None:
             left = iter(lines.given)
             output = node.turn(left, time.monotonic())
             lines.given = list(left)
-            write(sink, output, signals, lines)
+            while output:
+                write(sink, output, signals, lines)
+                output = node.rest()
     node.save()
 
 
@@ -380,7 +382,7 @@ def open_storage(folder: str) -> Storage:
 
     from .storage import Storage
 
-    return Storage(Path(folder))
+    return Storage(Path(folder), print_error)
 
 
 def open_log(name: str) -> BinaryIO:

@@ -7,9 +7,8 @@ order.  This module uses no time, disk, JSON or PRNG.  The spec explains why a s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 
-from .acceptor import Acceptor
+from .acceptor import Acceptor, Excerpt
 from .leader import Leader
 from .members import Members
 from .messages import (
@@ -84,8 +83,8 @@ class Replica:
 
     def receive_multi_paxos_log(self, m: Envelope[MultiPaxosLog]) -> Output:
         """ReceiveMultiPaxosLog."""
-        slots = islice(self.acceptor.known.from_(m.body.from_), m.body.limit)
-        log = {slot: self.acceptor.decided[slot] for slot in slots}
+        slots = self.acceptor.known.part(m.body.from_, m.body.limit)
+        log = Excerpt(self.acceptor.decided, slots)
         return [self.answer(m, MultiPaxosLogOk(m.body.msg_id, log))]
 
     # Phase 1.
@@ -155,8 +154,7 @@ class Replica:
         """ReceiveLearn: as many decisions as fit, without iterating over the slots after them."""
         decided: dict[int, Value] = {}
         bytes_left = MESSAGE_BYTES
-        for slot in self.acceptor.known - Slots(m.body.known):
-            value = self.acceptor.decided[slot]
+        for slot, value in self.acceptor.decided.read(self.acceptor.known - Slots(m.body.known)):
             bytes_left -= len(value)
             if decided and (len(decided) == self.batch or bytes_left < 0):
                 return [self.answer(m, Learned(decided, True))]

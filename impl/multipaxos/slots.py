@@ -33,12 +33,26 @@ class Slots:
         return at > 0 and slot <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:
-        return self.from_(0)
+        for at in range(len(self._lows)):
+            yield from range(self._lows[at], self._highs[at] + 1)
 
-    def from_(self, least: int) -> Iterator[int]:
-        """Return the slots of the set from this one on, in ascending order."""
+    def part(self, least: int, most: int | None) -> Slots:
+        """Return the first slots of the set from this one on, at most so many; None for all."""
+        ranges = []
         for at in range(bisect_left(self._highs, least), len(self._lows)):
-            yield from range(max(self._lows[at], least), self._highs[at] + 1)
+            low, high = max(self._lows[at], least), self._highs[at]
+            if most is not None:
+                high = min(high, low + most - 1)
+                most -= high - low + 1
+                if high < low:
+                    break
+            ranges.append((low, high))
+        return Slots(ranges)
+
+    def range_of(self, slot: int) -> tuple[int, int]:
+        """Return the range that a slot of the set is in."""
+        at = bisect_left(self._highs, slot)
+        return self._lows[at], self._highs[at]
 
     def add(self, slot: int) -> None:
         highs = self._highs

@@ -11,56 +11,69 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from . import files
-from .acceptor import Acceptor
+from . import files, formats
 from .files import NO_LOG, StorageError
+from .formats import VERSION
+from .journal import Journal
 from .messages import Value, Vote
+from .slots import Slots
 
 FILE = "node.db"
 MARK = 0x6D705058
 """SQLite's `application_id` of such a file."""
 
-VERSION = 2
-TABLES = """
-    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL,
-                       commits INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE node_ids (place INTEGER PRIMARY KEY, node_id TEXT NOT NULL);
-    CREATE TABLE accepted (slot INTEGER PRIMARY KEY, ballot INTEGER NOT NULL, value TEXT NOT NULL);
-    CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL);
-    INSERT INTO node VALUES ('', 0, -1, 0);
-"""
+CACHE_KIB = 4096
+"""The page cache of SQLite, in KiB: the only memory that decided values take."""
 
-# In format 1 commits had no number, and the node had no row before the first one.
-FROM_FORMAT_1 = """
-    ALTER TABLE node ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
-    UPDATE node SET logged = -1 WHERE logged = 0;
-    INSERT INTO node SELECT '', 0, -1, 0 WHERE NOT EXISTS (SELECT * FROM node);
-"""
+PRAGMAS = (
+    "locking_mode = EXCLUSIVE",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    f"cache_size = -{CACHE_KIB}",
+    # Mapped pages would be counted as memory of the node.
+    "mmap_size = 0",
+)
+
+LAST = "SELECT (SELECT max(slot) FROM decided), (SELECT high FROM known ORDER BY low DESC LIMIT 1)"
+VALUE = "SELECT value FROM decided WHERE slot = ?"
+VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY slot"
 
 RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
 
 
-class Journal(Acceptor):
-    """An acceptor that records its changes since the last commit."""
+class Rows:
+    """The committed decisions.  The methods raise StorageError."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.votes: dict[int, Vote] = {}
-        self.decisions: dict[int, Value] = {}
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self.db = db
+        self.path = path
 
-    def vote_for(self, ballot: int, slot: int, value: Value) -> None:
-        super().vote_for(ballot, slot, value)
-        self.votes[slot] = self.accepted[slot]
+    def value(self, slot: int) -> Value:
+        try:
+            row = self.db.execute(VALUE, (slot,)).fetchone()
+        except sqlite3.Error as error:
+            raise failed(self.path, error) from None
+        if row is None:
+            raise lost(self.path, slot)
+        return str(row[0])
 
-    def decide(self, slot: int, value: Value) -> None:
-        super().decide(slot, value)
-        self.decisions[slot] = value
-        self.votes.pop(slot, None)
+    def values(self, low: int, high: int) -> Iterator[tuple[int, Value]]:
+        expected = low
+        try:
+            for slot, value in self.db.execute(VALUES, (low, high)):
+                if slot != expected:
+                    break
+                yield slot, value
+                expected += 1
+        except sqlite3.Error as error:
+            raise failed(self.path, error) from None
+        if expected <= high:
+            raise lost(self.path, expected)
 
 
 class Storage:
@@ -68,14 +81,17 @@ class Storage:
 
     `acceptor` is the state that it holds; `cluster` is its owner as (node_id, node_ids), once that
     is known; `logged` is the number of bytes of the message log that belong to this state, or
-    NO_LOG.
+    NO_LOG.  `on_progress` is called with lines of text while a directory of an older format is
+    brought to this one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, on_progress: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.path = folder / FILE
         self.cluster: tuple[str, tuple[str, ...]] | None = None
         self.logged = NO_LOG
-        self.acceptor = Journal()
+        self._on_progress = on_progress
         self._commits = 0
         self._saved: tuple[int, int] | None = None
         self._voted: set[int] = set()
@@ -86,6 +102,7 @@ class Storage:
             self._check_not_lost()
             os.close(files.create(self.path))
             self._db = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+            self.acceptor = Journal(Rows(self._db, self.path))
             try:
                 self._open()
                 self._load()
@@ -130,6 +147,7 @@ class Storage:
                 ((slot, vote.ballot, vote.value) for slot, vote in journal.votes.items()),
             )
             self._db.executemany("INSERT INTO decided VALUES (?, ?)", journal.decisions.items())
+            self._commit_ranges(journal.changed_ranges())
             done = self._voted & journal.decisions.keys()
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))
             self._db.execute("COMMIT")
@@ -138,7 +156,12 @@ class Storage:
             self._counter.write(self._commits)
         self._saved = now
         self._voted = (self._voted - done) | journal.votes.keys()
-        journal.votes, journal.decisions = {}, {}
+        journal.forget_changes()
+
+    def _commit_ranges(self, ranges: list[tuple[int, int]]) -> None:
+        """Write these ranges in the place of those that they include."""
+        self._db.executemany("DELETE FROM known WHERE low > ? AND low <= ?", ranges)
+        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?)", ranges)
 
     def open_log(self, name: str) -> BinaryIO:
         """Open the message log that belongs to the directory, or start one with an empty directory.
@@ -211,14 +234,14 @@ class Storage:
                 f"{self.path} was written by a newer version of this program "
                 f"(format {version}, this one knows {VERSION}); use that one"
             )
-        for pragma in "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL":
+        for pragma in PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN IMMEDIATE")
         self._check_newest(version)
         if version < VERSION:
-            self._counter.write(0)
-            for statement in (FROM_FORMAT_1 if tables else TABLES).split(";"):
-                self._db.execute(statement)
+            if version < formats.COUNTED:
+                self._counter.write(0)
+            formats.migrate(self._db, version if tables else None, self._on_progress)
             self._db.execute(f"PRAGMA application_id = {MARK}")
             self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("COMMIT")
@@ -226,7 +249,7 @@ class Storage:
     def _check_newest(self, version: int) -> None:
         """Raise StorageError if commits are lost that the node may have sent messages about."""
         counted = self._counter.read()
-        if version == VERSION:
+        if version >= formats.COUNTED:
             [self._commits] = self._db.execute("SELECT max(commits) FROM node").fetchone()
             if counted is None or self._commits is None:
                 raise StorageError(
@@ -250,11 +273,16 @@ class Storage:
         self.cluster = (node_id, tuple(member for (member,) in members))
         for slot, ballot, value in self._db.execute("SELECT * FROM accepted ORDER BY slot"):
             journal.accepted[slot] = Vote(ballot, value)
-        journal.decided = dict(self._db.execute("SELECT * FROM decided ORDER BY slot"))
-        for slot in journal.decided:
-            journal.known.add(slot)
+        journal.known.update(Slots(self._db.execute("SELECT * FROM known ORDER BY low")))
+        self._check_ranges()
         self._voted = set(journal.accepted)
         self._saved = (journal.promised, self.logged)
+
+    def _check_ranges(self) -> None:
+        """Raise StorageError if the last range does not end with the last decision."""
+        decided, known = self._db.execute(LAST).fetchone()
+        if decided != known:
+            raise lost(self.path, decided if known is None else known)
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:
@@ -262,7 +290,7 @@ class Storage:
             with storage_errors("", "--data needs a directory that can be written"):
                 yield
         except sqlite3.Error as error:
-            raise StorageError(f"{self.path}: {error}; {advice(error)}") from None
+            raise failed(self.path, error) from None
         except OverflowError:
             raise StorageError(
                 f"{self.path}: the ballots of the cluster are used up, which only "
@@ -278,6 +306,14 @@ def storage_errors(what: str, to_do: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{what}{': ' if what else ''}{error}; {to_do}") from None
+
+
+def lost(path: Path, slot: int) -> StorageError:
+    return StorageError(f"{path} does not hold the decision of slot {slot}: {RESTORE}")
+
+
+def failed(path: Path, error: sqlite3.Error) -> StorageError:
+    return StorageError(f"{path}: {error}; {advice(error)}")
 
 
 def advice(error: sqlite3.Error) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import json.encoder
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -464,10 +464,23 @@ def text_of_repeat(event: Repeat) -> str:
     return f'{{"event": "repeat", "slots": {text_of_ranges(event.slots)}}}'
 
 
-def text_of_log(log: Mapping[int, Value]) -> str:
-    return ", ".join(
-        f'{{"slot": {slot}, "value": {value}, "status": "chosen"}}' for slot, value in log.items()
-    )
+class LogLine:
+    """The line of a log reply, in pieces: iterated twice, its values are read twice."""
+
+    def __init__(self, src: str, dest: str, ok: MultiPaxosLogOk, msg_id: int) -> None:
+        self.begin = (
+            f'{new_head(src, dest)}"multi_paxos_log_ok", "in_reply_to": {ok.in_reply_to}, "log": ['
+        )
+        self.log = ok.log
+        self.end = f'], "msg_id": {msg_id}}}}}'
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.begin
+        separator = ""
+        for slot, value in self.log:
+            yield f'{separator}{{"slot": {slot}, "value": {value}, "status": "chosen"}}'
+            separator = ", "
+        yield self.end
 
 
 def text_of_votes(votes: Mapping[int, Vote]) -> str:
@@ -495,9 +508,6 @@ def text_of_decision(ok: MultiPaxosProposeOk) -> str:
 TEXT: dict[type, Callable[[Any], str]] = {
     InitOk: lambda m: f'"init_ok", "in_reply_to": {m.in_reply_to}',
     MultiPaxosProposeOk: text_of_decision,
-    MultiPaxosLogOk: lambda m: (
-        f'"multi_paxos_log_ok", "in_reply_to": {m.in_reply_to}, "log": [{text_of_log(m.log)}]'
-    ),
     Error: lambda m: (
         f'"error", "in_reply_to": {m.in_reply_to}, "code": {m.code}, "text": {encode(m.text)}'
     ),
@@ -515,4 +525,4 @@ TEXT: dict[type, Callable[[Any], str]] = {
         f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}'
     ),
 }
-"""Message class -> the text of its fields, from `type` on."""
+"""Message class -> the text of its fields, from `type` on; for a log reply there is `LogLine`."""

@@ -26,6 +26,7 @@ from multipaxos import messages
 from multipaxos.clock import Clock, Pace
 from multipaxos.messages import Envelope
 from multipaxos.node import Node
+from multipaxos.printed import Printed
 from multipaxos.storage import Storage
 
 SMALL, FACTOR = 32, 16
@@ -73,7 +74,7 @@ class Fed:
         """Have the node take a message, as from a line; return the lines that it sends."""
         kind = re.sub("(?<!^)([A-Z])", r"_\1", type(body).__name__).lower()
         action, receive = self.node.steps[kind]
-        sent: list[str] = []
+        sent = Printed()
         self.node.emit("n1", "", action, receive(Envelope(src, "n1", body)), sent)
         return sent
 

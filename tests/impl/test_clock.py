@@ -365,6 +365,23 @@ def test_unanswered_prepares_back_off() -> None:
     assert 10 <= cluster.sent_types.count("prepare") <= 2 * 9
 
 
+@pytest.mark.parametrize("seconds", [20, 22, 24, 26])
+def test_prepare_is_resent_soon_after_a_peer_is_back(seconds: int) -> None:
+    cluster = TimedCluster(pace=Pace(request_timeout=0))
+    cluster.cut = {"n2", "n3"}
+    for number in range(1, 101):
+        cluster.propose("n1", number, number, number)
+    cluster.run(seconds, step=0.02)
+    cluster.sent_types = []
+    cluster.run(5, step=0.02)
+    assert cluster.sent_types.count("prepare") <= 2
+    cluster.cut = {"n2"}
+    while not any(message["src"] == "n3" for message in cluster.network):
+        cluster.run(0.005)
+    cluster.run(0.5)
+    assert len(cluster.values()) == 100
+
+
 def test_retry_interval_grows_with_size_of_promises() -> None:
     cluster = TimedCluster()
     cluster.propose("n1", 0, 0, "first")

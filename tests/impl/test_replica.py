@@ -125,7 +125,7 @@ class Faults(RuleBasedStateMachine):
                 self.check_reply(node, taken, reply)
                 self.unanswered.discard(self.cluster.requests[reply.body.in_reply_to])
             elif isinstance(reply.body, MultiPaxosLogOk):
-                assert list(reply.body.log.items()) == sorted(decided.items())
+                assert list(reply.body.log) == sorted(decided.items())
         self.remember(node)
 
     def check_reply(self, node: str, taken: Input, envelope: Envelope) -> None:

@@ -53,5 +53,18 @@ def test_slots_of_ranges_are_equal(members: set[int]) -> None:
     assert is_same(Slots(slots_of(members).ranges()), members)
 
 
+@given(SLOTS, st.integers(0, 26), st.none() | st.integers(0, 26))
+def test_part_is_that_of_a_list(members: set[int], least: int, most: int | None) -> None:
+    expected = [slot for slot in sorted(members) if slot >= least][:most]
+    assert is_same(slots_of(members).part(least, most), set(expected))
+
+
+@given(SLOTS)
+def test_range_of_a_slot_includes_it(members: set[int]) -> None:
+    slots = slots_of(members)
+    for low, high in slots.ranges():
+        assert {slots.range_of(slot) for slot in range(low, high + 1)} == {(low, high)}
+
+
 def test_long_log_is_one_range() -> None:
     assert slots_of(set(range(10_000))).ranges() == ((0, 9_999),)

@@ -12,15 +12,22 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multipaxos.files import COUNTER, NO_LOG, StorageError, last_line
+from multipaxos.journal import Journal
 from multipaxos.members import Members
 from multipaxos.messages import Vote
 from multipaxos.node import Node
 from multipaxos.replica import Replica
-from multipaxos.storage import FILE, Journal, Storage
+from multipaxos.slots import Slots
+from multipaxos.storage import FILE, Storage
 
 from tests.support.node_process import init, request, run
 from tests.support.paths import ROOT
@@ -42,8 +49,13 @@ def reopened(storage: Storage) -> Storage:
     return Storage(storage.path.parent)
 
 
+def decisions(storage: Storage) -> dict[int, str]:
+    return dict(storage.acceptor.decided.read(storage.acceptor.known))
+
+
 def state(journal: Journal) -> tuple:
-    return journal.promised, journal.accepted, journal.decided, journal.known.ranges()
+    decided = dict(journal.decided.read(journal.known))
+    return journal.promised, journal.accepted, decided, journal.known.ranges()
 
 
 def test_restart_keeps_committed_state(tmp_path: Path) -> None:
@@ -59,8 +71,9 @@ def test_restart_keeps_committed_state(tmp_path: Path) -> None:
     journal.vote_for(5, 9, "1")
     journal.decide(9, "1")
     storage.commit(123)
+    before = state(journal)
     storage = reopened(storage)
-    assert state(storage.acceptor) == state(journal)
+    assert state(storage.acceptor) == before
     assert storage.acceptor.accepted == {8: Vote(5, '"x"')}
     assert (storage.cluster, storage.logged) == (CLUSTER, 123)
 
@@ -113,7 +126,7 @@ def test_input_without_output_is_saved_with_the_next_output(tmp_path: Path) -> N
 def test_end_of_input_saves_accepted_lines(tmp_path: Path) -> None:
     decided = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": 7, "value": "v"}}'
     run(init(*CLUSTER[1]).encode() + decided, "--data", str(tmp_path))
-    assert Storage(tmp_path).acceptor.decided == {7: '"v"'}
+    assert decisions(Storage(tmp_path)) == {7: '"v"'}
 
 
 def test_unsaved_output_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +204,7 @@ def test_directory_of_another_node_is_rejected(tmp_path: Path, other: str) -> No
 @pytest.mark.parametrize(
     "statement, message",
     [
-        ("PRAGMA user_version = 3", "newer version"),
+        ("PRAGMA user_version = 4", "newer version"),
         ("PRAGMA application_id = 1", "another program's"),
         ("DROP TABLE decided", "no such table"),
     ],
@@ -213,14 +226,57 @@ def test_corrupt_database_is_rejected(tmp_path: Path) -> None:
     storage.commit()
     storage.close()
     content = bytearray(storage.path.read_bytes())
-    for damaged in (
-        b"no database at all" * 500,
-        content[:5000],
-        content[:8192] + bytes(8192) + content[16384:],
-    ):
+    for damaged in b"no database at all" * 500, content[:5000]:
         storage.path.write_bytes(damaged)
         assert "leave this node out" in startup_error(tmp_path)
         assert storage.path.read_bytes() == damaged
+
+
+def rewrite(storage: Storage, *statements: str) -> None:
+    """Close a directory, and change its database."""
+    storage.close()
+    with closing(sqlite3.connect(storage.path)) as database, database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def test_damaged_decision_is_noticed_when_it_is_read(tmp_path: Path) -> None:
+    """A start reads no decided value.  A node that cannot read one stops, and answers nothing."""
+    storage = open_storage(tmp_path)
+    for slot in range(2000):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    storage.close()
+    content = storage.path.read_bytes()
+    leaf = content.index(b'"value"') // 4096 * 4096
+    storage.path.write_bytes(content[:leaf] + bytes(4096) + content[leaf + 4096 :])
+    log = init(*CLUSTER[1]) + request(1, "multi_paxos_log")
+    propose = [request(2, "multi_paxos_propose", slot=slot, value=0) for slot in range(0, 2000, 99)]
+    for lines in log, init(*CLUSTER[1]) + "".join(propose):
+        done = run(lines, "--data", str(tmp_path))
+        assert done.returncode == 2 and b"leave this node out" in done.stderr
+        assert b"multi_paxos" not in done.stdout
+
+
+@pytest.mark.parametrize("lost", [0, 3, 9])
+def test_lost_decision_is_an_error(tmp_path: Path, lost: int) -> None:
+    storage = open_storage(tmp_path)
+    for slot in range(10):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    rewrite(storage, f"DELETE FROM decided WHERE slot = {lost}")
+    message = f"does not hold the decision of slot {lost}: bring back"
+    with pytest.raises(StorageError, match=message), closing(Storage(tmp_path)) as storage:
+        decisions(storage)
+    with pytest.raises(StorageError, match=message), closing(Storage(tmp_path)) as storage:
+        storage.acceptor.decided[lost]
+
+
+def test_decision_that_no_range_includes_is_an_error(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    storage.commit()
+    rewrite(storage, "INSERT INTO decided VALUES (7, '1')")
+    assert "does not hold the decision of slot 7" in startup_error(tmp_path)
 
 
 def test_full_standard_error_keeps_exit_code(tmp_path: Path) -> None:
@@ -249,6 +305,82 @@ def test_read_only_database_is_an_error(tmp_path: Path) -> None:
     storage.acceptor.promise(4)
     with pytest.raises(StorageError, match="readonly database; let it be written"):
         storage.commit()
+
+
+# Decided values on the disk.
+
+
+def test_decided_values_are_read_in_order_whether_committed_or_not(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    acceptor = storage.acceptor
+    for slots in (1, 2, 5, 9), (0, 3, 7, 8):
+        storage.commit()
+        for slot in slots:
+            acceptor.decide(slot, str(slot))
+    for _ in range(2):
+        slots = [0, 1, 2, 3, 5, 7, 8, 9]
+        assert list(acceptor.decided.read(acceptor.known)) == [(slot, str(slot)) for slot in slots]
+        part = Slots([(1, 2), (8, 8)])
+        assert list(acceptor.decided.read(part)) == [(1, "1"), (2, "2"), (8, "8")]
+        assert [acceptor.decided[slot] for slot in slots] == list(map(str, slots))
+        assert [slot for slot in range(11) if slot in acceptor.decided] == slots
+        storage.commit()
+    assert acceptor.decisions == {}
+
+
+LEARN = b'{"src": "n2", "dest": "n1", "body": {"type": "learn", "known": [[40, 59]]}}'
+
+
+@pytest.mark.parametrize(
+    ("line", "scans"), [(LEARN, 2), (request(1, "multi_paxos_log").encode(), 1)]
+)
+def test_range_is_read_by_one_query(tmp_path: Path, line: bytes, scans: int) -> None:
+    storage = Storage(tmp_path)
+    node = Node(storage=storage)
+    node.turn([init(*CLUSTER[1]).encode()])
+    for slot in range(100):
+        storage.acceptor.decide(slot, '"value"')
+    storage.commit()
+    statements: list[str] = []
+    storage._db.set_trace_callback(statements.append)
+    output = json.loads(node.turn([line]))["body"]
+    slots = [entry["slot"] for entry in output.get("decided", output.get("log"))]
+    assert slots == [slot for slot in range(100) if scans == 1 or not 40 <= slot <= 59]
+    assert len([statement for statement in statements if "FROM decided" in statement]) == scans
+
+
+@given(st.lists(st.sets(st.integers(0, 15), max_size=4), max_size=6))
+def test_ranges_are_kept_as_ranges(commits: list[set[int]]) -> None:
+    with TemporaryDirectory() as folder:
+        storage = open_storage(Path(folder))
+        for slots in commits:
+            for slot in slots - set(storage.acceptor.known):
+                storage.acceptor.decide(slot, str(slot))
+            storage.commit()
+        ranges = storage.acceptor.known.ranges()
+        assert tuple(storage._db.execute("SELECT low, high FROM known ORDER BY low")) == ranges
+        storage.close()
+
+
+def test_memory_does_not_grow_with_decided_values(tmp_path: Path) -> None:
+    """Neither to start, nor to decide, nor to bring an old directory to this format."""
+    peaks = []
+    for size in 1_000, 20_000:
+        storage = open_storage(tmp_path / str(size))
+        storage.acceptor.decide(size + 7, '"after a gap"')
+        tracemalloc.start()
+        for first in range(0, size, 500):
+            for slot in range(first, first + 500):
+                storage.acceptor.decide(slot, f'"{slot:0100}"')
+            storage.commit()
+        rewrite(storage, "DROP TABLE known", "PRAGMA user_version = 2")
+        storage = reopened(storage)
+        assert storage.acceptor.known.ranges() == ((0, size - 1), (size + 7, size + 7))
+        storage = reopened(storage)
+        assert sum(1 for _ in storage.acceptor.decided.read(storage.acceptor.known)) == size + 1
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 # The message log over restarts.
@@ -486,38 +618,91 @@ FORMAT_1 = """
     PRAGMA application_id = 1836077144;
     PRAGMA user_version = 1;
 """
-ROWS_1 = """
-    INSERT INTO node VALUES ('n1', 5, {logged});
+FORMAT_2 = """
+    CREATE TABLE node (node_id TEXT NOT NULL, promised INTEGER NOT NULL, logged INTEGER NOT NULL,
+                       commits INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE node_ids (place INTEGER PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE accepted (slot INTEGER PRIMARY KEY, ballot INTEGER NOT NULL, value TEXT NOT NULL);
+    CREATE TABLE decided (slot INTEGER PRIMARY KEY, value TEXT NOT NULL);
+    PRAGMA application_id = 1836077144;
+    PRAGMA user_version = 2;
+"""
+ROWS = """
+    INSERT INTO node VALUES ('n1', 5, {logged}{commits});
     INSERT INTO node_ids VALUES (0, 'n1'), (1, 'n2'), (2, 'n3');
     INSERT INTO accepted VALUES (7, 5, '"v"');
-    INSERT INTO decided VALUES (3, '"w"');
+    INSERT INTO decided VALUES (3, '"w"'), (4, '"x"'), (6, '"y"');
 """
+OLD_STATE = 5, {7: Vote(5, '"v"')}, {3: '"w"', 4: '"x"', 6: '"y"'}, ((3, 4), (6, 6))
 
 
-@pytest.mark.parametrize("logged", [0, 25])
-def test_directory_of_format_1_is_opened(tmp_path: Path, logged: int) -> None:
-    database = sqlite3.connect(tmp_path / FILE)
-    database.executescript(FORMAT_1 + ROWS_1.format(logged=logged))
-    database.close()
+def make_old(folder: Path, version: int, logged: int = 25) -> None:
+    """Make the directory of a node that an older version of this program has left."""
+    script, commits = ((FORMAT_1, ""), (FORMAT_2, ", 1"))[version - 1]
+    with closing(sqlite3.connect(folder / FILE)) as database:
+        database.executescript(script + ROWS.format(logged=logged, commits=commits))
+    if version > 1:
+        (folder / COUNTER).write_bytes(b"%020d\n" % 1)
+
+
+@pytest.mark.parametrize(("version", "logged"), [(1, 0), (1, 25), (2, NO_LOG), (2, 25)])
+def test_directory_of_older_format_is_opened(tmp_path: Path, version: int, logged: int) -> None:
+    make_old(tmp_path, version, logged)
     storage = Storage(tmp_path)
-    assert state(storage.acceptor) == (5, {7: Vote(5, '"v"')}, {3: '"w"'}, ((3, 3),))
+    assert state(storage.acceptor) == OLD_STATE
     assert (storage.cluster, storage.logged) == (CLUSTER, logged or NO_LOG)
     storage.acceptor.decide(7, '"v"')
     storage.commit(logged)
-    assert reopened(storage).acceptor.decided == {3: '"w"', 7: '"v"'}
-    assert int((tmp_path / COUNTER).read_bytes()) == 1
+    storage = reopened(storage)
+    assert decisions(storage) == OLD_STATE[2] | {7: '"v"'}
+    assert storage.acceptor.known.ranges() == ((3, 4), (6, 7))
+    assert int((tmp_path / COUNTER).read_bytes()) == version
 
 
 def test_empty_directory_of_format_1_is_opened(tmp_path: Path) -> None:
-    database = sqlite3.connect(tmp_path / FILE)
-    database.executescript(FORMAT_1)
-    database.close()
-    assert (
-        run(
-            init() + request(2, "multi_paxos_propose", slot=1, value="v"), "--data", str(tmp_path)
-        ).stdout.count(b"propose_ok")
-        == 1
-    )
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript(FORMAT_1)
+    propose = request(2, "multi_paxos_propose", slot=1, value="v")
+    assert run(init() + propose, "--data", str(tmp_path)).stdout.count(b"propose_ok") == 1
+
+
+def test_lost_commits_of_format_2_are_noticed(tmp_path: Path) -> None:
+    make_old(tmp_path, 2)
+    (tmp_path / COUNTER).write_bytes(b"%020d\n" % 2)
+    assert "this node has made commit 2" in startup_error(tmp_path)
+
+
+MIGRATION = """
+import os, signal, sys
+from pathlib import Path
+from multipaxos import formats
+from multipaxos.storage import Storage
+formats.REPORTED_SLOTS = 1
+reports = []
+def report(text):
+    reports.append(text)
+    if len(reports) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+Storage(Path(sys.argv[1]), report)
+"""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_killed_migration_begins_again(tmp_path: Path, version: int) -> None:
+    """A process that is killed at a moment of its migration has changed nothing."""
+    make_old(tmp_path, version)
+    for killed_at in 1, 2, 4:
+        command = [sys.executable, "-c", MIGRATION, str(tmp_path), str(killed_at)]
+        assert subprocess.run(command, cwd=ROOT / "impl").returncode == -signal.SIGKILL
+    reports: list[str] = []
+    assert state(Storage(tmp_path, reports.append).acceptor) == OLD_STATE
+    assert reports == [f"the data is brought from format {version} to format 3"]
+
+
+def test_migration_reports_its_progress(tmp_path: Path) -> None:
+    make_old(tmp_path, 2)
+    assert b"from format 2 to format 3\n" in run(init(*CLUSTER[1]), "--data", str(tmp_path)).stderr
+    assert run(init(*CLUSTER[1]), "--data", str(tmp_path)).stderr == b""
 
 
 def test_exhausted_ballots_are_reported(tmp_path: Path) -> None:

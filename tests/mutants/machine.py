@@ -38,7 +38,7 @@ PARTS = {
         "learned",
         "line",
         "text_of_ranges",
-        "text_of_log",
+        "LogLine.__iter__",
         "text_of_votes",
         "text_of_decisions",
         "text_of_decision",

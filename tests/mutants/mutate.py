@@ -45,7 +45,7 @@ SECONDS = {
     "growth": GROWTH_SECONDS,
 }
 
-AROUND = {"files", "process", "storage"}
+AROUND = {"files", "formats", "process", "storage"}
 """Modules that run only in a process, not in a simulation."""
 
 SEEDS = 100

@@ -24,9 +24,19 @@ del NODE["__main__"]
 HARNESS = {path.stem: path.read_text("utf-8") for path in (ROOT / "conformance").rglob("*.py")}
 SPEC = (ROOT / "spec/MultiPaxos.tla").read_text("utf-8")
 
-OUTER = {"readable", "wire", "files", "storage", "node", "process", "__init__"}
+OUTER = {
+    "readable",
+    "wire",
+    "files",
+    "formats",
+    "storage",
+    "node",
+    "printed",
+    "process",
+    "__init__",
+}
 CORE = sorted(NODE.keys() - OUTER)
-PURE = {"__future__", "bisect", "collections", "dataclasses", "itertools", "typing"}
+PURE = {"__future__", "bisect", "collections", "dataclasses", "heapq", "itertools", "typing"}
 # The clock is given its PRNG.
 ALLOWED_IMPORTS = {"clock": {"random"}}
 OUTSIDE = {"open", "print", "input", "exec", "eval", "__import__"}
@@ -162,7 +172,7 @@ def test_only_wire_uses_json() -> None:
 def test_only_process_and_storage_do_io() -> None:
     assert users(NODE, "os", "pathlib", *OUTSIDE) == {"process", "storage", "files"}
     assert users(NODE, "sys", "argparse", "select", "signal", "time") == {"process"}
-    assert users(NODE, "sqlite3") == {"storage"}
+    assert users(NODE, "sqlite3") == {"storage", "formats"}
 
 
 def test_node_needs_only_the_standard_library() -> None:

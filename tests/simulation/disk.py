@@ -5,11 +5,11 @@ It can be full, and the power can fail before or after a commit.  `faults` draws
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from multipaxos.files import StorageError
+from multipaxos.journal import Committed, Journal
 from multipaxos.messages import Value, Vote
-from multipaxos.storage import Journal
 
 Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
 """Called at every commit with its node, the votes that were cast, and the decisions."""
@@ -22,13 +22,23 @@ class PowerCut(Exception):
 class RecordingJournal(Journal):
     """A journal that records all votes of a turn, also those replaced or decided in it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, committed: Committed) -> None:
+        super().__init__(committed)
         self.cast: list[tuple[int, int, Value]] = []
 
     def vote_for(self, ballot: int, slot: int, value: Value) -> None:
         super().vote_for(ballot, slot, value)
         self.cast.append((slot, ballot, value))
+
+
+class Rows:
+    """The decisions of a disk, as a journal reads them."""
+
+    def __init__(self, decided: dict[int, Value]) -> None:
+        self.value = decided.__getitem__
+
+    def values(self, low: int, high: int) -> Iterator[tuple[int, Value]]:
+        return ((slot, self.value(slot)) for slot in range(low, high + 1))
 
 
 class Disk:
@@ -65,11 +75,10 @@ class Mounted:
         self.path = f"the disk of {disk.node}"
         self.cluster = disk.cluster
         self.logged = disk.logged
-        self.acceptor = journal = RecordingJournal()
+        self.acceptor = journal = RecordingJournal(Rows(disk.decided))
         journal.promised = disk.promised
         journal.accepted = dict(sorted(disk.accepted.items()))
-        journal.decided = dict(sorted(disk.decided.items()))
-        for slot in journal.decided:
+        for slot in disk.decided:
             journal.known.add(slot)
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
@@ -78,14 +87,18 @@ class Mounted:
         elif self.cluster != (node_id, node_ids):
             raise StorageError(f"{self.path} is another's")
 
-    def commit(self, logged: int = 0) -> None:
+    def changed(self) -> bool:
+        """Return whether a commit has something to write, beside the length of the log."""
         disk, journal = self.disk, self.acceptor
-        changed = (
+        return bool(
             journal.cast
             or journal.decisions
             or journal.promised != disk.promised
             or self.cluster != disk.cluster
         )
+
+    def commit(self, logged: int = 0) -> None:
+        disk, journal, changed = self.disk, self.acceptor, self.changed()
         # The log takes no space here, so that a simulation is the same whether there is one or not.
         if changed and disk.power_fails:
             raise PowerCut
@@ -98,4 +111,5 @@ class Mounted:
         disk.cluster = self.cluster
         disk.save(journal)
         disk.saved(disk.node, journal.cast, journal.decisions)
-        journal.cast, journal.votes, journal.decisions = [], {}, {}
+        journal.cast = []
+        journal.forget_changes()

@@ -39,7 +39,7 @@ class AllAgain(Replica):
 
     def receive_accepted(self, m: object) -> list:
         out = super().receive_accepted(m)
-        if self.leading() and self.leader.votes and len(self.acceptor.decided) % 50 == 0:
+        if self.leading() and self.leader.votes and self.acceptor.known.count() % 50 == 0:
             self.again(out)
         return out
 

@@ -263,6 +263,6 @@ def held(storage: object) -> tuple:
         storage.logged,
         journal.promised,
         journal.accepted,
-        journal.decided,
+        dict(journal.decided.read(journal.known)),
         journal.known.ranges(),
     )

@@ -363,6 +363,7 @@ def run(tmp_path: Path, *node: str) -> tuple[int, str, str]:
         50,
         "--largest-burst",
         1,
+        "--without-long-logs",
         "-o",
         tmp_path,
         "--",
