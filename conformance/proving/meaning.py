@@ -18,6 +18,7 @@ from ..tlaplus import values as text
 from .evaluate import Translation
 from .logic import Term, lift
 from .values import (
+    Either,
     Fixed,
     Function,
     FunctionShape,
@@ -28,6 +29,7 @@ from .values import (
     SequenceValue,
     SetShape,
     SetValue,
+    Union,
     Value,
     constants,
     is_empty,
@@ -346,6 +348,17 @@ class Compiler:
 
     def span_reader(self, translation: Translation, value: SetValue) -> Reader:
         """Return what reads a set of records of several kinds, such as messages."""
+        if isinstance(value, Union):
+            first, second = (
+                self.span_reader(translation, each) for each in (value.first, value.second)
+            )
+            return lambda meanings: first(meanings) | second(meanings)
+        if isinstance(value, Either):
+            test = self.compile(value.test)
+            then, other = (
+                self.span_reader(translation, each) for each in (value.first, value.second)
+            )
+            return lambda meanings: (then if test(meanings, ()) else other)(meanings)
         translation.taken = []
         ways = [
             (self.reader(item), [self.compile(fact) for fact in facts])
