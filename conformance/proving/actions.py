@@ -8,6 +8,7 @@ another node harms what is asserted of a node or of a message (`stable`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,16 @@ class SentByFold(SetValue):
         raise Untranslatable("what a fold sends is looked at where it is sent")
 
 
+@dataclass(frozen=True)
+class Enumeration:
+    """Symbols for the numbers that pass a test, in ascending order: how many, which, and where."""
+
+    count: Term
+    at: Any
+    back: Any
+    test: Callable[[Term], Term]
+
+
 class Enumerated(SequenceValue):
     """The members of a set of numbers in ascending order."""
 
@@ -157,6 +168,7 @@ class Cluster:
         self.is_slot = z3.Function("Slots", z3.IntSort(), z3.BoolSort())
         self.is_proposed = z3.Function("Proposed", z3.IntSort(), VALUE, z3.BoolSort())
         self.obligations: list[Obligation] = []
+        self.enumerations: list[Enumeration] = []
         self.theorem = ""
         # What is asserted of the node: between two iterations most of it is asserted anew.
         self.of_node: list[Hypothesis] = []
@@ -311,6 +323,12 @@ class Cluster:
             ),
         ]
         translation.know(*[("selected", fact) for fact in facts])
+
+        def passes(index: Term) -> Term:
+            within = conj(index >= 1, index <= lift(base.length))
+            return conj(within, lift(test(base.apply(index))))
+
+        self.enumerations.append(Enumeration(count, place, back, passes))
         return SequenceValue(
             count, lambda index: base.apply(place(lift(index))), Filtered(base.span, test)
         )
@@ -341,6 +359,7 @@ class Cluster:
             ),
         ]
         translation.know(*[("ascending", fact) for fact in facts])
+        self.enumerations.append(Enumeration(count, at, back, values[0].contains))
         return Enumerated(count, lambda index: at(lift(index)), values[0])
 
     # Folds, by induction.

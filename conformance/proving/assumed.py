@@ -61,10 +61,10 @@ class Quorums:
         found = values[0]
         if isinstance(found, AQuorum):
             return True
-        member = fresh(self.members, "a")
-        members = forall([member], lift(found.contains(member)))
+        quorum = fresh(self.sort, "q")
+        within = exists([quorum], conj(self.named(quorum), self.set_of(quorum).subset(found)))
         return translation.abbreviations.name(
-            "IsQuorum", members, functools.partial(self._definition, found)
+            "IsQuorum", within, functools.partial(self._definition, found)
         )
 
     def _definition(self, found: SetValue, atom: Term, given: Sequence[Term]) -> Iterator[Term]:
@@ -136,18 +136,14 @@ def append(translation: Translation, values: list[Any]) -> Value:
 def line_facts(line: SequenceValue, shape: Any) -> Term:
     """What makes an unknown sequence of items of a shape one: each item has a place, and back."""
     item, terms = constants(shape)
-    place = fresh_function("place", *[each.sort() for each in terms], z3.IntSort())(*terms)
     index = fresh(z3.IntSort(), "i")
-    here, there = line.apply(index), line.apply(place)
+    inside, here = line.domain.contains(index), line.apply(index)
     contained = line.span.contains(item)
+    placed = exists([index], conj(inside, equal(here, item)))
     return conj(
         line.length >= 0,
-        forall([index], z3.Implies(line.domain.contains(index), line.span.contains(here))),
-        forall(
-            terms,
-            z3.Implies(contained, z3.And(line.domain.contains(place), equal(there, item))),
-            [contained],
-        ),
+        forall([index], z3.Implies(inside, line.span.contains(here))),
+        forall(terms, z3.Implies(contained, placed), [contained]),
     )
 
 

@@ -127,8 +127,9 @@ class Abbreviations:
     """
 
     def __init__(self) -> None:
-        # The definition of each predicate by its name.
+        # By the name of each predicate: its definition, and the formula, of bound variables.
         self.definitions: dict[str, Term] = {}
+        self.formulas: dict[str, Term] = {}
         # Predicates by the structure of their formulas.
         self._predicates: dict[int, Any] = {}
         self._structures: dict[tuple[Any, ...], int] = {}
@@ -148,6 +149,7 @@ class Abbreviations:
             sorts = [each.sort() for each in parameters]
             predicate = z3.Function(name, *sorts, z3.BoolSort())
             self._predicates[structure] = predicate
+            self.formulas[name] = forall(parameters, formula).body() if parameters else formula
             self.definitions[name] = conj(*define(predicate(*parameters), parameters))
         return self._predicates[structure](*parameters)
 

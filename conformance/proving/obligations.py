@@ -69,6 +69,8 @@ ATTEMPTS = (
     Attempt(200_000, CASES, (MEET,), alone=True),
     Attempt(300_000, INSTANCES, near=32),
     Attempt(500_000, INSTANCES, LOOPS),
+    Attempt(500_000, INSTANCES, LOOPS, near=14),
+    Attempt(500_000, INSTANCES, LOOPS, near=20),
     Attempt(500_000, CASES, (MEET, TYPES, REQUESTED, BEFORE)),
     Attempt(500_000, CASES, (MEET, TYPES, REQUESTED)),
     Attempt(2_000_000, INSTANCES),
