@@ -35,8 +35,8 @@ def prove(
     """Prove safety for every number of nodes with z3.
 
     THEOREM is Voting, MultiPaxos, an action such as Crash, Init, or what the steps of other nodes
-    keep true: stable-node, stable-promise and so on. Without one, all are proved. A part of
-    MultiPaxos is not proved yet, so all of it is UNDECIDED at best: see spec/proofs.md.
+    keep true: stable-node, stable-promise and so on. Without one, all are proved. What is
+    proved, and what is assumed: see spec/proofs.md.
     """
     if mutants + needed + bool(states) > 1:
         raise click.UsageError("one of --mutants, --needed and --agreement")

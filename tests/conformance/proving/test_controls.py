@@ -20,7 +20,9 @@ def test_no_mutant_of_voting_is_proved() -> None:
     assert [each.problem for each in found if each.problem] == []
 
 
-@pytest.mark.parametrize("name", ["broken-loses-promise", "broken-votes-below-promise"])
+@pytest.mark.parametrize(
+    "name", ["broken-loses-promise", "broken-votes-below-promise", "broken-claims-too-much"]
+)
 def test_mutant_of_multipaxos_is_not_proved(name: str) -> None:
     (found,) = controls.mutants([name])
     assert found.refused is not None and not found.problem
