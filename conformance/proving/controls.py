@@ -113,6 +113,9 @@ def _obligations_of(model: Model, replaced: dict[str, str]) -> Iterator[list[Obl
         return
     definitions = dict(replaced)
     left_out = "two quorums share a node" if definitions.pop("IsQuorum", None) else None
+    if left_out:
+        # That quorums meet is used one level above, of which these are the quorums.
+        yield list(voting.obligations(replaced={"IsQuorum": replaced["IsQuorum"]}))
     translation = actions.Cluster(BROKEN, definitions).translation
     used = {action: translation.used_by(action) for action in actions.ACTIONS}
     for action in sorted(used, key=lambda action: len(used[action])):
