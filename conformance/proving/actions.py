@@ -230,7 +230,6 @@ class Cluster:
         slots = self._defined("Slots").contains(slot)
         proposed = self._defined("Proposed", slot, value)
         return [
-            Hypothesis("two quorums share a node", self.quorums.meet()),
             Hypothesis(
                 "the members of a quorum are nodes",
                 z3.ForAll([q, a], z3.Implies(self.quorums.has(q, a), self.is_node(a))),

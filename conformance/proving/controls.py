@@ -105,17 +105,15 @@ def _replaced(model: Model) -> dict[str, str]:
 def _obligations_of(model: Model, replaced: dict[str, str]) -> Iterator[list[Obligation]]:
     """Yield the obligations of a mutant: of each action that uses what is replaced.
 
-    Actions that use little come first.  A mutant of IsQuorum has no axiom that two quorums share a
-    node.
+    Actions that use little come first.  A mutant of IsQuorum is one of Voting: that two quorums
+    share a node is assumed there alone.
     """
     if model.module.stem == "BrokenVoting":
         yield list(voting.obligations(model.module, replaced))
         return
     definitions = dict(replaced)
-    left_out = "two quorums share a node" if definitions.pop("IsQuorum", None) else None
-    if left_out:
-        # That quorums meet is used one level above, of which these are the quorums.
-        yield list(voting.obligations(replaced={"IsQuorum": replaced["IsQuorum"]}))
+    if quorums := definitions.pop("IsQuorum", None):
+        yield list(voting.obligations(replaced={"IsQuorum": quorums}))
     translation = actions.Cluster(BROKEN, definitions).translation
     used = {action: translation.used_by(action) for action in actions.ACTIONS}
     for action in sorted(used, key=lambda action: len(used[action])):
@@ -123,8 +121,6 @@ def _obligations_of(model: Model, replaced: dict[str, str]) -> Iterator[list[Obl
             continue
         for shape in actions.inputs(action):
             made = actions.own(action, shape, BROKEN, definitions)
-            for each in made:
-                each.hypotheses = [one for one in each.hypotheses if one.name != left_out]
             yield [each for each in made if not is_open(each)]
 
 
