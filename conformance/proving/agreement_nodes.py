@@ -218,7 +218,12 @@ class Watched(actions.Cluster):
             sent = compiler.span_reader(self.translation, actions._new(output.span))
         return Way(
             [compiler.compile(fact) for _, fact in facts],
-            [(name, compiler.compile(fact)) for name, fact in self.translation.introduced()],
+            [
+                (name, compiler.compile(fact))
+                for name, fact in self.translation.introduced()
+                # Also known of symbols that nothing else is said of.
+                if name != "a line has a length"
+            ],
             compiler.reader(after, shape),
             sent,
         )

@@ -37,6 +37,8 @@ from .values import (
 
 # What a compiled term is evaluated with: the meanings, and the values of the bound variables.
 Compiled = Callable[["Meanings", tuple[Any, ...]], Any]
+# Relations by name, each with the variables that its arguments are.
+Guards = list[tuple[str, list[int | None]]]
 Concrete = Any
 Reader = Callable[["Meanings"], Concrete]
 
@@ -60,6 +62,12 @@ class Meanings(dict[str, Callable[..., Any]]):
     def __missing__(self, name: str) -> Callable[..., Any]:
         self.later[name.split(".")[0]](self)
         return self[name]
+
+    def extension(self, name: str) -> Iterable[tuple[Any, ...]] | None:
+        """Return all that a relation holds of; None if that is not known."""
+        if name not in self.extensions and name not in self and name.split(".")[0] in self.later:
+            self.__missing__(name)
+        return self.extensions[name]() if name in self.extensions else None
 
     def copied(self) -> Meanings:
         """Return the same meanings, to which others can be added."""
@@ -246,32 +254,37 @@ class Compiler:
         size = term.num_vars()
         sorts = [str(term.var_sort(index)) for index in range(size)]
         decide = all if term.is_forall() else any
-        guard = _guard(term)
-        if guard is None:
-            return lambda meanings, bound: decide(
-                body(meanings, bound + chosen)
-                for chosen in product(*[meanings.ranges[sort] for sort in sorts])
-            )
-        name = guard.decl().name()
-        # Which of the variables each argument is; None for one that is something else.
-        places = [_place(each, size) for each in guard.children()]
+        # By what relation each guard is, and which variable each of its arguments is.
+        guards = [
+            (each.decl().name(), [_place(part, size) for part in each.children()])
+            for each in _guards(term)
+        ]
+        used = _variables(term.body(), size)
 
-        def chosen_by_guard(meanings: Meanings) -> Iterator[tuple[Any, ...]]:
-            held = meanings.extensions.get(name)
-            if held is None:
-                yield from product(*[meanings.ranges[sort] for sort in sorts])
+        def chosen(
+            meanings: Meanings, left: Guards, given: dict[int, Any]
+        ) -> Iterator[tuple[Any, ...]]:
+            """Yield the values of the variables for which the body may be of consequence."""
+            if left:
+                name, places = left[0]
+                held = meanings.extension(name)
+                for items in [()] if held is None else held:
+                    pairs = zip(places, items, strict=held is not None)
+                    more = {at: each for at, each in pairs if at is not None}
+                    if all(given.get(at, each) == each for at, each in more.items()):
+                        yield from chosen(meanings, left[1:], {**given, **more})
                 return
-            for items in held():
-                given = dict(zip(places, items, strict=True))
-                yield from product(
-                    *[
-                        [given[at]] if at in given else meanings.ranges[sort]
-                        for at, sort in enumerate(sorts)
-                    ]
-                )
+            yield from product(
+                *[
+                    [given[at]]
+                    if at in given
+                    else meanings.ranges[sort][: None if at in used else 1]
+                    for at, sort in enumerate(sorts)
+                ]
+            )
 
         return lambda meanings, bound: decide(
-            body(meanings, bound + chosen) for chosen in chosen_by_guard(meanings)
+            body(meanings, bound + each) for each in chosen(meanings, guards, {})
         )
 
     # Values.
@@ -386,27 +399,43 @@ def _place(term: Term, size: int) -> int | None:
     return size - 1 - int(z3.get_var_index(term))
 
 
-def _guard(term: z3.QuantifierRef) -> Term | None:
-    """Return the relation that restricts most variables: of no others the body says anything."""
-    size, best = term.num_vars(), None
-    for each in _guards(term.body(), term.is_forall()):
+def _variables(term: Term, size: int, depth: int = 0) -> set[int]:
+    """Return which variables of a quantifier, of so many variables, occur in its body."""
+    if z3.is_var(term):
+        index = z3.get_var_index(term) - depth
+        return {size - 1 - index} if 0 <= index < size else set()
+    if z3.is_quantifier(term):
+        return _variables(term.body(), size, depth + term.num_vars())
+    return set().union(*[_variables(each, size, depth) for each in term.children()])
+
+
+def _guards(term: z3.QuantifierRef) -> list[Term]:
+    """Return relations that restrict the variables, those of most of them first.
+
+    Where a guard is false the body says nothing: it is true of all, or false of some.
+    """
+    size = term.num_vars()
+    found = []
+    for each in _conditions(term.body(), term.is_forall()):
         if each.decl().kind() == z3.Z3_OP_UNINTERPRETED and each.num_args():
             covered = {_place(part, size) for part in each.children()} - {None}
-            if covered and (best is None or len(covered) > best[0]):
-                best = len(covered), each
-    return best[1] if best else None
+            found.append((len(covered), each))
+    found.sort(key=lambda pair: -pair[0])
+    return [each for covered, each in found if covered]
 
 
-def _guards(body: Term, universal: bool) -> Iterator[Term]:
+def _conditions(body: Term, universal: bool) -> Iterator[Term]:
     """Yield the conjuncts of a body, or for a universal one those of what implies the rest."""
     if z3.is_quantifier(body) or z3.is_var(body):
         return
     if universal:
         for each in body.children() if z3.is_or(body) else [body]:
             if z3.is_not(each):
-                yield from _guards(each.arg(0), False)
+                yield from _conditions(each.arg(0), False)
+            elif z3.is_or(each):
+                yield from _conditions(each, True)
     elif z3.is_and(body):
         for each in body.children():
-            yield from _guards(each, False)
+            yield from _conditions(each, False)
     else:
         yield body
