@@ -302,6 +302,7 @@ class Watched(actions.Cluster):
         found[str(self.node.decl().name())] = lambda: node
         if message is not None:
             found.give("m", self.input_shape, lambda: message)
+        self.compiler.abbreviated(found, self.translation.abbreviations)
         for each in self.enumerations:
             for name in _names(each):
                 found.later[name] = partial(self._enumerate, each)
@@ -391,6 +392,7 @@ class Assertions:
     def evaluated(self, base: Meanings, name: str, about: Any) -> bool:
         """Return whether an assertion about a node, a message or the votes is true."""
         meanings = base.copied()
+        self.compiler.abbreviated(meanings, self.cluster.translation.abbreviations)
         if name == "MessageInv":
             shape = message_shape(about)
             meanings.give("m", shape, lambda: about)

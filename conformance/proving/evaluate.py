@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from . import syntax
-from .logic import Term, conj, disj, fresh, implies, known, neg
+from .logic import Abbreviations, Term, conj, disj, fresh, implies, known, neg
 from .syntax import Definition, Expr, Module
 from .values import (
     AnySet,
@@ -137,6 +137,8 @@ class Translation:
         # What is known of values that the translation had to introduce.
         # That is: by name, and given which path.
         self.facts: list[tuple[str, Term, tuple[Any, ...]]] = []
+        # Predicates that stand for formulas.
+        self.abbreviations = Abbreviations()
         self.variables: set[str] = set()
         self.scope = self._scope(root.stem, replaced or {})
         self.env = Env(self.scope)

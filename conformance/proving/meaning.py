@@ -8,7 +8,7 @@ compared with what TLC says in that state.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -16,7 +16,7 @@ import z3
 
 from ..tlaplus import values as text
 from .evaluate import Translation
-from .logic import Term, lift
+from .logic import Abbreviations, Term, lift
 from .values import (
     Either,
     Fixed,
@@ -115,6 +115,7 @@ class Meanings(dict[str, Callable[..., Any]]):
                 return line[on[-1] - 1] if 1 <= on[-1] <= len(line) else absent
 
             self.give(f"{name}.at", shape.items, at, True)
+            self.give(f"{name}.items", SetShape(shape.items), value, depends)
 
     def nothing(self, shape: Any) -> Concrete:
         """Some value of a shape."""
@@ -173,6 +174,10 @@ def parts_of(value: Concrete, shape: Any) -> Iterator[Any]:
     elif isinstance(shape, RecordShape):
         for key, item in shape.fields.items():
             yield from parts_of(value[key], item)
+
+
+def _mean(name: str, formula: Compiled, meanings: Meanings) -> None:
+    meanings[name] = lambda *values: formula(meanings, values)
 
 
 # Evaluation.
@@ -286,6 +291,11 @@ class Compiler:
         return lambda meanings, bound: decide(
             body(meanings, bound + each) for each in chosen(meanings, guards, {})
         )
+
+    def abbreviated(self, meanings: Meanings, abbreviations: Abbreviations) -> None:
+        """Give predicates that stand for formulas the meaning of these."""
+        for name, formula in abbreviations.formulas.items():
+            meanings.later[name] = partial(_mean, name, self.compile(formula))
 
     # Values.
 
