@@ -37,8 +37,8 @@ from .values import (
 
 # What a compiled term is evaluated with: the meanings, and the values of the bound variables.
 Compiled = Callable[["Meanings", tuple[Any, ...]], Any]
-# Relations by name, each with the variables that its arguments are.
-Guards = list[tuple[str, list[int | None]]]
+# Relations by name, each with its arguments: which variable each is, and the term.
+Guards = list[tuple[str, list[int | None], list[Compiled]]]
 Concrete = Any
 Reader = Callable[["Meanings"], Concrete]
 
@@ -54,7 +54,7 @@ class Meanings(dict[str, Callable[..., Any]]):
         super().__init__()
         self.ranges = ranges
         # Of some relations, all that they hold of: a quantifier need not look at anything else.
-        self.extensions: dict[str, Callable[[], Iterable[tuple[Any, ...]]]] = {}
+        self.extensions: dict[str, tuple[int, Callable[..., Iterable[tuple[Any, ...]]]]] = {}
         # Of some shapes, the only values that a set is looked through for.
         self.finite: list[tuple[Any, Sequence[Concrete]]] = []
         self.later: dict[str, Callable[[Meanings], object]] = {}
@@ -63,11 +63,14 @@ class Meanings(dict[str, Callable[..., Any]]):
         self.later[name.split(".")[0]](self)
         return self[name]
 
-    def extension(self, name: str) -> Iterable[tuple[Any, ...]] | None:
-        """Return all that a relation holds of; None if that is not known."""
+    def extension(self, name: str) -> tuple[int, Callable[..., Iterable[tuple[Any, ...]]]] | None:
+        """Return all that a relation holds of, given the arguments before its last; their number.
+
+        None if that is not known.
+        """
         if name not in self.extensions and name not in self and name.split(".")[0] in self.later:
             self.__missing__(name)
-        return self.extensions[name]() if name in self.extensions else None
+        return self.extensions.get(name)
 
     def copied(self) -> Meanings:
         """Return the same meanings, to which others can be added."""
@@ -97,8 +100,7 @@ class Meanings(dict[str, Callable[..., Any]]):
                 return dict.fromkeys(tuple(parts_of(each, shape.items)) for each in items)
 
             self[name] = lambda *on: on[len(on) - size :] in extension(*on[: len(on) - size])
-            if not depends:
-                self.extensions[name] = extension
+            self.extensions[name] = size, extension
         elif isinstance(shape, FunctionShape):
             if shape.domain is None:
                 self.give(f"{name}.domain", SetShape(shape.keys), value, depends)
@@ -259,37 +261,53 @@ class Compiler:
         size = term.num_vars()
         sorts = [str(term.var_sort(index)) for index in range(size)]
         decide = all if term.is_forall() else any
-        # By what relation each guard is, and which variable each of its arguments is.
+        # By what relation each guard is, and its arguments: variables, or terms.
         guards = [
-            (each.decl().name(), [_place(part, size) for part in each.children()])
+            (
+                each.decl().name(),
+                [_place(part, size) for part in each.children()],
+                [self.compile(part) for part in each.children()],
+            )
             for each in _guards(term)
+            if not any(
+                _place(part, size) is None and _variables(part, size) for part in each.children()
+            )
         ]
         used = _variables(term.body(), size)
+        absent = (None,) * size
 
         def chosen(
-            meanings: Meanings, left: Guards, given: dict[int, Any]
+            meanings: Meanings, bound: tuple[Any, ...], left: Guards, given: dict[int, Any]
         ) -> Iterator[tuple[Any, ...]]:
             """Yield the values of the variables for which the body may be of consequence."""
-            if left:
-                name, places = left[0]
-                held = meanings.extension(name)
-                for items in [()] if held is None else held:
-                    pairs = zip(places, items, strict=held is not None)
-                    more = {at: each for at, each in pairs if at is not None}
-                    if all(given.get(at, each) == each for at, each in more.items()):
-                        yield from chosen(meanings, left[1:], {**given, **more})
+            if not left:
+                yield from product(
+                    *[
+                        [given[at]]
+                        if at in given
+                        else meanings.ranges[sort][: None if at in used else 1]
+                        for at, sort in enumerate(sorts)
+                    ]
+                )
                 return
-            yield from product(
-                *[
-                    [given[at]]
-                    if at in given
-                    else meanings.ranges[sort][: None if at in used else 1]
-                    for at, sort in enumerate(sorts)
-                ]
-            )
+            name, places, terms = left[0]
+            held = meanings.extension(name)
+            before = len(places) - (held[0] if held else 0)
+            if held is None or any(at is not None and at not in given for at in places[:before]):
+                yield from chosen(meanings, bound, left[1:], given)
+                return
+            first = [
+                terms[index](meanings, bound + absent) if at is None else given[at]
+                for index, at in enumerate(places[:before])
+            ]
+            for items in held[1](*first):
+                pairs = zip(places[before:], items, strict=True)
+                more = {at: each for at, each in pairs if at is not None}
+                if all(given.get(at, each) == each for at, each in more.items()):
+                    yield from chosen(meanings, bound, left[1:], {**given, **more})
 
         return lambda meanings, bound: decide(
-            body(meanings, bound + each) for each in chosen(meanings, guards, {})
+            body(meanings, bound + each) for each in chosen(meanings, bound, guards, {})
         )
 
     def abbreviated(self, meanings: Meanings, abbreviations: Abbreviations) -> None:
