@@ -23,10 +23,10 @@ from .options import verdict
     "--agreement",
     "states",
     is_flag=False,
-    flag_value=60,
+    flag_value=100,
     type=click.IntRange(1),
     metavar="[N]",
-    help="Compare the translation with TLC in N states (60) of each cluster.",
+    help="Compare the translation with TLC in N states (100) of each cluster.",
 )
 @verdict
 def prove(

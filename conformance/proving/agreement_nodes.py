@@ -92,9 +92,9 @@ def meanings_of(known: Known, state: Concrete) -> Meanings:
         found.give(name, shape, lambda name=name: state[name])
     found.extensions.update(
         {
-            "Node": lambda: [(each,) for each in known.members],
-            "Slots": lambda: [(each,) for each in known.slots],
-            "Proposed": lambda: sorted(proposed),
+            "Node": (1, lambda: [(each,) for each in known.members]),
+            "Slots": (1, lambda: [(each,) for each in known.slots]),
+            "Proposed": (2, lambda: sorted(proposed)),
         }
     )
     votes = [
@@ -218,7 +218,12 @@ class Watched(actions.Cluster):
             sent = compiler.span_reader(self.translation, actions._new(output.span))
         return Way(
             [compiler.compile(fact) for _, fact in facts],
-            [(name, compiler.compile(fact)) for name, fact in self.translation.introduced()],
+            [
+                (name, compiler.compile(fact))
+                for name, fact in self.translation.introduced()
+                # Also known of symbols that nothing else is said of.
+                if name != "a line is a sequence"
+            ],
             compiler.reader(after, shape),
             sent,
         )

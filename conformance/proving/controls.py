@@ -184,7 +184,7 @@ def _plain(name: str) -> str:
 def _core(made: Obligation) -> set[str]:
     """Return the names of the hypotheses that z3 uses to prove an obligation; empty if it fails."""
     for attempt in _attempts():
-        chosen = [each for each in made.hypotheses if attempt.uses(each.name, made.name)]
+        chosen = attempt.chosen(made)
         context = z3.Context()
         solver = z3.Solver(ctx=context)
         solver.set("unsat_core", True)

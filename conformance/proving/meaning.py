@@ -37,6 +37,8 @@ from .values import (
 
 # What a compiled term is evaluated with: the meanings, and the values of the bound variables.
 Compiled = Callable[["Meanings", tuple[Any, ...]], Any]
+# Relations by name, each with its arguments: which variable each is, and the term.
+Guards = list[tuple[str, list[int | None], list[Compiled]]]
 Concrete = Any
 Reader = Callable[["Meanings"], Concrete]
 
@@ -52,7 +54,7 @@ class Meanings(dict[str, Callable[..., Any]]):
         super().__init__()
         self.ranges = ranges
         # Of some relations, all that they hold of: a quantifier need not look at anything else.
-        self.extensions: dict[str, Callable[[], Iterable[tuple[Any, ...]]]] = {}
+        self.extensions: dict[str, tuple[int, Callable[..., Iterable[tuple[Any, ...]]]]] = {}
         # Of some shapes, the only values that a set is looked through for.
         self.finite: list[tuple[Any, Sequence[Concrete]]] = []
         self.later: dict[str, Callable[[Meanings], object]] = {}
@@ -60,6 +62,15 @@ class Meanings(dict[str, Callable[..., Any]]):
     def __missing__(self, name: str) -> Callable[..., Any]:
         self.later[name.split(".")[0]](self)
         return self[name]
+
+    def extension(self, name: str) -> tuple[int, Callable[..., Iterable[tuple[Any, ...]]]] | None:
+        """Return all that a relation holds of, given the arguments before its last; their number.
+
+        None if that is not known.
+        """
+        if name not in self.extensions and name not in self and name.split(".")[0] in self.later:
+            self.__missing__(name)
+        return self.extensions.get(name)
 
     def copied(self) -> Meanings:
         """Return the same meanings, to which others can be added."""
@@ -89,8 +100,7 @@ class Meanings(dict[str, Callable[..., Any]]):
                 return dict.fromkeys(tuple(parts_of(each, shape.items)) for each in items)
 
             self[name] = lambda *on: on[len(on) - size :] in extension(*on[: len(on) - size])
-            if not depends:
-                self.extensions[name] = extension
+            self.extensions[name] = size, extension
         elif isinstance(shape, FunctionShape):
             if shape.domain is None:
                 self.give(f"{name}.domain", SetShape(shape.keys), value, depends)
@@ -251,32 +261,53 @@ class Compiler:
         size = term.num_vars()
         sorts = [str(term.var_sort(index)) for index in range(size)]
         decide = all if term.is_forall() else any
-        guard = _guard(term)
-        if guard is None:
-            return lambda meanings, bound: decide(
-                body(meanings, bound + chosen)
-                for chosen in product(*[meanings.ranges[sort] for sort in sorts])
+        # By what relation each guard is, and its arguments: variables, or terms.
+        guards = [
+            (
+                each.decl().name(),
+                [_place(part, size) for part in each.children()],
+                [self.compile(part) for part in each.children()],
             )
-        name = guard.decl().name()
-        # Which of the variables each argument is; None for one that is something else.
-        places = [_place(each, size) for each in guard.children()]
+            for each in _guards(term)
+            if not any(
+                _place(part, size) is None and _variables(part, size) for part in each.children()
+            )
+        ]
+        used = _variables(term.body(), size)
+        absent = (None,) * size
 
-        def chosen_by_guard(meanings: Meanings) -> Iterator[tuple[Any, ...]]:
-            held = meanings.extensions.get(name)
-            if held is None:
-                yield from product(*[meanings.ranges[sort] for sort in sorts])
-                return
-            for items in held():
-                given = dict(zip(places, items, strict=True))
+        def chosen(
+            meanings: Meanings, bound: tuple[Any, ...], left: Guards, given: dict[int, Any]
+        ) -> Iterator[tuple[Any, ...]]:
+            """Yield the values of the variables for which the body may be of consequence."""
+            if not left:
                 yield from product(
                     *[
-                        [given[at]] if at in given else meanings.ranges[sort]
+                        [given[at]]
+                        if at in given
+                        else meanings.ranges[sort][: None if at in used else 1]
                         for at, sort in enumerate(sorts)
                     ]
                 )
+                return
+            name, places, terms = left[0]
+            held = meanings.extension(name)
+            before = len(places) - (held[0] if held else 0)
+            if held is None or any(at is not None and at not in given for at in places[:before]):
+                yield from chosen(meanings, bound, left[1:], given)
+                return
+            first = [
+                terms[index](meanings, bound + absent) if at is None else given[at]
+                for index, at in enumerate(places[:before])
+            ]
+            for items in held[1](*first):
+                pairs = zip(places[before:], items, strict=True)
+                more = {at: each for at, each in pairs if at is not None}
+                if all(given.get(at, each) == each for at, each in more.items()):
+                    yield from chosen(meanings, bound, left[1:], {**given, **more})
 
         return lambda meanings, bound: decide(
-            body(meanings, bound + chosen) for chosen in chosen_by_guard(meanings)
+            body(meanings, bound + each) for each in chosen(meanings, bound, guards, {})
         )
 
     def abbreviated(self, meanings: Meanings, abbreviations: Abbreviations) -> None:
@@ -396,27 +427,43 @@ def _place(term: Term, size: int) -> int | None:
     return size - 1 - int(z3.get_var_index(term))
 
 
-def _guard(term: z3.QuantifierRef) -> Term | None:
-    """Return the relation that restricts most variables: of no others the body says anything."""
-    size, best = term.num_vars(), None
-    for each in _guards(term.body(), term.is_forall()):
+def _variables(term: Term, size: int, depth: int = 0) -> set[int]:
+    """Return which variables of a quantifier, of so many variables, occur in its body."""
+    if z3.is_var(term):
+        index = z3.get_var_index(term) - depth
+        return {size - 1 - index} if 0 <= index < size else set()
+    if z3.is_quantifier(term):
+        return _variables(term.body(), size, depth + term.num_vars())
+    return set().union(*[_variables(each, size, depth) for each in term.children()])
+
+
+def _guards(term: z3.QuantifierRef) -> list[Term]:
+    """Return relations that restrict the variables, those of most of them first.
+
+    Where a guard is false the body says nothing: it is true of all, or false of some.
+    """
+    size = term.num_vars()
+    found = []
+    for each in _conditions(term.body(), term.is_forall()):
         if each.decl().kind() == z3.Z3_OP_UNINTERPRETED and each.num_args():
             covered = {_place(part, size) for part in each.children()} - {None}
-            if covered and (best is None or len(covered) > best[0]):
-                best = len(covered), each
-    return best[1] if best else None
+            found.append((len(covered), each))
+    found.sort(key=lambda pair: -pair[0])
+    return [each for covered, each in found if covered]
 
 
-def _guards(body: Term, universal: bool) -> Iterator[Term]:
+def _conditions(body: Term, universal: bool) -> Iterator[Term]:
     """Yield the conjuncts of a body, or for a universal one those of what implies the rest."""
     if z3.is_quantifier(body) or z3.is_var(body):
         return
     if universal:
         for each in body.children() if z3.is_or(body) else [body]:
             if z3.is_not(each):
-                yield from _guards(each.arg(0), False)
+                yield from _conditions(each.arg(0), False)
+            elif z3.is_or(each):
+                yield from _conditions(each, True)
     elif z3.is_and(body):
         for each in body.children():
-            yield from _guards(each, False)
+            yield from _conditions(each, False)
     else:
         yield body

@@ -40,7 +40,7 @@ OF_NODE = {
     "DownInv": "DownInv(replica[n])",
 }
 # What is claimed of a step: properties `[][P]_vars`.
-OF_STEP = ("DecidedStays", "PromisedGrows", *actions.TRUTHS)
+OF_STEP = (*actions.STEPS, *actions.TRUTHS)
 
 
 @dataclass
