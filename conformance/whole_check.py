@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .golden.generate import Generated
 from .models import branches as branching
 from .models import manifest, searching
 from .models.manifest import Model
+from .proving import counts as proof_counts
 from .results import Case, Results
 from .running import record as recording
 from .running import replay as replaying
@@ -50,7 +51,7 @@ SMALL_WINDOW = 300
 # Runs in the exploration of each model.
 RUNS = 10
 
-PHASES = 7
+PHASES = 8
 
 # What runs a node, for the checksum of its results.
 _RUNNERS = ("running.record", "running.replay", "running.explore")
@@ -159,11 +160,12 @@ def check(
     with report.copied(output / "check.txt", all_rows=verbose):
         _check_models(run)
         _check_branches(run)
+        proofs = _prove(run)
         made = _generate(run)
         replayed = _replay(run, made)
         covered = _record_and_validate(run)
         explored = _explore(run, made)
-        _compare_with_pinned(run, made, replayed, covered, explored, pin)
+        _compare_with_pinned(run, made, replayed, covered, explored, proofs, pin)
         if not run.quiet:
             report.say(f"all rows: {output / 'check.txt'}")
         return run.verdict()
@@ -192,6 +194,27 @@ def _check_branches(run: Check) -> None:
         phase.summary = f"{len(found.branches):,} branches"
         phase.cached = phase.of = int(found.cached)
         phase.again = "python -m conformance coverage"
+
+
+def _prove(run: Check) -> Json:
+    """Prove what is proved for every size; return the counts of each theorem.
+
+    An obligation that is listed as open is named, and does not fail the phase.
+    """
+    with run.phase("proofs") as phase:
+        key = proof_counts.key()
+        stored = run.store.get("prove", key)
+        found = proof_counts.proved() if stored is None else proof_counts.Proofs(**stored)
+        for name, failure in found.failures.items():
+            phase.add("proofs", name, failure)
+        if stored is None and phase.passed:
+            run.store.put("prove", key, asdict(found))
+        phase.summary = found.summary
+        phase.cached, phase.of = int(stored is not None), 1
+        phase.again = "python -m conformance prove"
+    for name, number in Counter(found.open).items():
+        report.say(f"  not proved yet: {name} ({number})")
+    return found.figures
 
 
 def _generate(run: Check) -> list[tuple[Model, Generated]]:
@@ -462,6 +485,7 @@ def _compare_with_pinned(
     replayed: Sequence[Replayed],
     covered: TraceCoverage | None,
     explored: dict[str, Explored],
+    proofs: Json,
     pin: bool,
 ) -> None:
     with run.phase("pinned results") as phase:
@@ -470,7 +494,7 @@ def _compare_with_pinned(
             phase.add("pinned results", "real runs", "not compared: a run could not be recorded")
             return
         real = real_runs.as_json(covered, explored, run.seed)
-        wrong = hold_to_pinned(run.output, made, replayed, real, ours=run.ours, pin=pin)
+        wrong = hold_to_pinned(run.output, made, replayed, real, proofs, ours=run.ours, pin=pin)
         for line in wrong:
             phase.add("pinned results", line.partition(": ")[0], line)
         if not wrong:
@@ -483,6 +507,7 @@ def hold_to_pinned(
     made: Sequence[tuple[Model, Generated]],
     replayed: Sequence[Replayed],
     real: Json,
+    proofs: Json,
     *,
     ours: bool,
     pin: bool,
@@ -497,7 +522,7 @@ def hold_to_pinned(
         for model, found in made
         if model.golden
     }
-    found = pinned.make(entries, real)
+    found = pinned.make(entries, real, proofs)
     pinned.write(output / "results.json", found)
     wrong = pinned.gaps(found)
     advice = "node and specification were not compared completely"

@@ -69,6 +69,23 @@ VotesInv ==
     /\ V!TypeOK /\ V!VotesKeepPromises
     /\ OwnersVoteFirst /\ VotesAreBacked /\ VotesAreProposed
 
+(* A value comes from a request to a node that has voted in its slot.  No  *)
+(* other assertion needs this, so it is not one of Inv: RefusalIsTrue      *)
+(* rests on it.                                                            *)
+
+VotesAreRequested ==
+    \A x \in cast :
+        \E r \in Proposals :
+            /\ r.body.slot = x.slot /\ r.body.value = x.value
+            /\ \E y \in cast : y.node = r.dest /\ y.slot = x.slot
+
+(* What the proofs show of the votes after each action.  VotesAreBacked is *)
+(* not here: no step of Voting violates it, so no action does.             *)
+
+VotesFit ==
+    /\ V!TypeOK /\ V!VotesKeepPromises
+    /\ OwnersVoteFirst /\ VotesAreProposed /\ VotesAreRequested
+
 -----------------------------------------------------------------------------
 (* What is on a node's disk: what it knows to be decided was chosen, and   *)
 (* in the other slots it remembers its last vote.                          *)

@@ -663,18 +663,25 @@ SkipIsTrue ==
                           ELSE Leading(s) \/ m.body.slot \in Known(s)]_vars
 
 (* An error that claims that a request has no effect is true: no node has  *)
-(* voted for its value.  That no node ever will, unless it is requested    *)
+(* voted for its value, unless another node was asked for the same value   *)
+(* in the same slot.  That no node ever will, unless it is requested       *)
 (* again, is checked where no request comes twice (models/Once.tla).       *)
 
 Voted(r) == \E c \in cast : c.slot = r.body.slot /\ c.value = r.body.value
+
+Elsewhere(r) ==
+    \E other \in Proposals :
+        /\ other.dest # r.dest
+        /\ other.body.slot = r.body.slot /\ other.body.value = r.body.value
 
 Refuses(m, r) ==
     /\ m.body.type = "error" /\ m.body.code = Unavailable
     /\ m.src = r.dest /\ m.dest = r.src /\ m.body.in_reply_to = r.body.msg_id
 
 RefusalIsTrue ==
-    [][\A r \in Proposals :
-           (\E m \in Range(record'.output) : Refuses(m, r)) => ~Voted(r)']_vars
+    [][\A m \in Output("error") : m.body.code = Unavailable =>
+           \E r \in Proposals :
+               Refuses(m, r) /\ (Voted(r)' => Elsewhere(r))]_vars
 
 (* A node that queries comes to know all that is decided: it sends all     *)
 (* that it knows, and the answer carries the first slots that it lacks, at *)
@@ -694,7 +701,7 @@ LearnedIsNext ==
                              \A other \in taught(m) : other < slot
                       /\ m.body.more = (taught(m) # missing)]_vars
 
-KnownIsTold ==
+KnownIsSent ==
     [][\A m \in Output("learn") \cup Output("prepare") :
            m.body.known = Known(replica'[m.src])]_vars
 

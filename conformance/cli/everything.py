@@ -49,7 +49,7 @@ def check(
     mutated: int | None,
     results: Results,
 ) -> str:
-    """Check specification and node in seven phases.
+    """Check specification and node in eight phases.
 
     The node's COMMAND may follow after --; without one, this project's node runs. Results that
     depend on nothing that changed are taken from the cache; runs of another node never are.

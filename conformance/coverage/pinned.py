@@ -1,9 +1,9 @@
 """Pinned results: the counts of `check` that must stay as they are committed.
 
-They hold what `generate` counted, what `replay` compared and what real runs covered, with a
-checksum of the specification for each model.  They hold no time and no path, so every machine finds
-the same: a difference is a change of the specification, the node or the harness, and shows in
-review.
+They hold what `generate` counted, what `replay` compared, what real runs covered and how many
+obligations `prove` proved, with a checksum of the specification for each model.  They hold no time
+and no path, so every machine finds the same: a difference is a change of the specification, the
+node or the harness, and shows in review.
 """
 
 from __future__ import annotations
@@ -50,14 +50,15 @@ def entry(model: Model, made: Generated, replayed: Iterable[Replayed]) -> Json:
     }
 
 
-def make(entries: Mapping[str, Json], real_runs: Json) -> Json:
-    """Return the results of these models and real runs, as they are pinned."""
-    return {"models": dict(entries), "real_runs": real_runs}
+def make(entries: Mapping[str, Json], real_runs: Json, proofs: Mapping[str, Json]) -> Json:
+    """Return the results of these models, real runs and proofs, as they are pinned."""
+    return {"models": dict(entries), "real_runs": real_runs, "proofs": dict(proofs)}
 
 
 def gaps(results: Json) -> list[str]:
     """Return what is missing in results, a line each."""
     found = [] if results["models"] else ["no model was held against the node"]
+    found += [] if results["proofs"] else ["nothing was proved"]
     for name, counts in results["models"].items():
         if not counts["transitions"] or not counts["records"]:
             found.append(f"{name}: nothing was generated")

@@ -7,17 +7,18 @@ another node harms what is asserted of a node or of a message (`stable`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import z3
 
 from ..locations import LIBRARIES, PACKAGE
-from .assumed import STANDARD_NATIVES, Quorums
+from .assumed import STANDARD_NATIVES, Quorums, line_facts
 from .evaluate import Case, Env, Native, Translation
 from .logic import Term, conj, forall, fresh, fresh_function, implies, lift, restart_numbers
-from .obligations import Hypothesis, Obligation
+from .obligations import Hypothesis, Obligation, stated
 from .syntax import Expr
 from .values import (
     AnySet,
@@ -121,7 +122,9 @@ ACTIONS: dict[str, list[RecordShape]] = {
     "Restart": [],
 }
 
-TRUTHS = ("ReplyIsTrue", "LogIsTrue", "SkipIsTrue")
+# Properties of what a step sends, and of what it does.
+TRUTHS = ("ReplyIsTrue", "LogIsTrue", "SkipIsTrue", "RefusalIsTrue", "KnownIsSent")
+STEPS = ("DecidedStays", "PromisedGrows", "BallotsAreAwaited")
 
 
 class Network(SetValue):
@@ -133,6 +136,16 @@ class SentByFold(SetValue):
 
     def every(self, test: Test) -> Term:
         raise Untranslatable("what a fold sends is looked at where it is sent")
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """Symbols for the numbers that pass a test, in ascending order: how many, which, and where."""
+
+    count: Term
+    at: Any
+    back: Any
+    test: Callable[[Term], Term]
 
 
 class Enumerated(SequenceValue):
@@ -155,6 +168,7 @@ class Cluster:
         self.is_slot = z3.Function("Slots", z3.IntSort(), z3.BoolSort())
         self.is_proposed = z3.Function("Proposed", z3.IntSort(), VALUE, z3.BoolSort())
         self.obligations: list[Obligation] = []
+        self.enumerations: list[Enumeration] = []
         self.theorem = ""
         # What is asserted of the node: between two iterations most of it is asserted anew.
         self.of_node: list[Hypothesis] = []
@@ -210,12 +224,12 @@ class Cluster:
 
     def _axioms(self, members: SequenceValue) -> list[Hypothesis]:
         a, q, b, i = z3.Const("a", ID), z3.Const("q", self.quorums.sort), z3.Int("b"), z3.Int("i")
-        above = self.next_ballot(a, b)
+        above, other = self.next_ballot(a, b), z3.Const("other", ID)
+        alone = self.quorums.is_quorum(self.translation, [Listed([a])])
         slot, value = z3.Int("slot"), z3.Const("v", VALUE)
         slots = self._defined("Slots").contains(slot)
         proposed = self._defined("Proposed", slot, value)
         return [
-            Hypothesis("two quorums share a node", self.quorums.meet()),
             Hypothesis(
                 "the members of a quorum are nodes",
                 z3.ForAll([q, a], z3.Implies(self.quorums.has(q, a), self.is_node(a))),
@@ -246,6 +260,14 @@ class Cluster:
             Hypothesis(
                 "Proposed, by its definition",
                 z3.ForAll([slot, value], self.is_proposed(slot, value) == lift(proposed)),
+            ),
+            Hypothesis(
+                "a node that is a quorum is alone",
+                forall(
+                    [a, other],
+                    z3.Implies(z3.And(alone, self.is_node(other)), a == other),
+                    [alone, self.is_node(other)],
+                ),
             ),
             Hypothesis("Batch > 0", self.translation.constants["Batch"] > 0),
         ]
@@ -300,6 +322,12 @@ class Cluster:
             ),
         ]
         translation.know(*[("selected", fact) for fact in facts])
+
+        def passes(index: Term) -> Term:
+            within = conj(index >= 1, index <= lift(base.length))
+            return conj(within, lift(test(base.apply(index))))
+
+        self.enumerations.append(Enumeration(count, place, back, passes))
         return SequenceValue(
             count, lambda index: base.apply(place(lift(index))), Filtered(base.span, test)
         )
@@ -330,6 +358,7 @@ class Cluster:
             ),
         ]
         translation.know(*[("ascending", fact) for fact in facts])
+        self.enumerations.append(Enumeration(count, at, back, values[0].contains))
         return Enumerated(count, lambda index: at(lift(index)), values[0])
 
     # Folds, by induction.
@@ -352,6 +381,10 @@ class Cluster:
         if name not in loops:
             raise Untranslatable(f"there is no assertion for the fold of {name}")
         asserted, shape = loops[name](operator, start, line)
+        promises = start.fields["state"].fields["promises"]
+        translation.know(
+            ("a set with a quorum in it is one", self.quorums.all_of(translation, promises))
+        )
         before = [*self.given_before(), *_given(translation.path), *self.known()]
         empty = AnySet(shape, lambda item: False)
         for label, goal in asserted(empty, start):
@@ -394,7 +427,10 @@ class Cluster:
             plain = Record({**result.fields, "output": SequenceValue(0, None, Listed([]))})
             for label, goal in asserted(both, plain):
                 self._oblige(f"fold of {name}: {label}", hypotheses, goal)
-            self._sent(f"fold of {name}: ", result, hypotheses)
+            self.assuming = True
+            shown = list(asserted(both, plain))
+            self.assuming = False
+            self._sent(f"fold of {name}: ", result, hypotheses, shown)
             translation.path = path
         translation.path, translation.facts = path, facts
 
@@ -425,7 +461,7 @@ class Cluster:
         cast = symbol(f"{hint}.cast", SetShape(VOTE)) if casts else start.fields["cast"]
         empty = SequenceValue(0, None, Listed([]))
         for key in varies & {"waiting"}:
-            self.translation.know(("a line has a length", fields[key].length >= 0))
+            self.translation.know(("a line is a sequence", line_facts(fields[key], WAITS)))
         return Record({"state": Record(fields), "output": empty, "cast": cast})
 
     def _frame(self, start: Value, t: Value, name: str) -> Iterator[tuple[str, Term]]:
@@ -451,6 +487,9 @@ class Cluster:
             pending = Filtered(line.span, lambda slot: lift_not(done.contains(slot)))
             yield from self._frame(start, t, "inherit")
             yield from self._leads(start, t, pending, inherited)
+            ballot = t.fields["state"].fields["ballot"]
+            votes = self._applied("MayInherit", self.node, ballot, pending, inherited)
+            yield from self._shown(*votes)
 
         return asserted, SLOT
 
@@ -467,15 +506,12 @@ class Cluster:
     def _leads(
         self, start: Value, t: Value, pending: SetValue, reports: Value
     ) -> Iterator[tuple[str, Term]]:
-        yield from self._after(t, "VotesInv")
+        yield from self._after(t, "VotesFit")
         yield from self._after(t, "Leads", self.node, pending, reports)
         yield from self._after(t, "Keeps", self.node, start.fields["state"])
         yield from self._after(t, "Alone", self.node)
-        translation = self.translation
-        casts = translation.call(
-            "Casts", self.node, t.fields["state"].fields["ballot"], t.fields["cast"]
-        )
-        yield "Casts", casts
+        ballot, votes = t.fields["state"].fields["ballot"], t.fields["cast"]
+        yield from self._shown(*self._applied("Casts", self.node, ballot, votes))
 
     def _decides(self, operator: Any, start: Value, line: SequenceValue) -> Any:
         def asserted(done: SetValue, t: Value) -> Iterator[tuple[str, Term]]:
@@ -508,12 +544,20 @@ class Cluster:
         """The conjuncts of a definition in the state after t, under their names."""
         translation, kept = self.translation, self.translation.after
         translation.after = self.step(t)
-        env = translation.env.bind(**{f"given{index}": value for index, value in enumerate(values)})
-        arguments = [Expr("name", (f"given{index}", [])) for index in range(len(values))]
-        goal = Expr("prime", (Expr("name", (name, arguments)),))
-        found = list(self.holds(goal, env) if self.assuming else self.parts(goal, env))
+        goal, env = self._applied(name, *values)
+        found = list(self._shown(Expr("prime", (goal,)), env))
         translation.after = kept
         yield from found
+
+    def _applied(self, name: str, *values: Value) -> tuple[Expr, Env]:
+        """A definition of these values, as an expression and where it stands."""
+        names = [f"given{index}" for index in range(len(values))]
+        env = self.translation.env.bind(**dict(zip(names, values, strict=True)))
+        return Expr("name", (name, [named(each) for each in names])), env
+
+    def _shown(self, goal: Expr, env: Env) -> Iterator[tuple[str, Term]]:
+        """The conjuncts of what is asserted of a fold, as assumptions or as goals."""
+        return self.holds(goal, env) if self.assuming else self.parts(goal, env)
 
     def parts(self, goal: Expr, env: Env | None = None) -> Iterator[tuple[str, Term]]:
         """What has to be shown for an expression: its conjuncts, under their names."""
@@ -537,12 +581,28 @@ class Cluster:
 
     def _oblige(self, name: str, hypotheses: list[Hypothesis], goal: Term) -> None:
         if goal is not True:
-            self.obligations.append(Obligation(self.theorem, name, hypotheses, goal))
+            abbreviations = self.translation.abbreviations
+            self.obligations.append(stated(self.theorem, name, hypotheses, goal, abbreviations))
 
     # What is sent.
 
-    def _sent(self, label: str, t: Value, hypotheses: list[Hypothesis]) -> None:
-        """What a step says is true: every message to a node, and every answer to a client."""
+    def _sent(
+        self,
+        label: str,
+        t: Value,
+        hypotheses: list[Hypothesis],
+        shown: Sequence[tuple[str, Term]],
+    ) -> None:
+        """What a step says is true: every message to a node, and every answer to a client.
+
+        `shown` is what other obligations show of the state that the step leads to: what has the
+        same name as a goal is one of its hypotheses.
+        """
+
+        def oblige(name: str, goal: Term) -> None:
+            of_name = [Hypothesis(f"shown: {each}", term) for each, term in shown if each in name]
+            self._oblige(f"{label}{name}", [*hypotheses, *of_name, *self.known()], goal)
+
         translation, kept = self.translation, self.translation.after
         translation.after = self.step(t)
         env = translation.env.bind(
@@ -568,16 +628,16 @@ class Cluster:
             ),
         )
         for name, goal in self.parts(every, env):
-            self._oblige(f"{label}sends {name}", [*hypotheses, *self.known()], goal)
+            oblige(f"sends {name}", goal)
         output = translation.after["record"].fields["output"]
-        shown = SequenceValue(output.length, None, _new(output.span))
-        record = Record({**translation.after["record"].fields, "output": shown})
+        sent = SequenceValue(output.length, None, _new(output.span))
+        record = Record({**translation.after["record"].fields, "output": sent})
         translation.after = {**translation.after, "record": record}
         for truth in TRUTHS:
             body = translation.scope.definitions[truth].body
             # [][P]_vars: P of this step.
             for name, goal in self.parts(body.parts[1].parts[0]):
-                self._oblige(f"{label}{truth} {name}", [*hypotheses, *self.known()], goal)
+                oblige(f"{truth} {name}", goal)
         translation.after = kept
 
 
@@ -645,18 +705,15 @@ def _own(
             ("MessageInv(m)", translation.evaluate(claim, translation.env.bind(m=received)))
         )
     env = translation.env.bind(**names)
-    votes = list(cluster.holds(named("VotesInv")))
+    votes = [*cluster.holds(named("VotesInv")), *cluster.holds(named("VotesAreRequested"))]
     cluster.of_node = _given(list(cluster.holds(Expr("name", ("NodeInv", [named("n")])), env)))
     state = translation.now["replica"].apply(node)
     cluster.base = [
         *cluster.axioms,
         *_given(assumed),
-        Hypothesis(
-            "a set with a quorum in it is one", cluster.quorums.all_of(state.fields["promises"])
-        ),
         *_given(votes),
         *cluster.of_node,
-        Hypothesis("a line has a length", state.fields["waiting"].length >= 0),
+        Hypothesis("a line is a sequence", line_facts(state.fields["waiting"], WAITS)),
     ]
     arguments = [named(name) for name in names]
     for case in translation.cases(Expr("name", (action, arguments)), env, Case()):
@@ -671,13 +728,12 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     translation.after, translation.path = case.after, case.facts
     hypotheses = [*cluster.given_before(), *_given(case.facts)]
     env = translation.env.bind(**names)
-    goals = [
-        Expr("prime", (named("VotesInv"),)),
-        Expr("prime", (Expr("name", ("NodeInv", [named("n")])),)),
-    ]
-    for goal in goals:
-        for name, term in cluster.parts(goal, env):
+    shown: list[tuple[str, Term]] = []
+    for goal in (named("VotesFit"), Expr("name", ("NodeInv", [named("n")]))):
+        primed = Expr("prime", (goal,))
+        for name, term in cluster.parts(primed, env):
             cluster._oblige(name, [*hypotheses, *cluster.known()], term)
+        shown += cluster.holds(primed, env)
     new = case.after["replica"].apply(cluster.node)
     env = env.bind(
         b=new.fields["promised"],
@@ -686,18 +742,14 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     act = Expr("within", ("V", [], Expr("name", ("Act", [named("n"), named("b"), named("new")]))))
     for name, term in cluster.parts(act, env):
         cluster._oblige(f"step of Voting: {name}", [*hypotheses, *cluster.known()], term)
-    for truth in ("DecidedStays", "PromisedGrows"):
+    for truth in STEPS:
         body = translation.scope.definitions[truth].body.parts[1].parts[0]
         for name, term in cluster.parts(body, env):
             cluster._oblige(f"{truth} {name}", [*hypotheses, *cluster.known()], term)
     t = Record({"state": new, "output": case.after["record"].fields["output"], "cast": Listed([])})
-    _sent_at_end(cluster, case, t, hypotheses)
-
-
-def _sent_at_end(cluster: Cluster, case: Case, t: Value, hypotheses: list[Hypothesis]) -> None:
     kept = cluster.step
     cluster.step = lambda t: case.after  # type: ignore[method-assign]
-    cluster._sent("", t, hypotheses)
+    cluster._sent("", t, hypotheses, shown)
     cluster.step = kept  # type: ignore[method-assign]
 
 
@@ -729,8 +781,6 @@ def stable(
         names["n"] = node
         facts += [("n is a node", cluster.is_node(node)), ("another node", lift_not(node == other))]
         asserted = Expr("name", ("NodeInv", [named("n")]))
-        promises = before.apply(node).fields["promises"]
-        facts.append(("a set with a quorum in it is one", cluster.quorums.all_of(promises)))
     else:
         names["m"] = symbol("m", shape)
         asserted = Expr("name", ("MessageInv", [named("m")]))
@@ -751,6 +801,30 @@ def stable(
     return cluster.obligations
 
 
+def backed(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list[Obligation]:
+    """That all votes are backed after a step of Voting, so after each step that is one."""
+    cluster = Cluster(root, replaced)
+    translation = cluster.translation
+    node, ballot, new = fresh(ID, "n"), fresh(z3.IntSort(), "b"), symbol("new", SetShape(VOTE))
+    before = translation.now["replica"]
+    state = before.apply(node)
+    promised = Record({**state.fields, "promised": ballot})
+    translation.after = {
+        **translation.now,
+        "cast": Union(translation.now["cast"], new),
+        "replica": _except(before, node, promised),
+    }
+    env = translation.env.bind(n=node, b=ballot, new=new)
+    act = Expr("within", ("V", [], Expr("name", ("Act", [named("n"), named("b"), named("new")]))))
+    facts: list[tuple[str, Term]] = [("n is a node", cluster.is_node(node))]
+    for holds in (named("VotesInv"), act):
+        facts += list(cluster.holds(holds, env))
+    cluster.theorem = "stable: votes"
+    for name, goal in cluster.parts(Expr("prime", (named("VotesAreBacked"),)), env):
+        cluster._oblige(name, [*cluster.axioms, *_given(facts)], goal)
+    return cluster.obligations
+
+
 def _except(function: Function, key: Term, value: Value) -> Function:
     """[function EXCEPT ![key] = value]"""
     return Function(
@@ -768,6 +842,7 @@ def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     for case in translation.cases(named("Init"), translation.env, Case()):
         translation.now = case.after
         hypotheses = [*cluster.axioms, *_given(case.facts)]
-        for name, term in cluster.parts(named("Inv")):
-            cluster._oblige(name, hypotheses, term)
+        for goal in (named("Inv"), named("VotesAreRequested")):
+            for name, term in cluster.parts(goal):
+                cluster._oblige(name, hypotheses, term)
     return cluster.obligations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import report
@@ -55,6 +55,7 @@ class Row:
     evaluations: int
     true: int
     different: int
+    examples: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:

@@ -7,12 +7,14 @@ quorum in it is one.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import z3
 
 from .evaluate import Native, Translation
-from .logic import Term, conj, exists, fresh, known
+from .logic import Term, conj, exists, forall, fresh, fresh_function, known, lift
 from .values import (
     AnySet,
     Image,
@@ -22,8 +24,11 @@ from .values import (
     SequenceValue,
     SetValue,
     Test,
+    Union,
     Untranslatable,
     Value,
+    constants,
+    either,
     equal,
     sequence,
 )
@@ -52,21 +57,39 @@ class Quorums:
         return AQuorum(Plain(self.members, "a"), lambda item: self.has(quorum, item))
 
     def is_quorum(self, translation: Translation, values: list[Any]) -> Term:
-        """IsQuorum(S)"""
-        if isinstance(values[0], AQuorum):
+        """IsQuorum(S): a predicate, of which `_definition` says what it means."""
+        found = values[0]
+        if isinstance(found, AQuorum):
             return True
         quorum = fresh(self.sort, "q")
-        return exists([quorum], conj(self.named(quorum), self.set_of(quorum).subset(values[0])))
+        within = exists([quorum], conj(self.named(quorum), self.set_of(quorum).subset(found)))
+        return translation.abbreviations.name(
+            "IsQuorum", within, functools.partial(self._definition, found)
+        )
+
+    def _definition(self, found: SetValue, atom: Term, given: Sequence[Term]) -> Iterator[Term]:
+        """That a quorum is in a set just if `atom` holds; `given` are the constants in both."""
+        quorum, member = fresh(self.sort, "q"), fresh(self.members, "a")
+        sorts = [each.sort() for each in given]
+        inside = fresh_function("inside", *sorts, self.sort)(*given)
+        outsider = fresh_function("outsider", *sorts, self.sort, self.members)(*given, quorum)
+        yield forall(given, z3.Implies(atom, self.named(inside)), [atom])
+        has = self.has(inside, member)
+        contained = z3.Implies(z3.And(atom, has), lift(found.contains(member)))
+        yield forall([*given, member], contained, [atom, has])
+        lacks = z3.And(self.has(quorum, outsider), z3.Not(lift(found.contains(outsider))))
+        named = self.named(quorum)
+        yield forall([*given, quorum], z3.Implies(named, z3.Or(atom, lacks)), [atom, named])
 
     def within(self, found: SetValue) -> SetValue:
         """The quorums that are subsets of a set."""
         return _Within(self, found)
 
-    def all_of(self, found: SetValue) -> Term:
+    def all_of(self, translation: Translation, found: SetValue) -> Term:
         """That this set, if it is a quorum, is among the quorums: an instance of the axiom."""
         quorum = fresh(self.sort, "q")
         exact = exists([quorum], conj(self.named(quorum), equal(self.set_of(quorum), found)))
-        return z3.Implies(self.is_quorum(None, [found]), exact)  # type: ignore[arg-type]
+        return z3.Implies(self.is_quorum(translation, [found]), exact)
 
 
 class AQuorum(AnySet):
@@ -102,10 +125,26 @@ def append(translation: Translation, values: list[Any]) -> Value:
     base, item = _ordered(values[0]), values[1]
     if known(base.length):
         return sequence([*[base.apply(index) for index in range(1, base.length + 1)], item])
-    from .values import either
-
     last = base.length + 1
-    return SequenceValue(last, lambda index: either(equal(index, last), item, base.apply(index)))
+    return SequenceValue(
+        last,
+        lambda index: either(equal(index, last), item, base.apply(index)),
+        Union(base.span, Listed([item])),
+    )
+
+
+def line_facts(line: SequenceValue, shape: Any) -> Term:
+    """What makes an unknown sequence of items of a shape one: each item has a place, and back."""
+    item, terms = constants(shape)
+    index = fresh(z3.IntSort(), "i")
+    inside, here = line.domain.contains(index), line.apply(index)
+    contained = line.span.contains(item)
+    placed = exists([index], conj(inside, equal(here, item)))
+    return conj(
+        line.length >= 0,
+        forall([index], z3.Implies(inside, line.span.contains(here))),
+        forall(terms, z3.Implies(contained, placed), [contained]),
+    )
 
 
 def head(translation: Translation, values: list[Any]) -> Value:

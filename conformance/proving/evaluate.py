@@ -16,7 +16,7 @@ from typing import Any
 import z3
 
 from . import syntax
-from .logic import Term, conj, disj, fresh, implies, known, neg
+from .logic import Abbreviations, Term, conj, disj, fresh, implies, known, neg
 from .syntax import Definition, Expr, Module
 from .values import (
     AnySet,
@@ -111,7 +111,7 @@ class Translation:
 
     `constants` are the values of the module's constants; `replaced` puts one definition in the
     place of another, as a configuration of TLC does; `natives` are operators that are given here
-    and not by their definition.
+    and not by their definition, unless that is replaced.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Translation:
         self.libraries = [root.parent, *libraries]
         self.modules: dict[str, Module] = {}
         self.constants = dict(constants)
-        self.natives = dict(natives)
+        self.natives = {key: each for key, each in natives.items() if key not in (replaced or {})}
         self.now: dict[str, Value] = {}
         self.after: dict[str, Value] = {}
         # Whether `cases` looks at an initial state: there `v = e` gives v its value.
@@ -137,6 +137,8 @@ class Translation:
         # What is known of values that the translation had to introduce.
         # That is: by name, and given which path.
         self.facts: list[tuple[str, Term, tuple[Any, ...]]] = []
+        # Predicates that stand for formulas.
+        self.abbreviations = Abbreviations()
         self.variables: set[str] = set()
         self.scope = self._scope(root.stem, replaced or {})
         self.env = Env(self.scope)
@@ -279,6 +281,16 @@ class Translation:
             definitions.update(module.definitions)
             parameters |= {*module.constants, *module.variables}
         return Scope(name, definitions, frozenset(parameters))
+
+    def used_by(self, name: str) -> set[str]:
+        """Return the names of all definitions that one uses, directly or not, and its own."""
+        found, waiting = set(), [name]
+        while waiting:
+            each = waiting.pop()
+            if each not in found and each in self.scope.definitions:
+                found.add(each)
+                waiting += self.scope.definitions[each].body.names()
+        return found
 
     # Expressions.
 

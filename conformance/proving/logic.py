@@ -7,7 +7,8 @@ evaluates it in a state that TLC printed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -94,10 +95,15 @@ def _named(value: Term, beside: Term) -> Term:
     return z3.Const(f"'{value}'", beside.sort())
 
 
-def forall(constants: Iterable[Term], body: Term) -> Term:
-    """For all values of these constants."""
+def forall(constants: Iterable[Term], body: Term, triggers: Sequence[Term] = ()) -> Term:
+    """For all values of these constants.
+
+    z3 looks at those of which it has all of the terms in `triggers`.
+    """
     found = list(constants)
-    return body if isinstance(body, bool) or not found else z3.ForAll(found, body)
+    if isinstance(body, bool) or not found:
+        return body
+    return z3.ForAll(found, body, patterns=[z3.MultiPattern(*triggers)] if triggers else [])
 
 
 def exists(constants: Iterable[Term], body: Term) -> Term:
@@ -111,3 +117,80 @@ def lift(value: Term) -> Term:
     if isinstance(value, bool):
         return z3.BoolVal(value)
     return z3.IntVal(value) if isinstance(value, int) else value
+
+
+class Abbreviations:
+    """Predicates that stand for formulas, each with its definition.
+
+    Formulas that differ in nothing but constants have one predicate, of these constants.  So where
+    something is said twice z3 sees that it is the same, and need not look into it.
+    """
+
+    def __init__(self) -> None:
+        # By the name of each predicate: its definition, and the formula, of bound variables.
+        self.definitions: dict[str, Term] = {}
+        self.formulas: dict[str, Term] = {}
+        # Predicates by the structure of their formulas.
+        self._predicates: dict[int, Any] = {}
+        self._structures: dict[tuple[Any, ...], int] = {}
+        self._mentioned: dict[int, tuple[Term, set[str]]] = {}
+
+    def name(
+        self, hint: str, formula: Term, define: Callable[[Term, Sequence[Term]], Iterable[Term]]
+    ) -> Term:
+        """Return an atom that stands for a formula.
+
+        `define` returns what holds of the atom, for all values of the constants in it.
+        """
+        parameters: list[Term] = []
+        structure = self._structure(formula, parameters)
+        if structure not in self._predicates:
+            name = f"{hint}!{len(self._predicates)}"
+            sorts = [each.sort() for each in parameters]
+            predicate = z3.Function(name, *sorts, z3.BoolSort())
+            self._predicates[structure] = predicate
+            self.formulas[name] = forall(parameters, formula).body() if parameters else formula
+            self.definitions[name] = conj(*define(predicate(*parameters), parameters))
+        return self._predicates[structure](*parameters)
+
+    def _structure(self, term: Term, parameters: list[Term]) -> int:
+        """Return a number that is the same for terms that differ in constants alone."""
+        key: tuple[Any, ...]
+        if z3.is_var(term):
+            key = ("bound", z3.get_var_index(term))
+        elif z3.is_quantifier(term):
+            sorts = [term.var_sort(index).name() for index in range(term.num_vars())]
+            key = (term.is_forall(), *sorts, self._structure(term.body(), parameters))
+        elif z3.is_const(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+            places = [index for index, each in enumerate(parameters) if each.eq(term)]
+            if not places:
+                parameters.append(term)
+            key = ("given", term.sort().name(), (places or [len(parameters) - 1])[0])
+        elif not term.children():
+            key = ("value", str(term))
+        else:
+            inner = [self._structure(each, parameters) for each in term.children()]
+            key = (term.decl().name(), *inner)
+        return self._structures.setdefault(key, len(self._structures))
+
+    def used_by(self, terms: Iterable[Term]) -> Iterator[tuple[str, Term]]:
+        """Yield the names and definitions of the predicates in terms and in these definitions."""
+        waiting = list(terms)
+        found: set[str] = set()
+        while waiting:
+            for name in self._in(waiting.pop()) - found:
+                found.add(name)
+                waiting.append(self.definitions[name])
+        yield from ((name, term) for name, term in self.definitions.items() if name in found)
+
+    def _in(self, term: Term) -> set[str]:
+        if known(term):
+            return set()
+        number = term.get_id()
+        if number not in self._mentioned:
+            names = set(_NAMES.findall(term.sexpr())) & set(self.definitions)
+            self._mentioned[number] = (term, names)
+        return self._mentioned[number][1]
+
+
+_NAMES = re.compile(r"[A-Za-z]\w*!\d+")

@@ -1,42 +1,23 @@
-"""The theorems that are proved for every size, the mutants that must not be, and their tables."""
+"""The theorems that are proved for every size, and their table."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from .. import locations, report
+from .. import jobs, report
 from ..results import Case, Status
-from ..tlaplus import config
 from . import actions, obligations, voting
 from .evaluate import Problem
 from .obligations import OPEN, PROVED, UNKNOWN, Attempt, Obligation, Result
 
 # What is not proved yet, by action: it is tried briefly, and is open if z3 does not decide it.
-EXPECTED_OPEN: dict[str, tuple[str, ...]] = {
-    "ReceivePromise": (
-        "fold of inherit: V!MayVote (Voting.tla:87)",
-        "fold of inherit: Casts",
-        "fold of serve: V!MayVote (Voting.tla:87)",
-        "fold of serve: Casts",
-    ),
-    "ReceiveLearned": (
-        "fold of decide: WaitingInv (Invariant.tla:157)",
-        "fold of decide: SkipIsTrue  (MultiPaxos.tla:659)",
-        "fold of decide: ReplyIsTrue Chosen (MultiPaxos.tla:572)",
-    ),
-}
+EXPECTED_OPEN: dict[str, tuple[str, ...]] = {}
 
 # For these: the attempts that prove most, and one that can refute.
 BRIEF = (*obligations.ATTEMPTS[:6], Attempt(1_000_000))
-
-MUTANTS = locations.MODELS / "BrokenVoting"
-
-# Overrides that give a model its constants, and change no definition.
-_CONSTANTS = ("Majority",)
 
 
 @dataclass
@@ -44,11 +25,13 @@ class Theorem:
     """The obligations of one theorem, or of one action, and what z3 found.
 
     `problem` is why they prove nothing: text that cannot be translated, or a contradiction.
+    `failures` says which obligations fail, with a counterexample where there is one.
     """
 
     name: str
     results: list[Result] = field(default_factory=list)
     problem: str = ""
+    failures: list[str] = field(default_factory=list)
 
     @property
     def proved(self) -> int:
@@ -97,6 +80,7 @@ def theorems() -> Iterator[tuple[str, Callable[[], Iterable[Obligation]]]]:
     yield "MultiPaxos: Init", actions.starts
     for action in actions.ACTIONS:
         yield f"MultiPaxos: {action}", functools.partial(_action, action)
+    yield "MultiPaxos: stable-votes", actions.backed
     yield "MultiPaxos: stable-node", functools.partial(actions.stable, None)
     for type_, shape in actions.MESSAGES.items():
         yield f"MultiPaxos: stable-{type_}", functools.partial(actions.stable, shape)
@@ -124,25 +108,45 @@ def selected(names: Iterable[str]) -> list[str]:
 def prove(
     only: Iterable[str], on_theorem: Callable[[Theorem], None] = lambda theorem: None
 ) -> list[Theorem]:
-    """Prove the theorems of these names, in the order of `theorems`."""
+    """Prove the theorems of these names, in the order of `theorems`, on all cores.
+
+    Their obligations have names here, and no terms: these stay in the process that proves them.
+    """
     wanted, found = set(only), []
-    for name, make in theorems():
-        if name not in wanted:
-            continue
-        theorem = Theorem(name)
-        try:
-            made = list(make())
-            theorem.results = [_tried(each) for each in made]
-            theorem.problem = _stale(made) or _vacuous(made)
-        except Problem as problem:
-            theorem.problem = str(problem)
+    for theorem in jobs.in_copies(_proved, [name for name, _ in theorems() if name in wanted]):
         found.append(theorem)
         on_theorem(theorem)
     return found
 
 
+def _proved(name: str) -> Theorem:
+    theorem = Theorem(name)
+    try:
+        made = list(dict(theorems())[name]())
+        theorem.results = [_tried(each) for each in made]
+        theorem.problem = _stale(made) or _vacuous(made)
+    except Problem as problem:
+        theorem.problem = str(problem)
+    for result in theorem.results:
+        if result.status not in (PROVED, OPEN):
+            theorem.failures.append(f"{result.obligation.name} is {result.status}")
+            theorem.failures += [counterexample(result)] if result.model is not None else []
+    theorem.results = list(map(without_terms, theorem.results))
+    return theorem
+
+
+def without_terms(result: Result) -> Result:
+    """Return a result that can leave its process."""
+    obligation = replace(result.obligation, hypotheses=[], goal=True)
+    return replace(result, obligation=obligation, model=None)
+
+
+def is_open(each: Obligation) -> bool:
+    return each.name in EXPECTED_OPEN.get(each.theorem, ())
+
+
 def _tried(each: Obligation) -> Result:
-    if each.name not in EXPECTED_OPEN.get(each.theorem, ()):
+    if not is_open(each):
         return obligations.prove(each)
     result = obligations.prove(each, BRIEF)
     return replace(result, status=OPEN) if result.status == UNKNOWN else result
@@ -170,58 +174,6 @@ def _vacuous(made: list[Obligation]) -> str:
 
 def _lasts(name: str) -> bool:
     return not name.endswith(("THEN", "ELSE")) and "fold" not in name
-
-
-@dataclass
-class Mutant:
-    """A mutant of Voting, and the obligations that it does not meet."""
-
-    name: str
-    refused: list[Result]
-    total: int
-
-    @property
-    def passed(self) -> bool:
-        return bool(self.refused)
-
-
-def mutants(attempts: Sequence[Attempt] = obligations.ATTEMPTS) -> Iterator[Mutant]:
-    """Give every mutant of Voting that TLC catches to the prover."""
-    root = MUTANTS.with_suffix(".tla")
-    for path in sorted(MUTANTS.glob("*.cfg")):
-        made = voting.obligations(root, _replaced(path))
-        results = [obligations.prove(each, attempts) for each in made]
-        yield Mutant(path.stem, [each for each in results if not each.proved], len(results))
-
-
-def _replaced(path: Path) -> Mapping[str, str]:
-    overridden = config.overridden(path.read_text("utf-8"))
-    return {old: new for old, new in overridden.items() if new not in _CONSTANTS}
-
-
-def needed(made: Iterable[Obligation]) -> dict[str, set[str]]:
-    """Return for each obligation the hypotheses without any of which it is not proved."""
-    found: dict[str, set[str]] = {}
-    for each in made:
-        kept = list(each.hypotheses)
-        for hypothesis in each.hypotheses:
-            fewer = [other for other in kept if other is not hypothesis]
-            without = Obligation(each.theorem, each.name, fewer, each.goal)
-            if obligations.prove(without, obligations.BRIEFLY).proved:
-                kept = fewer
-        found.setdefault(f"{each.theorem}: {each.name}", set()).update(
-            hypothesis.name for hypothesis in kept
-        )
-    return found
-
-
-def show_needed(found: Mapping[str, set[str]]) -> None:
-    """Print the hypotheses that each obligation needs."""
-    report.table(
-        "Hypotheses",
-        ("obligation", "is not proved without any of"),
-        [(name, ", ".join(sorted(hypotheses)) or "-") for name, hypotheses in found.items()],
-    )
 
 
 def summary(found: list[Theorem]) -> str:
@@ -255,11 +207,8 @@ def show(found: list[Theorem]) -> None:
         ],
     )
     for each in found:
-        for result in each.results:
-            if result.status not in (PROVED, OPEN):
-                report.say(f"{each.name}: {result.obligation.name} is {result.status}")
-                if result.model is not None:
-                    report.say(counterexample(result))
+        for failure in each.failures:
+            report.say(f"{each.name}: {failure}")
         if each.problem:
             report.say(f"{each.name}: {each.problem}")
 
@@ -274,28 +223,3 @@ def counterexample(result: Result) -> str:
         if "!" not in name or name.split("!")[0] in ("x", "a", "b", "c", "cast"):
             lines.append(f"  {name} = {result.model[each]}")
     return "\n".join(lines)
-
-
-def _first(mutant: Mutant) -> str:
-    if not mutant.refused:
-        return ""
-    first = mutant.refused[0]
-    return f"{first.obligation.theorem}: {first.obligation.name}: {first.status}"
-
-
-def show_mutants(found: list[Mutant]) -> None:
-    """Print the table of mutants."""
-    report.table(
-        "Mutants",
-        ("mutant", "tried", "not proved", "first", "result"),
-        [
-            (
-                each.name,
-                str(each.total),
-                str(len(each.refused)),
-                _first(each),
-                "PASS" if each.passed else "FAIL",
-            )
-            for each in found
-        ],
-    )

@@ -26,6 +26,20 @@ class Expr:
     parts: tuple[Any, ...]
     where: str = field(compare=False, default="")
 
+    def names(self) -> set[str]:
+        """Return the names that occur in it."""
+        own = {self.parts[0]} if self.kind == "name" else set()
+        return own.union(*map(_names, self.parts))
+
+
+def _names(part: Any) -> set[str]:
+    """Return the names in a part of an expression, which may be a list, or a LET's definition."""
+    if isinstance(part, Expr):
+        return part.names()
+    if isinstance(part, Definition):
+        return part.body.names()
+    return set().union(*map(_names, part)) if isinstance(part, (list, tuple)) else set()
+
 
 @dataclass(frozen=True)
 class Definition:

@@ -113,9 +113,11 @@ def symbol(name: str, shape: Any, depends: Sequence[Term] = ()) -> Value:
 
         return Function(domain, apply)
     if isinstance(shape, SequenceShape):
-        length = declared(z3.IntSort())
+        # Of what is in it there is a relation, so that few statements need its places.
         return SequenceValue(
-            length, lambda index: symbol(f"{name}.at", shape.items, [*depends, lift(index)])
+            declared(z3.IntSort()),
+            lambda index: symbol(f"{name}.at", shape.items, [*depends, lift(index)]),
+            symbol(f"{name}.items", SetShape(shape.items), depends),
         )
     raise Untranslatable(f"no symbol of shape {shape}")
 

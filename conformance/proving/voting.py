@@ -12,7 +12,7 @@ from ..locations import MODELS, SPEC
 from .assumed import STANDARD_NATIVES, Quorums
 from .evaluate import Case, Env, Translation
 from .logic import Term, conj, implies, restart_numbers
-from .obligations import Hypothesis, Obligation
+from .obligations import Hypothesis, Obligation, stated
 from .syntax import Expr
 from .values import (
     AnySet,
@@ -154,9 +154,10 @@ def _shown(
 ) -> Iterator[Obligation]:
     for each in translation.parts(goal, translation.env):
         formula = conj(*[fact for _, fact in each.facts])
-        yield Obligation(
+        yield stated(
             theorem,
             f"{each.label} ({each.where})",
             hypotheses,
             implies(formula, lambda each=each: each.formula),  # type: ignore[misc]
+            translation.abbreviations,
         )

@@ -55,11 +55,19 @@ Served(n, line, done) ==
                w \in done => w.request.body.slot \in Open(s) \cup s.closed
         /\ \A w \in line : w \notin done => w.request.body.slot \notin Known(s)
 
-(* The votes of this step, as Voting asks for them.                        *)
+(* The votes of this step are such as a step of Voting casts.  That all    *)
+(* votes are backed after it then need not be said here: no step of Voting *)
+(* violates VotesAreBacked.  This is read in the state before the step.    *)
 
 Casts(n, b, votes) ==
-    \A x \in votes :
-        /\ x.node = n /\ x.ballot = b
-        /\ x.slot \in Slots /\ Proposed(x.slot, x.value)
-        /\ V!MayVote(n, x.slot, b, x.value)
+    /\ \A x \in votes : /\ x.node = n /\ x.ballot = b
+                         /\ Proposed(x.slot, x.value)
+                         /\ V!MayVote(n, x.slot, b, x.value)
+    /\ \A x, y \in votes : x.slot = y.slot => x = y
+
+(* In a slot of `pending` the leader may vote for what was reported there. *)
+(* This, too, is read in the state before the step.                        *)
+
+MayInherit(n, b, pending, reports) ==
+    \A slot \in pending : V!MayVote(n, slot, b, reports[slot].value)
 =============================================================================

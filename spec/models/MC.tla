@@ -36,6 +36,7 @@ AskPart(client, n, id, from, limit) ==
 Lone == {Ask("c1", "n1", 1, 1, "v1")}
 Rival == Ask("c2", "n2", 1, 1, "v2")
 
+Shared == Lone \cup {Ask("c2", "n2", 1, 1, "v1")}        \* one value, at two nodes
 Rivals == Lone \cup {Rival}                              \* one slot, two values
 RivalsMore == Rivals \cup {Ask("c2", "n2", 2, 2, "v2")}  \* and a free slot
 Series == Lone \cup {Ask("c1", "n1", 2, 2, "v1")}        \* one client, two slots

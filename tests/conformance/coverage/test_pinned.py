@@ -25,6 +25,7 @@ REAL = {
     "models": {},
     "all_models": {"transitions": 0},
 }
+PROOFS = {"Voting": {"obligations": 19, "proved": 19, "open": 0}}
 
 
 def made(**counts: int) -> Generated:
@@ -34,7 +35,7 @@ def made(**counts: int) -> Generated:
 
 def results(steps: int = 10, **counts: int) -> pinned.Json:
     entry = pinned.entry(SINGLE, made(**counts), [Replayed(LOG, steps, None)])
-    return pinned.make({"single": entry}, REAL)
+    return pinned.make({"single": entry}, REAL, PROOFS)
 
 
 def test_pinned_results_cover_every_golden_model() -> None:
@@ -60,7 +61,7 @@ def test_written_pinned_results_are_read_back(tmp_path: Path) -> None:
         (results(verified=6), "single: 6 verified of 8 transitions"),
         (results(steps=9), "single: 9 agreed of 10 records"),
         (results(transitions=0, covered=0, verified=0), "single: nothing was generated"),
-        (pinned.make({}, REAL), "no model was held against the node"),
+        (pinned.make({}, REAL, PROOFS), "no model was held against the node"),
     ],
 )
 def test_incomplete_results_are_reported(found: pinned.Json, line: str) -> None:
@@ -73,7 +74,7 @@ def test_difference_from_the_pinned_results_is_reported() -> None:
     assert list(pinned.drift(results(no_ops=6), results())) == [
         "models.single.no_ops: 5 is pinned, 6 was found"
     ]
-    assert list(pinned.drift(results(), pinned.make({}, REAL))) == [
+    assert list(pinned.drift(results(), pinned.make({}, REAL, PROOFS))) == [
         "models.single: nothing is pinned, something was found"
     ]
 
@@ -117,7 +118,7 @@ def check(
 ):
     rows = [(SINGLE, made(**counts)), (manifest.get("wide"), Generated(tlc.Outcome()))]
     replayed = [Replayed(LOG, steps, None)]
-    return not whole_check.hold_to_pinned(output, rows, replayed, real, ours=ours, pin=pin)
+    return not whole_check.hold_to_pinned(output, rows, replayed, real, PROOFS, ours=ours, pin=pin)
 
 
 def test_pinned_results_are_found_again(committed: Path, tmp_path: Path) -> None:

@@ -20,15 +20,6 @@ def test_voting_is_proved() -> None:
     assert [each.obligation.name for each in results if not each.proved] == []
 
 
-def test_no_mutant_of_voting_is_proved() -> None:
-    # Few attempts, which are enough to prove all of Voting itself.
-    brief = obligations.BRIEFLY
-    assert all(obligations.prove(each, brief).proved for each in voting.obligations())
-    found = list(prove.mutants(brief))
-    assert len(found) == 12
-    assert [each.name for each in found if not each.passed] == []
-
-
 def test_statement_without_its_hypothesis_is_not_proved() -> None:
     made = next(each for each in voting.obligations() if "Agreement" in each.theorem)
     axioms = [each for each in made.hypotheses if each.name != "two quorums share an acceptor"]
@@ -50,12 +41,6 @@ def test_what_is_false_is_refuted_with_a_model() -> None:
     found = obligations.prove(Obligation("", "", [Hypothesis("x > 0", x > 0)], x > 1))
     assert found.status == obligations.REFUTED
     assert found.model is not None and str(found.model) == "[x = 1]"
-
-
-def test_crash_that_loses_the_promise_is_not_proved() -> None:
-    root = ROOT / "spec/models/BrokenInvariant.tla"
-    made = actions.own("Crash", None, root, {"Durable": "LosesPromise"})
-    assert not all(obligations.prove(each, obligations.ATTEMPTS[:4]).proved for each in made)
 
 
 def test_crash_is_proved() -> None:

@@ -1,0 +1,233 @@
+"""Negative controls of the proofs: mutants are not proved, and hypotheses cannot be left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import z3
+
+from .. import jobs, locations, report
+from ..models import manifest
+from ..models.manifest import Model
+from ..tlaplus import config
+from . import actions, obligations, prove, voting
+from .evaluate import Problem
+from .logic import lift
+from .obligations import Attempt, Obligation, Result
+from .prove import is_open, without_terms
+
+BROKEN = locations.PACKAGE / "tla" / "BrokenLoops.tla"
+
+# Properties that no obligation is about, so that a mutant may violate them and be proved.
+NOT_PROVED = {"LogIsWhole", "LearnedIsNext", "DeadIsDead"}
+
+# The limit of the longest attempt at what should not be proved.
+_LONGEST = 1_000_000
+
+# How many obligations are tried without a hypothesis that their proofs use.
+_TRIED = 5
+
+# The name of a condition of a way through a step: where it stands.
+_CONDITION = re.compile(r"\w+\.tla:\d+")
+
+# What a model overrides to be small enough for TLC.
+_BOUNDS = ("Members", "Requests", "Network", "Ballots")
+
+
+@dataclass
+class Mutant:
+    """A mutant of the specification: what it violates, and the first obligation it does not meet.
+
+    `problem` is text of it that cannot be translated, so that nothing can be proved of it either.
+    """
+
+    name: str
+    violates: str
+    tried: int
+    refused: Result | None = None
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the mutant is not proved."""
+        return self.refused is not None or bool(self.problem)
+
+
+def mutants(names: Iterable[str] = ()) -> Iterator[Mutant]:
+    """Give mutants that TLC catches to the prover: of these names, or all.
+
+    Left out are those that violate nothing that is proved (`unproved_mutants`).
+    """
+    wanted = set(names)
+    chosen = [
+        model
+        for model in _broken()
+        if model.violates not in NOT_PROVED and (not wanted or model.name in wanted)
+    ]
+    yield from jobs.in_copies(_mutant, chosen)
+
+
+def unproved_mutants() -> list[Model]:
+    """Return the mutants that violate only what is not proved of the specification itself."""
+    return [model for model in _broken() if model.violates in NOT_PROVED]
+
+
+def _broken() -> list[Model]:
+    found = manifest.load().values()
+    roots = ("Broken", "BrokenVoting")
+    return [each for each in found if each.expect == "breaks" and each.module.stem in roots]
+
+
+def _mutant(model: Model) -> Mutant:
+    replaced = _replaced(model)
+    found = Mutant(model.name, str(model.violates), 0)
+    try:
+        for made in _obligations_of(model, replaced):
+            found.tried += len(made)
+            found.refused = _first_refused(made)
+            if found.refused:
+                break
+    except Problem as problem:
+        found.problem = str(problem)
+    if found.refused:
+        found.refused = without_terms(found.refused)
+    return found
+
+
+def _replaced(model: Model) -> dict[str, str]:
+    """Return the overrides that change a definition, not those that give a constant its value."""
+    overridden = config.overridden(model.config.read_text("utf-8"))
+    return {old: new for old, new in overridden.items() if old not in _BOUNDS}
+
+
+def _obligations_of(model: Model, replaced: dict[str, str]) -> Iterator[list[Obligation]]:
+    """Yield the obligations of a mutant: of each action that uses what is replaced.
+
+    Actions that use little come first.  A mutant of IsQuorum is one of Voting: that two quorums
+    share a node is assumed there alone.
+    """
+    if model.module.stem == "BrokenVoting":
+        yield list(voting.obligations(model.module, replaced))
+        return
+    definitions = dict(replaced)
+    if quorums := definitions.pop("IsQuorum", None):
+        yield list(voting.obligations(replaced={"IsQuorum": quorums}))
+    translation = actions.Cluster(BROKEN, definitions).translation
+    used = {action: translation.used_by(action) for action in actions.ACTIONS}
+    for action in sorted(used, key=lambda action: len(used[action])):
+        if not used[action] & set(replaced):
+            continue
+        for shape in actions.inputs(action):
+            made = actions.own(action, shape, BROKEN, definitions)
+            yield [each for each in made if not is_open(each)]
+
+
+def _attempts() -> list[Attempt]:
+    """Return the attempts but the longest: these prove no obligation of the specification."""
+    return [each for each in obligations.ATTEMPTS if each.limit <= _LONGEST]
+
+
+def _first_refused(made: list[Obligation]) -> Result | None:
+    """Return the first obligation that is not proved."""
+    results = (obligations.prove(each, _attempts()) for each in made)
+    return next((each for each in results if not each.proved), None)
+
+
+@dataclass
+class Needed:
+    """A hypothesis, and the first obligation that is not proved without it; "" if there is none."""
+
+    hypothesis: str
+    obligation: str = ""
+
+
+def needed(theorems: Iterable[str]) -> Iterator[Needed]:
+    """Leave out each hypothesis of these theorems, until an obligation is not proved.
+
+    A hypothesis is all that is assumed under one name, such as a conjunct of Inv.  The conditions
+    of a way through a step are none.  z3 tells which hypotheses a proof uses: only obligations
+    whose proof uses one are tried without it, first those whose proofs use the fewest.
+    """
+    clear: set[str] = set()
+    unclear: set[str] = set()
+    for theorem in theorems:
+        made = list(dict(prove.theorems())[theorem]())
+        unclear |= {name for each in made for name in _names(each)} - clear
+        for name, obligation in _first_needing(made, unclear):
+            yield Needed(name, f"{theorem}: {obligation.name}")
+            clear.add(name)
+        unclear -= clear
+    yield from map(Needed, sorted(unclear))
+
+
+def _first_needing(made: list[Obligation], names: set[str]) -> Iterator[tuple[str, Obligation]]:
+    """Yield those of these hypotheses that an obligation is not proved without, with the first."""
+    cores = sorted(((_core(each), each) for each in made), key=lambda pair: len(pair[0]))
+    for name in sorted(names):
+        users = [each for core, each in cores if name in core][:_TRIED]
+        refused = (each for each in users if not _proved_without(each, name))
+        if first := next(refused, None):
+            yield name, first
+
+
+def _names(made: Obligation) -> set[str]:
+    names = {_plain(each.name) for each in made.hypotheses}
+    return {name for name in names if not _CONDITION.match(name)}
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(obligations.BEFORE)
+
+
+def _core(made: Obligation) -> set[str]:
+    """Return the names of the hypotheses that z3 uses to prove an obligation; empty if it fails."""
+    for attempt in _attempts():
+        chosen = attempt.chosen(made)
+        context = z3.Context()
+        solver = z3.Solver(ctx=context)
+        solver.set("unsat_core", True)
+        solver.set("rlimit", attempt.limit)
+        for key, value in attempt.options.items():
+            solver.set(key, value)
+        for index, each in enumerate(chosen):
+            solver.assert_and_track(lift(each.term).translate(context), str(index))
+        solver.add(z3.Not(lift(made.goal)).translate(context))
+        if solver.check() == z3.unsat:
+            return {_plain(chosen[int(str(each))].name) for each in solver.unsat_core()}
+    return set()
+
+
+def _proved_without(made: Obligation, name: str) -> bool:
+    fewer = [each for each in made.hypotheses if _plain(each.name) != name]
+    without = Obligation(made.theorem, made.name, fewer, made.goal)
+    return obligations.prove(without, _attempts()).proved
+
+
+def show_needed(found: Iterable[Needed]) -> None:
+    """Print each hypothesis, and the obligation that needs it."""
+    report.table(
+        "Hypotheses",
+        ("hypothesis", "without it this is not proved"),
+        [(each.hypothesis, each.obligation or "-") for each in found],
+    )
+
+
+def _first(mutant: Mutant) -> str:
+    if mutant.refused is None:
+        return mutant.problem
+    first = mutant.refused
+    return f"{first.obligation.theorem}: {first.obligation.name}: {first.status}"
+
+
+def show_mutants(found: list[Mutant]) -> None:
+    """Print the table of mutants."""
+    report.table(
+        "Mutants",
+        ("mutant", "violates", "obligations", "first that is not proved", "result"),
+        [
+            (each.name, each.violates, f"{each.tried:,}", _first(each), each.passed)
+            for each in found
+        ],
+    )
