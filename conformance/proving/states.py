@@ -81,7 +81,7 @@ class Cluster:
     members: str
     requests: str
     batch: int = 2
-    ballots: int = 4
+    ballots: int = 3
 
 
 CLUSTERS = (
@@ -102,8 +102,8 @@ def _config(cluster: Cluster, rest: str) -> str:
     Batch = {cluster.batch}
     Restless = {every}
     MaxBallot = {cluster.ballots}
-    Fallible = {every}
-    MaxLearn = 3
+    Fallible = {{"n1"}}
+    MaxLearn = 20
 {rest}"""
 
 
@@ -124,12 +124,16 @@ def walked(cluster: Cluster, number: int, r: random.Random) -> tuple[Known, list
         libraries=LIBRARIES,
         workers=1,
         seed=r.randrange(1 << 30),
-        options=["-simulate", f"num={number}", "-depth", "40"],
+        options=["-simulate", f"num={10 * number}", "-depth", "60"],
         on_print=found.add,
         brief=True,
     )
-    lines = sorted(found)
-    chosen = [_parsed(line) for line in r.sample(lines, min(number, len(lines)))]
+    # Half of them among those of which there is most to say: late ones, with votes and answers.
+    lines = sorted(found, key=lambda line: (len(line), line))
+    late = lines[-2 * number :]
+    some = {*r.sample(late, min(number // 2, len(late)))}
+    some |= {*r.sample(lines, min(number - len(some), len(lines)))}
+    chosen = [_parsed(line) for line in sorted(some)]
     members, requests, *_ = chosen[0]
     known = Known(members, frozenset(map(normal_message, requests)), cluster.batch)
     names = ("replica", "network", "cast", "delayed")
