@@ -116,7 +116,7 @@ RunsInv(n, s) ==
 (* closed slots, where a promise may have left out a vote; there they are  *)
 (* votes, but not always the highest.                                      *)
 
-NobodyVoted(b, slot) == \A x \in cast : ~(x.ballot = b /\ x.slot = slot)
+NoVotes(b, slot) == \A x \in cast : ~(x.ballot = b /\ x.slot = slot)
 
 Reports(s, slot) ==
     LET below == Below(s.promises, slot, s.ballot)
@@ -127,8 +127,8 @@ Reports(s, slot) ==
 Phase1Inv(s) ==
     /\ s.votes = <<>>
     /\ DOMAIN s.reported \subseteq Slots \ Known(s)
-    /\ \A slot \in Slots \ Known(s) : NobodyVoted(s.ballot, slot) /\ Reports(s, slot)
-    /\ \A slot \in Known(s) : NobodyVoted(s.ballot, slot)
+    /\ \A slot \in Slots \ Known(s) : NoVotes(s.ballot, slot) /\ Reports(s, slot)
+    /\ \A slot \in Known(s) : NoVotes(s.ballot, slot)
 
 (* Phase 2.  A slot is open (voted in by the leader), closed, known, or    *)
 (* free.  In a closed or a free one no node has voted in this ballot.  In  *)
@@ -150,7 +150,7 @@ LeadInv(n, s) ==
     /\ s.reported = <<>>
     /\ Open(s) \subseteq DOMAIN s.accepted \ s.closed
     /\ \A slot \in Open(s) : CountedVoted(n, s, slot)
-    /\ \A slot \in Slots \ (Open(s) \cup Known(s)) : NobodyVoted(s.ballot, slot)
+    /\ \A slot \in Slots \ (Open(s) \cup Known(s)) : NoVotes(s.ballot, slot)
     /\ \A slot \in Slots \ (Open(s) \cup Known(s) \cup s.closed) : IsFree(s, slot)
 
 (* Requests wait at the node that they were sent to, once, and for slots   *)

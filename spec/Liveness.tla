@@ -93,7 +93,7 @@ LossyNext == Next \/ \E m \in network \ Requests : Lose(m)
 (* That crashes end is assumed too.  It is no formula here, for every      *)
 (* model bounds their number.                                              *)
 
-Unheard(r) ==
+Undelivered(r) ==
     LET s == replica[r.dest]
     IN  s.up /\ r \notin answered /\ \A w \in Range(s.waiting) : w.request # r
 
@@ -119,7 +119,7 @@ OnItsWay ==
                 On(m, link) /\ ENABLED (Receive(m.dest, m) /\ m \notin network')
 
 Fairness ==
-    /\ \A r \in Repeated : []<>~Unheard(r)
+    /\ \A r \in Repeated : []<>~Undelivered(r)
     /\ \A n \in Patient : []<>~Due(n) \/ []<><<Timeout(n)>>_live
     /\ \A n \in Returning : []<>replica[n].up
     /\ \A link \in Links : []<>InTransit(link) => []<><<Deliver(link)>>_live

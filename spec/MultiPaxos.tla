@@ -355,11 +355,11 @@ ReceivePromise(n, m) ==
                          IF slot \in DOMAIN votes
                          THEN Higher(votes[slot], @, slot) ELSE @[slot]],
                      !.closed = @ \cup (m.body.known \ Known(s))]
-           heard == [t EXCEPT !.state = s2]
+           collected == [t EXCEPT !.state = s2]
        IN  Step(n, m,
            IF ~InPhase1(s) \/ m.body.ballot # s.ballot THEN t
-           ELSE IF IsQuorum(s2.promises) THEN Lead(n, heard)
-           ELSE heard)
+           ELSE IF IsQuorum(s2.promises) THEN Lead(n, collected)
+           ELSE collected)
 
 -----------------------------------------------------------------------------
 (* Phase 2.  An acceptor votes unless it has promised a higher ballot; a   *)
@@ -434,7 +434,7 @@ ReceiveLearned(n, m) ==
 (* A leader whose request still waits for a closed slot runs Phase 1       *)
 (* again: if the node that knew is gone, the others report their votes.    *)
 
-Silent(n, heard) == SelectSeq(Peers(n), LAMBDA p : p \notin heard)
+Silent(n, replied) == SelectSeq(Peers(n), LAMBDA p : p \notin replied)
 
 AcceptAgain(n, t, slots) ==     \* some of the slots that are open
     LET s == t.state

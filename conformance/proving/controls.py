@@ -16,7 +16,7 @@ from . import actions, obligations, prove, voting
 from .evaluate import Problem
 from .logic import lift
 from .obligations import Attempt, Obligation, Result
-from .prove import is_open, without_terms
+from .prove import without_terms
 
 BROKEN = locations.PACKAGE / "tla" / "BrokenLoops.tla"
 
@@ -120,8 +120,7 @@ def _obligations_of(model: Model, replaced: dict[str, str]) -> Iterator[list[Obl
         if not used[action] & set(replaced):
             continue
         for shape in actions.inputs(action):
-            made = actions.own(action, shape, BROKEN, definitions)
-            yield [each for each in made if not is_open(each)]
+            yield list(actions.own(action, shape, BROKEN, definitions))
 
 
 def _attempts() -> list[Attempt]:

@@ -17,13 +17,11 @@ from ..locations import PACKAGE, SPEC
 class Proofs:
     """What became of all obligations.
 
-    `figures` has the counts of each theorem, as they are pinned; `failures` why each fails, or "";
-    `open` the obligations that are listed as not proved yet, and are not.
+    `figures` has the counts of each theorem, as they are pinned; `failures` why each fails, or "".
     """
 
     figures: dict[str, dict[str, int]]
     failures: dict[str, str]
-    open: list[str]
 
     @property
     def summary(self) -> str:
@@ -31,8 +29,7 @@ class Proofs:
         total = Counter[str]()
         for each in self.figures.values():
             total.update(each)
-        text = f"{total['proved']:,} of {total['obligations']:,} obligations proved"
-        return f"{text}, {total['open']} open" if total["open"] else text
+        return f"{total['proved']:,} of {total['obligations']:,} obligations proved"
 
 
 def key() -> str:
@@ -46,15 +43,13 @@ def proved() -> Proofs:
     """Prove everything."""
     from . import prove
 
-    found = Proofs({}, {}, [])
+    found = Proofs({}, {})
     with report.Line("proofs") as line:
 
         def take(theorem: prove.Theorem) -> None:
-            done = {"proved": theorem.proved, "open": len(theorem.open)}
-            found.figures[theorem.name] = {"obligations": len(theorem.results), **done}
-            failed = [*theorem.failures, theorem.problem] if theorem.failed else []
-            found.failures[theorem.name] = "\n".join(filter(None, failed))
-            found.open += [f"{theorem.name}: {name}" for name in theorem.open]
+            counts = {"obligations": len(theorem.results), "proved": theorem.proved}
+            found.figures[theorem.name] = counts
+            found.failures[theorem.name] = theorem.reason
             line.update(found.summary)
 
         prove.show(prove.prove(prove.selected(("Voting", "MultiPaxos")), take))

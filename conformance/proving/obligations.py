@@ -79,9 +79,7 @@ ATTEMPTS = (
 # For the question whether a proof goes through without some hypothesis.
 BRIEFLY = (Attempt(300_000, INSTANCES), Attempt(200_000))
 
-
-# `OPEN` is unknown, and expected to be.
-PROVED, REFUTED, UNKNOWN, OPEN = "proved", "refuted", "unknown", "open"
+PROVED, REFUTED, UNKNOWN = "proved", "refuted", "unknown"
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from .. import jobs, report
-from ..results import Case, Status
+from ..results import Case, case
 from . import actions, obligations, voting
 from .evaluate import Problem
-from .obligations import OPEN, PROVED, UNKNOWN, Attempt, Obligation, Result
-
-# What is not proved yet, by action: it is tried briefly, and is open if z3 does not decide it.
-EXPECTED_OPEN: dict[str, tuple[str, ...]] = {}
-
-# For these: the attempts that prove most, and one that can refute.
-BRIEF = (*obligations.ATTEMPTS[:6], Attempt(1_000_000))
+from .obligations import Obligation, Result
 
 
 @dataclass
@@ -39,20 +32,16 @@ class Theorem:
         return sum(result.proved for result in self.results)
 
     @property
-    def open(self) -> list[str]:
-        """Return the names of the obligations that are expected to be undecided, and are."""
-        return [result.obligation.name for result in self.results if result.status == OPEN]
+    def passed(self) -> bool:
+        """Return whether all obligations are proved, and there are any."""
+        return 0 < self.proved == len(self.results) and not self.problem
 
     @property
-    def failed(self) -> bool:
-        """Return whether an obligation is neither proved nor open, or there is none."""
-        done = self.proved + len(self.open) == len(self.results)
-        return not self.results or not done or bool(self.problem)
-
-    @property
-    def status(self) -> Status:
-        """Return "pass" if all is proved, "fail" if something fails, "unknown" if it is open."""
-        return "fail" if self.failed else "unknown" if self.open else "pass"
+    def reason(self) -> str:
+        """Return why it is not proved, "" if it is."""
+        if self.passed:
+            return ""
+        return "\n".join([*self.failures, self.problem or "not all obligations are proved"])
 
     @property
     def seconds(self) -> float:
@@ -65,13 +54,11 @@ class Theorem:
     def cases(self) -> Iterator[Case]:
         """Return a case of the theorem, and one of each obligation that is not proved."""
         reason = self.problem or f"{self.proved:,} of {len(self.results):,} obligations proved"
-        passes = self.status == "pass"
-        yield Case("prove", self.name, self.status, self.seconds, "" if passes else reason)
+        yield case("prove", self.name, self.passed, reason, self.seconds)
         for number, result in enumerate(self.results, 1):
             if not result.proved:
-                status: Status = "unknown" if result.status == OPEN else "fail"
                 name = f"obligation {number}: {result.obligation.name}"
-                yield Case(self.name, name, status, result.seconds, result.status)
+                yield case(self.name, name, False, result.status, result.seconds)
 
 
 def theorems() -> Iterator[tuple[str, Callable[[], Iterable[Obligation]]]]:
@@ -123,12 +110,12 @@ def _proved(name: str) -> Theorem:
     theorem = Theorem(name)
     try:
         made = list(dict(theorems())[name]())
-        theorem.results = [_tried(each) for each in made]
-        theorem.problem = _stale(made) or _vacuous(made)
+        theorem.results = [obligations.prove(each) for each in made]
+        theorem.problem = _vacuous(made)
     except Problem as problem:
         theorem.problem = str(problem)
     for result in theorem.results:
-        if result.status not in (PROVED, OPEN):
+        if not result.proved:
             theorem.failures.append(f"{result.obligation.name} is {result.status}")
             theorem.failures += [counterexample(result)] if result.model is not None else []
     theorem.results = list(map(without_terms, theorem.results))
@@ -139,24 +126,6 @@ def without_terms(result: Result) -> Result:
     """Return a result that can leave its process."""
     obligation = replace(result.obligation, hypotheses=[], goal=True)
     return replace(result, obligation=obligation, model=None)
-
-
-def is_open(each: Obligation) -> bool:
-    return each.name in EXPECTED_OPEN.get(each.theorem, ())
-
-
-def _tried(each: Obligation) -> Result:
-    if not is_open(each):
-        return obligations.prove(each)
-    result = obligations.prove(each, BRIEF)
-    return replace(result, status=OPEN) if result.status == UNKNOWN else result
-
-
-def _stale(made: list[Obligation]) -> str:
-    """Return which entries of `EXPECTED_OPEN` are no obligations: a line may have moved."""
-    expected = {name for each in made for name in EXPECTED_OPEN.get(each.theorem, ())}
-    missing = expected - {each.name for each in made}
-    return f"listed as open, but no obligation: {', '.join(sorted(missing))}" if missing else ""
 
 
 def _vacuous(made: list[Obligation]) -> str:
@@ -177,31 +146,24 @@ def _lasts(name: str) -> bool:
 
 
 def summary(found: list[Theorem]) -> str:
-    """Return how many obligations are proved, and the names of those that are open."""
+    """Return how many obligations are proved."""
     total = sum(len(each.results) for each in found)
-    text = f"{sum(each.proved for each in found):,} of {total:,} obligations proved"
-    opened = Counter(f"{each.name}: {name}" for each in found for name in each.open)
-    listed = ", ".join(f"{name} ({count})" for name, count in opened.items())
-    return f"{text}, {opened.total()} open: {listed}" if opened else text
-
-
-WORDS = {"pass": "PASS", "fail": "FAIL", "unknown": "UNDECIDED"}
+    return f"{sum(each.proved for each in found):,} of {total:,} obligations proved"
 
 
 def show(found: list[Theorem]) -> None:
     """Print the table of theorems, and each obligation that fails."""
     report.table(
         "Proofs",
-        ("theorem", "obligations", "proved", "open", "work", "time", "result"),
+        ("theorem", "obligations", "proved", "work", "time", "result"),
         [
             (
                 each.name,
                 f"{len(each.results):,}",
                 f"{each.proved:,}",
-                f"{len(each.open):,}",
                 f"{each.work:,}",
                 f"{each.seconds:.1f} s",
-                WORDS[each.status],
+                each.passed,
             )
             for each in found
         ],

@@ -22,7 +22,7 @@ Leads(n, pending, reports) ==
         /\ s.reported = <<>>
         /\ Open(s) \subseteq DOMAIN s.accepted \ s.closed
         /\ \A slot \in Open(s) : CountedVoted(n, s, slot)
-        /\ \A slot \in Slots \ taken : NobodyVoted(s.ballot, slot)
+        /\ \A slot \in Slots \ taken : NoVotes(s.ballot, slot)
         /\ \A slot \in Slots \ (taken \cup s.closed \cup pending) : IsFree(s, slot)
         /\ \A slot \in pending :
                /\ slot \in Slots \ (taken \cup s.closed)

@@ -301,8 +301,8 @@ class Replica:
             for slot in self.leader.waiting.by_slot
         )
 
-    def silent(self, heard: set[str]) -> Iterable[str]:
-        return [peer for peer in self.peers if peer not in heard]
+    def silent(self, replied: set[str]) -> Iterable[str]:
+        return [peer for peer in self.peers if peer not in replied]
 
     def learn(self) -> Learn:
         return Learn(self.acceptor.known.ranges())

@@ -155,7 +155,7 @@ HidesDecisions(n, m) ==
            ELSE Say([t EXCEPT !.state = s],
                     Promise(m, Without(s.accepted, m.body.known), {})))
 
-Heard(n, m, votes, current, better(_, _, _)) ==
+TakePromise(n, m, votes, current, better(_, _, _)) ==
     LET t == Begin(n)
         s == t.state
         s2 == [s EXCEPT
@@ -164,18 +164,18 @@ Heard(n, m, votes, current, better(_, _, _)) ==
                       IF slot \in DOMAIN votes
                       THEN better(votes[slot], @, slot) ELSE @[slot]],
                   !.closed = @ \cup (m.body.known \ Known(s))]
-        heard == [t EXCEPT !.state = s2]
+        collected == [t EXCEPT !.state = s2]
     IN  Step(n, m,
         IF ~InPhase1(s) \/ ~current THEN t
-        ELSE IF IsQuorum(s2.promises) THEN Lead(n, heard)
-        ELSE heard)
+        ELSE IF IsQuorum(s2.promises) THEN Lead(n, collected)
+        ELSE collected)
 
 (* A promise counts whatever its ballot (in place of ReceivePromise, as    *)
 (* the next two).                                                          *)
 
 CountsOldPromises(n, m) ==
     /\ Receives(n, m, "promise")
-    /\ Heard(n, m, Without(m.body.accepted, Known(replica[n])), TRUE, Higher)
+    /\ TakePromise(n, m, Without(m.body.accepted, Known(replica[n])), TRUE, Higher)
 
 (* A report lands one slot off. *)
 
@@ -183,8 +183,8 @@ MisplacesReports(n, m) ==
     /\ Receives(n, m, "promise")
     /\ LET votes == m.body.accepted
            moved == [slot \in {x + 1 : x \in DOMAIN votes} |-> votes[slot - 1]]
-       IN  Heard(n, m, Without(moved, Known(replica[n])),
-                 m.body.ballot = replica[n].ballot, Higher)
+       IN  TakePromise(n, m, Without(moved, Known(replica[n])),
+                       m.body.ballot = replica[n].ballot, Higher)
 
 (* A report is compared with the node's own vote only: of those of others  *)
 (* the last one wins.                                                      *)
@@ -193,8 +193,8 @@ HeedsLastReport(n, m) ==
     /\ Receives(n, m, "promise")
     /\ LET own == replica[n].accepted
            better(vote, f, slot) == Higher(vote, own, slot)
-       IN  Heard(n, m, Without(m.body.accepted, Known(replica[n])),
-                 m.body.ballot = replica[n].ballot, better)
+       IN  TakePromise(n, m, Without(m.body.accepted, Known(replica[n])),
+                       m.body.ballot = replica[n].ballot, better)
 
 (* The lowest ballot's vote is inherited (in place of Higher). *)
 
@@ -324,7 +324,7 @@ AsksOnWithLast(n, m) ==
 (* The client of a lost slot gets its own value (in place of               *)
 (* ProposeOk).                                                             *)
 
-TellsOwnValue(request, skipped, v) ==
+RepliesOwnValue(request, skipped, v) ==
     [type           |-> "multi_paxos_propose_ok",
      in_reply_to    |-> request.body.msg_id,
      slot           |-> request.body.slot,
@@ -354,7 +354,7 @@ KeepsVotes(n, t, slot, v) ==
 (* `phase1_skipped` is computed from the state at the reply, not at the    *)
 (* request.                                                                *)
 
-TellsAtReply(n, t, slot, v) ==
+SkipsAtReply(n, t, slot, v) ==
     IF slot \in Known(t.state) THEN t
     ELSE
     LET asks(w) == w.request.body.slot = slot

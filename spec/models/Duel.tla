@@ -66,13 +66,13 @@ Excess(nodes, messages) ==
 (* The two are not connected; the third gets all that both send to it.     *)
 (* (A set of one element makes TLC evaluate it once.)                      *)
 
-Heard(m) == m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}
+Delivered(m) == m.dest \in Node /\ {m.src, m.dest} # {"n1", "n2"}
 
 DuelStep(n, input, t) ==
     /\ t.state.promised <= MaxBallot
     /\ \E nodes \in {[replica EXCEPT ![n] = t.state]} :
        \E messages \in {(network \ ({input} \ Requests))
-                        \cup {m \in Leaving(Range(t.output)) : Heard(m)}} :
+                        \cup {m \in Leaving(Range(t.output)) : Delivered(m)}} :
        \E k \in {Excess(nodes, messages)} :
            /\ replica' = [x \in Node |-> LowerState(k, nodes[x])]
            /\ network' = Lively({LowerMessage(k, m) : m \in messages})
@@ -81,13 +81,13 @@ DuelStep(n, input, t) ==
 
 DuelNext ==
     \/ \E m \in network \ Requests : Receive(m.dest, m)
-    \/ \E r \in Requests : Unheard(r) /\ Receive(r.dest, r)
+    \/ \E r \in Requests : Undelivered(r) /\ Receive(r.dest, r)
     \/ \E n \in Patient : Stuck(replica[n]) /\ Timeout(n)
 
 DuelSpec ==
     /\ LossyInit
     /\ [][DuelNext]_live
-    /\ \A r \in Repeated : []<>~Unheard(r)
+    /\ \A r \in Repeated : []<>~Undelivered(r)
     /\ \A n \in Patient : []<><<Timeout(n)>>_live
     /\ \A link \in Links : []<>InTransit(link) => []<><<Deliver(link)>>_live
 =============================================================================

@@ -210,9 +210,9 @@ WatchedLiving(n, sent) == Living(n, Onlooker(sent))
 
 (* Of four nodes n4 receives nothing: the other three are the only quorum. *)
 
-Unheard(sent) == {m \in sent : m.dest \in Node \ {"n4"}}
+NotToLast(sent) == {m \in sent : m.dest \in Node \ {"n4"}}
 
-WithoutLast(n, sent) == network \cup Unheard(sent)
+WithoutLast(n, sent) == network \cup NotToLast(sent)
 
-WithoutLastLiving(n, sent) == Living(n, Unheard(sent))
+WithoutLastLiving(n, sent) == Living(n, NotToLast(sent))
 =============================================================================

@@ -1,4 +1,4 @@
-"""The proofs as a phase of `check`: what is counted, named, cached, and what fails."""
+"""The proofs as a phase of `check`: what is counted, cached, and what fails."""
 
 from pathlib import Path
 
@@ -12,28 +12,26 @@ from conformance.proving.obligations import Obligation, Result
 from conformance.results import Results
 
 
-def test_theorems_are_counted_and_open_obligations_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_obligations_of_each_theorem_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def obligations_of(*statuses: str) -> list[Obligation]:
         return [Obligation("T", f"goal {at}", [], each) for at, each in enumerate(statuses)]
 
     made = {
-        "Voting": obligations_of("proved", "unknown"),
+        "Voting": obligations_of("proved", "proved"),
         "MultiPaxos: Init": obligations_of("proved", "refuted"),
     }
     monkeypatch.setattr(
         prove, "theorems", lambda: ((name, lambda n=name: made[n]) for name in made)
     )
     monkeypatch.setattr(obligations, "prove", lambda each, *attempts: Result(each, each.goal, 0, 0))
-    monkeypatch.setitem(prove.EXPECTED_OPEN, "T", ("goal 1",))
     found = counts.proved()
     assert found.figures == {
-        "Voting": {"obligations": 2, "proved": 1, "open": 1},
-        "MultiPaxos: Init": {"obligations": 2, "proved": 1, "open": 0},
+        "Voting": {"obligations": 2, "proved": 2},
+        "MultiPaxos: Init": {"obligations": 2, "proved": 1},
     }
-    assert found.open == ["Voting: goal 1"]
     assert found.failures["Voting"] == ""
     assert found.failures["MultiPaxos: Init"].startswith("goal 1 is refuted")
-    assert found.summary == "2 of 4 obligations proved, 1 open"
+    assert found.summary == "3 of 4 obligations proved"
 
 
 def phase(folder: Path, found: Proofs, monkeypatch: pytest.MonkeyPatch) -> whole_check.Phase:
@@ -43,26 +41,19 @@ def phase(folder: Path, found: Proofs, monkeypatch: pytest.MonkeyPatch) -> whole
     return run.phases[0]
 
 
-PROVED = Proofs({"Voting": {"obligations": 2, "proved": 1, "open": 1}}, {"Voting": ""}, ["goal"])
-
-
-def test_open_obligation_does_not_fail_the_phase_and_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert phase(tmp_path, PROVED, monkeypatch).passed
-    assert "not proved yet: goal" in capsys.readouterr().out
+PROVED = Proofs({"Voting": {"obligations": 2, "proved": 2}}, {"Voting": ""})
 
 
 def test_proofs_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert phase(tmp_path, PROVED, monkeypatch).cached == 0
-    again = phase(tmp_path, Proofs({}, {}, []), monkeypatch)
+    again = phase(tmp_path, Proofs({}, {}), monkeypatch)
     assert again.cached == 1 and again.summary == PROVED.summary
 
 
 def test_failure_fails_the_phase_and_is_not_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = Proofs(PROVED.figures, {"Voting": "goal is refuted"}, [])
+    failed = Proofs(PROVED.figures, {"Voting": "goal is refuted"})
     assert not phase(tmp_path, failed, monkeypatch).passed
     assert phase(tmp_path, PROVED, monkeypatch).cached == 0
 
