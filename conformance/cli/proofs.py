@@ -23,10 +23,10 @@ from .options import verdict
     "--agreement",
     "states",
     is_flag=False,
-    flag_value=100,
+    flag_value=48,
     type=click.IntRange(1),
     metavar="[N]",
-    help="Compare the translation with TLC in N states (100) of each cluster.",
+    help="Compare the translation with TLC in N states (48) of each cluster.",
 )
 @verdict
 def prove(

@@ -224,7 +224,7 @@ def _written(state: Mapping[str, Any]) -> str:
     return text.text({"votes": votes, "promised": state["promised"]})
 
 
-def compare(number: int = 350, seed: int = 1) -> list[Row]:
+def compare(number: int = 100, seed: int = 1) -> list[Row]:
     """Evaluate every definition in `number` states of each kind, by TLC and by the translation."""
     random_numbers = random.Random(seed)
     kinds = {"reachable": walked(number, random_numbers), "drawn": drawn(number, random_numbers)}

@@ -97,11 +97,12 @@ def meanings_of(known: Known, state: Concrete) -> Meanings:
             "Proposed": (2, lambda: sorted(proposed)),
         }
     )
+    proposals = [(tuple(parts_of(each, actions.REQUEST)), each) for each in known.proposals]
     votes = [
-        whole(parts, actions.VOTE)
+        (parts, whole(parts, actions.VOTE))
         for parts in product(known.members, known.slots, range(1, high), known.values)
     ]
-    found.finite = [(actions.REQUEST, known.proposals), (actions.VOTE, votes)]
+    found.finite = [(actions.REQUEST, proposals), (actions.VOTE, votes)]
     return found
 
 

@@ -55,8 +55,8 @@ class Meanings(dict[str, Callable[..., Any]]):
         self.ranges = ranges
         # Of some relations, all that they hold of: a quantifier need not look at anything else.
         self.extensions: dict[str, tuple[int, Callable[..., Iterable[tuple[Any, ...]]]]] = {}
-        # Of some shapes, the only values that a set is looked through for.
-        self.finite: list[tuple[Any, Sequence[Concrete]]] = []
+        # Of some shapes, the only values that a set is looked through for, each with its parts.
+        self.finite: list[tuple[Any, Sequence[tuple[tuple[Any, ...], Concrete]]]] = []
         self.later: dict[str, Callable[[Meanings], object]] = {}
 
     def __missing__(self, name: str) -> Callable[..., Any]:
@@ -133,7 +133,7 @@ class Meanings(dict[str, Callable[..., Any]]):
         """Yield every value of a plain or record shape, with the values that it is made of."""
         for known, items in self.finite:
             if known is shape:
-                yield from ((tuple(parts_of(item, shape)), item) for item in items)
+                yield from items
                 return
         _, terms = constants(shape)
         for items in product(*[self.ranges[str(each.sort())] for each in terms]):
@@ -205,6 +205,7 @@ class Compiler:
     def __init__(self) -> None:
         # A term is kept with what it became, so that no other term gets its number.
         self._done: dict[int, tuple[Term, Compiled]] = {}
+        self._free: dict[int, tuple[Term, frozenset[int]]] = {}
         self.names: set[str] = set()
 
     def compile(self, term: Term) -> Compiled:
@@ -256,6 +257,24 @@ class Compiler:
             return lambda meanings, bound: operator(left(meanings, bound), right(meanings, bound))
         return lambda meanings, bound: operator(*[part(meanings, bound) for part in parts])
 
+    def _indices(self, term: Term) -> frozenset[int]:
+        """Return the indices of the variables that are free in a term: 0 is the innermost one."""
+        if term.get_id() not in self._free:
+            if z3.is_var(term):
+                found = frozenset([z3.get_var_index(term)])
+            elif z3.is_quantifier(term):
+                size = term.num_vars()
+                free = self._indices(term.body())
+                found = frozenset(index - size for index in free if index >= size)
+            else:
+                found = frozenset().union(*map(self._indices, term.children()))
+            self._free[term.get_id()] = term, found
+        return self._free[term.get_id()][1]
+
+    def _variables(self, term: Term, size: int) -> set[int]:
+        """Return which variables of the innermost quantifier, of so many, occur in a term."""
+        return {size - 1 - index for index in self._indices(term) if index < size}
+
     def _quantifier(self, term: z3.QuantifierRef) -> Compiled:
         body = self.compile(term.body())
         size = term.num_vars()
@@ -270,10 +289,11 @@ class Compiler:
             )
             for each in _guards(term)
             if not any(
-                _place(part, size) is None and _variables(part, size) for part in each.children()
+                _place(part, size) is None and self._variables(part, size)
+                for part in each.children()
             )
         ]
-        used = _variables(term.body(), size)
+        used = self._variables(term.body(), size)
         absent = (None,) * size
 
         def chosen(
@@ -425,16 +445,6 @@ def _place(term: Term, size: int) -> int | None:
     if not z3.is_var(term) or z3.get_var_index(term) >= size:
         return None
     return size - 1 - int(z3.get_var_index(term))
-
-
-def _variables(term: Term, size: int, depth: int = 0) -> set[int]:
-    """Return which variables of a quantifier, of so many variables, occur in its body."""
-    if z3.is_var(term):
-        index = z3.get_var_index(term) - depth
-        return {size - 1 - index} if 0 <= index < size else set()
-    if z3.is_quantifier(term):
-        return _variables(term.body(), size, depth + term.num_vars())
-    return set().union(*[_variables(each, size, depth) for each in term.children()])
 
 
 def _guards(term: z3.QuantifierRef) -> list[Term]:

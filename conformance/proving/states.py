@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,11 +83,13 @@ class Cluster:
     requests: str
     batch: int = 2
     ballots: int = 3
+    fallible: str = '{"n1"}'
 
 
 CLUSTERS = (
     Cluster("One", "ClashLog"),
     Cluster("Two", "Throng"),
+    Cluster("Two", "SeriesRival", fallible="{}"),
     Cluster("Three", "LongSeriesRival"),
 )
 
@@ -102,13 +105,29 @@ def _config(cluster: Cluster, rest: str) -> str:
     Batch = {cluster.batch}
     Restless = {every}
     MaxBallot = {cluster.ballots}
-    Fallible = {{"n1"}}
+    Fallible = {cluster.fallible}
     MaxLearn = 20
 {rest}"""
 
 
-_WALK = """---- MODULE Walked ----
+def _walk() -> str:
+    """Return a module that prints the states it comes through.
+
+    TLC draws one of the actions, and then one of its steps.  Each action has the same chance here,
+    whatever the number of nodes and messages: of what is not constant, such as the domain of a
+    variable, TLC makes no actions of their own.
+    """
+    steps = "\n".join(
+        f"    \\/ \\E m \\in network : {action}(m.dest, m) /\\ Bounded'"
+        if shapes
+        else f"    \\/ \\E n \\in DOMAIN replica : {action}(n) /\\ Bounded'"
+        for action, shapes in actions.ACTIONS.items()
+    )
+    return f"""---- MODULE Walked ----
 EXTENDS MC, Printing
+Go ==
+{steps}
+Walk == Init /\\ [][Go]_vars
 Shown == PrintT(Text(<<Members, Requests, replica, network, cast, delayed>>))
 ====
 """
@@ -119,25 +138,36 @@ def walked(cluster: Cluster, number: int, r: random.Random) -> tuple[Known, list
     found: set[str] = set()
     tlc.run(
         "Walked",
-        _WALK,
-        _config(cluster, "SPECIFICATION Spec\nCONSTRAINT Bounded\nINVARIANT Shown\n"),
+        _walk(),
+        _config(cluster, "SPECIFICATION Walk\nINVARIANT Shown\n"),
         libraries=LIBRARIES,
         workers=1,
         seed=r.randrange(1 << 30),
-        options=["-simulate", f"num={10 * number}", "-depth", "60"],
+        options=["-simulate", f"num={2 * number}", "-depth", "60"],
         on_print=found.add,
         brief=True,
     )
-    # Half of them among those of which there is most to say: late ones, with votes and answers.
-    lines = sorted(found, key=lambda line: (len(line), line))
-    late = lines[-2 * number :]
-    some = {*r.sample(late, min(number // 2, len(late)))}
-    some |= {*r.sample(lines, min(number - len(some), len(lines)))}
-    chosen = [_parsed(line) for line in sorted(some)]
+    chosen = [_parsed(line) for line in _chosen(sorted(found), number, r)]
     members, requests, *_ = chosen[0]
     known = Known(members, frozenset(map(normal_message, requests)), cluster.batch)
     names = ("replica", "network", "cast", "delayed")
     return known, [_normal_state(dict(zip(names, state, strict=True))) for _, _, *state in chosen]
+
+
+def _chosen(lines: list[str], number: int, r: random.Random) -> list[str]:
+    """Return `number` of these states: every third any, others with messages of a rare type."""
+    rest = r.sample(lines, len(lines))
+    types = {line: Counter(re.findall(r'type \|-> \\"(\w+)', line)) for line in lines}
+    had = Counter(dict.fromkeys(sorted(set().union(*types.values())), 0))
+    found: list[str] = []
+    while rest and len(found) < number:
+        rarest = min(had, key=had.__getitem__)
+        some = rest[:1] if len(found) % 3 == 0 else rest
+        line = max(some, key=lambda line: types[line][rarest])
+        rest.remove(line)
+        found.append(line)
+        had.update(types[line])
+    return found
 
 
 def _parsed(line: str) -> list[Concrete]:
