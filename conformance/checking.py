@@ -234,7 +234,7 @@ def inject_faults(
     )
     taken = ("--data", *["--votes"] * votes) if dialect.opaque else OPTIONS
     options = [option for option in taken if kills or option != "--data"]
-    all_pass = False
+    passes: bool | None = False
     try:
         with report.Line(f"{nodes} nodes, seed {seed}") as line:
             fault_run = inject.inject(
@@ -251,25 +251,44 @@ def inject_faults(
                 large=not dialect.opaque,
                 on_progress=line.update,
             )
-        missing = list(fault_run.missing)
-        rows = [*_happened(fault_run), *_history_rows(fault_run)]
-        if not dialect.opaque:
-            rows += [*_process_rows(fault_run), *_log_rows(fault_run, batch, records, missing)]
-        rows += _vote_rows(fault_run) if votes else []
+        checks, missing = _checks(fault_run, dialect.opaque, votes, batch, records)
         title = f"{nodes} nodes, seed {seed}, {fault_run.seconds:.0f} s"
-        report.table(title, ("what", "figure", "result"), rows)
-        all_pass = all(row[-1] is not False for row in rows)
-        for what, figure, passes in rows:
-            if isinstance(passes, bool):
-                on_row(what, passes, figure)
+        passes = _show_checks(title, checks, missing, on_row)
     finally:
-        if not all_pass:
+        if passes is False:
             report.warn(f"the same faults again (seed {seed}), though time is never the same:")
             report.warn(f"  {again}")
-    if all_pass and missing:
+    return passes
+
+
+def _checks(
+    fault_run: FaultRun, opaque: bool, votes: bool, batch: int, records: int
+) -> tuple[list[Any], list[str]]:
+    """Check a run with faults; return a row for each check, and what is missing to decide."""
+    missing = list(fault_run.missing)
+    rows = [*_happened(fault_run), *_history_rows(fault_run)]
+    if not opaque:
+        rows += [*_process_rows(fault_run), *_log_rows(fault_run, batch, records, missing)]
+    rows += _vote_rows(fault_run) if votes else []
+    return rows, missing
+
+
+def _show_checks(
+    title: str,
+    rows: list[Any],
+    missing: list[str],
+    on_row: Callable[[str, bool, str], None],
+) -> bool | None:
+    """Print the checks and call `on_row` with each; return whether all pass, None if undecided."""
+    report.table(title, ("what", "figure", "result"), rows)
+    for what, figure, passes in rows:
+        if isinstance(passes, bool):
+            on_row(what, passes, figure)
+    if any(row[-1] is False for row in rows):
+        return False
+    if missing:
         report.warn(f"too little happened to decide: {'; '.join(missing)}", style="red")
-        return None
-    return all_pass
+    return None if missing else True
 
 
 def _happened(fault_run: FaultRun) -> list[Any]:

@@ -18,7 +18,11 @@ from .group import node_command, verb
 from .options import FOLDER, SECONDS, SEEDS, jobs_at_a_time, searchable, verdict
 
 
-@verb("grade -o out/grade -- ./my-node")
+@verb(
+    "grade -o out/grade -- ./my-node",
+    "grade --stage challenge -- ./my-node",
+    "grade --opaque --level 2 -- ./my-node",
+)
 @click.option(
     "-o",
     "--output",

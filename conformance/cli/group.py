@@ -181,9 +181,11 @@ def main() -> None:
     """
 
 
-def verb(example: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Register a function as the verb of its name; its help ends with this example."""
-    return main.command(epilog=f"\b\nExample:\n  python -m conformance {example}")
+def verb(*examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Register a function as the verb of its name; its help ends with these examples."""
+    heading = "Examples:" if len(examples) > 1 else "Example:"
+    lines = [heading, *(f"  python -m conformance {example}" for example in examples)]
+    return main.command(epilog="\b\n" + "\n".join(lines))
 
 
 def node_command(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from .group import verb
 from .options import verdict
 
 
-@verb("prove Voting")
+@verb("prove Voting", "prove --agreement", "prove --mutants")
 @click.argument("theorem", nargs=-1)
 @click.option(
     "--mutants", is_flag=True, help="Check that no mutant of the specification is proved."

@@ -107,7 +107,7 @@ def record(
     return f"{recorded.path}: {len(recorded.records):,} records; {happened}"
 
 
-@verb("validate out/run")
+@verb("validate out/run", "validate --votes n1.ndjson n2.ndjson n3.ndjson")
 @places
 @batches
 @click.option(
@@ -279,7 +279,10 @@ def explore(
     return f"{len(found):,} models, {total:,} runs, {differ:,} runs differ"
 
 
-@verb("inject -o out/faults --nodes 5 --kills 500 --seconds 900 --seed 7")
+@verb(
+    "inject -o out/faults --nodes 5 --kills 500 --seconds 900 --seed 7",
+    "inject -o out/any --opaque --append --votes --kills 5 -- ./my-node",
+)
 @new_folder
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -385,7 +388,10 @@ def inject(
     return name
 
 
-@verb("check-history --quiescent out/faults/history.ndjson")
+@verb(
+    "check-history history.ndjson",
+    "check-history --quiescent out/faults/history.ndjson",
+)
 @click.argument("history", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--quiescent",
@@ -397,9 +403,9 @@ def inject(
 def check_history(history: tuple[Path, ...], quiescent: bool, results: Results) -> str:
     """Check histories of clients for safety.
 
-    The rules are agreement, validity, durability, and that no definite error is returned for a
-    request that took effect. HISTORY is a file, or a folder of *.ndjson files: requests and replies
-    in the order in which one observer saw them.
+    The rules are agreement, validity, durability, the order of appends, and that no definite error
+    is returned for a request that took effect: conformance/history.md. HISTORY is a file, or a
+    folder of *.ndjson files: requests and replies in the order in which one observer saw them.
     """
     read, found = [], []
     for path in logs.find(history, logs.HISTORIES):

@@ -17,7 +17,11 @@ from .group import node_command, verb
 from .options import FILE, SECONDS, batches, searchable, timeout
 
 
-@verb("export --html out/run.html out/run/seed-7.ndjson")
+@verb(
+    "export --html out/run.html out/run/seed-7.ndjson",
+    "export --votes out/votes.ndjson out/run/seed-7.ndjson",
+    "export --html out/slots.html out/votes.ndjson",
+)
 @click.argument("log", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--model",

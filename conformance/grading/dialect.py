@@ -1,6 +1,6 @@
 """Find out whether a node speaks this protocol with its peers, or messages of its own.
 
-A node of any system answers `init` and requests; only what its clients see of it can be judged.
+A node of any system answers `init` and requests; only what its clients see of it can be checked.
 """
 
 from __future__ import annotations

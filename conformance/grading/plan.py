@@ -16,14 +16,6 @@ Item = TypeVar("Item")
 
 STAGES = ("challenge", "framing", "replay", "record", "faults")
 
-PURPOSES = {
-    "challenge": "requests to a single node; no option needed",
-    "framing": "the same input cut into other pieces than lines",
-    "replay": "golden traces; needs --manual-clock",
-    "record": "a cluster on a lossy network; needs --manual-clock",
-    "faults": "a cluster in real time with partitions, pauses and, with --data, kills",
-}
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -24,6 +24,7 @@ from .manifest import LIBRARIES, Model
 ROOTS = {
     "Consensus": ("Init", "Next"),
     "Voting": ("Init", "Next"),
+    "VoteLogs": ("Accepted",),
     "MultiPaxos": ("Init", "Next"),
     "Liveness": ("LossyInit", "LossyNext", "LossyStep"),
 }

@@ -146,7 +146,7 @@ def needed(theorems: Iterable[str]) -> Iterator[Needed]:
     """Leave out each hypothesis of these theorems, until an obligation is not proved.
 
     A hypothesis is all that is assumed under one name, such as a conjunct of Inv.  The conditions
-    of a way through a step are none.  z3 tells which hypotheses a proof uses: only obligations
+    of a way through a step are none.  z3 reports which hypotheses a proof uses: only obligations
     whose proof uses one are tried without it, first those whose proofs use the fewest.
     """
     clear: set[str] = set()

@@ -76,8 +76,6 @@ ATTEMPTS = (
     Attempt(2_000_000, INSTANCES),
     Attempt(1_000_000),
 )
-# For the question whether a proof goes through without some hypothesis.
-BRIEFLY = (Attempt(300_000, INSTANCES), Attempt(200_000))
 
 PROVED, REFUTED, UNKNOWN = "proved", "refuted", "unknown"
 

@@ -6,7 +6,7 @@ directory.  All randomness comes from one seed; time is real, so the same seed g
 schedule of faults and not the same run.
 
 A cluster may be *opaque*: its members speak another protocol with each other, and only the clients'
-history can be judged.
+history can be checked.
 
 Nothing here decides whether the outcome is right: the history checker and trace validation do.
 """

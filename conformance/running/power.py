@@ -24,7 +24,6 @@ SECTOR = 512
 
 SYNCS = ("fsync", "fdatasync", "sync", "syncfs")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
-TRUNCATED = ("truncate", "ftruncate")
 RENAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat")
 UNSUPPORTED = ("link", "linkat", "copy_file_range", "sendfile", "splice", "fallocate")
 

@@ -1,6 +1,6 @@
 """The history checker: check what clients saw against agreement, validity, durability and others.
 
-It uses neither logs of nodes nor the specification, so it judges any system.  A history contains
+It uses neither logs of nodes nor the specification, so it checks any system.  A history contains
 every proposal, so each rule is a function of the history that yields the entries which break it.
 
 A proposal without a slot is an *append*: the system picks the slot, and its reply names it.

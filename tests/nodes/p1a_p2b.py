@@ -21,7 +21,7 @@ from typing import Any
 
 Json = Any
 
-# Seconds: between two ticks, and until a node that hears of no leader campaigns.
+# Seconds: between two ticks, and until a node without a message of a leader campaigns.
 TICK, PATIENCE = 0.05, (0.2, 0.6)
 
 
