@@ -39,14 +39,14 @@ class Slots:
     def part(self, least: int, most: int | None) -> Slots:
         """Return the first slots of the set from this one on, at most so many; None for all."""
         ranges = []
-        for at in range(bisect_left(self._highs, least), len(self._lows)):
+        at = bisect_left(self._highs, least)
+        while at < len(self._lows) and most != 0:
             low, high = max(self._lows[at], least), self._highs[at]
             if most is not None:
                 high = min(high, low + most - 1)
                 most -= high - low + 1
-                if high < low:
-                    break
             ranges.append((low, high))
+            at += 1
         return Slots(ranges)
 
     def range_of(self, slot: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ import click
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from multipaxos.acceptor import Acceptor
 from multipaxos.clock import Clock
 from multipaxos.node import Node
 from multipaxos.process import PIPE_BYTES, Lines
@@ -132,9 +133,12 @@ class Subject:
     def on_dropped(self, reason: str, given: bytes) -> None:
         self.dropped_lines += 1
 
-    def write(self, record: bytes) -> None:
-        """Keep the records of the log until the next line."""
-        self.records.append(record)
+    def write(self, piece: bytes) -> None:
+        """Keep the records of the log until the next line; each comes in pieces."""
+        if self.records and not self.records[-1].endswith(b"\n"):
+            self.records[-1] += piece
+        else:
+            self.records.append(piece)
 
     def flush(self) -> None:
         pass
@@ -202,11 +206,17 @@ class Subject:
             return
         # As at the end of input: what caused no output may not be saved yet.
         self.node.save()
-        before = vars(self.node.replica.acceptor)
-        found = vars(self.disk.mount().acceptor)
-        for field in "promised", "accepted", "decided":
-            if found[field] != before[field]:
-                raise Wrong(f"{field} is {before[field]}, and on the disk {found[field]}")
+        before = durable(self.node.replica.acceptor)
+        found = durable(self.disk.mount().acceptor)
+        for field, value in before.items():
+            if found[field] != value:
+                raise Wrong(f"{field} is {value}, and on the disk {found[field]}")
+
+
+def durable(acceptor: Acceptor) -> dict[str, object]:
+    """Return the fields that must survive a crash."""
+    decided = dict(acceptor.decided.read(acceptor.known))
+    return {"promised": acceptor.promised, "accepted": acceptor.accepted, "decided": decided}
 
 
 def real_lines() -> list[bytes]:

@@ -55,8 +55,14 @@ def test_mutant_checks_only_the_property_that_it_violates(model) -> None:
     assert model.checked() == [model.violates]
 
 
+WITHOUT_MUTANT = {"IsAccepted", "VotesAreRequested"}
+"""That right vote logs are accepted, and what only the proof of RefusalIsTrue needs."""
+
+
 def test_every_property_catches_some_bug() -> None:
-    held = {name for model in ALL.values() if model.expect == "holds" for name in model.checked()}
+    """Apart from the facts that the proofs assume, which are not about the protocol."""
+    holds = [model for model in ALL.values() if model.expect == "holds" and model.name != "assumed"]
+    held = {name for model in holds for name in model.checked()} - WITHOUT_MUTANT
     caught = {model.violates for model in ALL.values() if model.expect == "breaks"}
     assert held == caught
 
@@ -70,7 +76,10 @@ def test_spec_mutant_is_one_override() -> None:
     assert len(wrong) > 50
     for model in ALL.values():
         made = wrong & set(overridden(model.text()).values())
-        assert len(made) == (model.expect == "breaks"), (model.name, made)
+        # What is required of vote logs can stand in two operators.
+        most = 2 if model.module.stem == "BrokenVoteLogs" else 1
+        least = int(model.expect == "breaks")
+        assert least <= len(made) <= most * least, (model.name, made)
 
 
 def test_liveness_is_checked_without_view_or_constraint() -> None:

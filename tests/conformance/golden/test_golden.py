@@ -32,12 +32,15 @@ QUICK = ("reports", "stuck", "catchup", "gives-up", "reads", "single")
 CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {
     *("__init__", "__main__"),
-    *("node", "process", "storage", "files"),
+    *("node", "printed", "process"),
+    *("storage", "journal", "formats", "files"),
     *("wire", "readable"),
     *("clock", "overdue"),
 }
 """Modules outside of the state machine, which golden traces cannot cover: processes, disks,
 malformed lines, and time."""
+
+FOR_THE_DISK = "Slots.range_of"
 
 STATE_MACHINE = {path.stem for path in CORE} - OUTER
 OUT_OF_BOUNDS = {
@@ -97,9 +100,10 @@ def test_golden_traces_cover_the_state_machine(golden: list[Path], tmp_path: Pat
     files = json.loads(report.read_text())["files"]
     core = {Path(name).stem: found for name, found in files.items()}
     missed = {
-        name: (core[name]["missing_lines"], core[name]["missing_branches"])
-        for name in {path.stem for path in CORE} - OUTER
-        if core[name]["summary"]["percent_covered"] < 100
+        (name, function): (found["missing_lines"], found["missing_branches"])
+        for name in STATE_MACHINE
+        for function, found in core[name]["functions"].items()
+        if found["summary"]["percent_covered"] < 100 and function != FOR_THE_DISK
     }
     assert missed == {}
 
