@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from ..formats import logs
 from ..formats.schema import is_message
 from ..running.replay import Difference
 from ..validation.verdict import Rejection
+from . import template
 from .causality import Step
 from .states import BY_SLOT, States
 
@@ -77,16 +77,9 @@ def html(
     data = _run(title, steps, states or States(), by_place, part or range(len(steps)))
     # Without <, the text has neither the end of its element nor a comment.
     text = json.dumps(_exact(data), separators=(",", ":")).replace("<", "\\u003c")
-    script = "\n".join(map(_read, SCRIPTS))
-    page = _read("run.html")
-    for name, insert in (("STYLE", _read("run.css")), ("SCRIPT", script), ("DATA", text)):
-        before, after = page.split(f"@{name}@")
-        page = before + insert + after
-    return page
-
-
-def _read(name: str) -> str:
-    return (files(__package__) / "pages" / name).read_text("utf-8")
+    script = "\n".join(map(template.read, SCRIPTS))
+    style = template.read("run.css")
+    return template.fill("run.html", {"STYLE": style, "SCRIPT": script, "DATA": text})
 
 
 def _run(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from ..formats.canonical import canonical
@@ -21,7 +20,7 @@ from ..validation.vote_verdict import (
     chosen_in,
     name,
 )
-from . import outputs
+from . import outputs, template
 
 MOST_SLOTS = 2_000
 """The most slots on a page; of more, those around the first rejected one are shown."""
@@ -44,18 +43,14 @@ def html(title: str, verdict: VoteVerdict) -> str:
     facts = f"{len(cluster.lines):,} lines of {len(cluster.logs):,} nodes, {len(slots):,} slots"
     if len(part) < len(slots):
         facts += f", showing {part[0].number} to {part[-1].number}"
-    page = (files(__package__) / "pages" / "slots.html").read_text("utf-8")
     inserts = {
-        "MADE_BY": outputs.MADE_BY,
         "FACTS": facts,
         "REJECTIONS": _rejections(verdict.rejections),
         "HEAD": _head(cluster),
         "ROWS": "\n".join(_row(cluster, slot, wrong) for slot in part),
         "TITLE": _text(title),
     }
-    # In the markup of the page, every second piece is the name of an insert.
-    pieces = enumerate(page.split("@@"))
-    return "".join(inserts[piece] if at % 2 else piece for at, piece in pieces)
+    return template.fill("slots.html", inserts)
 
 
 def _part(slots: Sequence[Slot], rejections: Sequence[VoteRejection]) -> Sequence[Slot]:

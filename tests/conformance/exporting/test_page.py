@@ -42,6 +42,7 @@ HOSTILE_TEXTS = [
     "\u2028",
     "<img src=x onerror=\"document.title = 'broken'\">",
     "@DATA@ @STYLE@ @SCRIPT@",
+    "@@DATA@@ @@STYLE@@ @@SCRIPT@@",
     "&lt;b&gt;",
     "</SCRIPT >",
     "javascript:alert(1)",
