@@ -176,10 +176,11 @@ def clusters(places: Iterable[Path]) -> list[list[Path]]:
     found: dict[Path, list[Path]] = {}
     for path in find(places, LOG):
         # An observer that was killed early leaves an empty history.
-        empty = path.name == HISTORY and kind_of(path) is None
-        if kind_of(path) == VOTES:
+        kind = kind_of(path)
+        empty = path.name == HISTORY and kind is None
+        if kind == VOTES:
             raise LogError(f"{path}: this is a vote log; validate it with --votes")
-        if not empty and kind_of(path) != HISTORIES:
+        if not empty and kind != HISTORIES:
             beside = path.with_name(HISTORY).exists()
             found.setdefault(path.parent if beside else path, []).append(path)
     if not found:
