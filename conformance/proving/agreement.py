@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from .. import report
@@ -106,11 +107,14 @@ def walked(number: int, random_numbers: random.Random) -> list[dict[str, Any]]:
     return found[:number]
 
 
-def _translation(votes: Iterable[tuple[Any, ...]], promised: Mapping[str, int]) -> Translation:
+@cache
+def _voting() -> Translation:
+    """Return the translation of Voting, which is made once and given one state after another."""
+
     def quorum(translation: Translation, values: list[Any]) -> Value:
         return 2 * len(values[0].listed()) > len(ACCEPTORS)
 
-    translation = _SHARED.get("translation") or Translation(
+    return Translation(
         voting.ROOT,
         {
             "Acceptor": Listed(ACCEPTORS),
@@ -121,16 +125,16 @@ def _translation(votes: Iterable[tuple[Any, ...]], promised: Mapping[str, int]) 
         {**STANDARD_NATIVES, "IsQuorum": quorum},
         libraries=LIBRARIES,
     )
-    _SHARED["translation"] = translation
+
+
+def _translation(votes: Iterable[tuple[Any, ...]], promised: Mapping[str, int]) -> Translation:
+    translation = _voting()
     fields = ("node", "slot", "ballot", "value")
     translation.now = {
         "votes": Listed([Record(dict(zip(fields, vote, strict=True))) for vote in sorted(votes)]),
         "promised": Function(Listed(ACCEPTORS), lambda a: promised[a]),
     }
     return translation
-
-
-_SHARED: dict[str, Translation] = {}
 
 
 def _ours(state: Mapping[str, Any]) -> list[tuple[str, bool]]:

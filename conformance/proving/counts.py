@@ -49,7 +49,7 @@ def proved() -> Proofs:
         def take(theorem: prove.Theorem) -> None:
             counts = {"obligations": len(theorem.results), "proved": theorem.proved}
             found.figures[theorem.name] = counts
-            found.failures[theorem.name] = theorem.reason
+            found.failures[theorem.name] = "\n".join([*theorem.failures, theorem.reason])
             line.update(found.summary)
 
         prove.show(prove.prove(prove.selected(("Voting", "MultiPaxos")), take))

@@ -39,9 +39,8 @@ class Theorem:
     @property
     def reason(self) -> str:
         """Return why it is not proved, "" if it is."""
-        if self.passed:
-            return ""
-        return "\n".join([*self.failures, self.problem or "not all obligations are proved"])
+        counts = f"{self.proved:,} of {len(self.results):,} obligations proved"
+        return "" if self.passed else self.problem or counts
 
     @property
     def seconds(self) -> float:
@@ -53,8 +52,7 @@ class Theorem:
 
     def cases(self) -> Iterator[Case]:
         """Return a case of the theorem, and one of each obligation that is not proved."""
-        reason = self.problem or f"{self.proved:,} of {len(self.results):,} obligations proved"
-        yield case("prove", self.name, self.passed, reason, self.seconds)
+        yield case("prove", self.name, self.passed, self.reason, self.seconds)
         for number, result in enumerate(self.results, 1):
             if not result.proved:
                 name = f"obligation {number}: {result.obligation.name}"
