@@ -219,12 +219,18 @@ def test_file_of_another_format_is_rejected(tmp_path: Path, statement: str, mess
     assert message in startup_error(tmp_path)
 
 
-def test_corrupt_database_is_rejected(tmp_path: Path) -> None:
-    storage = open_storage(tmp_path)
+def filled(folder: Path) -> Storage:
+    """Return a closed directory with so many decisions that they need several pages."""
+    storage = open_storage(folder)
     for slot in range(2000):
         storage.acceptor.decide(slot, '"value"')
     storage.commit()
     storage.close()
+    return storage
+
+
+def test_corrupt_database_is_rejected(tmp_path: Path) -> None:
+    storage = filled(tmp_path)
     content = bytearray(storage.path.read_bytes())
     for damaged in b"no database at all" * 500, content[:5000]:
         storage.path.write_bytes(damaged)
@@ -242,11 +248,7 @@ def rewrite(storage: Storage, *statements: str) -> None:
 
 def test_damaged_decision_is_noticed_when_it_is_read(tmp_path: Path) -> None:
     """A start reads no decided value.  A node that cannot read one stops, and answers nothing."""
-    storage = open_storage(tmp_path)
-    for slot in range(2000):
-        storage.acceptor.decide(slot, '"value"')
-    storage.commit()
-    storage.close()
+    storage = filled(tmp_path)
     content = storage.path.read_bytes()
     leaf = content.index(b'"value"') // 4096 * 4096
     storage.path.write_bytes(content[:leaf] + bytes(4096) + content[leaf + 4096 :])
