@@ -52,8 +52,9 @@ def main(*command: str) -> int:
         stdout=subprocess.PIPE,
         bufsize=0,
     )
-    # SIGTERM ends the node; the adapter still passes on what the node prints, and its status.
-    signal.signal(signal.SIGTERM, lambda *_: node.terminate())
+    # SIGTERM is for the process group, so it ends the node; the adapter still passes on what the
+    # node prints, and its status.  Sent on, it would come twice, and kill a node that is ending.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def feed() -> None:
         for line in sys.stdin.buffer:

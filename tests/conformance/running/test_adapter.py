@@ -62,11 +62,17 @@ def test_values_and_other_lines_are_not_translated() -> None:
 
 COUNTS = "import sys; print(len(sys.stdin.readlines()), flush=True); sys.exit(3)"
 SLEEPS = "import time; print(0, flush=True); time.sleep(100)"
+# As an interpreter that ends, it has no handler any more: a second SIGTERM would kill it.
 TERMINATED = """
-import signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("ended", flush=True)))
+import signal, sys, time
+def end(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(0.5)
+    sys.exit(print("ended", flush=True))
+signal.signal(signal.SIGTERM, end)
 print(0, flush=True)
-signal.pause()
+while True:
+    time.sleep(0.01)
 """
 
 
