@@ -47,7 +47,7 @@ NODE = locations.NODE
 # So impatient that it drops requests even in short fault periods.
 IMPATIENT = (*NODE, "--request-timeout-ms", "700")
 
-# One golden trace in so many is replayed with other names, too.
+# One golden trace in so many is replayed with other names.
 RENAMED = 3
 
 RANDOM_RUNS, RANDOM_STEPS = 10, 150
@@ -442,5 +442,5 @@ def _golden_key(model: Model, seed: int) -> str:
 
 
 def some_renamed(golden: Sequence[Path], seed: int) -> list[Path]:
-    """Return the golden traces that are also replayed with other names: others for each seed."""
+    """Return the golden traces that are replayed with other names: others for each seed."""
     return list(golden[seed % RENAMED :: RENAMED]) or list(golden)

@@ -236,28 +236,31 @@ def _generate(run: Check) -> list[tuple[Model, Generated]]:
 
 
 def _replay(run: Check, made: Sequence[tuple[Model, Generated]]) -> list[Replayed]:
-    """Replay golden traces, some of them also with other names; return the former."""
+    """Replay golden traces, each once: some with other names, the others as they are."""
     paths = [path for _, found in made for path in found.logs]
+    other = checking.some_renamed(paths, run.seed)
+    plain = sorted({*paths} - {*other})
     command = [*run.node, "--manual-clock", "--batch", "1"]
     with run.phase("replay") as phase:
         if run.ours:
             checking.compile_node()
-        first, cached = _replayed(run, paths, command, None)
-        renamed, also = _replayed(run, checking.some_renamed(paths, run.seed), command, run.seed)
-        differing = [found.difference for found in (*first, *renamed) if found.difference]
+        first, cached = _replayed(run, plain, command, None)
+        renamed, also = _replayed(run, other, command, run.seed)
+        every = [*first, *renamed]
+        differing = [found.difference for found in every if found.difference]
         checking.show_differences(differing, command)
         for suite, results in (("replay", first), (f"replay, renamed {run.seed}", renamed)):
             for found in results:
                 phase.cases.append(_case(suite, run.output / "golden", found))
-        records = sum(found.steps for found in (*first, *renamed))
-        phase.summary = f"{len(first) + len(renamed):,} replays with {records:,} records"
+        records = sum(found.steps for found in every)
+        phase.summary = f"{len(every):,} replays with {records:,} records"
         phase.cached, phase.of = cached + also, 2
         if differing:
-            other = differing[0].renamed
-            options = "" if other is None else f" --renamed {other}"
+            seed = differing[0].renamed
+            options = "" if seed is None else f" --renamed {seed}"
             place = differing[0].record.path
             phase.again = f"python -m conformance replay {place}{options} -- {shlex.join(command)}"
-    return first
+    return every
 
 
 def _replayed(

@@ -190,8 +190,6 @@ Reaching(sent) ==
                   /\ m.body.type \notin {"rejected", "decided"}
                   /\ ~(m.src = "n1" /\ m.body.type = "accept")}
 
-Sparse(n, sent) == network \cup Reaching(sent)
-
 SparseLiving(n, sent) == Living(n, Reaching(sent))
 
 (* Of three nodes n1 decides with n3; n2 receives no accept, so it has no  *)
