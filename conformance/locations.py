@@ -21,6 +21,9 @@ LIBRARIES = (SPEC, MODELS, PACKAGE / "tla")
 # The sources of the reference node.
 NODE_FOLDER = PACKAGE.parent / ("impl" if IS_CHECKOUT else "multipaxos")
 
+# The folder of its package `multipaxos`.
+NODE_PATH = NODE_FOLDER if IS_CHECKOUT else NODE_FOLDER.parent
+
 # The command of the reference node.  It imports the standard library alone, so Python starts
 # without site-packages (-S), in two thirds of the time.
 NODE = (

@@ -26,6 +26,7 @@ from ..formats.strict import NotJson, loads, split_lines
 from ..jobs import at_once
 from . import renaming
 from .fences import MOST_MESSAGES, Fence, Group, groups
+from .preloaded import Run, Start, starting
 from .process import Flood, Process, Silence
 
 Json = Any
@@ -120,16 +121,17 @@ def replay_all(
         if len(hanging) >= HANGS:
             return Replayed(path, 0, None, tried=False)
         file = errors(path) if errors else None
-        found = replay(path, command, seconds=seconds, renamed=renamed, errors=file)
+        found = replay(path, command, seconds=seconds, renamed=renamed, errors=file, start=start)
         if file and file.exists() and not (found.difference and file.stat().st_size):
             file.unlink()
         if found.difference and found.difference.hangs:
             hanging.append(path)
         return found
 
-    for _, result in at_once(do, paths):
-        on_done(result)
-        results.append(result)
+    with starting(command) as start:
+        for _, result in at_once(do, paths):
+            on_done(result)
+            results.append(result)
     return results
 
 
@@ -140,10 +142,11 @@ def replay(
     seconds: float = 30,
     renamed: int | None = None,
     errors: Path | None = None,
+    start: Start = Process,
 ) -> Replayed:
     """Replay one golden trace; each node in it gets its own inputs in order."""
     return _replayed(
-        path, lambda case: _difference(case.records, command, seconds, errors), renamed
+        path, lambda case: _difference(case.records, command, seconds, errors, start), renamed
     )
 
 
@@ -263,14 +266,18 @@ def log_of(
 
 
 def _difference(
-    records: list[logs.Record], command: Sequence[str], seconds: float, errors: Path | None
+    records: list[logs.Record],
+    command: Sequence[str],
+    seconds: float,
+    errors: Path | None,
+    start: Start,
 ) -> Difference | None:
     """Give a node all its inputs and read until its output differs.
 
     A node may end or print malformed output because of an input that it has read ahead, so then
     each input is given only after the node has replied to the one before.
     """
-    found = _first_difference(records, command, seconds, errors)
+    found = _first_difference(records, command, seconds, errors, start)
     if found is None or not found.remark or found.hangs:
         return found
     if errors:
@@ -287,9 +294,12 @@ def _first_difference(
     command: Sequence[str],
     seconds: float,
     errors: Path | None,
+    start: Start = Process,
     stepwise: bool = False,
 ) -> Difference | None:
-    with closing(_ReplayProcess(groups(records), command, seconds, errors, stepwise)) as node:
+    with closing(
+        _ReplayProcess(groups(records), command, seconds, errors, start, stepwise)
+    ) as node:
         for group in node.groups:
             found = node.output(group, len(group.expected))
             if node.remark or not same_output(found, group.expected):
@@ -312,14 +322,15 @@ class _ReplayProcess:
     command: Sequence[str]
     seconds: float
     errors: Path | None = None
+    start: Start = Process
     stepwise: bool = False
     remark: str = ""
     hangs: bool = False
-    process: Process = field(init=False)
+    process: Process | Run = field(init=False)
 
     def __post_init__(self) -> None:
         expected = sum(len(_line(m)) for group in self.groups for m in group.expected)
-        self.process = Process(self.command, self.errors, longest=MORE + 8 * expected)
+        self.process = self.start(self.command, self.errors, longest=MORE + 8 * expected)
         if not self.stepwise:
             self._give(self.groups)
         self._lines = self.process.lines(self.seconds, lambda: not self.stepwise)
