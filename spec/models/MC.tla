@@ -72,13 +72,7 @@ Bounded ==
 
 FewBallots == 1..(MaxBallot + Len(Members))
 
-(* Any node may crash, but one without requests only while the others are  *)
-(* up.                                                                     *)
-
 Asked == {m.dest : m \in Requests}
-
-OthersUp ==
-    \A n \in Node \ Asked : replica[n].up \/ \A other \in Asked : replica[other].up
 
 (* A node starts its ballot only after a vote was cast in each ballot of   *)
 (* the nodes with requests below it.                                       *)
