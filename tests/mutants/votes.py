@@ -14,12 +14,14 @@ import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from conformance.exporting import votes as exporting
 from conformance.formats import logs, vote_logs
+from conformance.formats.schema import SchemaError
 from conformance.formats.vote_logs import VoteLogs
 from conformance.running.record import Faults
 from conformance.validation.vote_verdict import VoteVerdict, validate_votes
@@ -62,18 +64,22 @@ def safety() -> list[Bug]:
     return [bug for bug in bugs.load() if bug.breaks == "safety"]
 
 
-def recorded(folder: Path, texts: Texts, record: Record) -> None:
-    """Record runs of the node with these changes into a folder, in a process of its own."""
-    process = multiprocessing.get_context("fork").Process(
-        target=_record, args=(folder, texts, record)
-    )
-    process.start()
-    process.join()
+def recorded(folder: Path, texts: Texts, record: Record) -> str | None:
+    """Record runs of the node with these changes into a folder, in a process of its own.
+
+    Return why they ended before the last one, or None.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+        return process.submit(_record, folder, texts, record).result()
 
 
-def _record(folder: Path, texts: Texts, record: Record) -> None:
+def _record(folder: Path, texts: Texts, record: Record) -> str | None:
     with patched(texts):
-        record(folder, FIRST)
+        try:
+            return record(folder, FIRST)
+        except SchemaError as error:
+            # What the node logged is not a record.
+            return str(error)
 
 
 def vote_logs_of(path: Path) -> VoteLogs | None:
@@ -106,15 +112,16 @@ def stage(
     """Record and check runs of each bug, as `checked` does; also return how many differ."""
     with TemporaryDirectory(prefix="votes-") as scratch:
         right = Path(scratch) / "right"
-        recorded(right, {}, record)
+        if ended := recorded(right, {}, record):
+            raise RuntimeError(f"the correct node: {ended}")
         different = {}
         for bug in some:
             folder = Path(scratch) / bug.name
-            recorded(folder, bug.mutant().texts, record)
+            ended = recorded(folder, bug.mutant().texts, record)
             different[bug.name] = runs.different(folder, right)
-            _say(
-                f"{bug.name}: recorded, {len(different[bug.name])} runs are not the correct node's"
-            )
+            _say(f"{bug.name}: {len(different[bug.name])} runs are not the correct node's")
+            if ended:
+                _say(f"  stopped early: {ended}")
         return checked(different), {name: len(paths) for name, paths in different.items()}
 
 
