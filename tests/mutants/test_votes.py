@@ -31,6 +31,16 @@ def test_runs_with_crashes_are_checked_by_their_votes(
     assert (verdict and verdict.rejections[0].rule) == rule
 
 
+def test_correct_node_must_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    [bug] = [bug for bug in votes.safety() if bug.name == "promise-not-kept"]
+    record = votes.recorded
+    monkeypatch.setattr(
+        votes, "recorded", lambda folder, texts, how: record(folder, bug.mutant().texts, how)
+    )
+    with pytest.raises(RuntimeError, match=r"the correct node: .* below its promise"):
+        votes.stage([], RECORD)
+
+
 def no_record(folder: Path, seed: int) -> str | None:
     check_record({"node": "n1"})
     return None

@@ -34,6 +34,7 @@ from .sources import Texts
 Record = Callable[[Path, int], "str | None"]
 
 TABLE = Path(__file__).parent / "votes.md"
+RIGHT = "the correct node"
 FIRST = 1
 """The first seed of the runs."""
 
@@ -109,20 +110,28 @@ def checked(folders: Mapping[str, Sequence[Path]]) -> dict[str, VoteVerdict | No
 def stage(
     some: Iterable[Bug], record: Record
 ) -> tuple[dict[str, VoteVerdict | None], dict[str, int]]:
-    """Record and check runs of each bug, as `checked` does; also return how many differ."""
+    """Record and check runs of each bug, as `checked` does; also return how many differ.
+
+    Those of the correct node are checked, too, and must be accepted.
+    """
     with TemporaryDirectory(prefix="votes-") as scratch:
         right = Path(scratch) / "right"
         if ended := recorded(right, {}, record):
-            raise RuntimeError(f"the correct node: {ended}")
-        different = {}
+            raise RuntimeError(f"{RIGHT}: {ended}")
+        different = {RIGHT: logs.find([right])}
         for bug in some:
             folder = Path(scratch) / bug.name
             ended = recorded(folder, bug.mutant().texts, record)
             different[bug.name] = runs.different(folder, right)
-            _say(f"{bug.name}: {len(different[bug.name])} runs are not the correct node's")
+            _say(f"{bug.name}: {len(different[bug.name])} runs are not those of {RIGHT}")
             if ended:
                 _say(f"  stopped early: {ended}")
-        return checked(different), {name: len(paths) for name, paths in different.items()}
+        found = checked(different)
+        if wrong := found.pop(RIGHT):
+            raise RuntimeError(f"{RIGHT}: {wrong.rejections[0].reason}")
+        counts = {name: len(paths) for name, paths in different.items()}
+        _say(f"{counts.pop(RIGHT)} runs of {RIGHT} are accepted")
+        return found, counts
 
 
 def rows(found: Mapping[str, VoteVerdict | None], different: Mapping[str, int]) -> Iterator[str]:
