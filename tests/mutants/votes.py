@@ -1,6 +1,6 @@
 """Check recorded runs of each safety bug by their votes alone, and write the table `votes.md`.
 
-    python -m tests.mutants.votes            # half an hour; writes the table
+    python -m tests.mutants.votes            # ten minutes of a processor; writes the table
     python -m tests.mutants.votes NAME...    # prints what is found, and writes nothing
 
 First come the runs of the check "recorded runs" of `make mutants`, then runs with more faults.  A
