@@ -250,8 +250,8 @@ def _missing(
     lacking = [slot for slot in known if _covers(ask, answer, slot) and slot not in reported]
     if lacking:
         slot = lacking[0]
-        others = f" and {len(lacking) - 1} others" if lacking[1:] else ""
-        reason = f"slot {slot}{others} is missing in the log of {answer.node}"
+        more = f" and {len(lacking) - 1} more" if lacking[1:] else ""
+        reason = f"the log of {answer.node} lacks slot {slot}{more}"
         yield Finding(rule, answer, known[slot], reason)
 
 

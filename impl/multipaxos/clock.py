@@ -110,6 +110,14 @@ class Clock:
         """Note that a peer has queried this node: it is back, so a prepare need not wait longer."""
         self.resends = 0
 
+    def note_answer(self, now: float) -> None:
+        """Note that a peer has answered a query.
+
+        While there is more to learn, the node replies to each answer with the next query.  Another
+        query would only bring the same answers again.
+        """
+        self.idle_since = now
+
     def backing_off(self, now: float) -> bool:
         """Return whether the node was preempted and must wait before it starts a new ballot."""
         return now < self.backoff_until and self.replica.leader.ballot == 0

@@ -26,6 +26,7 @@ from .messages import (
     Init,
     InitOk,
     Learn,
+    Learned,
     MultiPaxosLogOk,
     Repeat,
     Request,
@@ -288,6 +289,11 @@ class Node:
         clock.note_query()
         return replica.receive_learn(message)
 
+    def learned(self, replica: Replica, clock: Clock, message: Envelope[Learned]) -> Output:
+        """Take the answer to a query."""
+        clock.note_answer(self.now)
+        return replica.receive_learned(message)
+
     def initialize(self, message: Envelope[Init]) -> Output:
         init = message.body
         if message.dest != init.node_id or message.src in init.node_ids:
@@ -312,6 +318,8 @@ class Node:
             propose = partial(self.propose, self.replica, self.clock)
             self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
             self.steps["learn"] = "ReceiveLearn", partial(self.learn, self.replica, self.clock)
+            learned = partial(self.learned, self.replica, self.clock)
+            self.steps["learned"] = "ReceiveLearned", learned
 
     def record(
         self, log: BinaryIO, node: str, text: str, output: Iterable[str], action: str

@@ -253,6 +253,21 @@ def test_idle_nodes_query_their_peers() -> None:
     assert set(cluster.sent_types) == {"learn"} and 40 <= len(cluster.sent_types) <= 60
 
 
+def test_node_that_catches_up_slowly_gets_each_decision_once_from_each_peer() -> None:
+    cluster = TimedCluster()
+    for node in cluster.nodes.values():
+        node.replica.batch = 10
+    cluster.cut = {"n3"}
+    for number in range(500):
+        cluster.propose("n1", number, number, number)
+    cluster.run(0.5)
+    cluster.cut, cluster.sent_types = set(), []
+    # An answer comes after 0.8 s, so 50 of them take longer than many idle intervals.
+    cluster.run(60, step=0.4)
+    assert cluster.nodes["n3"].replica.acceptor.known.ranges() == ((0, 499),)
+    assert cluster.sent_types.count("learned") <= 2 * 50 + 10
+
+
 def test_answered_requests_are_not_resent() -> None:
     """A leader whose requests are decided in time resends nothing."""
     cluster = TimedCluster()

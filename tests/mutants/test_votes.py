@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conformance.formats import logs
+from conformance.formats.schema import check_record
 from tests.mutants import bugs, checks, votes
 
 RECORD = partial(checks.record, clusters=((3, 40, 0.3), (5, 40, 0.3)), seeds=1)
@@ -22,12 +23,37 @@ def test_runs_with_crashes_are_checked_by_their_votes(
     name: str, rule: str | None, tmp_path: Path
 ) -> None:
     [texts] = [each.mutant().texts for each in bugs.load() if each.name == name] or [{}]
-    votes.recorded(tmp_path, texts, RECORD)
+    assert votes.recorded(tmp_path, texts, RECORD) is None
     paths = logs.find([tmp_path])
     restarts = [path for path in paths if '"input": "restart"' in path.read_text("utf-8")]
     assert len(paths) == len(restarts) == 2
     verdict = votes.checked({name: paths})[name]
     assert (verdict and verdict.rejections[0].rule) == rule
+
+
+def test_correct_node_must_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    [bug] = [bug for bug in votes.safety() if bug.name == "promise-not-kept"]
+    record = votes.recorded
+    monkeypatch.setattr(
+        votes, "recorded", lambda folder, texts, how: record(folder, bug.mutant().texts, how)
+    )
+    with pytest.raises(RuntimeError, match=r"the correct node: .* below its promise"):
+        votes.stage([], RECORD)
+
+
+def no_record(folder: Path, seed: int) -> str | None:
+    check_record({"node": "n1"})
+    return None
+
+
+def wrong_tool(folder: Path, seed: int) -> str | None:
+    raise LookupError("of the tool")
+
+
+def test_run_may_end_early_by_what_a_node_logs_and_by_nothing_else(tmp_path: Path) -> None:
+    assert "'input' is a required property" in (votes.recorded(tmp_path, {}, no_record) or "")
+    with pytest.raises(LookupError, match="of the tool"):
+        votes.recorded(tmp_path, {}, wrong_tool)
 
 
 def test_table_is_about_every_safety_bug() -> None:

@@ -1,6 +1,6 @@
 """Check recorded runs of each safety bug by their votes alone, and write the table `votes.md`.
 
-    python -m tests.mutants.votes            # half an hour; writes the table
+    python -m tests.mutants.votes            # ten minutes of a processor; writes the table
     python -m tests.mutants.votes NAME...    # prints what is found, and writes nothing
 
 First come the runs of the check "recorded runs" of `make mutants`, then runs with more faults.  A
@@ -14,12 +14,14 @@ import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from conformance.exporting import votes as exporting
 from conformance.formats import logs, vote_logs
+from conformance.formats.schema import SchemaError
 from conformance.formats.vote_logs import VoteLogs
 from conformance.running.record import Faults
 from conformance.validation.vote_verdict import VoteVerdict, validate_votes
@@ -32,6 +34,7 @@ from .sources import Texts
 Record = Callable[[Path, int], "str | None"]
 
 TABLE = Path(__file__).parent / "votes.md"
+RIGHT = "the correct node"
 FIRST = 1
 """The first seed of the runs."""
 
@@ -62,18 +65,22 @@ def safety() -> list[Bug]:
     return [bug for bug in bugs.load() if bug.breaks == "safety"]
 
 
-def recorded(folder: Path, texts: Texts, record: Record) -> None:
-    """Record runs of the node with these changes into a folder, in a process of its own."""
-    process = multiprocessing.get_context("fork").Process(
-        target=_record, args=(folder, texts, record)
-    )
-    process.start()
-    process.join()
+def recorded(folder: Path, texts: Texts, record: Record) -> str | None:
+    """Record runs of the node with these changes into a folder, in a process of its own.
+
+    Return why they ended before the last one, or None.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+        return process.submit(_record, folder, texts, record).result()
 
 
-def _record(folder: Path, texts: Texts, record: Record) -> None:
+def _record(folder: Path, texts: Texts, record: Record) -> str | None:
     with patched(texts):
-        record(folder, FIRST)
+        try:
+            return record(folder, FIRST)
+        except SchemaError as error:
+            # What the node logged is not a record.
+            return str(error)
 
 
 def vote_logs_of(path: Path) -> VoteLogs | None:
@@ -103,19 +110,28 @@ def checked(folders: Mapping[str, Sequence[Path]]) -> dict[str, VoteVerdict | No
 def stage(
     some: Iterable[Bug], record: Record
 ) -> tuple[dict[str, VoteVerdict | None], dict[str, int]]:
-    """Record and check runs of each bug, as `checked` does; also return how many differ."""
+    """Record and check runs of each bug, as `checked` does; also return how many differ.
+
+    Those of the correct node are checked, too, and must be accepted.
+    """
     with TemporaryDirectory(prefix="votes-") as scratch:
         right = Path(scratch) / "right"
-        recorded(right, {}, record)
-        different = {}
+        if ended := recorded(right, {}, record):
+            raise RuntimeError(f"{RIGHT}: {ended}")
+        different = {RIGHT: logs.find([right])}
         for bug in some:
             folder = Path(scratch) / bug.name
-            recorded(folder, bug.mutant().texts, record)
+            ended = recorded(folder, bug.mutant().texts, record)
             different[bug.name] = runs.different(folder, right)
-            _say(
-                f"{bug.name}: recorded, {len(different[bug.name])} runs are not the correct node's"
-            )
-        return checked(different), {name: len(paths) for name, paths in different.items()}
+            _say(f"{bug.name}: {len(different[bug.name])} runs are not those of {RIGHT}")
+            if ended:
+                _say(f"  stopped early: {ended}")
+        found = checked(different)
+        if wrong := found.pop(RIGHT):
+            raise RuntimeError(f"{RIGHT}: {wrong.rejections[0].reason}")
+        counts = {name: len(paths) for name, paths in different.items()}
+        _say(f"{counts.pop(RIGHT)} runs of {RIGHT} are accepted")
+        return found, counts
 
 
 def rows(found: Mapping[str, VoteVerdict | None], different: Mapping[str, int]) -> Iterator[str]:
