@@ -393,7 +393,10 @@ class Cluster:
         result = self._progress(start, name)
         self.assuming = True
         translation.know(
-            *[(f"after the fold: {label}", goal) for label, goal in asserted(line.span, result)]
+            *[
+                (f"after the fold of {name}: {label}", goal)
+                for label, goal in asserted(line.span, result)
+            ]
         )
         self.assuming = False
         output = SequenceValue(
@@ -415,7 +418,7 @@ class Cluster:
             ("an item of the fold", line.span.contains(item)),
             ("done once", z3.Not(lift(done.contains(item)))),
             ("what is done was to be done", done.subset(line.span)),
-            *[(f"fold: {label}", goal) for label, goal in asserted(done, current)],
+            *[(f"fold of {name}: {label}", goal) for label, goal in asserted(done, current)],
         ]
         self.assuming = False
         both = Union(done, Listed([item]))
@@ -758,8 +761,8 @@ def stable(
 ) -> list[Obligation]:
     """That no step of a node q harms what is asserted of another node, or of a message of a shape.
 
-    Of the step only this is used: it is one of Voting after which VotesInv holds, it keeps what q
-    knows to be decided, and it changes no other node.
+    Of the step only this is used: it is one of Voting after which OwnersVoteFirst holds, it keeps
+    what q knows to be decided, and it changes no other node.
     """
     cluster = Cluster(root, replaced)
     translation = cluster.translation
@@ -775,29 +778,27 @@ def stable(
         "delayed": _except(translation.now["delayed"], other, grown),
     }
     names: dict[str, Any] = {"q": other, "b": changed.fields["promised"], "new": new}
-    facts: list[tuple[str, Term]] = [("q is a node", cluster.is_node(other))]
+    facts: list[tuple[str, Term]] = []
     if shape is None:
         node = fresh(ID, "n")
         names["n"] = node
-        facts += [("n is a node", cluster.is_node(node)), ("another node", lift_not(node == other))]
+        facts.append(("another node", lift_not(node == other)))
         asserted = Expr("name", ("NodeInv", [named("n")]))
     else:
         names["m"] = symbol("m", shape)
         asserted = Expr("name", ("MessageInv", [named("m")]))
     env = translation.env.bind(**names)
     act = Expr("within", ("V", [], Expr("name", ("Act", [named("q"), named("b"), named("new")]))))
-    for holds in (named("VotesInv"), asserted, act):
-        facts += list(cluster.holds(holds, env))
-    after = Expr("prime", (named("VotesInv"),))
+    facts += cluster.holds(asserted, env)
+    facts += [("V!Act", fact) for _, fact in cluster.holds(act, env)]
+    after = Expr("prime", (named("OwnersVoteFirst"),))
     facts += [(f"after: {name}", term) for name, term in cluster.holds(after, env)]
-    for name in ("DecidedStays", "PromisedGrows"):
-        body = translation.scope.definitions[name].body.parts[1].parts[0]
-        facts += list(cluster.holds(body, env))
+    stays = translation.scope.definitions["DecidedStays"].body.parts[1].parts[0]
+    facts += [("DecidedStays", fact) for _, fact in cluster.holds(stays, env)]
     of_what = "a node" if shape is None else str(shape.fields["body"].fields["type"].value)
     cluster.theorem = f"stable: {of_what}"
-    hypotheses = [*cluster.axioms, *_given(facts)]
     for name, goal in cluster.parts(Expr("prime", (asserted,)), env):
-        cluster._oblige(name, [*hypotheses, *cluster.known()], goal)
+        cluster._oblige(name, [*_given(facts), *cluster.known()], goal)
     return cluster.obligations
 
 
@@ -816,12 +817,14 @@ def backed(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     }
     env = translation.env.bind(n=node, b=ballot, new=new)
     act = Expr("within", ("V", [], Expr("name", ("Act", [named("n"), named("b"), named("new")]))))
-    facts: list[tuple[str, Term]] = [("n is a node", cluster.is_node(node))]
-    for holds in (named("VotesInv"), act):
-        facts += list(cluster.holds(holds, env))
+    keep = Expr("within", ("V", [], named("VotesKeepPromises")))
+    facts: list[tuple[str, Term]] = []
+    for holds in (named("VotesAreBacked"), keep):
+        facts += cluster.holds(holds, env)
+    facts += [("V!Act", fact) for _, fact in cluster.holds(act, env)]
     cluster.theorem = "stable: votes"
     for name, goal in cluster.parts(Expr("prime", (named("VotesAreBacked"),)), env):
-        cluster._oblige(name, [*cluster.axioms, *_given(facts)], goal)
+        cluster._oblige(name, _given(facts), goal)
     return cluster.obligations
 
 
@@ -841,8 +844,7 @@ def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     translation.starting = True
     for case in translation.cases(named("Init"), translation.env, Case()):
         translation.now = case.after
-        hypotheses = [*cluster.axioms, *_given(case.facts)]
         for goal in (named("Inv"), named("VotesAreRequested")):
             for name, term in cluster.parts(goal):
-                cluster._oblige(name, hypotheses, term)
+                cluster._oblige(name, _given(case.facts), term)
     return cluster.obligations
