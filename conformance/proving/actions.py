@@ -468,13 +468,14 @@ class Cluster:
         return Record({"state": Record(fields), "output": empty, "cast": cast})
 
     def _frame(self, start: Value, t: Value, name: str) -> Iterator[tuple[str, Term]]:
-        """That nothing else was changed."""
-        varies = set(self._progress(start, name).fields["state"].fields)
+        """That nothing else was changed.  Of a step in progress that is so (see `_progress`)."""
+        if self.assuming:
+            return
         fixed = {"promised", "ballot", "promises", "up"}
-        if name != "decide":
-            fixed.add("reported")
         if name == "repeat":
-            fixed = varies
+            fixed = set(STATE.fields)
+        elif name != "decide":
+            fixed.add("reported")
         for key in sorted(fixed):
             yield (
                 f"{key} stays",

@@ -32,8 +32,9 @@ _SAVED_AFTER = 50
 
 # The name of a condition of a way through a step: where it stands.
 _CONDITION = re.compile(r"\w+\.tla:\d+")
-# The number of a predicate: all that define one operator are one hypothesis.
-_NUMBER = re.compile(r"!\d+(?=, by its definition)")
+# What does not count in a name: whether the node was changed since; whether a fold has ended, for
+# what is asserted of a fold is one hypothesis; and the number of a predicate.
+_ASIDE = re.compile(rf"^{obligations.BEFORE}|^after the (?=fold)|!\d+(?=, by its definition)")
 
 
 @dataclass
@@ -127,7 +128,7 @@ def _names(made: Iterable[Obligation]) -> set[str]:
 
 def plain(name: str) -> str:
     """Return the name that a hypothesis has in the tables."""
-    return _NUMBER.sub("", name.removeprefix(obligations.BEFORE))
+    return _ASIDE.sub("", name)
 
 
 def proof(made: Obligation, without: str = "") -> list[str] | None:

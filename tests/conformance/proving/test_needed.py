@@ -57,7 +57,12 @@ def test_hypotheses_of_one_name_are_left_out_together() -> None:
     ]
     made = Obligation("T", "goal", hypotheses, z3.And(X > 0, Y > 0))
     assert found(made) == Found("T", {"A (M.tla:1)": "goal"})
+
+
+def test_what_counts_in_a_name() -> None:
     assert needed.plain("IsQuorum!3, by its definition") == "IsQuorum, by its definition"
+    assert needed.plain("after the fold of serve: Alone") == "fold of serve: Alone"
+    assert needed.plain("after: TypeOK") == "after: TypeOK"
 
 
 def test_nothing_is_said_of_a_theorem_that_is_not_proved() -> None:
