@@ -7,7 +7,7 @@ another node harms what is asserted of a node or of a message (`stable`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,7 +269,6 @@ class Cluster:
                     [alone, self.is_node(other)],
                 ),
             ),
-            Hypothesis("Batch > 0", self.translation.constants["Batch"] > 0),
         ]
 
     def _defined(self, name: str, *values: Value) -> Value:
@@ -417,7 +416,6 @@ class Cluster:
         entry: list[tuple[str, Term]] = [
             ("an item of the fold", line.span.contains(item)),
             ("done once", z3.Not(lift(done.contains(item)))),
-            ("what is done was to be done", done.subset(line.span)),
             *[(f"fold of {name}: {label}", goal) for label, goal in asserted(done, current)],
         ]
         self.assuming = False
@@ -430,10 +428,7 @@ class Cluster:
             plain = Record({**result.fields, "output": SequenceValue(0, None, Listed([]))})
             for label, goal in asserted(both, plain):
                 self._oblige(f"fold of {name}: {label}", hypotheses, goal)
-            self.assuming = True
-            shown = list(asserted(both, plain))
-            self.assuming = False
-            self._sent(f"fold of {name}: ", result, hypotheses, shown)
+            self._sent(f"fold of {name}: ", result, hypotheses)
             translation.path = path
         translation.path, translation.facts = path, facts
 
@@ -510,10 +505,9 @@ class Cluster:
     def _leads(
         self, start: Value, t: Value, pending: SetValue, reports: Value
     ) -> Iterator[tuple[str, Term]]:
-        yield from self._after(t, "VotesFit")
+        yield from self._after(t, "VotesAreRequested")
         yield from self._after(t, "Leads", self.node, pending, reports)
         yield from self._after(t, "Keeps", self.node, start.fields["state"])
-        yield from self._after(t, "Alone", self.node)
         ballot, votes = t.fields["state"].fields["ballot"], t.fields["cast"]
         yield from self._shown(*self._applied("Casts", self.node, ballot, votes))
 
@@ -590,22 +584,11 @@ class Cluster:
 
     # What is sent.
 
-    def _sent(
-        self,
-        label: str,
-        t: Value,
-        hypotheses: list[Hypothesis],
-        shown: Sequence[tuple[str, Term]],
-    ) -> None:
-        """What a step says is true: every message to a node, and every answer to a client.
-
-        `shown` is what other obligations show of the state that the step leads to: what has the
-        same name as a goal is one of its hypotheses.
-        """
+    def _sent(self, label: str, t: Value, hypotheses: list[Hypothesis]) -> None:
+        """What a step says is true: every message to a node, and every answer to a client."""
 
         def oblige(name: str, goal: Term) -> None:
-            of_name = [Hypothesis(f"shown: {each}", term) for each, term in shown if each in name]
-            self._oblige(f"{label}{name}", [*hypotheses, *of_name, *self.known()], goal)
+            self._oblige(f"{label}{name}", [*hypotheses, *self.known()], goal)
 
         translation, kept = self.translation, self.translation.after
         translation.after = self.step(t)
@@ -732,12 +715,10 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     translation.after, translation.path = case.after, case.facts
     hypotheses = [*cluster.given_before(), *_given(case.facts)]
     env = translation.env.bind(**names)
-    shown: list[tuple[str, Term]] = []
     for goal in (named("VotesFit"), Expr("name", ("NodeInv", [named("n")]))):
         primed = Expr("prime", (goal,))
         for name, term in cluster.parts(primed, env):
             cluster._oblige(name, [*hypotheses, *cluster.known()], term)
-        shown += cluster.holds(primed, env)
     new = case.after["replica"].apply(cluster.node)
     env = env.bind(
         b=new.fields["promised"],
@@ -753,7 +734,7 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     t = Record({"state": new, "output": case.after["record"].fields["output"], "cast": Listed([])})
     kept = cluster.step
     cluster.step = lambda t: case.after  # type: ignore[method-assign]
-    cluster._sent("", t, hypotheses, shown)
+    cluster._sent("", t, hypotheses)
     cluster.step = kept  # type: ignore[method-assign]
 
 
