@@ -5,9 +5,12 @@ z3 is imported where the verb runs: no other verb needs it, and its import takes
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .. import report
+from ..cache import Cache
 from ..results import Results, case
 from .group import verb
 from .options import verdict
@@ -81,16 +84,19 @@ def _mutants(results: Results) -> str:
 
 
 def _needed(names: tuple[str, ...], results: Results) -> str:
-    from ..proving import controls
+    from ..proving import needed
 
     found = []
     with report.Line("hypotheses") as line:
-        for each in controls.needed(_selected(names)):
+        for each in needed.needed(_selected(names), Cache(Path("out/cache"))):
             found.append(each)
-            line.update(f"{len(found)}, the last: {each.hypothesis}")
-    controls.show_needed(found)
-    results.add(*(case("prove --needed", each.hypothesis, True) for each in found))
-    return f"{sum(bool(each.obligation) for each in found)} of {len(found)} hypotheses are needed"
+            line.update(f"{len(found)} theorems, the last: {each.theorem}")
+    needed.show(found)
+    results.add(*(each.case(all_theorems=not names) for each in needed.by_hypothesis(found)))
+    for theorem in found:
+        reason = f"{len(theorem.unproved)} obligations are not proved with all hypotheses"
+        results.add(case("prove --needed", theorem.theorem, not theorem.unproved, reason))
+    return needed.summary(found)
 
 
 def _compare(states: int, results: Results) -> str:

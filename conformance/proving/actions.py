@@ -7,7 +7,7 @@ another node harms what is asserted of a node or of a message (`stable`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,7 +269,6 @@ class Cluster:
                     [alone, self.is_node(other)],
                 ),
             ),
-            Hypothesis("Batch > 0", self.translation.constants["Batch"] > 0),
         ]
 
     def _defined(self, name: str, *values: Value) -> Value:
@@ -393,7 +392,10 @@ class Cluster:
         result = self._progress(start, name)
         self.assuming = True
         translation.know(
-            *[(f"after the fold: {label}", goal) for label, goal in asserted(line.span, result)]
+            *[
+                (f"after the fold of {name}: {label}", goal)
+                for label, goal in asserted(line.span, result)
+            ]
         )
         self.assuming = False
         output = SequenceValue(
@@ -414,8 +416,7 @@ class Cluster:
         entry: list[tuple[str, Term]] = [
             ("an item of the fold", line.span.contains(item)),
             ("done once", z3.Not(lift(done.contains(item)))),
-            ("what is done was to be done", done.subset(line.span)),
-            *[(f"fold: {label}", goal) for label, goal in asserted(done, current)],
+            *[(f"fold of {name}: {label}", goal) for label, goal in asserted(done, current)],
         ]
         self.assuming = False
         both = Union(done, Listed([item]))
@@ -427,10 +428,7 @@ class Cluster:
             plain = Record({**result.fields, "output": SequenceValue(0, None, Listed([]))})
             for label, goal in asserted(both, plain):
                 self._oblige(f"fold of {name}: {label}", hypotheses, goal)
-            self.assuming = True
-            shown = list(asserted(both, plain))
-            self.assuming = False
-            self._sent(f"fold of {name}: ", result, hypotheses, shown)
+            self._sent(f"fold of {name}: ", result, hypotheses)
             translation.path = path
         translation.path, translation.facts = path, facts
 
@@ -465,13 +463,14 @@ class Cluster:
         return Record({"state": Record(fields), "output": empty, "cast": cast})
 
     def _frame(self, start: Value, t: Value, name: str) -> Iterator[tuple[str, Term]]:
-        """That nothing else was changed."""
-        varies = set(self._progress(start, name).fields["state"].fields)
+        """That nothing else was changed.  Of a step in progress that is so (see `_progress`)."""
+        if self.assuming:
+            return
         fixed = {"promised", "ballot", "promises", "up"}
-        if name != "decide":
-            fixed.add("reported")
         if name == "repeat":
-            fixed = varies
+            fixed = set(STATE.fields)
+        elif name != "decide":
+            fixed.add("reported")
         for key in sorted(fixed):
             yield (
                 f"{key} stays",
@@ -506,10 +505,9 @@ class Cluster:
     def _leads(
         self, start: Value, t: Value, pending: SetValue, reports: Value
     ) -> Iterator[tuple[str, Term]]:
-        yield from self._after(t, "VotesFit")
+        yield from self._after(t, "VotesAreRequested")
         yield from self._after(t, "Leads", self.node, pending, reports)
         yield from self._after(t, "Keeps", self.node, start.fields["state"])
-        yield from self._after(t, "Alone", self.node)
         ballot, votes = t.fields["state"].fields["ballot"], t.fields["cast"]
         yield from self._shown(*self._applied("Casts", self.node, ballot, votes))
 
@@ -586,22 +584,11 @@ class Cluster:
 
     # What is sent.
 
-    def _sent(
-        self,
-        label: str,
-        t: Value,
-        hypotheses: list[Hypothesis],
-        shown: Sequence[tuple[str, Term]],
-    ) -> None:
-        """What a step says is true: every message to a node, and every answer to a client.
-
-        `shown` is what other obligations show of the state that the step leads to: what has the
-        same name as a goal is one of its hypotheses.
-        """
+    def _sent(self, label: str, t: Value, hypotheses: list[Hypothesis]) -> None:
+        """What a step says is true: every message to a node, and every answer to a client."""
 
         def oblige(name: str, goal: Term) -> None:
-            of_name = [Hypothesis(f"shown: {each}", term) for each, term in shown if each in name]
-            self._oblige(f"{label}{name}", [*hypotheses, *of_name, *self.known()], goal)
+            self._oblige(f"{label}{name}", [*hypotheses, *self.known()], goal)
 
         translation, kept = self.translation, self.translation.after
         translation.after = self.step(t)
@@ -728,12 +715,10 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     translation.after, translation.path = case.after, case.facts
     hypotheses = [*cluster.given_before(), *_given(case.facts)]
     env = translation.env.bind(**names)
-    shown: list[tuple[str, Term]] = []
     for goal in (named("VotesFit"), Expr("name", ("NodeInv", [named("n")]))):
         primed = Expr("prime", (goal,))
         for name, term in cluster.parts(primed, env):
             cluster._oblige(name, [*hypotheses, *cluster.known()], term)
-        shown += cluster.holds(primed, env)
     new = case.after["replica"].apply(cluster.node)
     env = env.bind(
         b=new.fields["promised"],
@@ -749,7 +734,7 @@ def _ends(cluster: Cluster, case: Case, names: Mapping[str, Any]) -> None:
     t = Record({"state": new, "output": case.after["record"].fields["output"], "cast": Listed([])})
     kept = cluster.step
     cluster.step = lambda t: case.after  # type: ignore[method-assign]
-    cluster._sent("", t, hypotheses, shown)
+    cluster._sent("", t, hypotheses)
     cluster.step = kept  # type: ignore[method-assign]
 
 
@@ -758,8 +743,8 @@ def stable(
 ) -> list[Obligation]:
     """That no step of a node q harms what is asserted of another node, or of a message of a shape.
 
-    Of the step only this is used: it is one of Voting after which VotesInv holds, it keeps what q
-    knows to be decided, and it changes no other node.
+    Of the step only this is used: it is one of Voting after which OwnersVoteFirst holds, it keeps
+    what q knows to be decided, and it changes no other node.
     """
     cluster = Cluster(root, replaced)
     translation = cluster.translation
@@ -775,29 +760,27 @@ def stable(
         "delayed": _except(translation.now["delayed"], other, grown),
     }
     names: dict[str, Any] = {"q": other, "b": changed.fields["promised"], "new": new}
-    facts: list[tuple[str, Term]] = [("q is a node", cluster.is_node(other))]
+    facts: list[tuple[str, Term]] = []
     if shape is None:
         node = fresh(ID, "n")
         names["n"] = node
-        facts += [("n is a node", cluster.is_node(node)), ("another node", lift_not(node == other))]
+        facts.append(("another node", lift_not(node == other)))
         asserted = Expr("name", ("NodeInv", [named("n")]))
     else:
         names["m"] = symbol("m", shape)
         asserted = Expr("name", ("MessageInv", [named("m")]))
     env = translation.env.bind(**names)
     act = Expr("within", ("V", [], Expr("name", ("Act", [named("q"), named("b"), named("new")]))))
-    for holds in (named("VotesInv"), asserted, act):
-        facts += list(cluster.holds(holds, env))
-    after = Expr("prime", (named("VotesInv"),))
+    facts += cluster.holds(asserted, env)
+    facts += [("V!Act", fact) for _, fact in cluster.holds(act, env)]
+    after = Expr("prime", (named("OwnersVoteFirst"),))
     facts += [(f"after: {name}", term) for name, term in cluster.holds(after, env)]
-    for name in ("DecidedStays", "PromisedGrows"):
-        body = translation.scope.definitions[name].body.parts[1].parts[0]
-        facts += list(cluster.holds(body, env))
+    stays = translation.scope.definitions["DecidedStays"].body.parts[1].parts[0]
+    facts += [("DecidedStays", fact) for _, fact in cluster.holds(stays, env)]
     of_what = "a node" if shape is None else str(shape.fields["body"].fields["type"].value)
     cluster.theorem = f"stable: {of_what}"
-    hypotheses = [*cluster.axioms, *_given(facts)]
     for name, goal in cluster.parts(Expr("prime", (asserted,)), env):
-        cluster._oblige(name, [*hypotheses, *cluster.known()], goal)
+        cluster._oblige(name, [*_given(facts), *cluster.known()], goal)
     return cluster.obligations
 
 
@@ -816,12 +799,14 @@ def backed(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     }
     env = translation.env.bind(n=node, b=ballot, new=new)
     act = Expr("within", ("V", [], Expr("name", ("Act", [named("n"), named("b"), named("new")]))))
-    facts: list[tuple[str, Term]] = [("n is a node", cluster.is_node(node))]
-    for holds in (named("VotesInv"), act):
-        facts += list(cluster.holds(holds, env))
+    keep = Expr("within", ("V", [], named("VotesKeepPromises")))
+    facts: list[tuple[str, Term]] = []
+    for holds in (named("VotesAreBacked"), keep):
+        facts += cluster.holds(holds, env)
+    facts += [("V!Act", fact) for _, fact in cluster.holds(act, env)]
     cluster.theorem = "stable: votes"
     for name, goal in cluster.parts(Expr("prime", (named("VotesAreBacked"),)), env):
-        cluster._oblige(name, [*cluster.axioms, *_given(facts)], goal)
+        cluster._oblige(name, _given(facts), goal)
     return cluster.obligations
 
 
@@ -841,8 +826,7 @@ def starts(root: Path = ROOT, replaced: Mapping[str, str] | None = None) -> list
     translation.starting = True
     for case in translation.cases(named("Init"), translation.env, Case()):
         translation.now = case.after
-        hypotheses = [*cluster.axioms, *_given(case.facts)]
         for goal in (named("Inv"), named("VotesAreRequested")):
             for name, term in cluster.parts(goal):
-                cluster._oblige(name, hypotheses, term)
+                cluster._oblige(name, _given(case.facts), term)
     return cluster.obligations

@@ -1,20 +1,16 @@
-"""Negative controls of the proofs: mutants are not proved, and hypotheses cannot be left out."""
+"""Negative controls of the proofs: mutants of the specification are not proved."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-import z3
 
 from .. import jobs, locations, report
 from ..models import manifest
 from ..models.manifest import Model
 from ..tlaplus import config
-from . import actions, obligations, prove, voting
+from . import actions, obligations, voting
 from .evaluate import Problem
-from .logic import lift
 from .obligations import Attempt, Obligation, Result
 from .prove import without_terms
 
@@ -25,12 +21,6 @@ NOT_PROVED = {"LogIsWhole", "LearnedIsNext", "DeadIsDead"}
 
 # The limit of the longest attempt at what should not be proved.
 _LONGEST = 1_000_000
-
-# How many obligations are tried without a hypothesis that their proofs use.
-_TRIED = 5
-
-# The name of a condition of a way through a step: where it stands.
-_CONDITION = re.compile(r"\w+\.tla:\d+")
 
 # What a model overrides to be small enough for TLC.
 _BOUNDS = ("Members", "Requests", "Network", "Ballots")
@@ -132,85 +122,6 @@ def _first_refused(made: list[Obligation]) -> Result | None:
     """Return the first obligation that is not proved."""
     results = (obligations.prove(each, _attempts()) for each in made)
     return next((each for each in results if not each.proved), None)
-
-
-@dataclass
-class Needed:
-    """A hypothesis, and the first obligation that is not proved without it; "" if there is none."""
-
-    hypothesis: str
-    obligation: str = ""
-
-
-def needed(theorems: Iterable[str]) -> Iterator[Needed]:
-    """Leave out each hypothesis of these theorems, until an obligation is not proved.
-
-    A hypothesis is all that is assumed under one name, such as a conjunct of Inv.  The conditions
-    of a way through a step are none.  z3 reports which hypotheses a proof uses: only obligations
-    whose proof uses one are tried without it, first those whose proofs use the fewest.
-    """
-    clear: set[str] = set()
-    unclear: set[str] = set()
-    for theorem in theorems:
-        made = list(dict(prove.theorems())[theorem]())
-        unclear |= {name for each in made for name in _names(each)} - clear
-        for name, obligation in _first_needing(made, unclear):
-            yield Needed(name, f"{theorem}: {obligation.name}")
-            clear.add(name)
-        unclear -= clear
-    yield from map(Needed, sorted(unclear))
-
-
-def _first_needing(made: list[Obligation], names: set[str]) -> Iterator[tuple[str, Obligation]]:
-    """Yield those of these hypotheses that an obligation is not proved without, with the first."""
-    cores = sorted(((_core(each), each) for each in made), key=lambda pair: len(pair[0]))
-    for name in sorted(names):
-        users = [each for core, each in cores if name in core][:_TRIED]
-        refused = (each for each in users if not _proved_without(each, name))
-        if first := next(refused, None):
-            yield name, first
-
-
-def _names(made: Obligation) -> set[str]:
-    names = {_plain(each.name) for each in made.hypotheses}
-    return {name for name in names if not _CONDITION.match(name)}
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix(obligations.BEFORE)
-
-
-def _core(made: Obligation) -> set[str]:
-    """Return the names of the hypotheses that z3 uses to prove an obligation; empty if it fails."""
-    for attempt in _attempts():
-        chosen = attempt.chosen(made)
-        context = z3.Context()
-        solver = z3.Solver(ctx=context)
-        solver.set("unsat_core", True)
-        solver.set("rlimit", attempt.limit)
-        for key, value in attempt.options.items():
-            solver.set(key, value)
-        for index, each in enumerate(chosen):
-            solver.assert_and_track(lift(each.term).translate(context), str(index))
-        solver.add(z3.Not(lift(made.goal)).translate(context))
-        if solver.check() == z3.unsat:
-            return {_plain(chosen[int(str(each))].name) for each in solver.unsat_core()}
-    return set()
-
-
-def _proved_without(made: Obligation, name: str) -> bool:
-    fewer = [each for each in made.hypotheses if _plain(each.name) != name]
-    without = Obligation(made.theorem, made.name, fewer, made.goal)
-    return obligations.prove(without, _attempts()).proved
-
-
-def show_needed(found: Iterable[Needed]) -> None:
-    """Print each hypothesis, and the obligation that needs it."""
-    report.table(
-        "Hypotheses",
-        ("hypothesis", "without it this is not proved"),
-        [(each.hypothesis, each.obligation or "-") for each in found],
-    )
 
 
 def _first(mutant: Mutant) -> str:

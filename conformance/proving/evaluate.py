@@ -632,6 +632,7 @@ class Translation:
         self.path = path
         if expr.kind == "if":
             test = self.evaluate(expr.parts[0], env)
+            self._look_at(expr.parts[1].names() & expr.parts[2].names(), env)
             ways = (("THEN", test, expr.parts[1]), ("ELSE", neg(test), expr.parts[2]))
             for way, value, branch in ways:
                 if value is not False:
@@ -646,6 +647,13 @@ class Translation:
                 yield from self.splits(operator.definition.body, bound, facts)
         else:
             yield path, self.evaluate(expr, env)
+
+    def _look_at(self, names: set[str], env: Env) -> None:
+        """Evaluate what LET defines under these names, so that both ways from here share it."""
+        for name in sorted(names):
+            found = env.names.get(name)
+            if isinstance(found, Operator) and not found.definition.parameters:
+                self._operate(found, [], env)
 
     def _operator(self, expr: Expr, env: Env) -> Operator | None:
         """The operator with parameters that an expression applies."""

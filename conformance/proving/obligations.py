@@ -60,19 +60,14 @@ class Attempt:
 # By instances of the hypotheses alone, which finds most proofs and no counterexample; then by
 # models, too.
 INSTANCES: dict[str, Any] = {"mbqi": False}
-CASES = {**INSTANCES, "auto_config": False, "case_split": 3}
 ATTEMPTS = (
     Attempt(50_000, INSTANCES, alone=True),
     Attempt(150_000, INSTANCES, (REQUESTED,), near=10),
     Attempt(300_000, INSTANCES, (*LOOPS, BEFORE)),
     Attempt(200_000, INSTANCES, (REQUESTED,), near=20),
-    Attempt(200_000, CASES, (MEET,), alone=True),
     Attempt(300_000, INSTANCES, near=32),
     Attempt(500_000, INSTANCES, LOOPS),
     Attempt(500_000, INSTANCES, LOOPS, near=14),
-    Attempt(500_000, INSTANCES, LOOPS, near=20),
-    Attempt(500_000, CASES, (MEET, TYPES, REQUESTED, BEFORE)),
-    Attempt(500_000, CASES, (MEET, TYPES, REQUESTED)),
     Attempt(2_000_000, INSTANCES),
     Attempt(1_000_000),
 )

@@ -18,8 +18,7 @@ EXTENDS Invariant
 Leads(n, pending, reports) ==
     LET s == replica[n]
         taken == Open(s) \cup Known(s)
-    IN  /\ DurableInv(n, s) /\ RunsInv(n, s) /\ Leading(s) /\ s.up
-        /\ s.reported = <<>>
+    IN  /\ DurableInv(n, s) /\ RunsInv(n, s)
         /\ Open(s) \subseteq DOMAIN s.accepted \ s.closed
         /\ \A slot \in Open(s) : CountedVoted(n, s, slot)
         /\ \A slot \in Slots \ taken : NoVotes(s.ballot, slot)
@@ -39,12 +38,6 @@ Keeps(n, before) ==
         /\ \A w \in Range(s.waiting) : w.request.body.slot \notin Known(s)
         /\ \A i, j \in DOMAIN s.waiting :
                s.waiting[i].request = s.waiting[j].request => i = j
-
-(* In a cluster of one no more than one request waits.                     *)
-
-Alone(n) ==
-    LET s == replica[n]
-    IN  IsQuorum({n}) => \A w, other \in Range(s.waiting) : w = other
 
 (* Requests that were served wait for slots that are open or closed, and   *)
 (* those that were not, for slots that are not known.                      *)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import z3
@@ -47,6 +48,13 @@ def test_crash_is_proved() -> None:
     made = actions.own("Crash", None)
     assert made
     assert all(obligations.prove(each).proved for each in made)
+
+
+def test_fold_before_a_branch_is_proved_once() -> None:
+    made = actions.own("ReceiveLearned", actions.MESSAGES["learned"])
+    count = Counter(each.name for each in made)
+    assert count["step of Voting: V!Act (Voting.tla:90)"] == 2, "it sends another learn or not"
+    assert count["fold of decide begins: promises stays"] == 1
 
 
 # The verdict.
