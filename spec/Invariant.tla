@@ -91,8 +91,6 @@ VotesFit ==
 (* in the other slots it remembers its last vote.                          *)
 
 DurableInv(n, s) ==
-    /\ s.promised \in Nat
-    /\ Known(s) \subseteq Slots
     /\ \A slot \in Known(s) : Chosen(slot, s.decided[slot])
     /\ DOMAIN s.accepted \subseteq Slots \ Known(s)
     /\ \A slot \in Slots \ Known(s) :
@@ -139,7 +137,6 @@ Phase1Inv(s) ==
 Open(s) == DOMAIN s.votes
 
 CountedVoted(n, s, slot) ==
-    /\ s.accepted[slot].ballot = s.ballot
     /\ n \in s.votes[slot] /\ ~IsQuorum(s.votes[slot])
     /\ \A a \in s.votes[slot] :
            \E x \in cast : x.node = a /\ x.slot = slot /\ x.ballot = s.ballot
