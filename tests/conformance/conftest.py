@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from conformance.models import manifest, searching
+from tests.support.processes import one_at_a_time
 
 
 @pytest.fixture(scope="session", autouse=True)
 def startup_cache() -> None:
     """Make TLC start faster, as `make check` does before its many short searches."""
-    searching.make_startup_cache(list(manifest.load().values()))
+    with one_at_a_time("startup"):
+        searching.make_startup_cache(list(manifest.load().values()))
