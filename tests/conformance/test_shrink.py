@@ -35,10 +35,11 @@ def lived(path: Path, *lines: str) -> list[Json]:
     return logs.read_json(path)
 
 
-def rejected(path: Path) -> tuple[int, str, object]:
-    [verdict] = trace_validation.validate_logs([logs.read(path)], 1000)
-    first = min(verdict.rejections, key=lambda found: found.record.line)
-    return first.record.line, re.sub(r"\d+", "#", first.reason), first.allowed
+def rejected(*paths: Path) -> list[tuple[int, str, object]]:
+    """Return where and why each of these logs is rejected."""
+    verdicts = trace_validation.validate_logs([*map(logs.read, paths)], 1000)
+    every = [min(each.rejections, key=lambda found: found.record.line) for each in verdicts]
+    return [(each.record.line, re.sub(r"\d+", "#", each.reason), each.allowed) for each in every]
 
 
 def shrunk(path: Path, records: list[Json]) -> list[Json]:
@@ -48,7 +49,8 @@ def shrunk(path: Path, records: list[Json]) -> list[Json]:
     assert found.before == len(records)
     smaller = path.with_name("smaller.ndjson")
     logs.write(smaller, found.records)
-    assert rejected(smaller) == (len(found.records), *rejected(path)[1:])
+    (line, *how), (_, *before) = rejected(smaller, path)
+    assert line == len(found.records) and how == before
     return found.records
 
 
