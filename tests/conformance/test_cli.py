@@ -16,7 +16,6 @@ import pytest
 from click.testing import CliRunner
 
 from conformance import __main__ as cli
-from conformance import checking
 from conformance.cli.group import GROUPS, summary
 from conformance.jobs import cores
 from conformance.running import record
@@ -94,6 +93,7 @@ def test_replay_passes() -> None:
     assert done.returncode == 0 and "1 traces" in done.stdout and "0 traces differ" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     within = ("--in-process", "tests.support.in_process:node")
     done = conformance("replay", OK, *within)
@@ -103,6 +103,7 @@ def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, "--", *MANUAL_NODE)
@@ -116,9 +117,8 @@ def test_validate_passes() -> None:
     assert done.returncode == 0 and "0 logs rejected" in done.stdout
 
 
-def test_validate_shows_the_rejected_record_and_what_was_allowed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("no_pages")
+def test_validate_shows_the_rejected_record_and_what_was_allowed(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("validate", bad)
     assert done.returncode == 1
@@ -126,8 +126,6 @@ def test_validate_shows_the_rejected_record_and_what_was_allowed(
     assert "expected: " in done.stdout and "found: " in done.stdout
     verdict, pace = done.stdout.rsplit("; ", 1)
     assert verdict.endswith("18 records checked, 1 logs rejected") and "records a second" in pace
-    # One page of the run is enough.
-    monkeypatch.setattr(checking, "show_page", lambda *_: None)
     for how in ["--whole"], ["--window", 4]:
         again = conformance("validate", bad, *how)
         assert (again.returncode, again.stdout.rsplit("; ", 1)[0]) == (1, verdict)
@@ -335,6 +333,7 @@ def test_malformed_record_is_reported_with_its_line(line: str, word: str, tmp_pa
         not_run(conformance(*verb), f"{log}:2", word)
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_exit_of_a_node_is_reported(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--", sys.executable, "-c", "print('hello')")
     not_run(done, "node n1")
@@ -343,6 +342,7 @@ def test_exit_of_a_node_is_reported(tmp_path: Path) -> None:
     assert done.returncode == 1 and "status 3" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_node_that_hangs_is_reported(tmp_path: Path) -> None:
     ok = copied(OK, tmp_path)
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 from multipaxos.node import Node
 
 from conformance import shrink
@@ -109,6 +110,7 @@ def test_shrunk_unsent_message_needs_its_sender_alone(tmp_path: Path) -> None:
     assert [each for each in left if each["node"] == "n1"] == [ours[0], ours[5]]
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_difference_of_a_node_is_shown_in_its_own_log(tmp_path: Path) -> None:
     noise = [peer("n1", "n3", "learn", known=[[slot, slot]]) for slot in range(8)]
     accept = peer("n1", "n3", "accept", ballot=1, slot=4, value="x")
@@ -133,6 +135,7 @@ def test_difference_of_a_node_is_shown_in_its_own_log(tmp_path: Path) -> None:
     not_run(conformance("shrink", path, "-o", smaller, "--", *MANUAL_NODE), "nothing to shrink")
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_shrink_writes_a_fixture(tmp_path: Path) -> None:
     smaller = tmp_path / "smaller.ndjson"
     done = conformance("shrink", BAD, "-o", smaller)

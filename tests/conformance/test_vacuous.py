@@ -185,6 +185,7 @@ def test_log_cut_within_a_character_is_an_error(tmp_path: Path) -> None:
         logs.read(path)
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_node_without_output_is_an_error(tmp_path: Path) -> None:
     for command in (["true"], [sys.executable, "-c", "import sys; sys.stdin.read()"]):
         done = conformance("replay", copied(OK, tmp_path), "--", *command)

@@ -545,6 +545,8 @@ def test_skipped_stages_are_reported(tmp_path: Path) -> None:
         "replay",
         "--without",
         "--manual-clock",
+        "--sample",
+        2,
     ]
     done = verb(*asked, "--", *NODE)
     assert done.returncode == 0 and "NOT RUN  replay: 0 of 0" in done.stdout
