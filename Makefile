@@ -28,6 +28,10 @@ MUTATED ?= 2000
 # How often bench measures each figure.
 REPETITIONS ?= 7
 
+# A job starts thousands of processes, and each would compile its modules again if none may write
+# bytecode.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One stamp for each PYTHON, so that the environment is rebuilt for another one.
 venv := .venv/made-by$(subst /,-,-$(PYTHON))
 python := .venv/bin/python

@@ -84,7 +84,11 @@ def status(process: subprocess.Popen[Any]) -> int | None:
     if process.returncode is not None:
         return process.returncode
     # The process is not reaped here, so its pid and its group are not reused yet.
-    left = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    try:
+        left = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        # Another thread has just reaped it.
+        return process.wait()
     if left is None:
         return None
     return left.si_status if left.si_code == os.CLD_EXITED else -left.si_status

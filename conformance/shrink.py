@@ -187,16 +187,19 @@ class _Search:
         while todo and not self._out_of_time:
             size = max(1, self._at_once // len(self._kept))
             some, todo = todo[:size], todo[size:]
-            fine = [omitted for omitted, *_ in self._still_failing(some)]
-            if not fine:
+            found = list(self._still_failing(some))
+            if not found:
                 self._at_once = min(2 * self._at_once, AT_ONCE)
                 continue
             self._at_once = FIRST_AT_ONCE
+            fine = [omitted for omitted, *_ in found]
             most = {
                 frozenset().union(*fine[: len(fine) >> n]): len(fine) >> n
                 for n in range(len(fine).bit_length())
             }
-            omitted, log, line = max(self._still_failing(most), key=lambda each: most[each[0]])
+            # The first one alone was tried just now.
+            more = self._still_failing(each for each in most if each != fine[0])
+            omitted, log, line = max([*more, found[0]], key=lambda each: most[each[0]])
             self._accept(omitted, log, line)
             todo = fine[most[omitted] :] + todo
 

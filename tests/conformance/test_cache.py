@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -70,20 +71,27 @@ def test_file_under_another_name_is_ignored(store: Cache, tmp_path: Path) -> Non
     assert store.get("models", "b") is None
 
 
-@pytest.fixture
-def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of all that results depend on, put in the place of the original."""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all that results depend on."""
+    folder = tmp_path_factory.mktemp("tree")
     for name in ("spec", "conformance", "impl"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    libraries = tuple(tmp_path / folder.relative_to(ROOT) for folder in manifest.LIBRARIES)
-    (tmp_path / "constraints.txt").write_text("rich==1")
-    (tmp_path / "tla2tools.jar").write_bytes(b"a jar")
-    monkeypatch.setattr(locations, "NODE_FOLDER", tmp_path / "impl")
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "constraints.txt").write_text("rich==1")
+    (folder / "tla2tools.jar").write_bytes(b"a jar")
+    return folder
+
+
+@pytest.fixture
+def copy(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy, put in the place of the original."""
+    libraries = tuple(tree / folder.relative_to(ROOT) for folder in manifest.LIBRARIES)
+    monkeypatch.setattr(locations, "NODE_FOLDER", tree / "impl")
     monkeypatch.setattr(manifest, "LIBRARIES", libraries)
-    monkeypatch.setattr(cache, "HARNESS", tmp_path / "conformance")
-    monkeypatch.setattr(cache, "_ENVIRONMENT", (tmp_path / "constraints.txt",))
-    monkeypatch.setattr(tlc, "jar", lambda: str(tmp_path / "tla2tools.jar"))
-    return tmp_path
+    monkeypatch.setattr(cache, "HARNESS", tree / "conformance")
+    monkeypatch.setattr(cache, "_ENVIRONMENT", (tree / "constraints.txt",))
+    monkeypatch.setattr(tlc, "jar", lambda: str(tree / "tla2tools.jar"))
+    return tree
 
 
 def keys(copy: Path) -> dict[str, str]:
@@ -98,6 +106,13 @@ def keys(copy: Path) -> dict[str, str]:
         "validate": cache.key(whole_check._validation()),
         "node": cache.key(whole_check._node(run)),
     }
+
+
+@functools.cache
+def keys_without_change(copy: Path) -> dict[str, str]:
+    before = keys(copy)
+    assert keys(copy) == before
+    return before
 
 
 TLC = {"models", "golden", "validate"}
@@ -130,11 +145,12 @@ TLC = {"models", "golden", "validate"}
 def test_changed_file_changes_the_keys_of_what_depends_on_it(
     name: str, changed: set[str], copy: Path
 ) -> None:
-    before = keys(copy)
-    assert keys(copy) == before
-    with (copy / name).open("a") as file:
-        file.write("\n")
-    after = keys(copy)
+    before, content = keys_without_change(copy), (copy / name).read_bytes()
+    (copy / name).write_bytes(content + b"\n")
+    try:
+        after = keys(copy)
+    finally:
+        (copy / name).write_bytes(content)
     assert {kind for kind in before if before[kind] != after[kind]} == changed
 
 

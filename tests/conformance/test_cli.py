@@ -19,7 +19,12 @@ from conformance import __main__ as cli
 from conformance.cli.group import GROUPS, summary
 from conformance.jobs import cores
 from conformance.running import record
-from tests.support.conformance_command import conformance, copied, not_run
+from tests.support.conformance_command import (
+    conformance,
+    conformance_process,
+    copied,
+    not_run,
+)
 from tests.support.paths import BAD, BROKEN_NODE, HISTORIES, MANUAL_NODE, NODE, OK, ROOT
 from tests.support.processes import PATIENCE, exists, wait_until
 
@@ -51,7 +56,7 @@ def test_help_ends_with_examples(verb: str) -> None:
 
 
 def test_help_lists_each_verb_with_a_whole_summary() -> None:
-    listed = conformance("--help", COLUMNS="80").stdout
+    listed = conformance_process("--help", COLUMNS="80").stdout
     grouped = [verb for verbs in GROUPS.values() for verb in verbs]
     assert sorted(grouped) == sorted(VERBS) == sorted(cli.main.commands)
     for verb in VERBS:
@@ -63,7 +68,7 @@ def test_help_lists_each_verb_with_a_whole_summary() -> None:
 
 
 def test_version_is_that_of_the_project() -> None:
-    done = conformance("--version")
+    done = conformance_process("--version")
     assert done.returncode == 0 and done.stdout.split()[-1] == multipaxos.__version__
 
 
@@ -84,10 +89,11 @@ def test_shell_completion_lists_verbs() -> None:
 
 
 def test_replay_passes() -> None:
-    done = conformance("replay", OK, "--", *MANUAL_NODE)
+    done = conformance_process("replay", OK, "--", *MANUAL_NODE)
     assert done.returncode == 0 and "1 traces" in done.stdout and "0 traces differ" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     within = ("--in-process", "tests.support.in_process:node")
     done = conformance("replay", OK, *within)
@@ -97,6 +103,7 @@ def test_replay_in_process_gives_the_same_verdict(tmp_path: Path) -> None:
     assert done.returncode == 1 and f"{bad}:{bad_line()}: node" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, "--", *MANUAL_NODE)
@@ -106,10 +113,11 @@ def test_replay_shows_the_first_record_that_differs(tmp_path: Path) -> None:
 
 
 def test_validate_passes() -> None:
-    done = conformance("validate", OK)
+    done = conformance_process("validate", OK)
     assert done.returncode == 0 and "0 logs rejected" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_validate_shows_the_rejected_record_and_what_was_allowed(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("validate", bad)
@@ -124,7 +132,7 @@ def test_validate_shows_the_rejected_record_and_what_was_allowed(tmp_path: Path)
 
 
 def test_trace_coverage_names_uncovered_branches() -> None:
-    done = conformance("trace-coverage", OK)
+    done = conformance_process("trace-coverage", OK)
     assert done.returncode == 0, "coverage is a figure and not a verdict"
     assert "ReceiveMultiPaxosPropose" in done.stdout and "MultiPaxos" in done.stdout
     assert (
@@ -141,7 +149,7 @@ def test_trace_coverage_compares_with_a_threshold(percent: int, status: int) -> 
 
 
 def test_explore_passes(tmp_path: Path) -> None:
-    done = conformance("explore", "single", "-o", tmp_path, "--runs", 3, "--seed", 5)
+    done = conformance_process("explore", "single", "-o", tmp_path, "--runs", 3, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "single" in done.stdout and "all" in done.stdout
 
@@ -155,7 +163,7 @@ def test_explore_shows_the_difference_and_a_command_that_repeats_it(tmp_path: Pa
 
 
 def test_check_history_passes() -> None:
-    done = conformance("check-history", "--quiescent", HISTORIES / "duel-ok.ndjson")
+    done = conformance_process("check-history", "--quiescent", HISTORIES / "duel-ok.ndjson")
     assert done.returncode == 0 and "0 findings" in done.stdout
 
 
@@ -175,13 +183,13 @@ def bad_line() -> int:
 
 
 def test_recorded_log_is_accepted(tmp_path: Path) -> None:
-    done = conformance("record", "-o", tmp_path, "--requests", 10, "--seed", 3, "--", *NODE)
+    done = conformance_process("record", "-o", tmp_path, "--requests", 10, "--seed", 3, "--", *NODE)
     assert done.returncode == 0 and "seed-3.ndjson" in done.stdout
     assert conformance("validate", tmp_path).returncode == 0
 
 
 def test_inject_writes_a_history_and_logs(tmp_path: Path) -> None:
-    done = conformance("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
+    done = conformance_process("inject", "-o", tmp_path, "--kills", 2, "--records", 0, "--seed", 5)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills" in done.stdout and "records not validated" in done.stdout
     assert conformance("check-history", "--quiescent", tmp_path / "history.ndjson").returncode == 0
@@ -202,13 +210,13 @@ def test_run_with_too_few_events_exits_with_2(tmp_path: Path) -> None:
 
 
 def test_models_compares_with_the_manifest(tmp_path: Path) -> None:
-    done = conformance("models", "single", "sometimes-inherits")
+    done = conformance_process("models", "single", "sometimes-inherits")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "single" in done.stdout and "sometimes-inherits" in done.stdout
 
 
 def test_violated_model_gives_no_traces(tmp_path: Path) -> None:
-    done = conformance("generate", "broken-takes-half", "-o", tmp_path)
+    done = conformance_process("generate", "broken-takes-half", "-o", tmp_path)
     assert done.returncode == 1 and "Agreement is violated" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -325,6 +333,7 @@ def test_malformed_record_is_reported_with_its_line(line: str, word: str, tmp_pa
         not_run(conformance(*verb), f"{log}:2", word)
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_exit_of_a_node_is_reported(tmp_path: Path) -> None:
     done = conformance("record", "-o", tmp_path, "--", sys.executable, "-c", "print('hello')")
     not_run(done, "node n1")
@@ -333,6 +342,7 @@ def test_exit_of_a_node_is_reported(tmp_path: Path) -> None:
     assert done.returncode == 1 and "status 3" in done.stdout
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_node_that_hangs_is_reported(tmp_path: Path) -> None:
     ok = copied(OK, tmp_path)
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -448,7 +458,7 @@ def test_verdict_with_unprintable_names_is_escaped(encoding: str, tmp_path: Path
     text = (HISTORIES / "duel-bad.ndjson").read_text().replace('"n1"', r'"n\ud800\u001b[2J"')
     history = tmp_path / "h\u202eé.ndjson"
     history.write_text(text)
-    done = conformance("check-history", history, PYTHONIOENCODING=encoding)
+    done = conformance_process("check-history", history, PYTHONIOENCODING=encoding)
     assert done.returncode == 1 and "1 findings" in done.stdout
     assert not {"\x1b", "\u202e", "\ud800"} & set(done.stdout) and "\\u202e" in done.stdout
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import jobs
+from conformance import guard, jobs
 from conformance.jobs import JobError, at_once, in_copies, in_turns
 from tests.support.processes import PATIENCE, exists, wait_until
 
@@ -181,3 +181,15 @@ def die_at_7(number: int) -> int:
 
 def process(_: int) -> int:
     return os.getpid()
+
+
+def test_process_that_another_thread_reaps_has_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it is reaped between a look at its status and the system call."""
+    process = subprocess.Popen(["sh", "-c", "exit 3"])
+
+    def too_late(*_: object) -> None:
+        process.wait()
+        raise ChildProcessError
+
+    monkeypatch.setattr(os, "waitid", too_late)
+    assert guard.status(process) == 3

@@ -123,6 +123,7 @@ def test_verbs_write_results(arguments: list[Any], status: int, cases: int, tmp_
     assert done.stdout.splitlines()[-1].startswith("FAIL: " if status else "PASS: ")
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_failing_trace_has_its_reason(tmp_path: Path) -> None:
     bad = copied(BAD, tmp_path)
     done = conformance("replay", bad, *files(tmp_path), "--verbose", "--", *MANUAL_NODE)

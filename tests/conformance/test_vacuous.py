@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,13 +83,13 @@ Never == x = 3 /\\ x' = x
 
 def test_model_without_behaviours_is_an_error() -> None:
     for options in ([], ["-simulate", "num=2", "-depth", "3"]):
+        run = partial(tlc.run, "Idle", IDLE, workers=1, options=options, brief=True)
         with pytest.raises(tlc.ToolError, match="no verdict"):
-            tlc.run("Idle", IDLE, "INIT Nowhere\nNEXT Next\n", workers=1, options=options)
-        stuck = tlc.run("Idle", IDLE, "INIT Somewhere\nNEXT Never\n", workers=1, options=options)
+            run("INIT Nowhere\nNEXT Next\n")
+        stuck = run("INIT Somewhere\nNEXT Never\n")
         with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
             stuck.demand_steps("Idle")
-        moves = tlc.run("Idle", IDLE, "INIT Somewhere\nNEXT Next\n", workers=1, options=options)
-        moves.demand_steps("Idle")
+        run("INIT Somewhere\nNEXT Next\n").demand_steps("Idle")
 
 
 @pytest.fixture
@@ -102,7 +103,9 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> manifest.Model:
     monkeypatch.setattr(
         tlc,
         "run",
-        lambda name, module, text, **options: run(model.module.stem, idle, config, **options),
+        lambda name, module, text, **options: run(
+            model.module.stem, idle, config, **{**options, "brief": True}
+        ),
     )
     return model
 
@@ -182,6 +185,7 @@ def test_log_cut_within_a_character_is_an_error(tmp_path: Path) -> None:
         logs.read(path)
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_node_without_output_is_an_error(tmp_path: Path) -> None:
     for command in (["true"], [sys.executable, "-c", "import sys; sys.stdin.read()"]):
         done = conformance("replay", copied(OK, tmp_path), "--", *command)

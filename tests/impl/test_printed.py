@@ -71,11 +71,13 @@ def test_pieces_are_the_lines(lines: list[tuple[bool, list[str]]], first: int) -
 @pytest.mark.parametrize("durable", [False, True])
 def test_turn_with_a_long_answer_is_written_in_parts(tmp_path: Path, durable: bool) -> None:
     """The parts are the output of a node without a limit; so is the record in the message log."""
-    outputs, logs = [], []
+    # A node that is gone would close its log.
+    outputs, logs, nodes = [], [], []
     for turn_bytes in float("inf"), 1000:
         storage = Storage(tmp_path / str(turn_bytes)) if durable else None
         logs.append(BytesIO())
         node = Node(turn_bytes=turn_bytes, storage=storage, log=BufferedWriter(logs[-1]))
+        nodes.append(node)
         node.turn([init().encode()])
         # The decisions of the turn itself are not committed when it begins to answer.
         lines, outputs_of_node = iter([*proposals(70), LOG, LOG, LOG, *proposals(1)]), []

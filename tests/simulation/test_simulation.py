@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from multipaxos.storage import Storage
 
 from conformance.formats import history, logs
@@ -111,6 +111,9 @@ def test_trace_validation_accepts_simulated_runs(tmp_path: Path) -> None:
 CROWDED = {"promise-not-resumed", "own-promise-not-resumed"}
 """Bugs that break nothing unless several nodes run ballots for the same slot between restarts."""
 
+FOUND_BY = {"own-promise-not-resumed": 43, "learned-page-is-the-last": 40, "quorum-is-half": 12}
+"""The first seed that finds a bug, of bugs that few seeds find: it is tried first."""
+
 
 def crowded(seed: int) -> Script:
     """Each slot is asked for at two nodes, twice, and nodes restart all the time."""
@@ -170,7 +173,8 @@ def test_correct_node_passes_with_duels_and_restarts() -> None:
     ],
 )
 def test_simulation_catches_bug(name: str) -> None:
-    scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in range(1, 101))
+    seeds = [FOUND_BY.get(name, 1), *range(1, 101)]
+    scripts = (crowded(seed) if name in CROWDED else draw(seed, None, 60) for seed in seeds)
     assert any(buggy.run(script, name).failure for script in scripts)
 
 
@@ -194,34 +198,34 @@ def test_failing_script_is_shrunk() -> None:
     assert (smaller.loss, smaller.spread) == (script.loss, 0) and smaller.seconds < script.seconds
 
 
-def simulated(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.simulation", *options],
+def simulated(*options: str) -> Result:
+    return CliRunner().invoke(simulate.main, options)
+
+
+def test_failure_is_saved_and_can_be_repeated(tmp_path: Path) -> None:
+    bug = ("--bug", "vote-below-promise", "-o", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seeds", "1..5", "--seconds", "15", *bug],
         cwd=ROOT,
         text=True,
         capture_output=True,
         timeout=PATIENCE,
     )
-
-
-def test_failure_is_saved_and_can_be_repeated(tmp_path: Path) -> None:
-    bug = ("--bug", "vote-below-promise", "-o", str(tmp_path))
-    done = simulated("--seeds", "1..5", *bug)
     assert done.returncode == 1
     command = next(line for line in done.stdout.splitlines() if "--seeds" in line).split()
     again = simulated(*command[command.index("--seeds") :], "-o", str(tmp_path / "again"))
     reason = next(line for line in done.stdout.splitlines() if " failed: votes" in line)
-    assert again.returncode == 1 and reason in again.stdout
+    assert again.exit_code == 1 and reason in again.stdout
     [script] = (tmp_path / "scripts").iterdir()
-    assert simulated("--script", str(script), *bug).returncode == 1
-    assert simulated("--script", str(script), "-o", str(tmp_path / "right")).returncode == 0
+    assert simulated("--script", str(script), *bug).exit_code == 1
+    assert simulated("--script", str(script), "-o", str(tmp_path / "right")).exit_code == 0
     [log] = (tmp_path / "logs").iterdir()
     assert logs.read(log)
 
 
 def test_options_out_of_range_are_rejected() -> None:
     for options in ["--seeds", "5"], ["--seeds", "5..1"], ["--nodes", "0"], ["--bug", "none"]:
-        assert simulated(*options).returncode == 2
+        assert simulated(*options).exit_code == 2
     assert "Example:" in simulated("--help").stdout
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IMPL = ROOT / "impl"
+CACHE = ROOT / "out" / "cache"
 TESTS = ROOT / "tests"
 NODES = TESTS / "nodes"
 FIXTURES = TESTS / "fixtures"

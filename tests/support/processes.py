@@ -1,12 +1,16 @@
-"""Check whether a process runs, and wait for conditions."""
+"""Check whether a process runs, wait for conditions and for the other processes that run tests."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.paths import CACHE
 
 PATIENCE = 120.0
 """Seconds after which a test that waits for a process fails; a slow machine is faster, too."""
@@ -38,3 +42,12 @@ def wait_until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Let one of the processes that run tests do something, while the others wait to use it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

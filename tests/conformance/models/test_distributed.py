@@ -26,6 +26,16 @@ VERB = [sys.executable, "-m", "conformance", "distributed"]
 
 
 @pytest.fixture(autouse=True)
+def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run Java without the better of its compilers, as for every brief search."""
+    script = tmp_path / "brief" / "java"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {tlc.java()} -XX:TieredStopAtLevel=1 "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("JAVA", str(script))
+
+
+@pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[str]]]:
     """All processes that a test starts; none of them may be left."""
     processes: list[subprocess.Popen[str]] = []

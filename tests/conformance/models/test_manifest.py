@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,13 +81,19 @@ def test_configuration_is_parsed_into_sections() -> None:
     assert config.without(CONFIG, "VIEW") == CONFIG.replace("VIEW Seen\n", "")
 
 
-def test_correct_random_behaviours_pass(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulations here are much shorter than those that Java's better compiler is for."""
+    monkeypatch.setattr(searching.tlc, "run", partial(tlc.run, brief=True))
+
+
+def test_correct_random_behaviours_pass(brief: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("wide"), minutes=0, seed=5, steps=10) is True
     printed = " ".join(capsys.readouterr().out.split())
     assert "wide: 40 behaviours of 10 steps" in printed and "seeds 5 to 6" in printed
 
 
-def test_violation_names_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_violation_names_its_seed(brief: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert searching.simulate(manifest.get("broken-takes-half"), 0.5, seed=3, steps=30) is False
     printed = " ".join(capsys.readouterr().err.split())
     assert "violates Agreement, seed 3" in printed

@@ -43,7 +43,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trial(path: Path, checker: trials.Checker, folder: Path, **options: Any) -> bool:
-    given = {"number": 40, "seed": 3, **options}
+    given = {"number": 20, "seed": 3, **options}
     return trace_mutation.mutate_traces(
         folder / "mutated", NODE, paths=[path], checker=checker, **given
     )

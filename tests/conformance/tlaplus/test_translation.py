@@ -107,10 +107,11 @@ def test_claim_of_unmentioned_slots_is_found(tmp_path: Path) -> None:
     path = OK
     log = [taken for taken in logs.read(path) if taken.node == "n1"]
     request = {"src": "n2", "dest": "n1", "body": {"type": "prepare", "ballot": 5, "known": []}}
-    for known, agreed in [([[1, 1]], True), ([[1, 3]], False), ([[0, 1]], False)]:
+    cases = []
+    for known in [[1, 1]], [[1, 3]], [[0, 1]]:
         promise = {"type": "promise", "ballot": 5, "accepted": [], "known": known}
         answer = {"src": "n1", "dest": "n2", "body": promise}
-        asked = logs.Record("n1", request, [answer], path, 99)
-        [verdict] = trace_validation.validate_logs([[*log, asked]], 1000)
-        bad = [found.record.line for found in verdict.rejections]
-        assert (bad == []) if agreed else (bad == [99])
+        cases.append([*log, logs.Record("n1", request, [answer], path, 99)])
+    verdicts = trace_validation.validate_logs(cases, 1000)
+    bad = [[found.record.line for found in verdict.rejections] for verdict in verdicts]
+    assert bad == [[], [99], [99]]

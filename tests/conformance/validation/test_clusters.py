@@ -183,6 +183,7 @@ def test_logs_of_the_same_node_are_several_runs(tmp_path: Path) -> None:
         names(tmp_path)
 
 
+@pytest.mark.usefixtures("no_pages")
 def test_disagreement_is_found_in_one_file_and_in_several(tmp_path: Path) -> None:
     one = written(tmp_path, "run", *DUEL)
     apart = tmp_path / "apart"

@@ -189,6 +189,17 @@ LOG_REQUESTS = (
 )
 
 
+def with_too_many_decisions(path: Path) -> tuple[Log, list[Json]]:
+    """Return a log and a wrong last output: a reply with more slots than its limit.
+
+    It has as many slot intervals as it may have slots.
+    """
+    lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
+    log = written(path, Node(), lines)
+    [everything], [some] = log[-2].output, log[-1].output
+    return log, [{**some, "body": {**some["body"], "log": everything["body"]["log"]}}]
+
+
 def test_log_reply_is_checked_to_the_last_slot(tmp_path: Path) -> None:
     cases = []
     for fields in LOG_REQUESTS:
@@ -203,10 +214,12 @@ def test_log_reply_is_checked_to_the_last_slot(tmp_path: Path) -> None:
                 [*decisions[:at], {**decisions[at], "value": "other"}, *decisions[at + 1 :]],
             ]
         cases += [(log, [{**sent, "body": {**sent["body"], "log": log_}}]) for log_ in wrong]
+    cases.append(with_too_many_decisions(tmp_path / "many.ndjson"))
     # The last window begins after the decisions and has none of them.
-    found = all_rejected(cases, len(log) - 2)
+    *found, too_many = all_rejected(cases, len(decided(30)) - 1)
     differing = [each.path for rejection in found for each in rejection.differing]
     assert all(path.startswith("output[0].body.log[") for path in differing)
+    assert len(too_many.differing) == 23
 
 
 def test_order_of_keys_makes_no_difference(tmp_path: Path) -> None:
@@ -228,7 +241,8 @@ def test_order_of_keys_makes_no_difference(tmp_path: Path) -> None:
     assert [rejected_lines(verdict) for verdict in verdicts] == [[], [3], [3]]
 
 
-def test_repeated_request_may_have_another_order_of_keys(tmp_path: Path) -> None:
+def with_another_order_in_a_request(path: Path) -> Log:
+    """Return a log with a request that is repeated with its keys in another order."""
     lines = [
         init("n1", "n2", "n3"),
         request(1, "multi_paxos_propose", slot=0, value={"a": 1, "b": {"c": 2, "d": 3}}),
@@ -236,19 +250,9 @@ def test_repeated_request_may_have_another_order_of_keys(tmp_path: Path) -> None
         message("n2", "promise", ballot=1, accepted=[], known=[]),
         message("n2", "accepted", ballot=1, slot=0),
     ]
-    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    log = written(path, Node(), lines)
     assert [sent["body"]["type"] for sent in log[-1].output].count("multi_paxos_propose_ok") == 1
-    assert rejected_lines(validated([log], None, 1)[0]) == []
-
-
-def test_too_many_decisions_are_rejected(tmp_path: Path) -> None:
-    """As many slot intervals as a reply may have slots are too many slots."""
-    lines = [*decided(30), request(1, "multi_paxos_log"), request(2, "multi_paxos_log", limit=4)]
-    log = written(tmp_path / "n1.ndjson", Node(), lines)
-    [everything], [some] = log[-2].output, log[-1].output
-    answer = {**some, "body": {**some["body"], "log": everything["body"]["log"]}}
-    [found] = all_rejected([(log, [answer])], len(log) - 3)
-    assert len(found.differing) == 23
+    return log
 
 
 @pytest.mark.parametrize("batch", [5, 26, 27])
@@ -293,9 +297,11 @@ def ballot_of(large: int, place: int) -> int:
     return next(ballot for ballot in range(large, large + 3) if (ballot - 1) % 3 == place)
 
 
-@pytest.mark.parametrize("large", [2**31 - 2, 2**61])
-def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
-    """n1 votes in a ballot of n2, starts its smallest ballot above it, and inherits votes."""
+def with_large_ballots(large: int, path: Path) -> tuple[Log, int]:
+    """Return a log with large ballots, and the last of them.
+
+    n1 votes in a ballot of n2, starts its smallest ballot above it, and inherits votes.
+    """
     first = ballot_of(large, 1)
     mine, other = ballot_of(first + 1, 0), ballot_of(2 * large, 1)
     old = [{"slot": 5, "ballot": first, "value": "b"}]
@@ -308,7 +314,7 @@ def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
         message("n2", "rejected", promised=other),
         '"timeout"',
     ]
-    log = written(tmp_path / "n1.ndjson", Node(), lines)
+    log = written(path, Node(), lines)
     prepares = [
         sent["body"]["ballot"]
         for taken in log
@@ -316,15 +322,38 @@ def test_ballots_of_any_size_are_checked(large: int, tmp_path: Path) -> None:
         if sent["body"]["type"] == "prepare"
     ]
     assert prepares == [mine] * 2 + [ballot_of(other + 1, 0)] * 2
+    return log, prepares[-1]
 
-    def with_ballot(ballot: int) -> list[Json]:
-        return [{**sent, "body": {**sent["body"], "ballot": ballot}} for sent in log[-1].output]
 
-    wrong = [prepares[-1] + by for by in (3, -3, 1)]
-    found = all_rejected([(log, with_ballot(ballot)) for ballot in wrong], 3)
-    assert [(each.differing[0].expected, each.differing[0].found) for each in found] == [
-        (prepares[-1], ballot) for ballot in wrong
+def with_several_differences(path: Path) -> tuple[Log, list[Json]]:
+    """Return a log and a wrong last output: two fields differ, and there is one message more."""
+    lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
+    log = written(path, Node(), lines)
+    [sent] = log[-1].output
+    answer = {**sent, "body": {**sent["body"], "value": "w", "phase1_skipped": False}}
+    more = {**answer, "body": {**answer["body"], "msg_id": answer["body"]["msg_id"] + 1}}
+    return log, [answer, more]
+
+
+def test_rejection_lists_each_difference_and_ballots_may_have_any_size(tmp_path: Path) -> None:
+    several = with_several_differences(tmp_path / "several.ndjson")
+    cases, ballots = [several], []
+    for large in 2**31 - 2, 2**61:
+        log, right = with_large_ballots(large, tmp_path / f"{large}.ndjson")
+        for ballot in (right + by for by in (3, -3, 1)):
+            output = [
+                {**sent, "body": {**sent["body"], "ballot": ballot}} for sent in log[-1].output
+            ]
+            cases.append((log, output))
+            ballots.append((right, ballot))
+    lists, *found = all_rejected(cases, 3)
+    assert [(each.differing[0].expected, each.differing[0].found) for each in found] == ballots
+    assert [(each.path, each.expected, each.found) for each in lists.differing] == [
+        ("output[0].body.phase1_skipped", True, False),
+        ("output[0].body.value", "v1", "w"),
+        ("output[1]", MISSING, several[1][1]),
     ]
+    assert 'output[0].body.value must be "v1" and is "w"' in explanation.format_rejection(lists)
 
 
 def test_compressed_ballots_keep_owner_order_and_successors() -> None:
@@ -340,7 +369,8 @@ def test_compressed_ballots_keep_owner_order_and_successors() -> None:
             assert [names.expand(each) for each in above] == list(following)
 
 
-def test_order_of_messages_matters_per_destination(tmp_path: Path) -> None:
+def test_order_matters_only_of_messages_to_one_destination(tmp_path: Path) -> None:
+    repeated = with_another_order_in_a_request(tmp_path / "repeated.ndjson")
     lines = [
         init("n1", "n2", "n3"),
         *(request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in (1, 2)),
@@ -349,18 +379,18 @@ def test_order_of_messages_matters_per_destination(tmp_path: Path) -> None:
     log = written(tmp_path / "n1.ndjson", Node(), lines)
     one, two = ([sent for sent in log[-1].output if sent["dest"] == dest] for dest in ("n2", "n3"))
     good = [[*one, *two], [*two, *one], [one[0], *two, one[1]]]
-    verdicts = validated([[*log[:-1], replace(log[-1], output=output)] for output in good], None, 1)
-    assert [rejected_lines(verdict) for verdict in verdicts] == [[]] * len(good)
     assert len(one) == len(two) == 2
     bad = {
         (0, 1): [*reversed(one), *two],
         (2, 3): [*two, *reversed(one)],
         (1,): [one[0], one[0], *two],
     }
-    verdicts = validated(
-        [[*log[:-1], replace(log[-1], output=sent)] for sent in bad.values()], None
-    )
-    for places, verdict in zip(bad, verdicts, strict=True):
+    outputs = [*good, *bad.values()]
+    cases = [[*log[:-1], replace(log[-1], output=each)] for each in outputs]
+    first, *verdicts = validated([repeated, *cases], None, 1)
+    assert rejected_lines(first) == []
+    assert [rejected_lines(verdict) for verdict in verdicts[: len(good)]] == [[]] * len(good)
+    for places, verdict in zip(bad, verdicts[len(good) :], strict=True):
         [found] = verdict.rejections
         assert {each.path.split(".")[0] for each in found.differing} == {
             f"output[{place}]" for place in places
@@ -409,18 +439,3 @@ def test_rejection_names_missing_input_fields() -> None:
         ("a request waits", True, False),
         ("dest", "n1", "n3"),
     ]
-
-
-def test_rejection_lists_each_difference(tmp_path: Path) -> None:
-    lines = [*decided(3), request(1, "multi_paxos_propose", slot=1, value="w")]
-    log = written(tmp_path / "n1.ndjson", Node(), lines)
-    [sent] = log[-1].output
-    answer = {**sent, "body": {**sent["body"], "value": "w", "phase1_skipped": False}}
-    more = {**answer, "body": {**answer["body"], "msg_id": answer["body"]["msg_id"] + 1}}
-    [found] = all_rejected([(log, [answer, more])], 2)
-    assert [(each.path, each.expected, each.found) for each in found.differing] == [
-        ("output[0].body.phase1_skipped", True, False),
-        ("output[0].body.value", "v1", "w"),
-        ("output[1]", MISSING, more),
-    ]
-    assert 'output[0].body.value must be "v1" and is "w"' in explanation.format_rejection(found)
