@@ -46,7 +46,7 @@ def entry(model: Model, made: Generated, replayed: Iterable[Replayed]) -> Json:
         "verified": made.verified,
         "traces": len(made.logs),
         "records": made.steps,
-        "agreed": sum(each.steps for each in replayed),
+        "agreed": sum(each.tried and not each.difference for each in replayed),
     }
 
 
@@ -65,7 +65,7 @@ def gaps(results: Json) -> list[str]:
         for part, whole in (
             ("covered", "transitions"),
             ("verified", "transitions"),
-            ("agreed", "records"),
+            ("agreed", "traces"),
         ):
             if counts[part] != counts[whole]:
                 found.append(f"{name}: {counts[part]:,} {part} of {counts[whole]:,} {whole}")

@@ -8,9 +8,10 @@ import pytest
 
 from conformance import locations, whole_check
 from conformance.coverage import pinned
+from conformance.formats.logs import Record
 from conformance.golden.generate import Generated
 from conformance.models import manifest
-from conformance.running.replay import Replayed
+from conformance.running.replay import Difference, Replayed
 from conformance.tlaplus import tlc
 
 GOLDEN = [model for model in manifest.load().values() if model.golden]
@@ -33,8 +34,12 @@ def made(**counts: int) -> Generated:
     return Generated(tlc.Outcome(generated=20), [LOG], steps=10, **{**found, **counts})
 
 
-def results(steps: int = 10, **counts: int) -> pinned.Json:
-    entry = pinned.entry(SINGLE, made(**counts), [Replayed(LOG, steps, None)])
+AGREED = Replayed(LOG, 10, None)
+DIFFERENT = Replayed(LOG, 9, Difference(Record("n1", "timeout", [], LOG, 10), []))
+
+
+def results(replayed: Replayed = AGREED, **counts: int) -> pinned.Json:
+    entry = pinned.entry(SINGLE, made(**counts), [replayed])
     return pinned.make({"single": entry}, REAL, PROOFS)
 
 
@@ -59,7 +64,8 @@ def test_written_pinned_results_are_read_back(tmp_path: Path) -> None:
     [
         (results(covered=7), "single: 7 covered of 8 transitions"),
         (results(verified=6), "single: 6 verified of 8 transitions"),
-        (results(steps=9), "single: 9 agreed of 10 records"),
+        (results(DIFFERENT), "single: 0 agreed of 1 traces"),
+        (results(Replayed(LOG, 0, None, tried=False)), "single: 0 agreed of 1 traces"),
         (results(transitions=0, covered=0, verified=0), "single: nothing was generated"),
         (pinned.make({}, REAL, PROOFS), "no model was held against the node"),
     ],
