@@ -428,7 +428,8 @@ def generated(
             done += searching.cost(model)
             return made
 
-        found |= dict(at_once(make, missing, lambda model: model.workers, searching.cost))
+        # While paths are found of a model that two workers searched, a core is free for another.
+        found |= dict(at_once(make, missing, cost=searching.cost))
     return [(model, made) for model, made in found.items() if made]
 
 

@@ -29,7 +29,7 @@ FOR_ONE_WORKER = 50_000
 _NEAR = 5
 
 # Below this, as seconds of processor time, a search ends before it pays to optimize it.
-BRIEF_SECONDS = 8
+BRIEF_SECONDS = 6
 
 
 _USED = re.compile(r"\bEXTENDS\s+(\w+(?:\s*,\s*\w+)*)|\bINSTANCE\s+(\w+)")
