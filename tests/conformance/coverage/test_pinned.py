@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def check(
     output: Path,
-    steps: int = 10,
+    replayed: Replayed = AGREED,
     *,
     ours: bool = True,
     pin: bool = False,
@@ -123,8 +124,9 @@ def check(
     **counts: int,
 ):
     rows = [(SINGLE, made(**counts)), (manifest.get("wide"), Generated(tlc.Outcome()))]
-    replayed = [Replayed(LOG, steps, None)]
-    return not whole_check.hold_to_pinned(output, rows, replayed, real, PROOFS, ours=ours, pin=pin)
+    return not whole_check.hold_to_pinned(
+        output, rows, [replayed], real, PROOFS, ours=ours, pin=pin
+    )
 
 
 def test_pinned_results_are_found_again(committed: Path, tmp_path: Path) -> None:
@@ -149,9 +151,9 @@ def test_drift_fails_and_may_be_committed(
     assert check(tmp_path, no_ops=6) is True
 
 
-@pytest.mark.parametrize("hole", [{"verified": 7}, {"covered": 7}, {"steps": 9}])
+@pytest.mark.parametrize("hole", [{"verified": 7}, {"covered": 7}, {"replayed": DIFFERENT}])
 def test_incomplete_results_are_never_pinned(
-    hole: dict[str, int], committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hole: dict[str, Any], committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = committed.read_bytes()
     assert check(tmp_path, pin=True, **hole) is False
