@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any, Union
 
 from .. import guard
-from ..jobs import cores
+from ..jobs import JobError, cores
 from ..locations import NODE, NODE_PATH
 from . import preload_server
 from .process import Flood, Process, Silence, last_lines
@@ -45,10 +45,13 @@ class Server:
         self.ready = bool(self._replies.readline())
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; raises `OSError` or `ValueError` if there is none."""
-        self._requests.write(json.dumps(request).encode() + b"\n")
-        self._requests.flush()
-        found: dict[str, Any] = json.loads(self._replies.readline())
+        """Return the reply to a request.  Raises `JobError` if the server was killed."""
+        try:
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+            found: dict[str, Any] = json.loads(self._replies.readline())
+        except (OSError, ValueError):
+            raise JobError("the process that runs the node was killed; is memory short?") from None
         return found
 
     def close(self) -> None:
@@ -77,13 +80,14 @@ class Run:
         self._input += line + b"\n"
 
     def lines(self, seconds: float, may_end: Callable[[], bool]) -> Iterator[bytes]:
-        """Yield the lines of its output.  Raises `Silence` and `Flood` as `Process.lines` does."""
+        """Yield the lines of its output.
+
+        Raises `Silence` and `Flood` as `Process.lines` does, and `JobError`.
+        """
         server = self._idle.get()
         try:
             text = self._input.decode("latin-1")
             reply = server.ask({**self._request, "input": text, "seconds": seconds})
-        except (OSError, ValueError):
-            raise Silence from None
         finally:
             self._idle.put(server)
         self._ended, self._errors = reply["ended"], reply["errors"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.jobs import JobError
 from conformance.running import preloaded
 from conformance.running.process import Flood, Process, Silence
 from tests.support.processes import PATIENCE
@@ -81,11 +82,11 @@ def test_run_that_hangs_or_prints_too_much_is_killed(program: Path) -> None:
         assert (found["lines"], found["status"]) == ([b"x" * 9], 0)
 
 
-def test_server_that_is_gone_is_silence(program: Path) -> None:
+def test_server_that_was_killed_is_no_verdict(program: Path) -> None:
     program.write_text("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
     command = [sys.executable, "-S", str(program)]
-    with preloaded.starting(command) as start:
-        assert outcome(start(command, None, longest=1000), b"") == {"lines": [], "error": Silence}
+    with preloaded.starting(command) as start, pytest.raises(JobError, match="killed"):
+        outcome(start(command, None, longest=1000), b"")
 
 
 def test_other_commands_and_nodes_that_cannot_be_imported_are_processes(
