@@ -86,17 +86,21 @@ def _mutants(results: Results) -> str:
 def _needed(names: tuple[str, ...], results: Results) -> str:
     from ..proving import needed
 
-    found = []
+    found, chosen = [], _selected(names)
     with report.Line("hypotheses") as line:
-        for each in needed.needed(_selected(names), Cache(Path("out/cache"))):
+        for each in needed.needed(chosen, Cache(Path("out/cache"))):
             found.append(each)
             line.update(f"{len(found)} theorems, the last: {each.theorem}")
-    needed.show(found)
-    results.add(*(each.case(all_theorems=not names) for each in needed.by_hypothesis(found)))
+        every = needed.by_hypothesis(found)
+        if not names:
+            line.update("those that no proof uses")
+            needed.search_without(every, chosen)
+    needed.show(found, every)
+    results.add(*(each.case(all_theorems=not names) for each in every))
     for theorem in found:
         reason = f"{len(theorem.unproved)} obligations are not proved with all hypotheses"
         results.add(case("prove --needed", theorem.theorem, not theorem.unproved, reason))
-    return needed.summary(found)
+    return needed.summary(every)
 
 
 def _compare(states: int, results: Results) -> str:

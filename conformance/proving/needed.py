@@ -1,14 +1,14 @@
 """Which hypotheses the proofs need: each is left out, and some obligation is not proved.
 
-A hypothesis is all that is assumed under one name: an axiom, a conjunct of Inv, what is asserted of
-a fold.  The conditions of a way through a step are none.
+A hypothesis is all that is assumed under one name: an axiom, a conjunct of Inv, a conjunct of what
+is asserted of folds.  The conditions of a way through a step are none.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +32,11 @@ _SAVED_AFTER = 50
 
 # The name of a condition of a way through a step: where it stands.
 _CONDITION = re.compile(r"\w+\.tla:\d+")
-# What does not count in a name: whether the node was changed since; whether a fold has ended, for
-# what is asserted of a fold is one hypothesis; and the number of a predicate.
-_ASIDE = re.compile(rf"^{obligations.BEFORE}|^after the (?=fold)|!\d+(?=, by its definition)")
+# What does not count in a name: whether the node was changed since; of which fold it is asserted,
+# and whether that has ended, for a line of the text is one hypothesis; the number of a predicate.
+_ASIDE = re.compile(
+    rf"^{obligations.BEFORE}|^(after the )?fold of \w+: |!\d+(?=, by its definition)"
+)
 
 
 @dataclass
@@ -136,8 +138,7 @@ def proof(made: Obligation, without: str = "") -> list[str] | None:
 
     Hypotheses of the name `without` are left out.
     """
-    fewer = [each for each in made.hypotheses if plain(each.name) != without]
-    left = Obligation(made.theorem, made.name, fewer, made.goal)
+    left = _without(made, without)
     goal = z3.Not(lift(made.goal))
     for attempt in obligations.ATTEMPTS:
         if attempt.limit > _LONGEST:
@@ -146,6 +147,11 @@ def proof(made: Obligation, without: str = "") -> list[str] | None:
         if obligations.query([*terms, goal], attempt.limit, attempt.options)[0] == z3.unsat:
             return _used(left, attempt)
     return None
+
+
+def _without(made: Obligation, name: str) -> Obligation:
+    fewer = [each for each in made.hypotheses if plain(each.name) != name]
+    return Obligation(made.theorem, made.name, fewer, made.goal)
 
 
 def _used(made: Obligation, attempt: Attempt) -> list[str]:
@@ -190,13 +196,31 @@ def by_hypothesis(found: Iterable[Found]) -> list[Hypothesis]:
     return [all_of[name] for name in sorted(all_of)]
 
 
-def summary(found: Iterable[Found]) -> str:
+def search_without(every: Iterable[Hypothesis], theorems: Sequence[str]) -> None:
+    """Have z3 search all proofs without each hypothesis that no proof uses, and note what fails.
+
+    A hypothesis that no proof uses may still lead z3 to one.
+    """
+    for each in every:
+        if not each.needing:
+            search = functools.partial(_unproved_without, each.name)
+            each.needing += [one for some in jobs.in_copies(search, theorems) for one in some]
+
+
+def _unproved_without(name: str, theorem: str) -> list[str]:
+    return [
+        f"{theorem}: {made.name}"
+        for made in dict(prove.theorems())[theorem]()
+        if not obligations.prove(_without(made, name)).proved
+    ]
+
+
+def summary(every: Sequence[Hypothesis]) -> str:
     """Return how many hypotheses are needed."""
-    every = by_hypothesis(found)
     return f"{sum(bool(each.needing) for each in every)} of {len(every)} hypotheses are needed"
 
 
-def show(found: list[Found]) -> None:
+def show(found: list[Found], every: Sequence[Hypothesis]) -> None:
     """Print how many hypotheses each theorem needs, and for each hypothesis what needs it."""
     report.table(
         "Theorems",
@@ -206,7 +230,7 @@ def show(found: list[Found]) -> None:
     report.table(
         "Hypotheses",
         ("hypothesis", "theorems", "first that is not proved without it"),
-        [(each.name, len(each.needing), [*each.needing, "-"][0]) for each in by_hypothesis(found)],
+        [(each.name, len(each.needing), [*each.needing, "-"][0]) for each in every],
     )
     for each in found:
         for name in each.unproved:

@@ -61,7 +61,7 @@ def test_hypotheses_of_one_name_are_left_out_together() -> None:
 
 def test_what_counts_in_a_name() -> None:
     assert needed.plain("IsQuorum!3, by its definition") == "IsQuorum, by its definition"
-    assert needed.plain("after the fold of serve: Alone") == "fold of serve: Alone"
+    assert needed.plain("after the fold of serve: Alone") == "Alone"
     assert needed.plain("after: TypeOK") == "after: TypeOK"
 
 
@@ -107,7 +107,18 @@ def test_hypothesis_that_no_theorem_needs_fails_only_if_all_were_looked_at() -> 
     assert a.case(all_theorems=True).status == "pass"
     assert b.case(all_theorems=True).status == "fail"
     assert b.case(all_theorems=False).status == "pass"
-    assert needed.summary(some) == "1 of 2 hypotheses are needed"
+    assert needed.summary([a, b]) == "1 of 2 hypotheses are needed"
+
+
+def test_hypothesis_that_no_proof_uses_is_left_out_of_all_searches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = [obligation("first", X > 0, a=X > 1, c=Y > 0), obligation("second", Y > 0, b=Y > 1)]
+    monkeypatch.setattr(prove, "theorems", lambda: [("T", lambda: made)])
+    every = [needed.Hypothesis(name) for name in "abc"]
+    every[1].needing.append("known before")
+    needed.search_without(every, ["T"])
+    assert [each.needing for each in every] == [["T: first"], ["known before"], []]
 
 
 def test_verb_says_what_voting_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
