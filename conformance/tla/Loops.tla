@@ -25,7 +25,6 @@ Leads(n, pending, reports) ==
         /\ \A slot \in Slots \ (taken \cup s.closed \cup pending) : IsFree(s, slot)
         /\ \A slot \in pending :
                /\ slot \in Slots \ (taken \cup s.closed)
-               /\ slot \in DOMAIN reports
                /\ RightAbout(reports, slot, Below(s.promises, slot, s.ballot))
 
 (* Nothing that was known is forgotten, and requests only leave the line.  *)
