@@ -69,6 +69,9 @@ def gaps(results: Json) -> list[str]:
         ):
             if counts[part] != counts[whole]:
                 found.append(f"{name}: {counts[part]:,} {part} of {counts[whole]:,} {whole}")
+    for name, counts in results["proofs"].items():
+        if counts["proved"] != counts["obligations"]:
+            found.append(f"{name}: {counts['proved']:,} of {counts['obligations']:,} are proved")
     return found
 
 

@@ -69,6 +69,10 @@ def test_written_pinned_results_are_read_back(tmp_path: Path) -> None:
         (results(Replayed(LOG, 0, None, tried=False)), "single: 0 agreed of 1 traces"),
         (results(transitions=0, covered=0, verified=0), "single: nothing was generated"),
         (pinned.make({}, REAL, PROOFS), "no model was held against the node"),
+        (
+            pinned.make(results()["models"], REAL, {"Voting": {"obligations": 19, "proved": 18}}),
+            "Voting: 18 of 19 are proved",
+        ),
     ],
 )
 def test_incomplete_results_are_reported(found: pinned.Json, line: str) -> None:
