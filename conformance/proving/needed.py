@@ -157,15 +157,10 @@ def _without(made: Obligation, name: str) -> Obligation:
 def _used(made: Obligation, attempt: Attempt) -> list[str]:
     """Return the names of the hypotheses that a proof uses, of an attempt that finds one."""
     chosen = attempt.chosen(made)
-    context = z3.Context()
-    solver = z3.Solver(ctx=context)
-    solver.set("unsat_core", True)
-    solver.set("rlimit", _TRACKING)
-    for key, value in attempt.options.items():
-        solver.set(key, value)
+    solver = obligations.new_solver(_TRACKING, {**attempt.options, "unsat_core": True})
     for index, each in enumerate(chosen):
-        solver.assert_and_track(lift(each.term).translate(context), str(index))
-    solver.add(z3.Not(lift(made.goal)).translate(context))
+        solver.assert_and_track(lift(each.term).translate(solver.ctx), str(index))
+    solver.add(z3.Not(lift(made.goal)).translate(solver.ctx))
     core: Collection[int] = range(len(chosen))
     if solver.check() == z3.unsat:
         core = [int(str(each)) for each in solver.unsat_core()]

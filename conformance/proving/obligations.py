@@ -161,20 +161,22 @@ class Result:
 def query(
     terms: Iterable[Term], limit: int, options: Mapping[str, Any] | None = None
 ) -> tuple[z3.CheckSatResult, int, z3.Solver]:
-    """Return whether all of the terms can be true, and how much work it took.
-
-    In a context of its own, so that no result depends on what was proved before.
-    """
-    context = z3.Context()
-    solver = z3.Solver(ctx=context)
-    solver.set("rlimit", limit)
-    for key, value in (options or {}).items():
-        solver.set(key, value)
+    """Return whether all of the terms can be true, and how much work it took."""
+    solver = new_solver(limit, options or {})
     for term in terms:
-        solver.add(lift(term).translate(context))
+        solver.add(lift(term).translate(solver.ctx))
     before = _work(solver)
     found = solver.check()
     return found, _work(solver) - before, solver
+
+
+def new_solver(limit: int, options: Mapping[str, Any]) -> z3.Solver:
+    """Return a solver in a context of its own, so that no result depends on an earlier proof."""
+    solver = z3.Solver(ctx=z3.Context())
+    solver.set("rlimit", limit)
+    for key, value in options.items():
+        solver.set(key, value)
+    return solver
 
 
 def _work(solver: z3.Solver) -> int:

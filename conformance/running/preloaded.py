@@ -115,12 +115,12 @@ def starting(command: Sequence[str]) -> Iterator[Start]:
     It is `Process` for every other node, and if the node cannot be imported.
     """
     with ExitStack() as stack:
-        servers: list[Server] = []
-        if tuple(command[: len(NODE)]) == NODE and hasattr(os, "fork"):
-            servers = [Server() for _ in range(cores())]
         idle: SimpleQueue[Server] = SimpleQueue()
-        for server in servers:
+        ours = tuple(command[: len(NODE)]) == NODE and hasattr(os, "fork")
+        for _ in range(cores() if ours else 0):
+            server = Server()
             stack.callback(server.close)
+            ours = ours and server.ready
             idle.put(server)
 
         def start(given: Sequence[str], errors: Path | None, *, longest: int) -> Process | Run:
@@ -128,4 +128,4 @@ def starting(command: Sequence[str]) -> Iterator[Start]:
                 return Process(given, errors, longest=longest)
             return Run(idle, given[len(NODE) :], longest)
 
-        yield start if servers and all(server.ready for server in servers) else Process
+        yield start if ours else Process
