@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 COUNTER = "node.commits"
 
+CACHE_KIB = 4096
+"""The usual page cache of SQLite, in KiB: the only memory that decided values take."""
+
 NO_LOG = -1
 """The length of the message log if none covers all that the directory holds."""
+
+RESTORE_LOG = "bring it back, or start once without --log, and then with a new file"
 
 
 class StorageError(Exception):

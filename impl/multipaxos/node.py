@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from . import wire
 from .clock import Clock
-from .files import NO_LOG, StorageError, last_line
+from .files import NO_LOG, RESTORE_LOG, StorageError
 from .members import Members
 from .messages import (
     MALFORMED,
@@ -38,6 +38,8 @@ from .slots import Slots
 from .wire import Dropped, Parts, Refused, Unreadable
 
 if TYPE_CHECKING:
+    from .acceptor import Acceptor
+    from .message_log import Log
     from .storage import Storage
 
 BLANK = " \t\r\n"
@@ -90,7 +92,7 @@ class Node:
         batch: int = 1000,
         value_bytes: int = wire.VALUE_BYTES,
         turn_bytes: float = math.inf,
-        log: BinaryIO | None = None,
+        log: Log | None = None,
         storage: Storage | None = None,
         clock: Callable[[Replica, float], Clock] | None = None,
         on_dropped: Callable[[str, bytes], None] = lambda reason, line: None,
@@ -173,7 +175,7 @@ class Node:
     def save(self) -> None:
         """Save all changes: before any output about them, and at the end."""
         if self.storage is not None and self.init is not None:
-            self.storage.commit(self.log.tell() if self.log is not None else NO_LOG)
+            self.storage.commit(self.log.end if self.log is not None else NO_LOG)
 
     def take_line(self, line: bytes, printed: Printed) -> None:
         wrong = None
@@ -321,9 +323,7 @@ class Node:
             learned = partial(self.learned, self.replica, self.clock)
             self.steps["learned"] = "ReceiveLearned", learned
 
-    def record(
-        self, log: BinaryIO, node: str, text: str, output: Iterable[str], action: str
-    ) -> None:
+    def record(self, log: Log, node: str, text: str, output: Iterable[str], action: str) -> None:
         """Log a step, with its input as it came, and its output in pieces.
 
         Of an input that is too deep for JSON libraries, the log has a shortened form.
@@ -336,23 +336,41 @@ class Node:
         log.write(f'], "action": "{action}"}}\n'.encode())
 
     def resume_log(self) -> None:
-        """Continue the log of the run before: drop the records that were not saved, and log a crash
-        and a restart, however that run ended."""
+        """Begin or continue the log of a node with storage.
+
+        The records that were not saved are dropped.  A log of an earlier run goes on with a crash
+        and a restart, however that run ended; any other begins with the state, if there is one.
+        """
         storage, log = self.storage, self.log
         if storage is None or log is None:
             return
-        cluster = storage.cluster if storage.logged else None
-        if cluster is not None:
-            node, _ = cluster
-            begun = f'{{"node": {wire.encode(node)}, '.encode()
-            if not last_line(log, storage.logged).startswith(begun):
-                raise StorageError(
-                    f"{log.name} is not the log that goes with "
-                    f"{storage.path}: no record of {node} ends at byte "
-                    f"{storage.logged}; bring that one back, or leave out --log from now on"
-                )
-        log.truncate(storage.logged)
-        log.seek(storage.logged)
-        if cluster is not None:
+        node = storage.cluster[0] if storage.cluster is not None else None
+        begun = f'{{"node": {wire.encode(node)}, '.encode()
+        state = begun + b'"state": '
+        if node is not None and not log.holds(storage.logged, begun if storage.logged else state):
+            raise StorageError(
+                f"{log.name} is not the log that goes with {storage.path}: no record of {node} "
+                f"ends at byte {storage.logged}; {RESTORE_LOG}"
+            )
+        log.cut(storage.logged)
+        if node is None:
+            return
+        if storage.logged:
             self.record(log, node, '"crash"', [], "Crash")
             self.record(log, node, '"restart"', [], "Restart")
+        else:
+            log.write(state)
+            for piece in text_of_state(storage.acceptor):
+                log.write(piece.encode())
+            log.write(b"}\n")
+
+
+def text_of_state(acceptor: Acceptor) -> Iterator[str]:
+    """Yield the durable state as JSON, in pieces: one decided value at a time is in memory."""
+    votes = wire.text_of_votes(acceptor.accepted)
+    yield f'{{"promised": {acceptor.promised}, "accepted": [{votes}], "decided": ['
+    separator = ""
+    for slot, value in acceptor.decided.read(acceptor.known):
+        yield separator + wire.text_of_decisions({slot: value})
+        separator = ", "
+    yield "]}"

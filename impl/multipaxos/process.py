@@ -8,6 +8,7 @@ A replay starts thousands of processes, so what only a disk or a clock needs is 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import select
 import signal
@@ -16,16 +17,17 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from . import __version__, files
+from . import __version__
 from .clock import Clock, Pace
-from .files import StorageError
+from .files import CACHE_KIB, StorageError
 from .node import Node
 from .replica import Replica
 from .wire import VALUE_BYTES, CutLine
 
 if TYPE_CHECKING:
+    from .message_log import Log
     from .storage import Storage
 
 LINE_BYTES = 2**26
@@ -255,6 +257,20 @@ def command_line() -> argparse.ArgumentParser:
         help="write the message log to FILE; with --data a restart continues the log",
     )
     option(
+        "--log-max-bytes",
+        metavar="N",
+        type=positive,
+        help="once a file of the log has N bytes or more, continue it in FILE.POSITION, where "
+        "POSITION is how many bytes of the log come before (default: one file)",
+    )
+    option(
+        "--cache-kib",
+        metavar="N",
+        type=cache_kib,
+        default=CACHE_KIB,
+        help="read --data through a page cache of N KiB (default: %(default)s)",
+    )
+    option(
         "--batch",
         metavar="N",
         type=batch,
@@ -330,6 +346,10 @@ def positive(text: str) -> int:
     return integer(text, 1, 2**63 - 1)
 
 
+def cache_kib(text: str) -> int:
+    return integer(text, 1, 2**31 - 1)
+
+
 def batch(text: str) -> int:
     return integer(text, 1, 10**9)
 
@@ -377,33 +397,40 @@ def closed_streams() -> list[str]:
     return closed
 
 
-def open_storage(folder: str) -> Storage:
+def open_storage(folder: str, cache_kib: int) -> Storage:
     from pathlib import Path
 
     from .storage import Storage
 
-    return Storage(Path(folder), print_error)
+    return Storage(Path(folder), print_error, cache_kib)
 
 
-def open_log(name: str) -> BinaryIO:
-    return open(name, "wb", opener=files.create)
+def open_log(name: str, most: float, storage: Storage | None) -> Log:
+    if storage is not None:
+        return storage.open_log(name, most)
+    from . import message_log
+
+    return message_log.create(name, most)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a node until its input ends, and return the exit status."""
     closed = closed_streams()
-    options = command_line().parse_args(arguments)
+    parser = command_line()
+    options = parser.parse_args(arguments)
+    if options.log_max_bytes and not options.log:
+        parser.error("--log-max-bytes needs --log")
     try:
         if closed and closed[0] != STREAMS[2]:
             raise OSError(f"{closed[0]} is closed; the node needs an input and an output")
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
-                storage = stack.enter_context(closing(open_storage(options.data)))
+                opened = open_storage(options.data, options.cache_kib)
+                storage = stack.enter_context(closing(opened))
             if options.log:
-                log = stack.enter_context(
-                    storage.open_log(options.log) if storage else open_log(options.log)
-                )
+                most = options.log_max_bytes or math.inf
+                log = stack.enter_context(closing(open_log(options.log, most, storage)))
             node = Node(
                 batch=options.batch,
                 value_bytes=options.value_bytes,

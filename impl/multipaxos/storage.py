@@ -9,17 +9,18 @@ one is also kept in a file beside the database, written when the commit is on th
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from . import files, formats
-from .files import NO_LOG, StorageError
+from . import files, formats, message_log
+from .files import CACHE_KIB, NO_LOG, StorageError
 from .formats import VERSION
 from .journal import Journal
+from .message_log import Log
 from .messages import Value, Vote
 from .slots import Slots
 
@@ -27,14 +28,10 @@ FILE = "node.db"
 MARK = 0x6D705058
 """SQLite's `application_id` of such a file."""
 
-CACHE_KIB = 4096
-"""The page cache of SQLite, in KiB: the only memory that decided values take."""
-
 PRAGMAS = (
     "locking_mode = EXCLUSIVE",
     "journal_mode = WAL",
     "synchronous = FULL",
-    f"cache_size = -{CACHE_KIB}",
     # Mapped pages would be counted as memory of the node.
     "mmap_size = 0",
 )
@@ -82,21 +79,25 @@ class Storage:
     `acceptor` is the state that it holds; `cluster` is its owner as (node_id, node_ids), once that
     is known; `logged` is the number of bytes of the message log that belong to this state, or
     NO_LOG.  `on_progress` is called with lines of text while a directory of an older format is
-    brought to this one.
+    brought to this one.  SQLite has a page cache of `cache_kib` KiB.
     """
 
     def __init__(
-        self, folder: Path, on_progress: Callable[[str], None] = lambda text: None
+        self,
+        folder: Path,
+        on_progress: Callable[[str], None] = lambda text: None,
+        cache_kib: int = CACHE_KIB,
     ) -> None:
         self.path = folder / FILE
         self.cluster: tuple[str, tuple[str, ...]] | None = None
         self.logged = NO_LOG
         self._on_progress = on_progress
+        self._cache_kib = cache_kib
         self._commits = 0
         self._saved: tuple[int, int] | None = None
         self._voted: set[int] = set()
         self._counter = files.Counter(folder)
-        self._log: BinaryIO | None = None
+        self._log: Log | None = None
         with self._storage_errors():
             files.make_directory(folder)
             self._check_not_lost()
@@ -133,7 +134,7 @@ class Storage:
         with self._storage_errors():
             if self._log is not None:
                 # Or, after a power cut, the log may be shorter than `logged`.
-                os.fdatasync(self._log.fileno())
+                self._log.sync()
             self._db.execute("BEGIN")
             if self._saved is None and self.cluster is not None:
                 node_id, node_ids = self.cluster
@@ -163,44 +164,25 @@ class Storage:
         self._db.executemany("DELETE FROM known WHERE low > ? AND low <= ?", ranges)
         self._db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?)", ranges)
 
-    def open_log(self, name: str) -> BinaryIO:
-        """Open the message log that belongs to the directory, or start one with an empty directory.
+    def open_log(self, name: str, most: float = math.inf) -> Log:
+        """Open the message log that belongs to the directory, or begin one.
 
-        Raises StorageError if the file is another log, or cannot be written.
+        Its files have about `most` bytes.  Raises StorageError if the file is another log, or
+        cannot be written.
         """
-        if self.logged == NO_LOG and self.cluster is not None:
-            raise StorageError(
-                f"{self.path} has steps that {name} lacks, and a log cannot "
-                "begin in the middle; leave out --log"
-            )
-        begun = self.logged > 0
-        with storage_errors(
-            f"the log of {self.path}",
-            "bring it back, or leave out --log from now on"
-            if begun
-            else "with --data, --log needs a file that can be written",
-        ):
-            opener = None if begun else lambda *_: files.create(name)
-            log = open(name, "r+b", opener=opener)  # noqa: SIM115
-            end = log.seek(0, os.SEEK_END)
-        if self.logged == NO_LOG and end == 0:
-            self.commit(0)
-            self.logged = 0
-        if self.logged == NO_LOG:
-            log.close()
-            raise StorageError(
-                f"{name} is not empty, and {self.path} is new: the log of another "
-                "run is not overwritten; name a new file"
-            )
-        if end < self.logged:
-            log.close()
-            raise StorageError(
-                f"{name} is not the log that goes with {self.path}: it has {end} "
-                f"bytes, not {self.logged}; bring that one back, or leave out --log "
-                "from now on"
-            )
-        self._log = log
-        return log
+        if self.logged > 0:
+            with storage_errors(f"the log of {self.path}", files.RESTORE_LOG):
+                self._log = message_log.resume(name, most, self.logged, str(self.path))
+            return self._log
+        with storage_errors("", "--log needs a file that can be written"):
+            if self.logged == NO_LOG:
+                self._log = message_log.begin(name, most, str(self.path))
+                # From now on a start may cut off what stands in the file.
+                self.commit(0)
+                self.logged = 0
+            else:
+                self._log = message_log.resume(name, most, 0, str(self.path))
+        return self._log
 
     def close(self) -> None:
         self._db.close()
@@ -234,7 +216,7 @@ class Storage:
                 f"{self.path} was written by a newer version of this program "
                 f"(format {version}, this one knows {VERSION}); use that one"
             )
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"cache_size = -{self._cache_kib}"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN IMMEDIATE")
         self._check_newest(version)

@@ -113,6 +113,7 @@ class Subject:
     def start(self) -> None:
         self.dropped_lines = 0
         self.records: list[bytes] = []
+        self.end = 0
         self.node = Node(
             batch=3,
             storage=self.disk.mount(),
@@ -142,9 +143,6 @@ class Subject:
 
     def flush(self) -> None:
         pass
-
-    def tell(self) -> int:
-        return 0
 
     def pass_time(self) -> None:
         """Advance the time and run what is due, so that the next line has no other effects."""

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multipaxos.clock import Clock
+from multipaxos.message_log import Log
 from multipaxos.node import EVENTS, Node
 from multipaxos.process import report_dropped
 from multipaxos.storage import Storage
@@ -307,7 +308,7 @@ def test_value_limit_does_not_apply_to_members() -> None:
 def test_refused_input_is_valid_json_in_the_log() -> None:
     for value in (b"[" * 900 + b"]" * 900, b"[" * 5000 + b"]" * 5000, b"1" * 5000, b"-1e400"):
         log = io.BytesIO()
-        node = Node(log=log)
+        node = Node(log=Log("", log))
         node.turn([init().encode(), propose().replace(b'"v"', value)])
         body = json.loads(log.getvalue().split(b"\n")[1])["input"]["body"]
         assert is_deeper(body["value"], 128) and not is_deeper(body["value"], 300)

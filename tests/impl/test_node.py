@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 
 from tests.support.node_process import init, request, run
@@ -76,7 +77,7 @@ def test_stale_message_is_logged(tmp_path: Path) -> None:
 def test_log_is_written_before_output_is_printed(tmp_path: Path) -> None:
     log = tmp_path / "n1.ndjson"
     with log.open("wb") as file:
-        node = Node(log=file)
+        node = Node(log=Log("", file))
         for line in init(), PROPOSE:
             printed = node.turn([line.encode()])
             assert records(log)[-1]["output"] == [json.loads(printed)]

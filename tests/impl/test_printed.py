@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multipaxos.clock import Clock, Pace
 from multipaxos.files import StorageError
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 from multipaxos.printed import Printed
 from multipaxos.storage import Storage
@@ -76,7 +77,7 @@ def test_turn_with_a_long_answer_is_written_in_parts(tmp_path: Path, durable: bo
     for turn_bytes in float("inf"), 1000:
         storage = Storage(tmp_path / str(turn_bytes)) if durable else None
         logs.append(BytesIO())
-        node = Node(turn_bytes=turn_bytes, storage=storage, log=BufferedWriter(logs[-1]))
+        node = Node(turn_bytes=turn_bytes, storage=storage, log=Log("", BufferedWriter(logs[-1])))
         nodes.append(node)
         node.turn([init().encode()])
         # The decisions of the turn itself are not committed when it begins to answer.
@@ -116,7 +117,8 @@ def test_memory_does_not_grow_with_the_answer(tmp_path: Path) -> None:
         for slot in range(number):
             storage.acceptor.decide(slot, f'"{slot:0200}"')
         storage.commit()
-        with (tmp_path / "log").open("wb") as node.log:
+        with (tmp_path / "log").open("wb") as file:
+            node.log = Log("", file)
             tracemalloc.start()
             size = len(node.turn([LOG]))
             while part := node.rest():

@@ -5,7 +5,6 @@ Uses real files and processes. Campaigns kill nodes at random moments.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -20,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multipaxos.files import COUNTER, NO_LOG, StorageError, last_line
+from multipaxos.files import COUNTER, NO_LOG, StorageError
 from multipaxos.journal import Journal
 from multipaxos.members import Members
 from multipaxos.messages import Vote
@@ -29,7 +28,7 @@ from multipaxos.replica import Replica
 from multipaxos.slots import Slots
 from multipaxos.storage import FILE, Storage
 
-from tests.support.node_process import init, request, run
+from tests.support.node_process import init, request, run, startup_error
 from tests.support.paths import ROOT
 
 ACCEPT = (
@@ -172,15 +171,6 @@ def test_restart_keeps_promise_and_vote(tmp_path: Path) -> None:
 
 
 # Directories and files that are rejected.
-
-
-def startup_error(data: Path, given: str = "", *options: str) -> str:
-    """Return the error message of a node that does not start; it prints no message."""
-    done = run(given, "--data", str(data), *options)
-    message = done.stderr.decode()
-    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in message
-    assert message.startswith("the node cannot go on: ") and message.count("\n") == 1
-    return message
 
 
 def test_directory_in_use_is_rejected(tmp_path: Path) -> None:
@@ -383,143 +373,6 @@ def test_memory_does_not_grow_with_decided_values(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
-
-
-# The message log over restarts.
-
-
-def records(log: Path) -> list[str]:
-    return [json.loads(line)["action"] for line in log.read_text().splitlines()]
-
-
-def run_once(tmp_path: Path, *lines: bytes, end: int = signal.SIGKILL) -> None:
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "impl/main.py",
-            "--data",
-            str(tmp_path / "n1"),
-            "--log",
-            str(tmp_path / "log"),
-        ],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as node:
-        node.stdin.write(b"\n".join([init(*CLUSTER[1]).encode().rstrip(), *lines, b""]))
-        node.stdin.flush()
-        for _ in range(1 + len(lines)):
-            node.stdout.readline()
-        node.send_signal(end)
-
-
-def test_log_continues_over_restarts(tmp_path: Path) -> None:
-    run_once(tmp_path, ACCEPT)
-    run_once(tmp_path, end=signal.SIGTERM)
-    run_once(tmp_path, ACCEPT)
-    restart = ["Crash", "Restart", "Init"]
-    assert records(tmp_path / "log") == [
-        "Init",
-        "ReceiveAccept",
-        *restart,
-        *restart,
-        "ReceiveAccept",
-    ]
-
-
-def test_uncommitted_records_are_cut_from_the_log(tmp_path: Path) -> None:
-    run_once(tmp_path, ACCEPT)
-    with (tmp_path / "log").open("a") as log:
-        log.write('{"node": "n1", "input": "timeout", "output": [], "action": "Timeout"}\n{"no')
-    run_once(tmp_path)
-    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
-
-
-def test_missing_log_is_an_error(tmp_path: Path) -> None:
-    """The error names the file and what to do; no empty file is left in its place."""
-    run_once(tmp_path, ACCEPT)
-    (tmp_path / "log").rename(tmp_path / "moved")
-    message = startup_error(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
-    assert str(tmp_path / "log") in message and "bring it back" in message
-    assert not (tmp_path / "log").exists()
-    (tmp_path / "moved").rename(tmp_path / "log")
-    run_once(tmp_path)
-    assert records(tmp_path / "log") == ["Init", "ReceiveAccept", "Crash", "Restart", "Init"]
-
-
-@pytest.mark.parametrize(
-    "other",
-    ["", "short\n", '{"node": "n2", "input": 1}\n' * 100, '{"node": "n1", "input": 1}\n' * 100],
-)
-def test_log_of_another_node_is_not_changed(tmp_path: Path, other: str) -> None:
-    run_once(tmp_path, ACCEPT)
-    (tmp_path / "log").write_text(other)
-    message = startup_error(tmp_path / "n1", "", "--log", str(tmp_path / "log"))
-    assert (
-        f"{tmp_path / 'log'} is not the log that goes with" in message and "bring that" in message
-    )
-    assert (tmp_path / "log").read_text() == other
-
-
-def test_new_directory_does_not_change_existing_log(tmp_path: Path) -> None:
-    (tmp_path / "log").write_text("of another\n")
-    assert "is not empty" in startup_error(tmp_path / "n1", init(), "--log", str(tmp_path / "log"))
-    assert (tmp_path / "log").read_text() == "of another\n"
-
-
-def test_log_restarts_if_nothing_was_committed(tmp_path: Path) -> None:
-    storage = Storage(tmp_path / "n1")
-    log = storage.open_log(str(tmp_path / "log"))
-    log.write(b"what was not committed")
-    log.close()
-    storage.close()
-    run_once(tmp_path, ACCEPT)
-    assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_log_cannot_begin_after_a_run_without_one(tmp_path: Path, first: bool) -> None:
-    """A run without --log, the first one or a later one, ends the log."""
-    data, log = ["--data", str(tmp_path / "n1")], ["--log", str(tmp_path / "log")]
-    if first:
-        run_once(tmp_path)
-    run(init(*CLUSTER[1]).encode() + ACCEPT, *data)
-    before = (tmp_path / "log").read_bytes() if first else None
-    assert "cannot begin in the middle; leave out --log" in startup_error(tmp_path / "n1", "", *log)
-    assert ((tmp_path / "log").read_bytes() if first else None) == before
-    assert (tmp_path / "log").exists() == first
-    assert run(init(*CLUSTER[1]), *data).returncode == 0
-
-
-def test_log_is_synced_before_its_length_is_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storage = Storage(tmp_path / "n1")
-    log = storage.open_log(str(tmp_path / "log"))
-    node = Node(storage=storage, log=log)
-    done: list[object] = []
-    monkeypatch.setattr(os, "fdatasync", lambda file: done.append(os.fstat(file).st_size))
-    storage._db.set_trace_callback(lambda statement: done.append(statement))
-    node.turn([init(*CLUSTER[1]).encode()])
-    node.turn([ACCEPT])
-    assert [one for one in done if one in ("BEGIN", "COMMIT") or isinstance(one, int)] == [
-        size
-        for length in (records_end(tmp_path / "log", 1), records_end(tmp_path / "log", 2))
-        for size in (length, "BEGIN", "COMMIT")
-    ]
-
-
-def records_end(log: Path, number: int) -> int:
-    return len(b"".join(log.read_bytes().splitlines(keepends=True)[:number]))
-
-
-@pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 200_000])
-@pytest.mark.parametrize("before", [b"", b"one\n", b"one\n" * 30_000])
-def test_last_line_of_long_and_short_files(size: int, before: bytes) -> None:
-    line = b"x" * size + b"\n"
-    file = io.BytesIO(before + line + b"more\nand more")
-    assert last_line(file, len(before + line)) == line
-    assert last_line(file, len(before + line) + 1) == b""
 
 
 # Damaged files.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 from multipaxos.storage import Storage
 
@@ -65,7 +66,9 @@ class OnDisk:
         """A life begins, and has logged nothing."""
         self.logged = io.BytesIO()
         self.storage = Storage(self.folder)
-        self.node = Node(batch=self.batch, storage=self.storage, log=io.BufferedWriter(self.logged))
+        self.node = Node(
+            batch=self.batch, storage=self.storage, log=Log("", io.BufferedWriter(self.logged))
+        )
 
     def turn(self, lines: Sequence[bytes]) -> bytes:
         self.init = self.init or lines
@@ -95,7 +98,7 @@ class Logged:
 
     def __init__(self, batch: int) -> None:
         self.logged = io.BytesIO()
-        self.node = Node(batch=batch, log=io.BufferedWriter(self.logged))
+        self.node = Node(batch=batch, log=Log("", io.BufferedWriter(self.logged)))
 
     def turn(self, lines: Sequence[bytes]) -> bytes:
         return self.node.turn(lines)

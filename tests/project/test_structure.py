@@ -29,6 +29,7 @@ OUTER = {
     "wire",
     "files",
     "formats",
+    "message_log",
     "storage",
     "node",
     "printed",
@@ -170,7 +171,12 @@ def test_only_wire_uses_json() -> None:
 
 
 def test_only_process_and_storage_do_io() -> None:
-    assert users(NODE, "os", "pathlib", *OUTSIDE) == {"process", "storage", "files"}
+    assert users(NODE, "os", "pathlib", *OUTSIDE) == {
+        "process",
+        "storage",
+        "files",
+        "message_log",
+    }
     assert users(NODE, "sys", "argparse", "select", "signal", "time") == {"process"}
     assert users(NODE, "sqlite3") == {"storage", "formats"}
 

@@ -14,6 +14,7 @@ from random import Random
 
 from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.files import StorageError
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 from multipaxos.process import PIPE_BYTES
 from multipaxos.replica import Replica
@@ -95,7 +96,7 @@ class Host:
         rng = Random(f"{self.seed} clock {self.place} {self.lives}")
         self.node = self.parts.node(
             batch=self.batch,
-            log=self.log,
+            log=Log("", self.log) if self.log is not None else None,
             storage=self.disk.mount(),
             on_dropped=self.on_dropped,
             clock=lambda replica, now: self.parts.clock(replica, PACE, rng, now),

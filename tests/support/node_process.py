@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.support.paths import ROOT
 from tests.support.processes import PATIENCE
@@ -21,6 +22,15 @@ def run(given: bytes | str, *options: str) -> Run:
         input=given if isinstance(given, bytes) else given.encode(),
         capture_output=True,
     )
+
+
+def startup_error(data: Path, given: str = "", *options: str) -> str:
+    """Return the error message of a node that does not start; it prints no message."""
+    done = run(given, "--data", str(data), *options)
+    message = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"") and "Traceback" not in message
+    assert message.startswith("the node cannot go on: ") and message.count("\n") == 1
+    return message
 
 
 def request(msg_id: int, kind: str, **fields: object) -> str:
