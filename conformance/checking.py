@@ -20,7 +20,7 @@ from .coverage import pinned
 from .exporting import export as exporting
 from .exporting import page, slots_page
 from .exporting.outputs import ExportError
-from .formats import logs, vote_logs
+from .formats import log_files, logs, vote_logs
 from .formats.logs import Record
 from .formats.vote_logs import VoteLogs
 from .golden import generate as generating
@@ -380,10 +380,7 @@ def _vote_rows(fault_run: FaultRun) -> list[Any]:
 def logs_of(fault_run: FaultRun) -> dict[str, list[Record]]:
     """Read what each node logged: an empty list where it wrote no log, or an empty one."""
     paths = zip(fault_run.evidence, fault_run.logs, strict=True)
-    return {
-        node: logs.read(path) if path.is_file() and path.stat().st_size else []
-        for node, path in paths
-    }
+    return {node: logs.read(path) if log_files.size(path) else [] for node, path in paths}
 
 
 def contradictions(fault_run: FaultRun, logged: dict[str, list[Record]]) -> list[Contradiction]:

@@ -144,7 +144,7 @@ def shrink(
     if output.exists() and output.samefile(log):
         raise click.UsageError("-o must name another file than LOG")
     with report.Line(f"shrinking {log}") as line:
-        effort = shrinking.Effort(seconds, line.update, functools.partial(logs.replace, output))
+        effort = shrinking.Effort(seconds, line.update, functools.partial(logs.overwrite, output))
         if command:
             shrunk = shrinking.shrink_node(log, command, batch, timeout_seconds, effort=effort)
         else:

@@ -47,11 +47,21 @@ def compute_states(
     `batch` is the spec's constant Batch that the nodes ran with.  Raises `tlc.ToolError`.
     """
     found = States()
-    cursors = [Cursor.at_start(log) for log in by_node(records).values()]
+    logs = by_node(records).values()
+    cursors = [Cursor.at_start(log) for log in logs]
+    for first in (log[0] for log in logs):
+        if first.state is not None:
+            found.changes[first.place] = _change_to(first.state)
     for same in by_cluster_size(cursor for cursor in cursors if cursor.steps):
         windows = [Window.at(cursor, cursor.steps, at) for at, cursor in enumerate(same)]
         _run(found, windows, batch, on_progress)
     return found
+
+
+def _change_to(state: Json) -> Json:
+    """Return the change from the initial state to one that a log begins with."""
+    by_slot = {name: [state[name], []] for name in BY_SLOT if name in state}
+    return {"promised": state["promised"], **by_slot}
 
 
 def apply_change(state: Json, change: Json) -> Json:

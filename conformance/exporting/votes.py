@@ -22,13 +22,16 @@ def lines(records: Sequence[Record]) -> list[Json]:
     """Return the vote logs of a run, each node's lines in its order.
 
     A promise, vote or decision that a node has asserted before is left out.  Raises `ExportError`
-    for nodes without `init`, and for a cluster of one, which votes without a message.
+    for nodes without `init`, for a cluster of one, which votes without a message, and for a log
+    that begins with a state, which lacks the votes for what is decided in it.
     """
     found: list[Json] = []
     for node, log in logs.by_node(records).items():
         members = logs.members(log)
-        if len(members) < 2:
+        begun = log[0].state is not None
+        if len(members) < 2 or begun:
             reason = "has no init" if not members else "is a cluster of one, and sends no votes"
+            reason = "begins with a state, so its first votes are not logged" if begun else reason
             raise ExportError(f"{log[0].path}: node {node} {reason}; there is no vote log of it")
         head = {"node": node, "members": list(members), "written_by": MADE_BY}
         found += [head, *({"node": node, **each} for each in _new(log))]

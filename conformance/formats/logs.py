@@ -1,7 +1,7 @@
 """Read and write message logs; each record is checked against its schema.
 
 A log is NDJSON; it may hold the records of one node or of a whole cluster, each node's in the
-order of its steps.
+order of its steps.  It may have several files (`log_files`), and is named by the first one.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..jobs import in_copies
+from . import log_files
 from .schema import action, check_record, is_message, is_refusal
 from .strict import loads, split_lines
 
@@ -37,13 +38,18 @@ class LogError(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """A step of a node, with its file and line."""
+    """A step of a node, with its log, and its line in all files of the log together.
+
+    `file` is the file that it is in, if that is not the first one, with `before` lines before it.
+    """
 
     node: str
     input: Any
     output: list[Any]
     path: Path
     line: int
+    file: Path | None = None
+    before: int = 0
 
     @property
     def starts(self) -> bool:
@@ -56,23 +62,51 @@ class Record:
         return is_refusal({"input": self.input, "output": self.output})
 
     @property
+    def state(self) -> Any:
+        """The durable state that the log of the node begins with, if this is that: it is no step.
+
+        None for any other record.
+        """
+        begins = isinstance(self.input, dict) and self.input.get("event") == "state"
+        return self.input if begins else None
+
+    @property
     def action(self) -> str | None:
-        """The name of the step in the specification, or Init, or Refuse."""
+        """The name of the step in the specification, or Init, or Refuse, or State."""
         return "Refuse" if self.refused else action(self.input)
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.file or self.path}:{self.line - self.before}"
 
 
 def read(path: Path) -> list[Record]:
-    """Return all records of a log file; raise `LogError` for the first malformed line."""
-    return of(read_json(path), path)
+    """Return all records of a log; raise `LogError` for the first malformed line, or for a gap."""
+    found: list[Record] = []
+    for file in _files(path):
+        later, before = (None, 0) if file == path else (file, len(found))
+        found += [
+            replace(record, line=before + record.line, file=later, before=before)
+            for record in of(_values(file), path)
+        ]
+    return found
 
 
 def read_json(path: Path) -> list[Any]:
-    """Return all records of a log file as JSON values, as they are written."""
-    return [record for _, record in lines(path, "log", "log record", check_record)]
+    """Return all records of a log as JSON values, as they are written."""
+    return [record for file in _files(path) for record in _values(file)]
+
+
+def _files(log: Path) -> list[Path]:
+    """Return the files of a log; raise `LogError` if one is missing."""
+    if missing := log_files.missing_part(log):
+        raise LogError(missing)
+    # Of one that does not exist, the first file is reported.
+    return log_files.files_of(log) or [log]
+
+
+def _values(file: Path) -> list[Any]:
+    return [record for _, record in lines(file, "log", "log record", check_record)]
 
 
 def of(records: Iterable[Any], path: Path = Path()) -> list[Record]:
@@ -137,12 +171,12 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
     """Return the files among files and folders, in order; raise `LogError` if there are none.
 
     In a folder only regular files count, and with a `kind`, LOG, HISTORIES or VOTES, not those of
-    another kind: `inject` writes two kinds into one folder.
+    another kind: `inject` writes two kinds into one folder.  A log is named by its first file.
     """
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = [path for path in sorted(place.rglob("*.ndjson")) if path.is_file()]
+            inside = log_files.logs_in(place)
             if not inside:
                 raise LogError(f"{place}: no *.ndjson file in this folder")
             chosen = [path for path in inside if kind is None or kind_of(path) in (kind, None)]
@@ -150,16 +184,16 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
                 raise LogError(f"{place}: no {kind} in this folder, but {kind_of(inside[0])}")
             found += chosen
         else:
-            found.append(place)
+            found.append(log_files.log_of(place))
     if not found:
         raise LogError("no log was given")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def kind_of(path: Path) -> str | None:
     """Return LOG, HISTORIES or VOTES by the keys of the first line of a file; None if unknown."""
     try:
-        with path.open("rb") as file:
+        with (log_files.files_of(path) or [path])[0].open("rb") as file:
             first = loads(file.readline())
     except (OSError, ValueError):
         return None
@@ -252,7 +286,7 @@ def members(records: Iterable[Record]) -> tuple[str, ...]:
 
 def check_free(folder: Path) -> None:
     """Raise `LogError` if a folder has logs already, as they could be taken for new ones."""
-    if any(folder.glob("*.ndjson")):
+    if any(log.parent == folder for log in log_files.logs_in(folder)):
         raise LogError(f"{folder}: there are logs in it already; remove them or name another one")
 
 
@@ -265,7 +299,7 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(record) + "\n")
 
 
-def replace(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def overwrite(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Replace a log atomically."""
     part = path.with_name(f"{path.name}.part")
     write(part, records)

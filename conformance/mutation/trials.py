@@ -48,9 +48,12 @@ class Trial:
 def source(path: Path, batch: int, most: int | None = None) -> Source:
     """Return the trace in a file, or its first records.
 
-    Raises `LogError` if a message is received in a line before the one that sends it.
+    Raises `LogError` if a message is received in a line before the one that sends it, and for a
+    log that begins with a state: the node that gives the second opinion starts without one.
     """
     records = logs.read_json(path)
+    if any(record.state is not None for record in logs.of(records)):
+        raise logs.LogError(f"{path}: the log begins with a state, so it cannot be mutated")
     if not is_causal(records):
         raise logs.LogError(f"{path}: a message is received in a line before the one that sends it")
     return Source(str(path), records[:most], batch)

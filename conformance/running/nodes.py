@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ..formats import log_files
 from ..formats.schema import check_envelope, check_reply, check_sent
 from ..formats.strict import loads
 from ..validation.evidence import Evidence
@@ -97,8 +98,7 @@ class Nodes:
 
     def logged(self, node: str) -> int:
         """Return the size of a node's log in bytes."""
-        log = self.log(node)
-        return log.stat().st_size if log.exists() else 0
+        return log_files.size(self.log(node))
 
     def start(self, node: str, seed: int) -> None:
         """Start a process of a node on the files that the previous one has left."""

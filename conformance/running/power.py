@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from ..formats.log_files import files_of, log_of
 from .syscalls import Call
 
 Write = tuple[int, bytes | None]
@@ -92,8 +93,8 @@ def _survivors(writes: list[Write], rng: Random | None) -> Iterator[Write]:
 class Disk:
     """The files of a node in some places, tracked through its system calls.
 
-    `places` are files and folders; the node's other files are ignored.  The content at the
-    beginning is durable.
+    `places` are files and folders; the node's other files are ignored, but not those that continue
+    a log.  The content at the beginning is durable.
     """
 
     def __init__(self, places: Iterable[Path]) -> None:
@@ -112,11 +113,12 @@ class Disk:
 
     def _found(self) -> Iterator[str]:
         for place in map(Path, self.places):
-            inside = place.rglob("*") if place.is_dir() else [place]
+            inside = place.rglob("*") if place.is_dir() else files_of(place)
             yield from (str(path) for path in inside if path.is_file())
 
     def _is_ours(self, path: str) -> bool:
-        inside = any(path == place or path.startswith(f"{place}/") for place in self.places)
+        log = str(log_of(Path(path)))
+        inside = any(log == place or path.startswith(f"{place}/") for place in self.places)
         return inside and not path.endswith(SHARED_MEMORY)
 
     # System calls of the node.

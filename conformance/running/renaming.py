@@ -49,6 +49,8 @@ def renamed(records: Sequence[logs.Record], seed: object) -> list[logs.Record]:
     for record in records:
         if record.refused:
             raise logs.LogError(f"{record.place}: a log with refused requests cannot be renamed")
+        if record.state is not None:
+            raise logs.LogError(f"{record.place}: a log that begins with a state cannot be renamed")
     renaming = _Renaming(records, Vocabulary(seed))
     return list(_with_no_ops(list(map(renaming.record, records)), Random(f"{seed} more")))
 

@@ -209,8 +209,14 @@ def cases(path: Path, renamed: int | None = None) -> list[Case]:
 
 
 def read(path: Path, renamed: int | None) -> list[logs.Record]:
-    """Return the records of a golden trace, under the renaming of a seed if one is given."""
-    return logs.read(path) if renamed is None else renaming.read(path, renamed)
+    """Return the records of a golden trace, under the renaming of a seed if one is given.
+
+    Raises `LogError` for a log that begins with a state: no node can be given one.
+    """
+    found = logs.read(path) if renamed is None else renaming.read(path, renamed)
+    if any(record.state is not None for record in found):
+        raise LogError(f"{path}: the log begins with a state, so it cannot be replayed")
+    return found
 
 
 def differs(case: Case, turn: Turn) -> Difference | None:

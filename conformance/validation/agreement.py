@@ -61,13 +61,20 @@ def missing_logs(logs: Logs) -> list[str]:
     return [member for member in named if member not in logs]
 
 
+def begun_logs(logs: Logs) -> list[str]:
+    """Return the nodes whose logs begin with a state: they may have sent something before it."""
+    return [node for node, log in logs.items() if log[0].state is not None]
+
+
 def _reported_decisions(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
-    """Yield the decisions that a node sends, or receives from a node whose log is missing.
+    """Yield the decisions that a node begins with or sends, or receives from one without a log.
 
     Decisions received in a log that stands alone do not count: the inputs of a golden trace come
     from no single run.
     """
     given = record.input
+    if record.state is not None:
+        yield from ((entry["slot"], entry["value"]) for entry in record.state["decided"])
     if len(logs) > 1 and is_message(given) and given["src"] not in logs:
         yield from _decisions(given["body"], ("decided", "learned"))
     for message in record.output:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..formats.canonical import canonical
-from ..formats.logs import Record
+from ..formats.logs import Record, members
 from ..formats.schema import is_message
+from .beginning import Beginning
 from .verdict import Rejection
 
 Json = Any
@@ -22,10 +23,13 @@ Logs = Mapping[str, Sequence[Record]]
 def check_delivery(logs: Logs) -> list[Rejection]:
     """Reject receipts of messages that were never sent, but not the consequences of a rejected one.
 
-    Messages from nodes without a log are not checked.
+    Messages from nodes without a log are not checked, and of nodes whose log begins with a state
+    not those that they may have sent before.  A vote in such a state is the receipt of an `accept`.
     """
-    ordered = causal_order(logs)
-    return [Rejection(record, "delivery", reason) for record, reason in ordered if reason]
+    merge = _Merge(logs)
+    unsent = [(record, reason) for record, reason in merge.run() if reason]
+    unsent += [(log[0], reason) for log in logs.values() if (reason := merge.state_error(log[0]))]
+    return [Rejection(record, "delivery", reason) for record, reason in unsent]
 
 
 def causal_order(logs: Logs) -> Iterator[tuple[Record, str | None]]:
@@ -49,6 +53,10 @@ class _Merge:
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
+        states = {node: log[0].state for node, log in logs.items()}
+        self._beginnings = {
+            node: Beginning(state) for node, state in states.items() if state is not None
+        }
         self._numbers: dict[str, int] = {}
         # For each record of a node: the number of its input, None if it needs no sending, and the
         # numbers of its outputs.
@@ -72,8 +80,25 @@ class _Merge:
 
     def _needed(self, record: Record) -> int | None:
         given = record.input
-        if is_message(given) and given["src"] in self._logs:
-            return self._number(given)
+        if not is_message(given) or given["src"] not in self._logs or self._may_precede(given):
+            return None
+        return self._number(given)
+
+    def _may_precede(self, message: Json) -> bool:
+        """Return whether a message may have been sent before the log of its sender began."""
+        beginning = self._beginnings.get(message["src"])
+        return beginning is not None and beginning.may_have_sent(message["body"])
+
+    def state_error(self, record: Record) -> str | None:
+        """Return the vote in a state, if any, for which no `accept` can have been sent."""
+        named = members(self._logs[record.node])
+        for vote in (record.state or {}).get("accepted", ()):
+            owner = named[(vote["ballot"] - 1) % len(named)] if named else record.node
+            accept = {"src": owner, "dest": record.node, "body": {"type": "accept", **vote}}
+            if owner == record.node or owner not in self._logs or self._may_precede(accept):
+                continue
+            if self._number(accept) not in self._senders:
+                return f"no accept for the vote in slot {vote['slot']} was ever sent"
         return None
 
     def run(self) -> Iterator[tuple[Record, str | None]]:
@@ -90,7 +115,14 @@ class _Merge:
             elif needed in self._senders:
                 self._blocked[needed].append(node)
             else:
-                yield self._step(node, f"no {_type(self._next(node))} like this was ever sent")
+                yield self._step(node, self._never_sent(self._next(node)))
+
+    def _never_sent(self, record: Record) -> str:
+        src = record.input["src"]
+        begun = f", and the state in {self._logs[src][0].place} shows none" * (
+            src in self._beginnings
+        )
+        return f"no {_type(record)} like this was ever sent{begun}"
 
     def _next(self, node: str) -> Record:
         return self._logs[node][self._next_step[node]]

@@ -38,14 +38,24 @@ def format_rejection(found: Rejection) -> str:
 
 
 def format_missing_logs(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return lines that name the logs that are missing, so that their nodes were not checked."""
-    missing = [verdict.missing_logs for verdict in verdicts if verdict.missing_logs]
-    if not missing:
-        return []
-    names = ", ".join(missing[0])
-    if len(verdicts) > 1:
-        names = f"some members of {len(missing):,} clusters"
-    return [f"there is no log of {names}: what these nodes did and sent is not checked"]
+    """Return lines about the logs that are missing or begin with a state: what is not checked."""
+    found = []
+    if names := _names([verdict.missing_logs for verdict in verdicts]):
+        found.append(f"there is no log of {names}: what these nodes did and sent is not checked")
+    if names := _names([verdict.begun_logs for verdict in verdicts]):
+        found.append(
+            f"a log begins with a state, of {names}: what these nodes did and sent before it is "
+            "checked only against that state"
+        )
+    return found
+
+
+def _names(of_each: Sequence[Sequence[str]]) -> str:
+    """Return the names of nodes, or of how many clusters they are; "" if there are none."""
+    some = [nodes for nodes in of_each if nodes]
+    if not some:
+        return ""
+    return ", ".join(some[0]) if len(of_each) == 1 else f"some members of {len(some):,} clusters"
 
 
 def format_discrepancy(found: Discrepancy) -> str:

@@ -1,4 +1,4 @@
-"""Check what the specification leaves out: `init`, senders, refusals and reply numbers.
+"""Check what the specification leaves out: `init`, senders, refusals, reply numbers, first states.
 
 The specification begins when a node knows its cluster.  It has neither malformed requests nor
 messages that no node sends.
@@ -27,7 +27,7 @@ DEEPEST_VALUE = 128
 
 
 def check_handshake(log: Sequence[Record]) -> Rejection | None:
-    """Check `init`, senders, refusals and reply numbers of one node's log."""
+    """Check `init`, senders, refusals, reply numbers and the first state of one node's log."""
     members: list[str] | None = None
     replies, up = 0, True
     reason: str | None
@@ -35,6 +35,12 @@ def check_handshake(log: Sequence[Record]) -> Rejection | None:
         given = record.input
         if not up and is_message(given):
             reason = "a message was received while the node was down"
+        elif record.state is not None:
+            reason = (
+                _state_error(record.state)
+                if record is log[0]
+                else "a state is not at the beginning"
+            )
         elif record.refused:
             reason = _refusal_error(record, members)
         elif record.starts:
@@ -70,6 +76,17 @@ def _init_error(record: Record, members: list[str] | None) -> str | None:
     ]
     if sent != [{"src": record.node, "dest": given["src"], "body": expected}]:
         return "init is not answered by init_ok alone"
+    return None
+
+
+def _state_error(state: Json) -> str | None:
+    """Check what is always true of a durable state."""
+    decided = {entry["slot"] for entry in state["decided"]}
+    for vote in state["accepted"]:
+        if vote["ballot"] > state["promised"]:
+            return f"a vote in ballot {vote['ballot']}, above the promise {state['promised']}"
+        if vote["slot"] in decided:
+            return f"slot {vote['slot']} has a vote, and is decided"
     return None
 
 

@@ -1,6 +1,7 @@
 """The state of one node between two windows of its log, with the values of the log.
 
-TLC prints it at the end of a window; `names` translates it from and to TLA+.
+TLC prints it at the end of a window, or the log begins with it; `names` translates it from and to
+TLA+.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..tlaplus.translate import ranges
 from .intervals import Ranges, edges_of_slot
 
 Json = Any
@@ -33,6 +35,27 @@ class State:
     closed: Ranges
     votes: dict[int, list[str]]
     waiting: list[Json]
+
+    @classmethod
+    def durable(cls, found: Json) -> State:
+        """Return the state of a node that starts with what is durable, as a log begins with it."""
+        decided = {entry["slot"]: entry["value"] for entry in found["decided"]}
+        return cls(
+            promised=found["promised"],
+            accepted={
+                entry["slot"]: {"ballot": entry["ballot"], "value": entry["value"]}
+                for entry in found["accepted"]
+            },
+            decided=decided,
+            known=ranges(decided),
+            up=True,
+            ballot=0,
+            promises=[],
+            reported={},
+            closed=[],
+            votes={},
+            waiting=[],
+        )
 
     def edges(self) -> Iterator[int]:
         """Yield the slots where slot intervals of this state begin, and those after their ends."""

@@ -54,8 +54,10 @@ class Cursor:
 
     @classmethod
     def at_start(cls, log: Sequence[Record]) -> Cursor:
-        steps = [record for record in log if not record.starts and not record.refused]
-        return cls(log[0].node, _members(log), steps)
+        steps = [each for each in log if not (each.starts or each.refused or each.state)]
+        begun = log[0].state
+        state = State.durable(begun) if begun is not None else None
+        return cls(log[0].node, _members(log), steps, state=state)
 
     @property
     def ended(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ..formats.logs import Record, by_node
-from .agreement import check_agreement, check_membership, missing_logs
+from .agreement import begun_logs, check_agreement, check_membership, missing_logs
 from .delivery import check_delivery
 from .handshake import check_handshake
 from .step_checker import WINDOW, Run, check_steps
@@ -56,7 +56,7 @@ def validate_logs(
         # If a node is rejected, two values in a slot may be a consequence of that.
         first = first or _first_of_each_node(check_agreement(cluster, logs))
         rejections = [_with_context(each, logs) for each in first]
-        verdicts.append(Verdict(len(cluster), rejections, missing_logs(logs)))
+        verdicts.append(Verdict(len(cluster), rejections, missing_logs(logs), begun_logs(logs)))
     return verdicts
 
 

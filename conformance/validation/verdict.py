@@ -56,12 +56,14 @@ class Verdict:
     """The verdict on the logs of one cluster.
 
     `records` is their number; `missing_logs` are the members whose logs are missing, so that what
-    they sent was not checked.
+    they sent was not checked.  `begun_logs` are the nodes whose logs begin with a state: what they
+    sent before it was checked only against that state.
     """
 
     records: int
     rejections: list[Rejection]
     missing_logs: Sequence[str] = ()
+    begun_logs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -346,7 +346,7 @@ class Node:
             return
         node = storage.cluster[0] if storage.cluster is not None else None
         begun = f'{{"node": {wire.encode(node)}, '.encode()
-        state = begun + b'"state": '
+        state = begun + b'"input": {"event": "state", '
         if node is not None and not log.holds(storage.logged, begun if storage.logged else state):
             raise StorageError(
                 f"{log.name} is not the log that goes with {storage.path}: no record of {node} "
@@ -362,15 +362,15 @@ class Node:
             log.write(state)
             for piece in text_of_state(storage.acceptor):
                 log.write(piece.encode())
-            log.write(b"}\n")
+            log.write(b'}, "output": [], "action": "State"}\n')
 
 
 def text_of_state(acceptor: Acceptor) -> Iterator[str]:
-    """Yield the durable state as JSON, in pieces: one decided value at a time is in memory."""
+    """Yield the fields of the durable state as JSON, with one decided value in memory."""
     votes = wire.text_of_votes(acceptor.accepted)
-    yield f'{{"promised": {acceptor.promised}, "accepted": [{votes}], "decided": ['
+    yield f'"promised": {acceptor.promised}, "accepted": [{votes}], "decided": ['
     separator = ""
     for slot, value in acceptor.decided.read(acceptor.known):
         yield separator + wire.text_of_decisions({slot: value})
         separator = ", "
-    yield "]}"
+    yield "]"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 
 from conformance import shrink
@@ -32,7 +33,7 @@ def peer(src: str, dest: str, kind: str, **fields: object) -> str:
 def lived(path: Path, *lines: str) -> list[Json]:
     """The log of a node that takes these lines."""
     with path.open("wb") as file:
-        Node(log=file).turn([line.encode() for line in lines])
+        Node(log=Log("", file)).turn([line.encode() for line in lines])
     return logs.read_json(path)
 
 

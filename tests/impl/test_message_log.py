@@ -152,6 +152,7 @@ def test_last_line_of_long_and_short_files(size: int, before: bytes) -> None:
 
 DECIDED = b'{"src": "n2", "dest": "n1", "body": {"type": "decided", "slot": %d, "value": [%d]}}'
 STATE = {
+    "event": "state",
     "promised": 5,
     "accepted": [{"slot": 7, "ballot": 5, "value": "v"}],
     "decided": [{"slot": slot, "value": [slot]} for slot in (0, 1, 4)],
@@ -176,7 +177,7 @@ def test_log_of_a_used_directory_begins_with_its_state(tmp_path: Path, exists: b
     run_once(tmp_path)
     run_once(tmp_path, ACCEPT.replace(b"7", b"8"))
     state, *others = lines_of(tmp_path / "log")
-    assert state == {"node": "n1", "state": STATE}
+    assert state == {"node": "n1", "input": STATE, "output": [], "action": "State"}
     assert [each["action"] for each in others] == [
         "Init",
         "Crash",
@@ -196,12 +197,13 @@ def test_log_begins_again_after_a_run_without_one(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == before
     done = run(init(*CLUSTER[1]), "--data", str(tmp_path / "n1"), "--log", str(tmp_path / "new"))
     assert done.returncode == 0
-    assert lines_of(tmp_path / "new")[0] == {"node": "n1", "state": STATE}
+    assert lines_of(tmp_path / "new")[0]["input"] == STATE
 
 
 def test_state_that_was_not_committed_is_written_again(tmp_path: Path) -> None:
     run_without_log(tmp_path / "n1")
-    for written in b"", b'{"node": "n1", "sta', b'{"node": "n1", "state": {"promised"', None:
+    begun = b'{"node": "n1", "input": {"event": "state", "promised": 5'
+    for written in b"", begun[:20], begun, None:
         with closing(Storage(tmp_path / "n1")) as storage:
             node = Node(storage=storage, log=storage.open_log(str(tmp_path / "log")))
             node.resume_log()
@@ -209,14 +211,16 @@ def test_state_that_was_not_committed_is_written_again(tmp_path: Path) -> None:
         if written is not None:
             (tmp_path / "log").write_bytes(written)
     run_once(tmp_path)
-    assert [each.get("state", each.get("action")) for each in lines_of(tmp_path / "log")] == [
-        STATE,
-        "Init",
-    ]
+    assert records(tmp_path / "log") == ["State", "Init"]
 
 
 @pytest.mark.parametrize(
-    "other", ['{"node": "n2", "state": {}}\n', '{"node": "n1", "input": "timeout"}\n', "text"]
+    "other",
+    [
+        '{"node": "n2", "input": {"event": "state"}}\n',
+        '{"node": "n1", "input": "timeout"}\n',
+        "text",
+    ],
 )
 def test_state_is_not_written_over_another_log(tmp_path: Path, other: str) -> None:
     run_without_log(tmp_path / "n1")
@@ -244,7 +248,7 @@ def test_memory_does_not_grow_with_the_state_that_is_logged(tmp_path: Path) -> N
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
             node.turn([init(*CLUSTER[1]).encode()])
-        assert len(lines_of(folder / "log")[0]["state"]["decided"]) == size
+        assert len(lines_of(folder / "log")[0]["input"]["decided"]) == size
     assert peaks[1] < 1.5 * peaks[0]
 
 
@@ -309,11 +313,9 @@ def test_restart_continues_in_the_last_file(tmp_path: Path) -> None:
     # The state is longer than the limit, and so the next turn has a file of its own.
     assert run(given + ACCEPT, *limited(tmp_path)).returncode == 0
     assert run(given + ACCEPT, *limited(tmp_path, 10**9)).returncode == 0
-    kinds = [
-        json.loads(line).get("action", "state") for line in whole(tmp_path / "log").splitlines()
-    ]
+    kinds = [json.loads(line)["action"] for line in whole(tmp_path / "log").splitlines()]
     restart = ["Crash", "Restart", "Init", "ReceiveAccept"]
-    assert kinds == ["state", "Init", *restart, *restart]
+    assert kinds == ["State", "Init", *restart, *restart]
     assert len(later_files(str(tmp_path / "log"))) == 1
 
 
@@ -416,12 +418,11 @@ def test_kill_at_any_moment_loses_no_record_of_what_was_printed(tmp_path: Path, 
         again, more = live(folder, 7 * killed_at % 40, lines)
         last, rest = live(folder, 0, lines)
         assert last == 0 and again in (0, -signal.SIGKILL)
-        records = [json.loads(line) for line in whole(folder / "log").splitlines()]
-        assert ("state" in records[0]) == used
-        logged = [message for record in records for message in record.get("output", [])]
+        found = [json.loads(line) for line in whole(folder / "log").splitlines()]
+        logged = [message for record in found for message in record["output"]]
         left = iter(logged)
         assert all(message in left for message in [*printed, *more, *rest])
-        assert records[0] == {"node": "n1", "state": STATE} or not used
+        assert (found[0]["input"] == STATE) == used
         shutil.rmtree(folder)
         if status == 0:
             break

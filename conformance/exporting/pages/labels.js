@@ -73,7 +73,7 @@ function many(list, what) {
 function inputLabel(record) {
   if (record.message) return messageLabel(record.message);
   const { input } = record;
-  return typeof input === "string" ? input : `repeat${many(input.slots, "range")}`;
+  return typeof input === "string" ? input : `${input.event}${many(input.slots, "range")}`;
 }
 
 // What a record changed in the state of its node.

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from multipaxos.message_log import Log
 from multipaxos.node import Node
 
 from conformance.formats import history as histories
@@ -40,7 +41,7 @@ def test_null_fields_of_a_request_are_absent(tmp_path: Path) -> None:
     body = {"type": "multi_paxos_log", "msg_id": 2, "from": None, "limit": None}
     asked = {"src": "c1", "dest": "n1", "body": body}
     with path.open("wb") as log:
-        node = Node(log=log)
+        node = Node(log=Log("", log))
         node.turn([init().encode(), json.dumps(asked).encode()])
     record = logs.read(path)[1]
     assert record.input["body"] == {"type": "multi_paxos_log", "msg_id": 2}

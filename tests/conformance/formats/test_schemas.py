@@ -104,7 +104,18 @@ REFUSAL = {
     "output": [message("n1", "c1", BODIES["error"])],
     "action": "Refuse",
 }
-RECORDS = STEPS | {"Refuse": REFUSAL}
+STATE = {
+    **step(
+        {
+            "event": "state",
+            "promised": 4,
+            "accepted": [{"slot": 2, "ballot": 4, "value": "v"}],
+            "decided": [{"slot": 1, "value": "w"}],
+        }
+    ),
+    "output": [],
+}
+RECORDS = STEPS | {"Refuse": REFUSAL, "State": STATE}
 
 
 def is_well_formed(name: str, body: Any) -> bool:
@@ -215,8 +226,8 @@ def test_fields_are_those_of_the_specification() -> None:
 
 def test_actions_are_those_of_the_specification() -> None:
     known = {part["$ref"].rpartition("/")[2] for part in SCHEMAS["record"]["else"]["oneOf"]}
-    assert known == set(STEPS)
-    assert known - {"Init"} == spec_actions(SPEC)
+    assert known == {*STEPS, "State"}
+    assert known - {"Init", "State"} == spec_actions(SPEC)
 
 
 def test_renamed_field_of_the_specification_is_found() -> None:

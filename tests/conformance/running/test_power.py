@@ -70,6 +70,20 @@ def test_power_cut_loses_unsynced_writes(made: Calls) -> None:
     assert made.left() == "ox"
 
 
+def test_power_cut_covers_every_file_of_a_log(tmp_path: Path) -> None:
+    made = Calls(tmp_path)
+    made.file = tmp_path / "file.00000000000000000004"
+    other = tmp_path / "other.00000000000000000004"
+    made.disk = Disk([tmp_path / "file"])
+    made.open()
+    made.write("line")
+    made.call("fsync", "4<>", path=other)
+    assert made.left() == ""
+    made.call("write", f'4<>, "{hexed("of another log")}", 14', 14, other)
+    made.sync()
+    assert made.disk.left() == {str(made.file): b"line"}
+
+
 def test_sync_covers_only_writes_before_it_began(made: Calls) -> None:
     made.write("one")
     begun = made.ended

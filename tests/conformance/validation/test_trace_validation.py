@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from multipaxos import message_log
 from multipaxos.node import Node
 
 from conformance import locations
@@ -245,7 +246,7 @@ def test_leader_that_proposes_in_many_slots_at_once_is_checked(tmp_path: Path) -
     requests = [request(slot, "multi_paxos_propose", slot=slot, value=slot) for slot in range(100)]
     promise = {"type": "promise", "ballot": 1, "accepted": [], "known": []}
     with path.open("wb") as file:
-        node = Node(log=file)
+        node = Node(log=message_log.Log("", file))
         for line in init("n1", "n2", "n3"), *requests:
             node.turn([line.encode()])
         node.turn([json.dumps({"src": "n2", "dest": "n1", "body": promise}).encode()])

@@ -1,0 +1,119 @@
+"""A log in several files is read as one, and a gap in it is found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from multipaxos import message_log
+
+from conformance.formats import log_files, logs
+from tests.support.conformance_command import conformance, not_run
+from tests.support.paths import BAD, OK
+
+
+def split(log: Path, to: Path, lines: int = 1) -> list[Path]:
+    """Write a log with so many lines in each file, as a node does; return the files."""
+    with closing(message_log.create(str(to), 1)) as made:
+        every = log.read_bytes().splitlines(keepends=True)
+        for first in range(0, len(every), lines):
+            made.write(b"".join(every[first : first + lines]))
+            made.flush()
+    return log_files.files_of(to)
+
+
+def test_files_are_read_as_one_log_in_numeric_order(tmp_path: Path) -> None:
+    files = split(OK, tmp_path / "n.ndjson", 2)
+    assert len(files) == 9 and files[0] == tmp_path / "n.ndjson"
+    found, whole = logs.read(files[0]), logs.read(OK)
+    assert [(r.node, r.input, r.output, r.line) for r in found] == [
+        (r.node, r.input, r.output, r.line) for r in whole
+    ]
+    assert found[1].place == f"{files[0]}:2" and found[2].place == f"{files[1]}:1"
+    assert {record.path for record in found} == {files[0]}
+    assert logs.read_json(files[0]) == logs.read_json(OK)
+    assert log_files.size(files[0]) == OK.stat().st_size
+
+
+def test_position_of_ten_bytes_comes_after_that_of_nine(tmp_path: Path) -> None:
+    for position in 9, 10, 100:
+        (tmp_path / f"n.ndjson.{position:020}").write_text("x")
+    found = log_files.files_of(tmp_path / "n.ndjson")
+    assert list(map(log_files.position, found)) == [9, 10, 100]
+
+
+def test_log_is_found_once_whatever_file_names_it(tmp_path: Path) -> None:
+    files = split(OK, tmp_path / "n.ndjson")
+    (tmp_path / "n.ndjson.1").write_text("of nobody")
+    other = tmp_path / "n.ndjson.5.ndjson"
+    shutil.copy(OK, other)
+    assert logs.find(files) == logs.find(files[3:5]) == [files[0]]
+    assert logs.find([tmp_path]) == [files[0], other]
+    assert logs.clusters([tmp_path]) == [[files[0]], [other]]
+    for path in files[:-1]:
+        path.unlink()
+    assert logs.find([tmp_path], logs.LOG) == [files[0], other]
+    with pytest.raises(logs.LogError, match="there are logs in it already"):
+        logs.check_free(tmp_path)
+
+
+@pytest.mark.usefixtures("no_pages")
+@pytest.mark.parametrize("log", [OK, BAD], ids=["accepted", "rejected"])
+def test_verdict_is_that_of_the_whole_log(tmp_path: Path, log: Path) -> None:
+    files = split(log, tmp_path / "n.ndjson", 5)
+    wrong = [line for line in conformance("validate", log).stdout.splitlines() if str(log) in line]
+    for place in files[0], tmp_path, files[-1]:
+        done = conformance("validate", place)
+        assert done.returncode == (0 if log == OK else 1)
+        if wrong:
+            line = int(wrong[0].split(":")[1])
+            file = files[(line - 1) // 5]
+            assert f"{file}:{(line - 1) % 5 + 1}: node" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("removed", "words"),
+    [
+        (
+            [0],
+            ["begins in the middle", "bring back its first files", "start the node once without"],
+        ),
+        ([0, 1, 2], ["begins in the middle"]),
+        ([4], ["the file before it ends with byte", "bring back what is missing"]),
+        ([2, 5], ["the file before it ends with byte"]),
+    ],
+)
+def test_missing_file_is_no_verdict(
+    tmp_path: Path, removed: Sequence[int], words: Sequence[str]
+) -> None:
+    files = split(OK, tmp_path / "n.ndjson")
+    for at in removed:
+        files[at].unlink()
+    for place in tmp_path, files[0]:
+        not_run(conformance("validate", place), *words)
+    not_run(conformance("export", tmp_path, "--html", tmp_path / "run.html"), *words)
+
+
+def test_file_that_was_cut_is_no_verdict(tmp_path: Path) -> None:
+    files = split(OK, tmp_path / "n.ndjson", 5)
+    lines = files[1].read_bytes().splitlines(keepends=True)
+    files[1].write_bytes(b"".join(lines[:-1]))
+    not_run(conformance("validate", tmp_path), "the file before it ends with byte")
+
+
+def test_empty_last_file_was_not_saved(tmp_path: Path) -> None:
+    files = split(OK, tmp_path / "n.ndjson", 5)
+    Path(message_log.name_at(str(files[0]), OK.stat().st_size)).touch()
+    assert len(logs.read(files[0])) == len(logs.read(OK))
+
+
+def test_malformed_line_is_named_with_its_file(tmp_path: Path) -> None:
+    files = split(OK, tmp_path / "n.ndjson", 5)
+    lines = files[1].read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"node": ', b'"nose": ')
+    files[1].write_bytes(b"".join(lines))
+    with pytest.raises(logs.LogError, match=rf"{files[1]}:3: not a log record"):
+        logs.read(files[0])
