@@ -5,10 +5,12 @@ It can be full, and the power can fail before or after a commit.  `faults` draws
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 
 from multipaxos.files import StorageError
 from multipaxos.journal import Committed, Journal
+from multipaxos.message_log import Log
 from multipaxos.messages import Value, Vote
 
 Saved = Callable[[str, list[tuple[int, int, Value]], dict[int, Value]], None]
@@ -52,12 +54,17 @@ class Disk:
         self.accepted: dict[int, Vote] = {}
         self.decided: dict[int, Value] = {}
         self.logged = 0
+        self.log = io.BytesIO()
         self.full = False
         self.power_fails = False
         self.saves = 0
 
     def mount(self) -> Mounted:
         return Mounted(self)
+
+    def log_text(self) -> bytes:
+        """Return the message log that goes with the state."""
+        return self.log.getvalue()
 
     def save(self, journal: Journal) -> None:
         self.promised = journal.promised
@@ -80,6 +87,10 @@ class Mounted:
         journal.accepted = dict(sorted(disk.accepted.items()))
         for slot in disk.decided:
             journal.known.add(slot)
+
+    def open_log(self) -> Log | None:
+        """Open the message log; None if this life of the node writes none."""
+        return Log("", self.disk.log)
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
         if self.cluster is None:

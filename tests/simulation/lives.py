@@ -6,7 +6,6 @@ output, and resumes its log.  `faults` draws what happens to a node, and when.
 
 from __future__ import annotations
 
-import io
 import json
 from collections import deque
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from random import Random
 
 from multipaxos.clock import MAX_BACKOFF_FACTOR, Clock, Pace
 from multipaxos.files import StorageError
-from multipaxos.message_log import Log
 from multipaxos.node import Node
 from multipaxos.process import PIPE_BYTES
 from multipaxos.replica import Replica
@@ -68,7 +66,7 @@ class Host:
         self.parts = parts
         self.disk = disk
         self.seed = seed
-        self.log = io.BytesIO() if logs else None
+        self.logs = logs
         body = {"type": "init", "msg_id": 0, "node_id": name, "node_ids": members}
         self.prefix = f'{{"src": {json.dumps(name)}, "dest": '.encode()
         self.init = json.dumps({"src": OPERATOR, "dest": name, "body": body}).encode()
@@ -94,15 +92,18 @@ class Host:
         """Start the node; the first line is `init`."""
         self.lives += 1
         rng = Random(f"{self.seed} clock {self.place} {self.lives}")
+        storage = self.disk.mount()
         self.node = self.parts.node(
             batch=self.batch,
-            log=Log("", self.log) if self.log is not None else None,
-            storage=self.disk.mount(),
+            log=storage.open_log() if self.logs else None,
+            storage=storage,
             on_dropped=self.on_dropped,
             clock=lambda replica, now: self.parts.clock(replica, PACE, rng, now),
         )
-        if self.log is not None:
+        try:
             self.node.resume_log()
+        except StorageError as error:
+            raise Failed(f"disk: {error}") from error
         self.inbox = deque([(self.init, None)])
 
     def fall(self) -> None:

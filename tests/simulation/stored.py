@@ -4,6 +4,9 @@ Each life of a node gets a copy of the files as the killed one left them, so not
 between.  A power failure comes between any two statements of a commit.  A directory may be one of
 an older format when the node starts, and its migration may be killed.  The cache has a few pages.
 What a life finds must be what the simulated disk, which has no files, holds.
+
+The message log has files of a few records, or of one turn.  Some lives write none; the log of the
+next one is new, and begins with the state.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from typing import Any
 from unittest import mock
 
 from multipaxos import formats, storage
-from multipaxos.files import COUNTER, StorageError
+from multipaxos.files import COUNTER, NO_LOG, StorageError
+from multipaxos.message_log import Log, later_files, name_at
 from multipaxos.storage import FILE, Storage
 
 from .disk import Disk, Mounted, PowerCut, RecordingJournal, Saved
@@ -29,6 +33,9 @@ STATEMENTS = 12
 """More than a commit has."""
 
 CACHE_PAGES = 2
+
+WITHOUT_LOG = 0.2
+"""How likely it is that a life writes no message log."""
 
 TO_FORMAT_2 = "DROP TABLE known; PRAGMA user_version = 2"
 TO_FORMAT_1 = f"""
@@ -80,6 +87,9 @@ class StoredDisk(Disk):
         self.rng = Random(f"{node} disk")
         self.lives = 0
         self.life: Storage | None = None
+        self.log_rng = Random(f"{node} log")
+        self.logs = 0
+        self.writes_log = False
 
     def mount(self) -> Stored:
         before, self.lives = self.folder / f"{self.lives}", self.lives + 1
@@ -96,6 +106,16 @@ class StoredDisk(Disk):
         except StorageError as error:
             raise Failed(f"disk: {error}") from error
         return Stored(self, self.life)
+
+    def log_path(self) -> Path:
+        return self.folder / f"{self.lives}" / f"log-{self.logs}"
+
+    def log_text(self) -> bytes:
+        if not self.writes_log:
+            return b""
+        first = str(self.log_path())
+        files = [name_at(first, begin) for begin in (0, *later_files(first))]
+        return b"".join(Path(file).read_bytes() for file in files)
 
     def make_older(self, folder: Path) -> None:
         """Give the directory an older format, or leave it as it is."""
@@ -153,6 +173,25 @@ class Stored(Mounted):
         # As text: a value in memory equals one with its keys in another order.
         if str(found) != str(expected):
             raise Failed(f"disk: {self.path} has as {name} {found}, not {expected}")
+
+    def open_log(self) -> Log | None:
+        disk, logged = self.disk, self.storage.logged
+        disk.writes_log = logged <= 0 or disk.log_rng.random() >= WITHOUT_LOG
+        if not disk.writes_log:
+            disk.events["life without a log"] += 1
+            return None
+        disk.logs += logged == NO_LOG
+        first = str(disk.log_path())
+        files = len(later_files(first))
+        disk.events["file of a log"] += files
+        try:
+            log = self.storage.open_log(first, disk.log_rng.choice((1, 5000)))
+        except StorageError as error:
+            raise Failed(f"disk: {error}") from error
+        disk.events["log begins with a state"] += logged == NO_LOG and disk.cluster is not None
+        # A log that is new is committed at once.
+        disk.logged = self.logged = self.storage.logged
+        return log
 
     def claim(self, node_id: str, node_ids: tuple[str, ...]) -> None:
         super().claim(node_id, node_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -9,13 +10,16 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from multipaxos import formats
+from multipaxos import formats, message_log
 from multipaxos.journal import Journal
+from multipaxos.message_log import Log
 from multipaxos.storage import Storage
 
+from conformance.formats import logs
+from conformance.validation.trace_validation import validate_logs
 from tests.simulation import trial
 from tests.simulation.faults import Script, draw
-from tests.simulation.lives import Parts
+from tests.simulation.lives import BATCH, Parts
 from tests.simulation.stored import StoredDisk
 from tests.simulation.test_simulation import crowded
 
@@ -28,19 +32,31 @@ EVENTS = (
     "killed migration",
     "format 1",
     "format 2",
+    "life without a log",
+    "file of a log",
+    "log begins with a state",
 )
 
 
 def soak(folder: Path, script: Script, events: Counter[str]) -> trial.Trial:
     make = partial(StoredDisk, folder=folder / str(script.seconds + script.seed), events=events)
-    return trial.run(script, Parts(disk=make))
+    return trial.run(script, Parts(disk=make), logs=True)
 
 
 def test_storage_survives_kills_and_migrations(tmp_path: Path) -> None:
     events: Counter[str] = Counter()
-    failures = [soak(tmp_path, script, events).failure for script in SCRIPTS]
-    assert failures == [None] * len(SCRIPTS)
+    found = [soak(tmp_path, script, events) for script in SCRIPTS]
+    assert [each.failure for each in found] == [None] * len(SCRIPTS)
     assert all(events[kind] >= 5 for kind in EVENTS), events
+    clusters = []
+    for each in found:
+        path = tmp_path / "logs" / f"{each.script.seconds}-{each.script.seed}.ndjson"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(each.log)
+        clusters.append(logs.read(path))
+    verdicts = validate_logs(clusters, BATCH)
+    assert [verdict.rejections for verdict in verdicts] == [[]] * len(SCRIPTS)
+    assert sum(len(verdict.begun_logs) for verdict in verdicts) >= 5
 
 
 commit_ranges, decided_ranges = Storage._commit_ranges, formats.decided_ranges
@@ -56,14 +72,20 @@ def without_the_first(db: object, report: object) -> list[tuple[int, int]]:
     return list(decided_ranges(db, report))[1:]
 
 
+def keep_what_was_not_saved(log: Log, end: int) -> None:
+    log.end = log.begin + log._file.seek(0, os.SEEK_END)
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "bug"),
     [
         (Storage, "_commit_ranges", in_a_second_transaction),
         (formats, "decided_ranges", without_the_first),
         (Journal, "changed_ranges", lambda journal: []),
+        (message_log, "remove_later_files", lambda name, end=0: None),
+        (Log, "cut", keep_what_was_not_saved),
     ],
-    ids=["two transactions", "migration", "no ranges"],
+    ids=["two transactions", "migration", "no ranges", "old files of a log", "log is not cut"],
 )
 def test_storage_that_loses_state_is_detected(
     tmp_path: Path, owner: object, name: str, bug: Callable[..., object]

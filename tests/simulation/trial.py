@@ -71,7 +71,7 @@ def run(script: Script, parts: Parts = RIGHT, logs: bool = False) -> Trial:
     failure = failure or first_finding(history, settled=script.load is None)
     happened = simulation.happened + Counter(acknowledged=len(simulation.clients.acknowledged))
     lines = [json.dumps(entry) + "\n" for entry in history] if logs else []
-    log = b"".join(host.log.getvalue() for host in simulation.hosts.values()) if logs else b""
+    log = b"".join(host.disk.log_text() for host in simulation.hosts.values()) if logs else b""
     took = time.process_time() - begun
     return Trial(script, failure, simulation.now, took, happened, "".join(lines).encode(), log)
 
