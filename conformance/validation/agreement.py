@@ -55,6 +55,33 @@ def check_agreement(records: Sequence[Record], logs: Logs) -> list[Rejection]:
     return list(rejections.values())
 
 
+def check_ballots(records: Sequence[Record], logs: Logs) -> list[Rejection]:
+    """Reject states with a vote for another value than a state or a message has in that ballot."""
+    votes: dict[tuple[int, int], tuple[str, Record]] = {}
+    for record in records:
+        for vote in (record.state or {}).get("accepted", ()):
+            votes[vote["slot"], vote["ballot"]] = canonical(vote["value"]), record
+    rejections: dict[str, Rejection] = {}
+    for record in records if votes else ():
+        for vote in _votes(record, logs):
+            text, begun = votes.get((vote["slot"], vote["ballot"]), ("", record))
+            if begun is not record and text != canonical(vote["value"]):
+                reason = f"slot {vote['slot']}, ballot {vote['ballot']} has another value"
+                rejections[begun.node] = Rejection(
+                    begun, "agreement", f"{reason} in {record.place}: a ballot has one"
+                )
+    return list(rejections.values())
+
+
+def _votes(record: Record, logs: Logs) -> Iterator[Json]:
+    """Yield the votes of a state, and those that an `accept` asks for, if nobody else logs it."""
+    yield from (record.state or {}).get("accepted", ())
+    given = [record.input] if is_message(record.input) else []
+    for message in (*record.output, *(each for each in given if each["src"] not in logs)):
+        if message["body"].get("type") == "accept":
+            yield message["body"]
+
+
 def missing_logs(logs: Logs) -> list[str]:
     """Return the members that these logs name and whose own logs are missing."""
     named = dict.fromkeys(member for log in logs.values() for member in members(log))

@@ -33,7 +33,8 @@ def format_rejection(found: Rejection) -> str:
         lines.append(f"  state:    {shortened(json.dumps(found.state))}")
     for each in found.before:
         step = json.dumps({"input": each.input, "output": each.output})
-        lines.append(f"  line {each.line}, before: {shortened(step)}")
+        where = f"line {each.line}" if each.file is None else each.place
+        lines.append(f"  {where}, before: {shortened(step)}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,13 @@ from dataclasses import replace
 from itertools import islice
 
 from ..formats.logs import Record, by_node
-from .agreement import begun_logs, check_agreement, check_membership, missing_logs
+from .agreement import (
+    begun_logs,
+    check_agreement,
+    check_ballots,
+    check_membership,
+    missing_logs,
+)
 from .delivery import check_delivery
 from .handshake import check_handshake
 from .step_checker import WINDOW, Run, check_steps
@@ -54,7 +60,9 @@ def validate_logs(
         # If two checkers reject the same record, the specification's reason has more detail.
         first = _first_of_each_node([*filter(None, islice(by_step, len(logs))), *found])
         # If a node is rejected, two values in a slot may be a consequence of that.
-        first = first or _first_of_each_node(check_agreement(cluster, logs))
+        first = first or _first_of_each_node(
+            [*check_agreement(cluster, logs), *check_ballots(cluster, logs)]
+        )
         rejections = [_with_context(each, logs) for each in first]
         verdicts.append(Verdict(len(cluster), rejections, missing_logs(logs), begun_logs(logs)))
     return verdicts

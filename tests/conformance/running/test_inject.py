@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from conformance import checking
-from conformance.formats import logs
+from conformance.formats import log_files, logs
 from conformance.formats.history import Entry
 from conformance.running import inject, syscalls
 from conformance.running.clients import Client, FinalClient
@@ -237,8 +237,11 @@ def contradictions(fault_run: inject.FaultRun) -> list[str]:
     return list(map(str, checking.contradictions(fault_run, checking.logs_of(fault_run))))
 
 
-def test_durable_node_passes_fault_injection(tmp_path: Path) -> None:
-    fault_run = inject_faults(tmp_path)
+@pytest.mark.parametrize("options", [(), ("--log-max-bytes", "1", "--cache-kib", "1")], ids=str)
+def test_durable_node_passes_fault_injection(tmp_path: Path, options: Sequence[str]) -> None:
+    """Also if it begins a file of its log with each turn, and caches next to nothing."""
+    fault_run = inject_faults(tmp_path, *NODE, *options)
+    assert all((len(log_files.files_of(path)) > 10) == bool(options) for path in fault_run.logs)
     assert fault_run.happened["kills"] == 10 and fault_run.happened["acknowledged"] > 0
     assert fault_run.happened["requests"] >= fault_run.happened["acknowledged"]
     assert (

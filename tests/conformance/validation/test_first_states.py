@@ -15,6 +15,7 @@ from multipaxos.node import Node
 from conformance.exporting.export import make_run
 from conformance.formats import logs
 from conformance.formats.schema import SchemaError, check_record
+from conformance.validation.agreement import check_ballots
 from conformance.validation.beginning import Beginning
 from conformance.validation.delivery import check_delivery
 from conformance.validation.trace_validation import validate_logs
@@ -209,6 +210,20 @@ def test_states_that_disagree_are_rejected() -> None:
         steps += [(node, state(1, decided=[{"slot": 1, "value": value}]), []), started(node)]
     [(line, checker, reason)] = reasons(rejected(*steps))
     assert (line, checker) == (3, "agreement") and "slot 1 has another value in run:1" in reason
+
+
+def test_states_with_two_values_in_a_ballot_are_rejected() -> None:
+    """Also if only the message shows it that another node received, and the sender has no log."""
+    one, other = ([{"slot": 1, "ballot": 3, "value": value}] for value in "vw")
+    states = [("n1", state(3, one), []), started("n1"), ("n2", state(3, other), []), started("n2")]
+    accept = message("n3", "n2", "accept", **other[0])
+    accepted = message("n2", "n3", "accepted", slot=1, ballot=3)
+    received = [states[0], states[1], started("n2"), ("n2", accept, [accepted])]
+    for steps in states, received:
+        [found] = check_ballots(records(*steps), logs.by_node(records(*steps)))[:1]
+        assert found.record.state is not None and "slot 1, ballot 3 has another" in found.reason
+        assert check_ballots(records(*steps[:2]), logs.by_node(records(*steps[:2]))) == []
+    assert len(rejected(*received).rejections) == 1
 
 
 @pytest.mark.parametrize(
