@@ -90,7 +90,7 @@ campaign: $(venv) ## Simulation, fault injection and fuzzing, by the thousand.
 	    --outstanding $$outstanding -o out/simulated || exit; done
 	@rm -rf out/faults
 	@$(python) -m conformance inject -o out/faults --nodes 5 --kills $(KILLS) --seconds 3600 \
-	    --seed $(SEED)
+	    --seed $(SEED) -- $(python) impl/main.py --cache-kib 1 --log-max-bytes 20000
 	@$(python) -m tests.fuzzing --lines $(LINES) --seed $(SEED)
 
 .PHONY: mutants

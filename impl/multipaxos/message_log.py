@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -105,6 +106,9 @@ class Log:
 def create(name: str, most: float = math.inf) -> Log:
     """Begin a log in the place of any other of this name."""
     file = open(name, "wb", opener=files.create)  # noqa: SIM115
+    if most < math.inf and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise StorageError(f"{name} is no regular file, so --log-max-bytes cannot limit it")
     remove_later_files(name)
     return Log(name, file, most=most)
 

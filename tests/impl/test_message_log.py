@@ -355,9 +355,13 @@ def test_new_directory_does_not_continue_the_files_of_another_log(tmp_path: Path
     assert str(later) in message and later.read_text() == "of another\n"
 
 
-def test_limit_needs_a_log() -> None:
-    done = run("", "--log-max-bytes", "5")
-    assert done.returncode == 2 and b"--log-max-bytes needs --log" in done.stderr
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [([], "--log-max-bytes needs --log"), (["--log", os.devnull], "is no regular file")],
+)
+def test_limit_needs_a_log_in_a_file(options: list[str], message: str) -> None:
+    done = run(init(), *options, "--log-max-bytes", "5")
+    assert done.returncode == 2 and message in done.stderr.decode() and not done.stdout
 
 
 KILLED = """
