@@ -42,7 +42,8 @@ class Cursor:
     """The place in the log of one node up to which it is checked.
 
     `steps` are the records that the specification describes; `done` of them are accepted.  `state`
-    is the state after these, None for the initial one.  `rejected`: the next step is bad.
+    is the state after these, None for the initial one; at first, the one that the log begins with.
+    `rejected`: the next step is bad.
     """
 
     node: str

@@ -444,3 +444,20 @@ def test_removed_file_stays_removed_after_a_power_cut(
     monkeypatch.setattr(message_log.files, "sync_directory", synced.append)
     log.cut(10)
     assert synced == [str(tmp_path)] and later_files(str(tmp_path / "log")) == [5]
+
+
+def test_file_is_synced_before_another_continues_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the last file is synced with a commit, so after a power cut another could be shorter."""
+    log = message_log.create(str(tmp_path / "log"), 1)
+    log.write(b"line\n")
+    log.flush()
+    done: list[object] = []
+    real = message_log.files.create
+    monkeypatch.setattr(os, "fdatasync", lambda file: done.append(os.fstat(file).st_size))
+    monkeypatch.setattr(
+        message_log.files, "create", lambda name: [done.append(name), real(name)][1]
+    )
+    log.write(b"more\n")
+    assert done == [5, name_at(str(tmp_path / "log"), 5)]
