@@ -68,6 +68,7 @@ function input(record) {
   const from = [`from ${record.message.src}`];
   if (sender(record)) from.push(", sent at ", link(sender(record)));
   else if (record.sent) from.push(", sent before this page begins");
+  else if (begun.has(record.message.src)) from.push(", which may have sent it earlier");
   else if (logged.has(record.message.src)) from.push(", which never sent it");
   return [el("h3", {}, "Input"), el("p", {}, ...from), el("pre", {}, show(record.message.body))];
 }

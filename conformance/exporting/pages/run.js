@@ -3,6 +3,8 @@
 const run = JSON.parse(document.getElementById("data").textContent);
 const records = run.records;
 const logged = new Set(run.nodes);
+// Nodes whose logs begin with a state: they may have sent something before.
+const begun = new Set(records.filter((each) => each.action === "State").map((each) => each.node));
 const peers = run.members.filter((node) => !logged.has(node));
 const clients = findClients();
 const MOST_CLIENT_LANES = 3;
@@ -45,7 +47,7 @@ function findArrows() {
       const receipts = arrow.from.received[record.sent[1]];
       arrow.kind = receipts.length ? "duplicate" : overtaken(record, newest) ? "overtaken" : "";
       receipts.push(record);
-    } else if (!record.sent && logged.has(record.message.src)) {
+    } else if (!record.sent && logged.has(record.message.src) && !begun.has(record.message.src)) {
       arrow.kind = "unsent";
     }
     found.push(arrow);
