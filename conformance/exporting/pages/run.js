@@ -47,7 +47,7 @@ function findArrows() {
       const receipts = arrow.from.received[record.sent[1]];
       arrow.kind = receipts.length ? "duplicate" : overtaken(record, newest) ? "overtaken" : "";
       receipts.push(record);
-    } else if (!record.sent && logged.has(record.message.src) && !begun.has(record.message.src)) {
+    } else if (!record.sent && logged.has(arrow.message.src) && !begun.has(arrow.message.src)) {
       arrow.kind = "unsent";
     }
     found.push(arrow);
