@@ -199,6 +199,7 @@ NodeInv(n) ==
 (* rejected   The sender has promised this ballot.                         *)
 (* decided    This value was chosen, and so for each slot of `learned`.    *)
 (* learn      The sender knows the slots in `known`.                       *)
+(* poll       Nothing: safety does not depend on versions.                 *)
 
 HasVoted(a, b) ==       \* in the slot and ballot of the body b
     \E x \in cast : x.node = a /\ x.slot = b.slot /\ x.ballot = b.ballot
@@ -227,9 +228,9 @@ BodyInv(src, dest, b) ==
       [] b.type = "rejected" -> src \in Promised(b.promised)
       [] b.type = "decided"  -> Chosen(b.slot, b.value)
       [] b.type = "learn"    -> b.known \subseteq Known(replica[src])
-      [] b.type = "learned"  -> /\ b.decided # <<>>
-                                /\ \A slot \in DOMAIN b.decided :
-                                       Chosen(slot, b.decided[slot])
+      [] b.type = "poll"     -> TRUE
+      [] b.type = "learned"  -> \A slot \in DOMAIN b.decided :
+                                    Chosen(slot, b.decided[slot])
       [] OTHER               -> FALSE
 
 MessageInv(m) ==

@@ -20,8 +20,9 @@ EXTENDS MultiPaxos
 CONSTANTS
     Repeated,   \* requests that their clients repeat until answered
     Patient,    \* nodes that time out again and again
+    Polling,    \* nodes that poll their peers again and again
     Returning,  \* nodes that do not stay down
-    Links       \* what is not lost for ever: [type, src, dest] each
+    Links       \* what is not lost for ever: [type, src, dest] each, or with `more`
 
 VARIABLES
     answered,   \* history: the requests that were answered
@@ -79,11 +80,14 @@ LossyNext == Next \/ \E m \in network \ Requests : Lose(m)
 (*                                                                         *)
 (*   requests   A client repeats its request, so one that is neither       *)
 (*              waiting nor answered is received while the node is up.     *)
-(*   time       A node whose timeout has something to do times out.        *)
+(*   time       A node whose timeout has something to do times out, and    *)
+(*              one that polls its peers does so again and again.          *)
 (*   returns    A node that is down restarts.                              *)
 (*   links      What is on its way again and again, to a node that is up,  *)
 (*              is received again and again.  A link may lose any finite   *)
 (*              number of messages in a row, and infinitely many in all.   *)
+(*              A `learned` with more answers another query than one       *)
+(*              without, so it counts as another type.                     *)
 (*                                                                         *)
 (* The first three are weak fairness, the last is strong: a loss ends what *)
 (* weak fairness would need to last.  Instead of WF and SF they are        *)
@@ -103,9 +107,17 @@ Due(n) ==
        IN  \/ Stuck(t.state) /\ ~InPhase1(t.state)
            \/ ~(Leaving(Range(Again(n, t).output)) \subseteq network)
 
-DueIsDue == \A n \in Node : Due(n) = ENABLED <<Timeout(n)>>_live
+PollIsDue(n) ==
+    /\ n \in Restless /\ replica[n].up
+    /\ ~(Leaving(Range(Polls(n, Peers(n)))) \subseteq network)
 
-On(m, link) == m.body.type = link.type /\ m.src = link.src /\ m.dest = link.dest
+DueIsDue ==
+    \A n \in Node : /\ Due(n) = ENABLED <<Timeout(n)>>_live
+                     /\ PollIsDue(n) = ENABLED <<Inquire(n)>>_live
+
+On(m, link) ==
+    /\ m.body.type = link.type /\ m.src = link.src /\ m.dest = link.dest
+    /\ "more" \in DOMAIN link => m.body.more = link.more
 
 InTransit(link) == replica[link.dest].up /\ \E m \in network : On(m, link)
 
@@ -121,6 +133,7 @@ OnItsWay ==
 Fairness ==
     /\ \A r \in Repeated : []<>~Undelivered(r)
     /\ \A n \in Patient : []<>~Due(n) \/ []<><<Timeout(n)>>_live
+    /\ \A n \in Polling : []<>~PollIsDue(n) \/ []<><<Inquire(n)>>_live
     /\ \A n \in Returning : []<>replica[n].up
     /\ \A link \in Links : []<>InTransit(link) => []<><<Deliver(link)>>_live
 
@@ -141,4 +154,10 @@ Started(slot) == \E n \in Node : slot \in DOMAIN replica[n].accepted
 EveryStartedSlotIsDecided ==
     \A r \in Requests :
         Started(r.body.slot) ~> (r.body.slot \in Known(replica[r.dest]))
+
+(* A node that polls comes to know what the others know.                   *)
+
+EveryDecisionIsLearned ==
+    \A n \in Restless : \A r \in Requests :
+        r.body.slot \in Known(replica[r.dest]) ~> r.body.slot \in Known(replica[n])
 =============================================================================

@@ -78,13 +78,19 @@ NextBallot(n, b) ==     \* the smallest ballot of n above b
 (*   accepted  ballot, slot             I have                             *)
 (*   rejected  promised                 no: I promised this higher ballot  *)
 (*   decided   slot, value              this is decided                    *)
+(*   poll      version                  is your version another?           *)
 (*   learn     known                    what else is decided?              *)
-(*   learned   decided, more            this, and is there more?           *)
+(*   learned   decided, more, version   this, and is there more?           *)
 (*                                                                         *)
 (* `known` is always a set of slots that the sender knows to be decided.   *)
 (* It keeps Phase 1 small: a promise reports votes only for slots that     *)
 (* neither side knows to be decided, and of the slots that only the        *)
 (* acceptor knows it has the numbers, not the values.                      *)
+(*                                                                         *)
+(* With many gaps `known` is long.  So a node that has nothing to do sends *)
+(* a `poll`, and `known` only to a node that knows more than it has        *)
+(* learned from it.  What a node knows to be decided is durable and only   *)
+(* grows, so its size is a version of it: the `version` of the node.       *)
 (*                                                                         *)
 (* The network loses, repeats and reorders: a message that was sent stays  *)
 (* in `network` and may be received at any time, any number of times, or   *)
@@ -105,7 +111,12 @@ Decided(slot, v) == [type |-> "decided", slot |-> slot, value |-> v]
 
 Rejected(b) == [type |-> "rejected", promised |-> b]
 
+Poll(version) == [type |-> "poll", version |-> version]
+
 Learn(known) == [type |-> "learn", known |-> known]
+
+Learned(decided, more, version) ==
+    [type |-> "learned", decided |-> decided, more |-> more, version |-> version]
 
 ProposeOk(request, skipped, v) ==
     [type           |-> "multi_paxos_propose_ok",
@@ -141,11 +152,14 @@ Fresh ==
      reported |-> <<>>,     \* Phase 1: slot -> highest vote in the promises
      closed   |-> {},       \* slots that a promise knows and this node lacks
      votes    |-> <<>>,     \* Phase 2: slot -> nodes that voted in this ballot
-     waiting  |-> <<>>]     \* requests not yet answered, in order of arrival
+     waiting  |-> <<>>,     \* requests not yet answered, in order of arrival
+     versions |-> [p \in Node |-> 0]]   \* node -> a version of which all is known here
 
 Vote(b, v) == [ballot |-> b, value |-> v]
 
 Known(s) == DOMAIN s.decided
+
+Version(s) == Cardinality(Known(s))
 
 Leading(s) == s.ballot > 0 /\ IsQuorum(s.promises)
 
@@ -402,8 +416,22 @@ ReceiveDecided(n, m) ==
 (* node answers with the first decisions that the other lacks.  How many   *)
 (* is its own choice, for values may be long and a message must not be: at *)
 (* least one, so that a node gets all by further queries, at most Batch.   *)
+(*                                                                         *)
+(* When there is no more, the other knows all that the node knew when it   *)
+(* sent its answer, and keeps the version of that.  An answer that is late *)
+(* brings an older version, which is true as well.  A poll of the version  *)
+(* that the node has needs no answer; any other is answered as if there    *)
+(* were more, so that the other sends what it knows.                       *)
 
 Portions == 1..Batch
+
+ReceivePoll(n, m) ==
+    /\ Receives(n, m, "poll")
+    /\ LET t == Begin(n)
+           version == Version(t.state)
+       IN  Step(n, m,
+           IF m.body.version = version THEN t
+           ELSE Say(t, Answer(m, Learned(<<>>, TRUE, version))))
 
 ReceiveLearn(n, m) ==
     /\ Receives(n, m, "learn")
@@ -411,19 +439,22 @@ ReceiveLearn(n, m) ==
            decided == t.state.decided
            missing == Ascending(Known(t.state) \ m.body.known)
            first(k) == {missing[i] : i \in {j \in DOMAIN missing : j <= k}}
-       IN  \E k \in Portions : Step(n, m,
-           IF missing = <<>> THEN t
-           ELSE Say(t, Answer(m,
-                    [type    |-> "learned",
-                     decided |-> [slot \in first(k) |-> decided[slot]],
-                     more    |-> Len(missing) > k])))
+       IN  \E k \in Portions : Step(n, m, Say(t, Answer(m,
+               Learned([slot \in first(k) |-> decided[slot]],
+                       Len(missing) > k, Version(t.state)))))
+
+(* Only a node that polls has a use for versions.                          *)
+
+KeepVersion(n, t, p, version) ==
+    IF n \in Restless THEN [t EXCEPT !.state.versions[p] = version] ELSE t
 
 ReceiveLearned(n, m) ==
     /\ Receives(n, m, "learned")
     /\ LET decide(t, slot) == Decide(n, t, slot, m.body.decided[slot])
            t == Fold(decide, Begin(n), Ascending(DOMAIN m.body.decided))
        IN  Step(n, m,
-           IF m.body.more THEN Say(t, Answer(m, Learn(Known(t.state)))) ELSE t)
+           IF m.body.more THEN Say(t, Answer(m, Learn(Known(t.state))))
+           ELSE KeepVersion(n, t, m.src, m.body.version))
 
 -----------------------------------------------------------------------------
 (* Time.  A node that runs a ballot repeats what has not been answered, to *)
@@ -478,10 +509,13 @@ Repeat(n) ==
 (* ballot.  If another leader replaced it and no message of that arrived,  *)
 (* only a query can show it; so any node may query at any time.            *)
 
+Polls(n, nodes) ==
+    LET versions == replica[n].versions
+    IN  [i \in 1..Len(nodes) |-> Message(n, nodes[i], Poll(versions[nodes[i]]))]
+
 Inquire(n) ==
     /\ n \in Restless /\ replica[n].up
-    /\ LET t == Begin(n)
-       IN  Step(n, Event("inquire"), Say(t, Send(n, Peers(n), Learn(Known(t.state)))))
+    /\ Step(n, Event("inquire"), Say(Begin(n), Polls(n, Peers(n))))
 
 (* A request that expires is answered with an error: the one that has      *)
 (* waited longest, for all may wait equally long.  To propose a value is   *)
@@ -535,6 +569,7 @@ Receive(n, m) ==
     \/ ReceiveAccepted(n, m)
     \/ ReceiveRejected(n, m)
     \/ ReceiveDecided(n, m)
+    \/ ReceivePoll(n, m)
     \/ ReceiveLearn(n, m)
     \/ ReceiveLearned(n, m)
 
@@ -610,6 +645,7 @@ TypeOK ==
         /\ s.closed \cap Known(s) = {}
         /\ \A w \in Range(s.waiting) : w.request \in Requests
                                        /\ w.request.body.slot \notin Known(s)
+        /\ s.versions \in [Node -> Nat]
         /\ ~s.up => s = [Durable(s) EXCEPT !.up = FALSE]
 
 (* What clients receive is true.  These are about the record that a step   *)
@@ -692,11 +728,12 @@ LearnedIsNext ==
            LET n == record'.node
                missing == Known(replica[n]) \ record'.input.body.known
                taught(m) == DOMAIN m.body.decided
-           IN  /\ (Output("learned") = {}) = (missing = {})
+           IN  /\ Cardinality(Output("learned")) = 1
                /\ \A m \in Output("learned") :
                       /\ m.dest = record'.input.src
                       /\ taught(m) \subseteq missing
-                      /\ Cardinality(taught(m)) \in 1..Batch
+                      /\ Cardinality(taught(m)) <= Batch
+                      /\ taught(m) = {} => missing = {}
                       /\ \A slot \in missing \ taught(m) :
                              \A other \in taught(m) : other < slot
                       /\ m.body.more = (taught(m) # missing)]_vars
@@ -704,6 +741,29 @@ LearnedIsNext ==
 KnownIsSent ==
     [][\A m \in Output("learn") \cup Output("prepare") :
            m.body.known = Known(replica'[m.src])]_vars
+
+(* A node knows all that another one knew at the version that is kept of   *)
+(* it.  A poll of the present version is not answered, so while nothing is *)
+(* decided no node sends all that it knows again; a poll of any other      *)
+(* version is answered.                                                    *)
+
+VersionsAreTrue ==
+    \A n, p \in Node :
+        LET version == replica[n].versions[p]
+        IN  /\ version <= Version(replica[p])
+            /\ version = Version(replica[p]) => Known(replica[p]) \subseteq Known(replica[n])
+
+PollIsAnswered ==
+    [][Input("poll") =>
+           LET n == record'.node
+               news == record'.input.body.version # Version(replica[n])
+               answer(m) == m.dest = record'.input.src /\ m.body.more
+           IN  /\ (Range(record'.output) # {}) = news
+               /\ \A m \in Range(record'.output) : m \in Output("learned") /\ answer(m)]_vars
+
+VersionIsSent ==
+    [][/\ \A m \in Output("poll") : m.body.version = replica[m.src].versions[m.dest]
+       /\ \A m \in Output("learned") : m.body.version = Version(replica[m.src])]_vars
 
 (* A node does not preempt itself: while it collects promises it starts no *)
 (* other ballot, whatever it receives and however long it waits.           *)

@@ -41,7 +41,15 @@ LOOKUPS = 50_000
 BATCH = 1_000
 """Decisions in one `learned` message, and rows in one commit of SQLite alone."""
 
+TAIL = 64
+"""Characters at the end of a `learned`, in which it says whether there are more decisions."""
+
 OPEN = 1_000
+SPARSE = 20_000
+"""Slots of which every second one is empty."""
+IDLE = f"three idle nodes, {SPARSE:,} slots, every second one empty"
+SETTLING = 3.0
+"""How long idle nodes may take to poll each other once more, in seconds."""
 MEMBERS = ("n1", "n2", "n3")
 
 Sample = dict[str, float]
@@ -88,6 +96,7 @@ def rows(slots: int) -> list[Row]:
         Row(f"memory, after catching up, {few}", "MB", 64, at_most=True),
         Row(f"lines without a majority, {OPEN:,} open slots", "lines/s", 1_000, at_most=True),
         Row("all decided when a peer is back", "s", 1, at_most=True, digits=2),
+        Row(IDLE, "kB/s", 10, at_most=True, digits=1),
     ]
 
 
@@ -117,6 +126,8 @@ def measure(
                     add(what(node, folder, slots))
             line.update(f"{OPEN:,} open slots and no majority")
             add(no_majority(node, folder, quiet))
+            line.update(f"{SPARSE:,} slots, every second one empty")
+            add(idle(node, folder, quiet))
         except Unmeasurable as reason:
             return samples, str(reason)
     return samples, ""
@@ -202,7 +213,7 @@ def catch_up(node: Node, folder: Path, slots: int) -> Sample:
         current = manual.start(stack, "n1", members, copy)
         behind = manual.start(stack, "n3", members, copy)
         started, line = time.perf_counter(), behind.request(b'"inquire"')
-        while not (learned := current.request(line)).endswith(b'"more": false}}'):
+        while b'"more": true' in (learned := current.request(line))[-TAIL:]:
             line = behind.request(learned)
         behind.write(learned + b"\n")
         reply = behind.request(
@@ -236,6 +247,53 @@ def no_majority(node: Node, folder: Path, quiet: float) -> Sample:
             f"lines without a majority, {OPEN:,} open slots": sent / (quiet / 5),
             "all decided when a peer is back": time.perf_counter() - started,
         }
+
+
+def idle(node: Node, folder: Path, seconds: float) -> Sample:
+    """Let two members learn a log with gaps from a third one; count what they send when idle."""
+    make_log(node, folder / "sparse", SPARSE)
+    with ExitStack() as stack:
+        copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idle-", dir=folder)))
+        make_log_of(folder / "sparse" / "n1", copy / "n1", MEMBERS)
+        with closing(sqlite3.connect(copy / "n1" / DATABASE)) as db, db:
+            db.execute("DELETE FROM decided WHERE slot % 2 = 0")
+            db.execute("DELETE FROM known")
+            db.execute("INSERT INTO known SELECT slot, slot FROM decided")
+        links = [Link(name, node.start(stack, name, MEMBERS, copy)) for name in MEMBERS]
+        router = stack.enter_context(closing(CountingRouter(links, MEMBERS)))
+        for name in MEMBERS:
+            last = message("c1", "multi_paxos_log", name, msg_id=1, **{"from": SPARSE - 1})
+            router.turn_until(lambda replies: any(STATUS in reply for reply in replies), name, last)
+        router.turn_for(SETTLING)
+        router.sent = 0
+        router.turn_for(seconds)
+        rate = router.sent / seconds / 1e3
+        return {IDLE: rate}
+
+
+class CountingRouter(Router):
+    """A router that counts the bytes that it delivers."""
+
+    sent = 0
+
+    def send(self, name: str, lines: Sequence[bytes]) -> None:
+        self.sent += sum(map(len, lines))
+        super().send(name, lines)
+
+    def turn_for(self, seconds: float) -> None:
+        """Deliver lines for a time; idle nodes send some each second, so no turn is long."""
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self.turn()
+
+    def turn_until(self, done: Callable[[list[bytes]], bool], name: str, line: bytes) -> None:
+        """Send a line to a node again and again, until the replies are as wanted."""
+        until = time.perf_counter() + LONGEST
+        while time.perf_counter() < until:
+            self.send(name, [line])
+            if done(self.turn()):
+                return
+        raise LoadError(f"{name} did not learn what the others know")
 
 
 class Peer:

@@ -150,7 +150,7 @@ class _Visible:
 
 # Inputs that are no-ops, or no-ops the second time.  From the actions of spec/MultiPaxos.tla.
 
-_READS = ("learn", "multi_paxos_log", "inquire")
+_READS = ("learn", "poll", "multi_paxos_log", "inquire")
 _NOOP_REPLIES = {"accept": ("rejected", "decided"), "prepare": ("rejected",)}
 _EFFECTIVE_ONCE = ("accepted", "promise", "multi_paxos_propose")
 

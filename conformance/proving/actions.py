@@ -83,8 +83,9 @@ MESSAGES = {
     "accepted": message("accepted", ballot=BALLOT, slot=SLOT),
     "rejected": message("rejected", promised=BALLOT),
     "decided": message("decided", slot=SLOT, value=TEXT),
+    "poll": message("poll", version=NUMBER),
     "learn": message("learn", known=SetShape(SLOT)),
-    "learned": message("learned", decided=FunctionShape(SLOT, TEXT), more=TRUTH),
+    "learned": message("learned", decided=FunctionShape(SLOT, TEXT), more=TRUTH, version=NUMBER),
 }
 
 STATE = RecordShape(
@@ -99,6 +100,7 @@ STATE = RecordShape(
         "closed": SetShape(SLOT),
         "votes": FunctionShape(SLOT, SetShape(NAME)),
         "waiting": SequenceShape(WAITS),
+        "versions": FunctionShape(NAME, NUMBER),
     }
 )
 
@@ -112,6 +114,7 @@ ACTIONS: dict[str, list[RecordShape]] = {
     "ReceiveAccepted": [MESSAGES["accepted"]],
     "ReceiveRejected": [MESSAGES["rejected"]],
     "ReceiveDecided": [MESSAGES["decided"]],
+    "ReceivePoll": [MESSAGES["poll"]],
     "ReceiveLearn": [MESSAGES["learn"]],
     "ReceiveLearned": [MESSAGES["learned"]],
     "Timeout": [],
@@ -209,6 +212,7 @@ class Cluster:
             "NextBallot": lambda translation, values: self.next_ballot(values[0], values[1]),
             "SelectSeq": self._select,
             "Ascending": self._ascending,
+            "Version": self._version,
             "Fold": self._fold,
             "Slots": lambda translation, values: AnySet(
                 SLOT, lambda item: self.is_slot(lift(item))
@@ -359,6 +363,10 @@ class Cluster:
         translation.know(*[("ascending", fact) for fact in facts])
         self.enumerations.append(Enumeration(count, at, back, values[0].contains))
         return Enumerated(count, lambda index: at(lift(index)), values[0])
+
+    def _version(self, translation: Translation, values: list[Any]) -> Value:
+        """Version(s): how many slots are known, as the length of the sequence of them."""
+        return self._ascending(translation, [values[0].fields["decided"].domain]).length
 
     # Folds, by induction.
 

@@ -372,9 +372,10 @@ class Compiler:
         return read
 
     def _function_reader(self, value: Function, shape: Any) -> Reader:
-        key = z3.FreshInt("key")
-        name = key.decl().name()
-        domain = self._set_reader(value.domain, Plain(z3.IntSort()))
+        keys = shape.keys if shape else Plain(z3.IntSort())
+        key, (term,) = constants(keys)
+        name = term.decl().name()
+        domain = self._set_reader(value.domain, keys)
         item = (
             None
             if is_empty(value)

@@ -355,6 +355,7 @@ def _alter_node(state: Concrete, cluster: Known, r: random.Random) -> Concrete:
         {"accepted": _put_in(old["accepted"], slot, vote)},
         {"votes": dict.fromkeys(old["votes"], some)},
         {"up": not old["up"]},
+        {"versions": _put_in(old["versions"], r.choice(cluster.members), r.randrange(3))},
         {"waiting": text.Sequence(line[1:])},
         {"waiting": text.Sequence([*line, *line[:1]])},
         {"waiting": text.Sequence([_put(w, phase1_skipped=not w["phase1_skipped"]) for w in line])},
@@ -411,6 +412,7 @@ def _alter_message(state: Concrete, cluster: Known, r: random.Random) -> Concret
         "accepted": lambda f: _with(f, slot, vote, r),
         "decided": lambda f: _with(f, slot, r.choice(cluster.values), r),
         "more": lambda more: not more,
+        "version": lambda version: r.randrange(3),
     }
     name = r.choice(sorted(set(body) & set(changes)))
     body[name] = changes[name](body[name])

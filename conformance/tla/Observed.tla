@@ -58,7 +58,8 @@ ObservedStep(n, input, t) ==
 
 Carried ==
     IF said < Len(Outputs) /\ Outputs[said + 1].body.type = "learned"
-    THEN {Cardinality(DOMAIN Outputs[said + 1].body.decided)} \cap 1..Batch
+    THEN LET k == Cardinality(DOMAIN Outputs[said + 1].body.decided)
+         IN  {IF k = 0 THEN 1 ELSE k} \cap 1..Batch
     ELSE {1}
 
 (* The slots that were overdue are those of the accepts that come next, or *)

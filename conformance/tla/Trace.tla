@@ -25,7 +25,8 @@ VARIABLES window, at
 
 tracing == <<vars, window, at>>
 
-(* A sequence of [node, start, records], a record being [input, output]. *)
+(* A sequence of [node, start, folded, records], a record being [input,    *)
+(* output].                                                                *)
 
 Windows == TLCGet(1)
 
@@ -59,6 +60,17 @@ TraceInit ==
 (* place of Overdue.                                                       *)
 
 Named(n) == {Current.input.slots}
+
+(* A slot in a window may stand for a whole interval of slots that were    *)
+(* decided before it: `folded` is how many more slots these are.  Takes    *)
+(* the place of Version.                                                   *)
+
+Unfolded(s) == Cardinality(Known(s)) + Windows[window].folded
+
+(* Every node polls (Restless), so every node keeps versions.  Takes the   *)
+(* place of KeepVersion.                                                   *)
+
+Kept(n, t, p, version) == [t EXCEPT !.state.versions[p] = version]
 
 (* How many decisions a `learned` may carry is the choice of its sender:   *)
 (* as many as in the record, if allowed.  Takes the place of Portions.     *)

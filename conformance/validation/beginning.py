@@ -24,6 +24,7 @@ class Beginning:
         self._votes = {vote["slot"]: vote for vote in state["accepted"]}
         self._decided = {entry["slot"]: entry["value"] for entry in state["decided"]}
         self._known = ranges(self._decided)
+        self._version = len(self._decided)
 
     def may_have_sent(self, body: Json) -> bool:
         """Return whether a message between nodes, with this body, may have been sent before."""
@@ -45,7 +46,9 @@ class Beginning:
             case "learn":
                 return self._knew(body["known"])
             case "learned":
-                return all(map(self._had_decided, body["decided"]))
+                known = body["version"] <= self._version
+                return known and all(map(self._had_decided, body["decided"]))
+        # A poll is about what its receiver knows.
         return True
 
     def _knew(self, known: Sequence[Sequence[int]]) -> bool:

@@ -66,6 +66,12 @@ class Names:
             chain(*map(ballots_in, bodies), state.ballots() if state is not None else ()),
             len(members),
         )
+        versions = chain(
+            (body["version"] for body in bodies if "version" in body),
+            state.versions.values() if state is not None else (),
+        )
+        # No node has such a version: of these only which are equal matters.
+        self._unreal = sorted({each for each in versions if each >= UNLIMITED})
         logs = chain(*(ranges_of_log(body["log"]) for body in bodies if "log" in body))
         self._read = {r for low, high in self._intervals.ranks(logs) for r in range(low, high + 1)}
         self._definitions: dict[str, str] = {}
@@ -157,6 +163,8 @@ class Names:
             return str(self._ballots.compress(item))
         if field == "limit":
             return str(min(item, UNLIMITED))
+        if field == "version":
+            return str(item if item < UNLIMITED else UNLIMITED + self._unreal.index(item))
         if field == "known":
             return self._set(item)
         if field in ("accepted", "decided"):
@@ -231,8 +239,22 @@ class Names:
             "closed": self._set(state.closed),
             "votes": self._function(state.votes, self._nodes),
             "waiting": "<<" + ", ".join(map(self._waiting, state.waiting)) + ">>",
+            "versions": self._versions(state.versions),
         }
         return "[" + ", ".join(f"{field} |-> {item}" for field, item in text.items()) + "]"
+
+    def folded(self) -> int:
+        """Return how many slots more than slot intervals the window starts with."""
+        known = self._state.known if self._state is not None else []
+        ranks = self._intervals.ranks(known)
+        return sum(high - low for low, high in known) - sum(high - low for low, high in ranks)
+
+    def _versions(self, versions: dict[str, int]) -> str:
+        pairs = (
+            f"{self.name('p', node)} :> {self._field('version', version)}"
+            for node, version in versions.items()
+        )
+        return f"({' @@ '.join(pairs)})"
 
     def _nodes(self, nodes: Iterable[str]) -> str:
         return "{" + ", ".join(self.name("p", node) for node in nodes) + "}"
@@ -287,6 +309,7 @@ class Names:
             closed=self._ranges(printed["closed"]),
             votes=self._by_slot(printed["votes"], self._in_member_order),
             waiting=self.field_from_tla("waiting", printed["waiting"]),
+            versions=self.field_from_tla("versions", printed["versions"]),
         )
 
     def field_from_tla(self, field: str, item: Any) -> Json:
@@ -299,6 +322,10 @@ class Names:
         if field == "votes":
             voters = self._by_slot(item, self._in_member_order)
             return [{"slot": slot, "nodes": nodes} for slot, nodes in voters.items()]
+        if field == "versions":
+            nodes = self._in_member_order(item)
+            by_node = {self._originals[node]: version for node, version in item.items()}
+            return {node: self._field_of_body("version", by_node[node]) for node in nodes}
         if field == "waiting":
             return [
                 {
@@ -321,6 +348,8 @@ class Names:
             return self._intervals.slots(item)[0]
         if field in ("ballot", "promised"):
             return self._ballots.expand(item)
+        if field == "version":
+            return item if item < UNLIMITED else self._unreal[item - UNLIMITED]
         if field == "known":
             return self._ranges(item)
         if field == "accepted":

@@ -6,7 +6,7 @@ TLA+.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,10 @@ class State:
     closed: Ranges
     votes: dict[int, list[str]]
     waiting: list[Json]
+    versions: dict[str, int]
 
     @classmethod
-    def durable(cls, found: Json) -> State:
+    def durable(cls, found: Json, members: Iterable[str]) -> State:
         """Return the state of a node that starts with what is durable, as a log begins with it."""
         decided = {entry["slot"]: entry["value"] for entry in found["decided"]}
         return cls(
@@ -55,6 +56,7 @@ class State:
             closed=[],
             votes={},
             waiting=[],
+            versions=dict.fromkeys(members, 0),
         )
 
     def edges(self) -> Iterator[int]:
@@ -86,6 +88,7 @@ class State:
             "closed": self.closed,
             "votes": [{"slot": slot, "from": voters} for slot, voters in self.votes.items()],
             "waiting": self.waiting,
+            "versions": self.versions,
         }
 
 

@@ -56,9 +56,9 @@ class Cursor:
     @classmethod
     def at_start(cls, log: Sequence[Record]) -> Cursor:
         steps = [each for each in log if not (each.starts or each.refused or each.state)]
-        begun = log[0].state
-        state = State.durable(begun) if begun is not None else None
-        return cls(log[0].node, _members(log), steps, state=state)
+        begun, members = log[0].state, _members(log)
+        state = State.durable(begun, members) if begun is not None else None
+        return cls(log[0].node, members, steps, state=state)
 
     @property
     def ended(self) -> bool:
@@ -346,6 +346,8 @@ CONFIG = f"""{SPEC}\
     Step <- TraceStep
     Overdue <- Named
     Portions <- Carried
+    Version <- Unfolded
+    KeepVersion <- Kept
 SPECIFICATION TraceSpec
 VIEW Place
 """
@@ -363,7 +365,8 @@ def module(name: str, base: str, windows: Sequence[Window]) -> str:
         node, start = names.name("p", window.node), names.start_to_tla()
         bodies += [
             *names.definitions(),
-            f"W{number} == [node |-> {node}, start |-> {start}, records |-> <<{steps}>>]",
+            f"W{number} == [node |-> {node}, start |-> {start}, "
+            f"folded |-> {names.folded()}, records |-> <<{steps}>>]",
         ]
     every = ", ".join(f"W{number}" for number in range(1, len(windows) + 1))
     lines = [

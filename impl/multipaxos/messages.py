@@ -117,6 +117,11 @@ class Decided:
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class Poll:
+    version: int
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Learn:
     known: Ranges
 
@@ -125,11 +130,12 @@ class Learn:
 class Learned:
     decided: Mapping[int, Value]
     more: bool
+    version: int
 
 
 ClientRequest = Init | MultiPaxosPropose | MultiPaxosLog
 ClientReply = InitOk | MultiPaxosProposeOk | MultiPaxosLogOk | Error
-NodeMessage = Prepare | Promise | Accept | Accepted | Rejected | Decided | Learn | Learned
+NodeMessage = Prepare | Promise | Accept | Accepted | Rejected | Decided | Poll | Learn | Learned
 Body = ClientRequest | ClientReply | NodeMessage
 AnyBody = TypeVar("AnyBody", bound=Body, covariant=True)
 

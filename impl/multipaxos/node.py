@@ -28,6 +28,7 @@ from .messages import (
     Learn,
     Learned,
     MultiPaxosLogOk,
+    Poll,
     Repeat,
     Request,
 )
@@ -286,6 +287,11 @@ class Node:
         clock.note_request(message, self.now)
         return output
 
+    def poll(self, replica: Replica, clock: Clock, message: Envelope[Poll]) -> Output:
+        """Take the poll of a peer."""
+        clock.note_query()
+        return replica.receive_poll(message)
+
     def learn(self, replica: Replica, clock: Clock, message: Envelope[Learn]) -> Output:
         """Take the query of a peer."""
         clock.note_query()
@@ -319,6 +325,7 @@ class Node:
             self.clock = self.make_clock(self.replica, self.now)
             propose = partial(self.propose, self.replica, self.clock)
             self.steps["multi_paxos_propose"] = "ReceiveMultiPaxosPropose", propose
+            self.steps["poll"] = "ReceivePoll", partial(self.poll, self.replica, self.clock)
             self.steps["learn"] = "ReceiveLearn", partial(self.learn, self.replica, self.clock)
             learned = partial(self.learned, self.replica, self.clock)
             self.steps["learned"] = "ReceiveLearned", learned

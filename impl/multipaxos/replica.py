@@ -27,6 +27,7 @@ from .messages import (
     MultiPaxosLogOk,
     MultiPaxosPropose,
     MultiPaxosProposeOk,
+    Poll,
     Prepare,
     Promise,
     Rejected,
@@ -62,6 +63,7 @@ class Replica:
         self.up = True
         self.acceptor = acceptor or Acceptor()
         self.leader = Leader()
+        self.versions: dict[str, int] = {}
 
     # Clients.
 
@@ -150,6 +152,11 @@ class Replica:
 
     # Catching up.
 
+    def receive_poll(self, m: Envelope[Poll]) -> Output:
+        """ReceivePoll."""
+        version = self.version()
+        return [] if m.body.version == version else [self.answer(m, Learned({}, True, version))]
+
     def receive_learn(self, m: Envelope[Learn]) -> Output:
         """ReceiveLearn: as many decisions as fit, without iterating over the slots after them."""
         decided: dict[int, Value] = {}
@@ -157,9 +164,9 @@ class Replica:
         for slot, value in self.acceptor.decided.read(self.acceptor.known - Slots(m.body.known)):
             bytes_left -= len(value)
             if decided and (len(decided) == self.batch or bytes_left < 0):
-                return [self.answer(m, Learned(decided, True))]
+                return [self.answer(m, Learned(decided, True, self.version()))]
             decided[slot] = value
-        return [self.answer(m, Learned(decided, False))] if decided else []
+        return [self.answer(m, Learned(decided, False, self.version()))]
 
     def receive_learned(self, m: Envelope[Learned]) -> Output:
         """ReceiveLearned."""
@@ -168,6 +175,8 @@ class Replica:
             self.decide(out, slot, m.body.decided[slot])
         if m.body.more:
             out.append(self.answer(m, self.learn()))
+        else:
+            self.versions[m.src] = m.body.version
         return out
 
     # Events.
@@ -189,9 +198,7 @@ class Replica:
 
     def inquire(self) -> Output:
         """Inquire."""
-        out: Output = []
-        self.send(out, self.peers, self.learn())
-        return out
+        return [Envelope(self.node, peer, Poll(self.versions.get(peer, 0))) for peer in self.peers]
 
     def expire(self) -> Output:
         """Expire."""
@@ -202,6 +209,7 @@ class Replica:
     def crash(self) -> Output:
         """Crash."""
         self.leader = Leader()
+        self.versions = {}
         self.up = False
         return []
 
@@ -303,6 +311,9 @@ class Replica:
 
     def silent(self, replied: set[str]) -> Iterable[str]:
         return [peer for peer in self.peers if peer not in replied]
+
+    def version(self) -> int:
+        return self.acceptor.known.count()
 
     def learn(self) -> Learn:
         return Learn(self.acceptor.known.ranges())

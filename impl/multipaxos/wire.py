@@ -31,6 +31,7 @@ from .messages import (
     MultiPaxosLogOk,
     MultiPaxosPropose,
     MultiPaxosProposeOk,
+    Poll,
     Prepare,
     Promise,
     Rejected,
@@ -314,6 +315,10 @@ def decided(body: dict[str, Json]) -> Decided:
     return Decided(natural(body, "slot"), value_of(body))
 
 
+def poll(body: dict[str, Json]) -> Poll:
+    return Poll(natural(body, "version"))
+
+
 def learn(body: dict[str, Json]) -> Learn:
     return Learn(ranges(body))
 
@@ -325,7 +330,8 @@ def learned(body: dict[str, Json]) -> Learned:
     }
     if not isinstance(body["more"], bool):
         raise Refused(MALFORMED, "more is not true or false")
-    return Learned(ascending(decisions, body["decided"]), body["more"])
+    decided = ascending(decisions, body["decided"])
+    return Learned(decided, body["more"], natural(body, "version"))
 
 
 REQUESTS: dict[str, Callable[[dict[str, Json]], Body]] = {
@@ -344,8 +350,9 @@ BETWEEN_NODES: dict[str, Parser] = {
     "accepted": (accepted, {"type", "ballot", "slot"}, "dest"),
     "rejected": (rejected, {"type", "promised"}, ""),
     "decided": (decided, {"type", "slot", "value"}, ""),
+    "poll": (poll, {"type", "version"}, ""),
     "learn": (learn, {"type", "known"}, ""),
-    "learned": (learned, {"type", "decided", "more"}, ""),
+    "learned": (learned, {"type", "decided", "more", "version"}, ""),
 }
 
 
@@ -520,9 +527,11 @@ TEXT: dict[type, Callable[[Any], str]] = {
     Accepted: lambda m: f'"accepted", "ballot": {m.ballot}, "slot": {m.slot}',
     Rejected: lambda m: f'"rejected", "promised": {m.promised}',
     Decided: lambda m: f'"decided", "slot": {m.slot}, "value": {m.value}',
+    Poll: lambda m: f'"poll", "version": {m.version}',
     Learn: lambda m: f'"learn", "known": {text_of_ranges(m.known)}',
     Learned: lambda m: (
-        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}'
+        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}, '
+        f'"version": {m.version}'
     ),
 }
 """Message class -> the text of its fields, from `type` on; for a log reply there is `LogLine`."""

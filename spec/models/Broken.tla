@@ -290,9 +290,7 @@ TeachesVotes(n, m) ==
            votes == t.state.accepted
            some == DOMAIN votes \ m.body.known
        IN  Step(n, m, Say(t, Answer(m,
-               [type    |-> "learned",
-                decided |-> [slot \in some |-> votes[slot].value],
-                more    |-> FALSE])))
+               Learned([slot \in some |-> votes[slot].value], FALSE, Version(t.state)))))
 
 (* What lies above the first gap in what a node knows is not taught (in    *)
 (* place of ReceiveLearn, too).                                            *)
@@ -304,12 +302,9 @@ TeachesToFirstGap(n, m) ==
            prefix == {slot \in known : 1..slot \subseteq known}
            missing == Ascending(prefix \ m.body.known)
            some == {missing[i] : i \in {j \in DOMAIN missing : j <= Batch}}
-       IN  Step(n, m,
-           IF missing = <<>> THEN t
-           ELSE Say(t, Answer(m,
-                    [type    |-> "learned",
-                     decided |-> [slot \in some |-> t.state.decided[slot]],
-                     more    |-> Len(missing) > Batch])))
+       IN  Step(n, m, Say(t, Answer(m,
+               Learned([slot \in some |-> t.state.decided[slot]],
+                       Len(missing) > Batch, Version(t.state)))))
 
 (* A further query has only the decisions of the last answer (in place of  *)
 (* ReceiveLearned).                                                        *)
@@ -319,7 +314,34 @@ AsksOnWithLast(n, m) ==
     /\ LET decide(t, slot) == Decide(n, t, slot, m.body.decided[slot])
            taught == DOMAIN m.body.decided
            t == Fold(decide, Begin(n), Ascending(taught))
-       IN  Step(n, m, IF m.body.more THEN Say(t, Answer(m, Learn(taught))) ELSE t)
+       IN  Step(n, m,
+           IF m.body.more THEN Say(t, Answer(m, Learn(taught)))
+           ELSE KeepVersion(n, t, m.src, m.body.version))
+
+(* The version of an answer is kept although there is more (in place of    *)
+(* ReceiveLearned, too).                                                   *)
+
+KeepsVersionEarly(n, m) ==
+    /\ Receives(n, m, "learned")
+    /\ LET decide(t, slot) == Decide(n, t, slot, m.body.decided[slot])
+           t == Fold(decide, Begin(n), Ascending(DOMAIN m.body.decided))
+           kept == KeepVersion(n, t, m.src, m.body.version)
+       IN  Step(n, m,
+           IF m.body.more THEN Say(kept, Answer(m, Learn(Known(t.state)))) ELSE kept)
+
+(* A poll is answered although nothing is new, so that idle nodes send all *)
+(* that they know again and again (in place of ReceivePoll).               *)
+
+AnswersEveryPoll(n, m) ==
+    /\ Receives(n, m, "poll")
+    /\ LET t == Begin(n)
+       IN  Step(n, m, Say(t, Answer(m, Learned(<<>>, TRUE, Version(t.state)))))
+
+(* A node polls with its own version: two nodes that know as many slots    *)
+(* need not know the same ones (in place of Polls).                        *)
+
+PollsOwnVersion(n, nodes) ==
+    [i \in 1..Len(nodes) |-> Message(n, nodes[i], Poll(Version(replica[n])))]
 
 (* The client of a lost slot gets its own value (in place of               *)
 (* ProposeOk).                                                             *)

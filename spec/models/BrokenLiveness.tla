@@ -117,4 +117,9 @@ LeavesQueue(n, t) ==
 DueWhenUp(n) == replica[n].up
 
 InTransitAnyway(link) == \E m \in network : On(m, link)
+
+(* No poll is answered, so a node that missed a decision never learns it   *)
+(* (in place of ReceivePoll).                                              *)
+
+IgnoresPolls(n, m) == Receives(n, m, "poll") /\ Step(n, m, Begin(n))
 =============================================================================

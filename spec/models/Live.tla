@@ -32,6 +32,14 @@ NoPromise == Except("promise")
 NoAccept == Except("accept")
 NoAccepted == Except("accepted")
 
+(* What n2 and n1 have to exchange for n2 to learn what n1 knows.          *)
+
+Answers(more) ==
+    [type |-> "learned", src |-> "n1", dest |-> "n2", more |-> more]
+
+Learning ==
+    {Link("poll", "n2", "n1"), Link("learn", "n2", "n1"), Answers(TRUE), Answers(FALSE)}
+
 -----------------------------------------------------------------------------
 (* The limits.  A node without requests loses nothing at a crash but the   *)
 (* messages that it does not receive meanwhile, and these may be lost      *)
@@ -41,9 +49,10 @@ FewCrashes(n, input, t) ==
     input = Event("crash") => crashes < MaxCrashes /\ n \in Fallible
 
 (* What is dead may be forgotten (see Dead): to receive it is to lose it.  *)
-(* `decided`, `learn` and `learned` bring a node decisions that it lacks.  *)
-(* Where only n1 proposes n1 lacks none, so they change what other nodes   *)
-(* answer about slots that n1 does not query again; most models lose them. *)
+(* `decided`, `poll`, `learn` and `learned` bring a node decisions that it *)
+(* lacks.  Where only n1 proposes n1 lacks none, so they change what other *)
+(* nodes answer about slots that n1 does not query again; most models lose *)
+(* them.                                                                   *)
 
 OfTypes(messages) == {m \in messages : m.body.type \in Types}
 

@@ -10,7 +10,7 @@ EXTENDS MultiPaxos
 CONSTANTS
     MaxBallot,  \* no node promises more than this
     Fallible,   \* the nodes that may crash
-    MaxLearn    \* the most `learn` messages that differ
+    MaxLearn    \* the most queries (`learn` and `poll`) that differ
 
 -----------------------------------------------------------------------------
 (* Clusters and the requests of clients.  A request may arrive at any      *)
@@ -66,7 +66,7 @@ LongSeriesRival == LongSeries \cup {Ask("c2", "n2", 1, 1, "v2"),
 Bounded ==
     /\ \A n \in Node : replica[n].promised <= MaxBallot
     /\ \A n \in Node \ Fallible : replica[n].up
-    /\ Cardinality({m \in network : m.body.type = "learn"}) <= MaxLearn
+    /\ Cardinality({m \in network : m.body.type \in {"learn", "poll"}}) <= MaxLearn
 
 (* Ballots for a model that must enumerate them: all that it can reach. *)
 
@@ -123,10 +123,11 @@ Seen == <<replica, network, cast, delayed>>
 (*            or a higher one has nothing to learn.                        *)
 (* decided    What is decided stays, and is not decided again.             *)
 (* learned    The same for each of its slots; but if there is more, the    *)
-(*            answer to it is a further query.                             *)
+(*            answer to it is a further query, and a node that polls keeps *)
+(*            its version, anew after a crash.                             *)
 (*                                                                         *)
-(* A request, prepare, accept or learn is always answered, by what the     *)
-(* receiver knows at that time, so it is never dead.                       *)
+(* A request, prepare, accept, learn or poll may always be answered, by    *)
+(* what the receiver knows at that time, so it is never dead.              *)
 (*                                                                         *)
 (* A node that is down keeps all that is used above (`promised` and        *)
 (* `decided`) and runs no ballot, so what is dead at a crash stays dead.   *)
@@ -140,7 +141,8 @@ DeadTo(s, m, b) ==      \* s receives m, and b is its body
                                 \/ m.src \in s.votes[b.slot]
       [] b.type = "rejected" -> b.promised <= s.promised
       [] b.type = "decided"  -> b.slot \in Known(s)
-      [] b.type = "learned"  -> DOMAIN b.decided \subseteq Known(s) /\ ~b.more
+      [] b.type = "learned"  -> /\ DOMAIN b.decided \subseteq Known(s)
+                                /\ ~b.more /\ m.dest \notin Restless
       [] OTHER -> FALSE
 
 Dead(m) == DeadTo(replica[m.dest], m, m.body)
@@ -154,7 +156,7 @@ DeadIsDead ==
 (* So a model may forget dead messages as they die (Network <- Living): of *)
 (* those that wait for node n, when its step has changed it, and of those  *)
 (* that it sent.  No property reads the network, and `Bounded` counts only *)
-(* `learn`.                                                                *)
+(* `learn` and `poll`.                                                     *)
 
 Living(n, sent) ==
     LET s == replica'[n]

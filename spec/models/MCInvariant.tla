@@ -42,6 +42,7 @@
 (*                                                                         *)
 (* For the same reason the other nodes know nothing at all in a state with *)
 (* a message to this node, except for what its `known` has of the sender.  *)
+(* And all versions are 0, for no assertion is about them.                 *)
 (***************************************************************************)
 EXTENDS MC, Invariant, Histories, TLC
 
@@ -168,8 +169,9 @@ Phase2(n, q) ==
 Decisions ==
     {Decided(c.slot, c.value) : c \in Choices}
     \cup {Learn(K) : K \in SUBSET ChosenSlots}
-    \cup {[type |-> "learned", more |-> more, decided |-> [slot \in K |-> ValueOf(slot)]] :
-              K \in (SUBSET ChosenSlots) \ {{}}, more \in BOOLEAN}
+    \cup {Learned([slot \in K |-> ValueOf(slot)], more, 0) :
+              K \in SUBSET ChosenSlots, more \in BOOLEAN}
+    \cup {Poll(0)}
 
 Sent(n, q, p) ==
     {Message(q, n, body) :
@@ -206,12 +208,12 @@ ANodeAndAMessage(n, p) ==
             /\ Start(n, s, p, [Nothing EXCEPT ![q] = K])
             /\ \E m \in messages : network = {m} /\ Claim(m) = K /\ MessageInv(m)
 
-(* A message to another node than `record.node`.  A `learn` asserts        *)
-(* nothing about votes, and a `learned` the same as some `decided`.        *)
+(* A message to another node than `record.node`.  A `learn` or `poll`      *)
+(* asserts nothing about votes, and a `learned` the same as some `decided`. *)
 
 AMessage(n, p) ==
     \E q \in Node \ {n} : \E m \in Sent(n, q, p) : \E K \in SUBSET ChosenSlots :
-        /\ m.body.type \notin {"learn", "learned"}
+        /\ m.body.type \notin {"learn", "poll", "learned"}
         /\ K = {} \/ m.body.type = "promise"
         /\ Start(q, Disk(q, p[q], Claim(m)), p, [Nothing EXCEPT ![n] = K])
         /\ network = {m} /\ MessageInv(m)
@@ -297,7 +299,8 @@ EveryBody ==
         \cup [type : {"rejected"}, promised : ballots]
         \cup [type : {"decided"}, slot : Slots, value : Values]
         \cup [type : {"learn"}, known : SUBSET Slots]
-        \cup [type : {"learned"}, decided : some, more : BOOLEAN]
+        \cup [type : {"learned"}, decided : some, more : BOOLEAN, version : {0}]
+        \cup [type : {"poll"}, version : {0}]
 
 PlainInit ==
     \E p \in [Node -> 0..MaxBallot], n \in Node :

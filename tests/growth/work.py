@@ -262,10 +262,11 @@ def catch_up(size: int) -> Work:
 def learned(size: int) -> Work:
     """Decisions that are learned, each batch of them waited for by requests."""
     fed = Fed().open(size)
-    return lambda: [
-        fed.give("n2", messages.Learned({Slot(slot): '"v"' for slot in range(low, low + 8)}, True))
-        for low in range(1, size, 8)
-    ]
+
+    def batch(low: int) -> messages.Learned:
+        return messages.Learned({Slot(slot): '"v"' for slot in range(low, low + 8)}, True, size)
+
+    return lambda: [fed.give("n2", batch(low)) for low in range(1, size, 8)]
 
 
 def start(size: int) -> Work:

@@ -373,8 +373,9 @@ BETWEEN_NODES: dict[str, dict[str, Any]] = {
     "accepted": {"ballot": 4, "slot": 2},
     "rejected": {"promised": 1},
     "decided": {"slot": 2, "value": "v"},
+    "poll": {"version": 1},
     "learn": {"known": []},
-    "learned": {"decided": [{"slot": 2, "value": "v"}], "more": False},
+    "learned": {"decided": [{"slot": 2, "value": "v"}], "more": False, "version": 1},
 }
 BAD_SLOTS = [None, -1, True, 1.0, 1.5, "1", [1], 2**63]
 BAD_BALLOTS = [0, *BAD_SLOTS]
@@ -420,6 +421,7 @@ BAD_FIELDS = [
     *[(kind, "slot", slot) for kind in ("accept", "accepted", "decided") for slot in BAD_SLOTS],
     *[(kind, "value", value) for kind in ("accept", "decided") for value in BAD_VALUES],
     *[(kind, "known", known) for kind in ("prepare", "promise", "learn") for known in BAD_KNOWN],
+    *[(kind, "version", version) for kind in ("poll", "learned") for version in BAD_SLOTS],
     *[("learned", "more", more) for more in (None, 0, 1, "true", [])],
     *[("promise", "accepted", [{**VOTE, "slot": slot}]) for slot in BAD_SLOTS],
     *[("promise", "accepted", [{**VOTE, "ballot": ballot}]) for ballot in BAD_BALLOTS],
@@ -496,7 +498,7 @@ def test_highest_ballot_leaves_one_for_each_member(tmp_path: Path) -> None:
         {"type": "accepted", "ballot": 1, "slot": 9},
         {"type": "rejected", "promised": 1},
         {"type": "decided", "slot": 0, "value": "new"},
-        {"type": "learned", "decided": [{"slot": 0, "value": "new"}], "more": False},
+        {"type": "learned", "decided": [{"slot": 0, "value": "new"}], "more": False, "version": 1},
     ],
 )
 def test_stale_message_has_no_effect(body: dict, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,7 @@ def test_batch_bounds_decisions_per_message() -> None:
         "type": "learned",
         "decided": [{"slot": 0, "value": 0}, {"slot": 1, "value": 1}],
         "more": True,
+        "version": 3,
     }
 
 

@@ -105,7 +105,7 @@ def test_event_after_a_long_answer_is_printed_after_it() -> None:
     node.turn([(decided % slot).encode() for slot in range(100)])
     lines = b"".join(parts(node, [LOG], 10.0)).decode().split("\n")
     kinds = [json.loads(line)["body"]["type"] for line in lines[:-1]]
-    assert kinds == ["multi_paxos_log_ok", "learn"] and lines[-1] == ""
+    assert kinds == ["multi_paxos_log_ok", "poll"] and lines[-1] == ""
 
 
 def test_memory_does_not_grow_with_the_answer(tmp_path: Path) -> None:

@@ -135,12 +135,12 @@ def test_broken_pipe_ends_node_without_error(tmp_path: Path) -> None:
 def test_node_with_clock_sends_without_input() -> None:
     with started("--retry-ms", "20", "--idle-ms", "50") as node:
         reply_to(node, init("n1", "n2"))
-        assert json.loads(node.stdout.readline())["body"] == {"type": "learn", "known": []}
+        assert json.loads(node.stdout.readline())["body"] == {"type": "poll", "version": 0}
     with started("--manual-clock", "--retry-ms", "20", "--idle-ms", "50") as node:
         reply_to(node, init("n1", "n2"))
         time.sleep(0.3)
         assert reply_to(node, request(1, "multi_paxos_log"))["type"] == "multi_paxos_log_ok"
-        assert reply_to(node, '"inquire"\n') == {"type": "learn", "known": []}
+        assert reply_to(node, '"inquire"\n') == {"type": "poll", "version": 0}
 
 
 def test_seed_and_node_determine_waits() -> None:

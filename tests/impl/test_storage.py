@@ -590,10 +590,14 @@ def test_node_that_missed_100_000_slots_catches_up() -> None:
     current, behind = (Replica(node, members, 1000) for node in ("n1", "n3"))
     for slot in range(100_000):
         current.acceptor.decide(slot, str(slot))
-    [learn] = [m for m in behind.inquire() if m.dest == "n1"]
+    [poll] = [m for m in behind.inquire() if m.dest == "n1"]
+    [answer] = current.receive_poll(poll)
+    [learn] = behind.receive_learned(answer)
     for _ in range(100):
         [learned] = current.receive_learn(learn)
         assert len(learned.body.decided) == 1000
         next_learn = behind.receive_learned(learned)
         learn = next_learn[0] if next_learn else None
     assert learn is None and behind.acceptor.known.ranges() == ((0, 99_999),)
+    [poll] = [m for m in behind.inquire() if m.dest == "n1"]
+    assert current.receive_poll(poll) == []

@@ -19,6 +19,7 @@ from multipaxos.messages import (
     Envelope,
     Learn,
     Learned,
+    Poll,
     Prepare,
     Promise,
     Rejected,
@@ -61,8 +62,9 @@ BODIES = st.one_of(
     st.builds(Accepted, ballots(1), SLOT),
     st.builds(Rejected, ballots(3)),
     st.builds(Decided, SLOT, VALUE),
+    st.builds(Poll, SLOT),
     st.builds(Learn, KNOWN),
-    st.builds(Learned, by_slot(VALUE), st.booleans()),
+    st.builds(Learned, by_slot(VALUE), st.booleans(), SLOT),
 )
 
 
@@ -91,11 +93,12 @@ def test_lines_are_equal_to_json_dumps(body: tuple) -> None:
         (Accepted(1, 7), '"accepted", "ballot": 1, "slot": 7'),
         (Rejected(9), '"rejected", "promised": 9'),
         (Decided(7, "1.0"), '"decided", "slot": 7, "value": 1.0'),
+        (Poll(3), '"poll", "version": 3'),
         (Learn(()), '"learn", "known": []'),
         (
-            Learned({1: '"a"', 2: "true"}, True),
+            Learned({1: '"a"', 2: "true"}, True, 5),
             '"learned", "decided": [{"slot": 1, "value": "a"}, {"slot": 2, "value": true}], '
-            '"more": true',
+            '"more": true, "version": 5',
         ),
     ],
 )

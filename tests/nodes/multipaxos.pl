@@ -30,7 +30,7 @@ my ($me, @members, %member, @peers);
 # Durable.
 my ($promised, %accepted, %decided) = (0);
 # Volatile.
-my ($up, $ballot, %promises, %reported, %closed, %votes, @waiting) = (1, 0);
+my ($up, $ballot, %promises, %reported, %closed, %votes, @waiting, %versions) = (1, 0);
 my $replies = 0;
 
 # What is said.
@@ -256,19 +256,27 @@ sub receive_decided {
     decide($m->{slot}, text_of($m->{value}));
 }
 
+sub receive_poll {
+    my ($src, $m) = @_;
+    return if $m->{version} == keys %decided;
+    send_to([$src], '"learned","decided":[],"more":true,"version":' . keys %decided);
+}
+
 sub receive_learn {
     my ($src, $m) = @_;
-    my @missing = ascending(grep { !within($_, $m->{known}) } keys %decided) or return;
+    my @missing = ascending(grep { !within($_, $m->{known}) } keys %decided);
     my $more = @missing > $batch ? 'true' : 'false';
     splice @missing, $batch if @missing > $batch;
     my @told = map { qq({"slot":$_,"value":$decided{$_}}) } @missing;
-    send_to([$src], '"learned","decided":[' . join(',', @told) . qq(],"more":$more));
+    send_to([$src], '"learned","decided":[' . join(',', @told) . qq(],"more":$more,"version":)
+        . keys %decided);
 }
 
 sub receive_learned {
     my ($src, $m) = @_;
     decide($_->{slot}, text_of($_->{value})) for @{$m->{decided}};
-    send_to([$src], learn()) if $m->{more};
+    if ($m->{more}) { send_to([$src], learn()) }
+    else { $versions{$src} = $m->{version} }
 }
 
 # Actions: an event.
@@ -279,7 +287,7 @@ sub timeout {
     return start_ballot() if stuck() && !in_phase1();
     return send_to([grep { !$promises{$_} } @peers], prepare()) if in_phase1();
     accept_again(keys %votes);
-    inquire() if $ballot == 0 || %closed;
+    send_to(\@peers, learn()) if $ballot == 0 || %closed;
 }
 
 sub accept_again {
@@ -293,7 +301,9 @@ sub repeat {
     accept_again(grep { within($_, $overdue) } keys %votes);
 }
 
-sub inquire { send_to(\@peers, learn()) }
+sub inquire {
+    send_to([$_], '"poll","version":' . ($versions{$_} // 0)) for @peers;
+}
 
 sub expire {
     my $w = shift @waiting or return;
@@ -301,7 +311,7 @@ sub expire {
     fail($w->{src}, $w->{msg_id}, $code, 'it was not decided in time');
 }
 
-sub crash { forget(); @waiting = (); $up = 0 }
+sub crash { forget(); @waiting = (); %versions = (); $up = 0 }
 
 sub restart { $replies = 0; $up = 1 }
 
@@ -436,7 +446,7 @@ my %REQUESTS = (
 my %BETWEEN_NODES = (
     prepare => \&receive_prepare, promise => \&receive_promise, accept => \&receive_accept,
     accepted => \&receive_accepted, rejected => \&receive_rejected, decided => \&receive_decided,
-    learn => \&receive_learn, learned => \&receive_learned,
+    poll => \&receive_poll, learn => \&receive_learn, learned => \&receive_learned,
 );
 
 my %EVENTS = (timeout => \&timeout, inquire => \&inquire, expire => \&expire, crash => \&crash,

@@ -6,6 +6,7 @@ const FAMILY = new Map([
   ["accept", "second"],
   ["accepted", "second"],
   ["decided", "learning"],
+  ["poll", "learning"],
   ["learn", "learning"],
   ["learned", "learning"],
   ["rejected", "refusing"],

@@ -70,8 +70,13 @@ NODE_MESSAGES = {
     "accepted": {"ballot": 1, "slot": 4},
     "rejected": {"promised": 5},
     "decided": {"slot": 4, "value": "x"},
+    "poll": {"version": 2},
     "learn": {"known": [[4, 2**63 - 1]]},
-    "learned": {"decided": [{"slot": 1, "value": "x"}, {"slot": 2, "value": {}}], "more": True},
+    "learned": {
+        "decided": [{"slot": 1, "value": "x"}, {"slot": 2, "value": {}}],
+        "more": True,
+        "version": 4,
+    },
 }
 SENT = REPLIES | NODE_MESSAGES
 BODIES = {name: {"type": name, **fields} for name, fields in (REQUESTS | SENT).items()}
@@ -231,10 +236,10 @@ def test_actions_are_those_of_the_specification() -> None:
 
 
 def test_renamed_field_of_the_specification_is_found() -> None:
-    altered = SPEC.replace('"learned"', '"taught"').replace("more    |->", "rest    |->")
+    altered = SPEC.replace('"learned"', '"taught"').replace("more |->", "rest |->")
     altered = altered.replace("\\/ ReceiveLearned(n, m)", "\\/ ReceiveTaught(n, m)")
     assert spec_types(altered) - spec_types(SPEC) == {"taught"}
-    assert spec_fields(altered)["taught"] == {"type", "decided", "rest"}
+    assert spec_fields(altered)["taught"] == {"type", "decided", "rest", "version"}
     assert spec_actions(altered) - spec_actions(SPEC) == {"ReceiveTaught"}
 
 

@@ -153,8 +153,10 @@ SENT = [
     ({"type": "decided", "slot": 3, "value": "v"}, False),
     ({"type": "learn", "known": [[0, 2]]}, True),
     ({"type": "learn", "known": [[0, 7]]}, False),
-    ({"type": "learned", "decided": [{"slot": 7, "value": "v7"}], "more": True}, True),
-    ({"type": "learned", "decided": [{"slot": 8, "value": "v8"}], "more": True}, False),
+    ({"type": "poll", "version": 9}, True),
+    ({"type": "learned", "decided": [{"slot": 7, "value": "v7"}], "version": 4}, True),
+    ({"type": "learned", "decided": [{"slot": 7, "value": "v7"}], "version": 5}, False),
+    ({"type": "learned", "decided": [{"slot": 8, "value": "v8"}], "version": 4}, False),
 ]
 
 

@@ -289,6 +289,25 @@ def test_batch_is_counted_in_slots(batch: int, tmp_path: Path) -> None:
     assert [(body["decided"], body["more"]) for body in bodies] == allowed
 
 
+@pytest.mark.parametrize("far", [27, 2**30, 2**31, 2**63 - 1])
+def test_version_counts_slots_and_may_be_any_number(far: int, tmp_path: Path) -> None:
+    others = [message(src, "learned", decided=[], more=False, version=far) for src in ("n2", "n3")]
+    lines = [*decided(30), *others, '"inquire"', message("n2", "poll", version=26), *others[:1]]
+    log = written(tmp_path / "n1.ndjson", Node(), [*lines, message("n2", "poll", version=27)])
+    *_, polls, answer, _, silence = log
+    assert [sent["body"]["version"] for sent in polls.output] == [far, far]
+    assert [sent["body"]["version"] for sent in answer.output] == [27] and not silence.output
+    cases = [log]
+    for at in len(log) - 4, len(log) - 3:
+        sent, *rest = log[at].output
+        body = {**sent["body"], "version": sent["body"]["version"] - 1}
+        wrong = replace(log[at], output=[{**sent, "body": body}, *rest])
+        cases.append([*log[:at], wrong, *log[at + 1 :]])
+    verdicts = validated(cases, 1, 33, None)
+    rejected = [rejected_lines(verdict) for verdict in verdicts]
+    assert rejected == [[], [polls.line], [answer.line]]
+
+
 # Ballots of any size, and the order of messages to different destinations.
 
 
