@@ -91,7 +91,7 @@ def test_unread_instrumented_module_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 def test_transitions_unreachable_to_the_checker_are_not_counted() -> None:
     found = {branch.operator for branch in traces.reachable()}
-    assert set(traces.actions()) <= found and len(traces.actions()) == 16
+    assert set(traces.actions()) <= found and len(traces.actions()) == 17
     assert {"Decide", "Follow", "Lead"} <= found
     # Trace validation overrides the first two, and does not use the others.
     assert not found & {"Step", "Ascending", "Init", "Next", "TypeOK", "ReplyIsTrue", "Proposed"}
