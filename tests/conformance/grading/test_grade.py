@@ -572,7 +572,8 @@ def test_traces_that_need_batches_are_skipped_without_batch_option(tmp_path: Pat
     One trace is also replayed under a renaming, which is one more case.
     """
     for name, more in (("whole", False), ("part", True)):
-        learned = {"type": "learned", "decided": [{"slot": 1, "value": "v"}], "more": more}
+        decided = [{"slot": 1, "value": "v"}]
+        learned = {"type": "learned", "decided": decided, "more": more, "version": 1 + more}
         steps = [
             (
                 init(),
