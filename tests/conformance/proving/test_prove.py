@@ -53,7 +53,7 @@ def test_crash_is_proved() -> None:
 def test_fold_before_a_branch_is_proved_once() -> None:
     made = actions.own("ReceiveLearned", actions.MESSAGES["learned"])
     count = Counter(each.name for each in made)
-    assert count["step of Voting: V!Act (Voting.tla:90)"] == 3, "it asks on, or keeps a version or not"
+    assert count["step of Voting: V!Act (Voting.tla:90)"] == 3, "asks on, or keeps a version or not"
     assert count["fold of decide begins: promises stays"] == 1
 
 
