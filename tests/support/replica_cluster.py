@@ -18,6 +18,7 @@ from multipaxos.messages import (
     Learned,
     MultiPaxosLog,
     MultiPaxosPropose,
+    Poll,
     Prepare,
     Promise,
     Rejected,
@@ -138,6 +139,7 @@ METHODS = {
     Accepted: "receive_accepted",
     Rejected: "receive_rejected",
     Decided: "receive_decided",
+    Poll: "receive_poll",
     Learn: "receive_learn",
     Learned: "receive_learned",
 }

@@ -33,7 +33,7 @@ CORE = sorted((ROOT / "impl" / "multipaxos").glob("*.py"))
 OUTER = {
     *("__init__", "__main__"),
     *("node", "printed", "process"),
-    *("storage", "journal", "formats", "files"),
+    *("storage", "journal", "formats", "files", "message_log"),
     *("wire", "readable"),
     *("clock", "overdue"),
 }
