@@ -45,7 +45,7 @@ SECONDS = {
     "growth": GROWTH_SECONDS,
 }
 
-AROUND = {"files", "formats", "process", "storage"}
+AROUND = {"files", "formats", "message_log", "process", "storage"}
 """Modules that run only in a process, not in a simulation."""
 
 SEEDS = 100
@@ -182,7 +182,7 @@ def hunt_by_hand(hunt: Hunt, wanted: Sequence[tuple[Row, Mutant]]) -> None:
 
     def ask(row: Row, mutant: Mutant) -> None:
         hunt.check(row, mutant, "replay")
-        if mutant.texts.keys() & AROUND:
+        if mutant.texts.keys() & AROUND or row.breaks == "process":
             hunt.check(row, mutant, "processes")
         if not mutant.texts.keys() <= AROUND:
             # A simulation has lines and disks of its own.

@@ -19,7 +19,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from conformance.formats import logs
+from conformance.formats import log_files, logs
 from conformance.formats.canonical import canonical
 from conformance.running import syscalls
 from conformance.running.life import Life
@@ -209,6 +209,47 @@ def second_process_is_refused(impl: Path, folder: Path) -> None:
             require_equal(f"slot {slot}", "vw"[slot], entry)
 
 
+# The log in several files.
+
+
+def log_in_files_has_all(impl: Path, folder: Path) -> None:
+    """Begin a log at a node that has state, a turn to each file, and kill the node between files.
+
+    The files are one log without a gap, which begins with the state and has all that was said.
+    """
+    data, logged = ["--data", str(folder / "data")], folder / "log"
+    files = [*data, "--log", str(logged), "--log-max-bytes", "1"]
+    with closing(Node(impl, folder, *data)) as node:
+        for step in ((init(*MEMBERS),), *STEPS[:4]):
+            node.send(step, 1)
+        node.life.end_input()
+        if node.life.status(HANG) != 0:
+            raise Caught("it does not end at the end of its input")
+    lives = []
+    for steps in STEPS[4:6], STEPS[6:]:
+        with closing(Node(impl, folder, *files)) as node:
+            for step in ((init(*MEMBERS),), *steps):
+                node.send(step, 1)
+            lives.append(node.evidence)
+        # Of a turn that was not saved, a kill leaves a part.
+        end = log_files.size(logged)
+        logged.with_name(f"{logged.name}.{end:020}").write_text('{"node": "n1", "inp', "utf-8")
+    with closing(Node(impl, folder, *files)) as node:
+        node.send([init(*MEMBERS)], 1)
+    try:
+        records = logs.read(logged)
+    except logs.LogError as error:
+        raise Caught(str(error)) from None
+    if len(log_files.files_of(logged)) < len(STEPS) - 4:
+        raise Caught("its log is not continued in other files")
+    if records[0].state != STATE:
+        raise Caught(f"its log begins with {canonical(records[0].input)[:100]}")
+    begun = [at for at, record in enumerate(records) if record.input == "crash"]
+    for seen, first, last in zip(lives, [0, *begun], begun, strict=False):
+        if found := find_contradiction("n1", records[first:last], [seen]):
+            raise Caught(str(found))
+
+
 # Power cuts.
 
 
@@ -257,6 +298,14 @@ VOTED = {
     for step in STEPS
     if step[0]["body"]["type"] == "accept"
 }
+
+STATE = {
+    "event": "state",
+    "promised": LEADER,
+    "accepted": [{"slot": 2, "ballot": LEADER, "value": 2.0}],
+    "decided": [{"slot": 1, "value": "v"}],
+}
+"""What is durable after the first four steps."""
 
 
 def power_cut_loses_no_output(impl: Path, folder: Path) -> None:
@@ -354,5 +403,6 @@ SCENARIOS = (
     values_are_kept,
     output_is_complete,
     second_process_is_refused,
+    log_in_files_has_all,
     power_cut_loses_no_output,
 )
