@@ -238,7 +238,6 @@ class Cluster:
                 "the members of a quorum are nodes",
                 z3.ForAll([q, a], z3.Implies(self.quorums.has(q, a), self.is_node(a))),
             ),
-            Hypothesis("a ballot is owned by a node", z3.ForAll([b], self.is_node(self.owner(b)))),
             Hypothesis(
                 "every node has a ballot above any other",
                 z3.ForAll(

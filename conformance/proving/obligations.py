@@ -64,7 +64,7 @@ ATTEMPTS = (
     Attempt(50_000, INSTANCES, alone=True),
     Attempt(150_000, INSTANCES, (REQUESTED,), near=10),
     Attempt(300_000, INSTANCES, (*LOOPS, BEFORE)),
-    Attempt(300_000, INSTANCES, (REQUESTED,), near=20),
+    Attempt(500_000, INSTANCES, (REQUESTED,), near=20),
     Attempt(300_000, INSTANCES, near=32),
     Attempt(500_000, INSTANCES, LOOPS),
     Attempt(500_000, INSTANCES, LOOPS, near=14),

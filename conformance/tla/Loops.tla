@@ -53,7 +53,6 @@ Served(n, line, done) ==
 
 Casts(n, b, votes) ==
     /\ \A x \in votes : /\ x.node = n /\ x.ballot = b
-                         /\ Proposed(x.slot, x.value)
                          /\ V!MayVote(n, x.slot, b, x.value)
     /\ \A x, y \in votes : x.slot = y.slot => x = y
 

@@ -47,11 +47,9 @@ Meet(members) ==
             /\ \A n \in Q : Q = {n} => nodes = {n}
 
 Owns(members) ==
-    \A b \in 0..11 :
-        /\ Of(members)!Owner(b) \in Range(members)
-        /\ \A n \in Range(members) :
-               LET next == Of(members)!NextBallot(n, b)
-               IN  next > b /\ Of(members)!Owner(next) = n
+    \A b \in 0..11, n \in Range(members) :
+        LET next == Of(members)!NextBallot(n, b)
+        IN  next > b /\ Of(members)!Owner(next) = n
 
 Clusters == {One, Two, Three, Four, Five}
 
