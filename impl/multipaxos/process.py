@@ -267,8 +267,7 @@ def command_line() -> argparse.ArgumentParser:
         "--cache-kib",
         metavar="N",
         type=cache_kib,
-        default=CACHE_KIB,
-        help="read --data through a page cache of N KiB (default: %(default)s)",
+        help=f"read --data through a page cache of N KiB (default: {CACHE_KIB})",
     )
     option(
         "--batch",
@@ -420,17 +419,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.log_max_bytes and not options.log:
         parser.error("--log-max-bytes needs --log")
+    if options.cache_kib and not options.data:
+        parser.error("--cache-kib needs --data")
     try:
         if closed and closed[0] != STREAMS[2]:
             raise OSError(f"{closed[0]} is closed; the node needs an input and an output")
         with ExitStack() as stack:
             storage, log = None, None
             if options.data:
-                opened = open_storage(options.data, options.cache_kib)
+                opened = open_storage(options.data, options.cache_kib or CACHE_KIB)
                 storage = stack.enter_context(closing(opened))
             if options.log:
                 most = options.log_max_bytes or math.inf
                 log = stack.enter_context(closing(open_log(options.log, most, storage)))
+            elif storage is not None:
+                storage.end_log()
             node = Node(
                 batch=options.batch,
                 value_bytes=options.value_bytes,

@@ -40,6 +40,7 @@ LAST = "SELECT (SELECT max(slot) FROM decided), (SELECT high FROM known ORDER BY
 VALUE = "SELECT value FROM decided WHERE slot = ?"
 VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY slot"
 
+WRITABLE = "--log needs a file that can be written"
 RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
 
 
@@ -78,8 +79,9 @@ class Storage:
 
     `acceptor` is the state that it holds; `cluster` is its owner as (node_id, node_ids), once that
     is known; `logged` is the number of bytes of the message log that belong to this state, or
-    NO_LOG.  `on_progress` is called with lines of text while a directory of an older format is
-    brought to this one.  SQLite has a page cache of `cache_kib` KiB.
+    NO_LOG.  In the database, a log without bytes that belong to it has its mark in the place of 0.
+    `on_progress` is called with lines of text while a directory of an older format is brought to
+    this one.  SQLite has a page cache of `cache_kib` KiB.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Storage:
         self.path = folder / FILE
         self.cluster: tuple[str, tuple[str, ...]] | None = None
         self.logged = NO_LOG
+        self._mark = 0
         self._on_progress = on_progress
         self._cache_kib = cache_kib
         self._commits = 0
@@ -128,7 +131,7 @@ class Storage:
     def commit(self, logged: int = NO_LOG) -> None:
         """Write all changes to the disk in one transaction; `logged` as above."""
         journal = self.acceptor
-        now = (journal.promised, logged)
+        now = (journal.promised, logged or self._mark)
         if now == self._saved and not journal.votes and not journal.decisions:
             return
         with self._storage_errors():
@@ -171,18 +174,21 @@ class Storage:
         cannot be written.
         """
         if self.logged > 0:
-            with storage_errors(f"the log of {self.path}", files.RESTORE_LOG):
+            with storage_errors(f"the log of {self.path}", WRITABLE):
                 self._log = message_log.resume(name, most, self.logged, str(self.path))
             return self._log
-        with storage_errors("", "--log needs a file that can be written"):
-            if self.logged == NO_LOG:
-                self._log = message_log.begin(name, most, str(self.path))
-                # From now on a start may cut off what stands in the file.
-                self.commit(0)
-                self.logged = 0
-            else:
-                self._log = message_log.resume(name, most, 0, str(self.path))
+        with storage_errors("", WRITABLE):
+            self._log = message_log.begin(name, most, str(self.path), self._mark)
+        # From now on a start may cut off what stands in the file.
+        self._mark, self.logged = self._log.mark, 0
+        self.commit(0)
         return self._log
+
+    def end_log(self) -> None:
+        """Forget the message log, if there is one: it will lack what comes now."""
+        if self.logged != NO_LOG:
+            self.logged = NO_LOG
+            self.commit()
 
     def close(self) -> None:
         self._db.close()
@@ -248,7 +254,8 @@ class Storage:
     def _load(self) -> None:
         journal = self.acceptor
         node = self._db.execute("SELECT node_id, promised, logged FROM node")
-        node_id, journal.promised, self.logged = node.fetchone()
+        node_id, journal.promised, logged = node.fetchone()
+        self.logged, self._mark = (0, logged) if logged < NO_LOG else (logged, 0)
         members = self._db.execute("SELECT node_id FROM node_ids ORDER BY place").fetchall()
         if not members:
             return
@@ -258,7 +265,7 @@ class Storage:
         journal.known.update(Slots(self._db.execute("SELECT * FROM known ORDER BY low")))
         self._check_ranges()
         self._voted = set(journal.accepted)
-        self._saved = (journal.promised, self.logged)
+        self._saved = (journal.promised, logged)
 
     def _check_ranges(self) -> None:
         """Raise StorageError if the last range does not end with the last decision."""

@@ -440,6 +440,8 @@ def test_removed_file_stays_removed_after_a_power_cut(
     for _ in range(3):
         log.write(b"line\n")
         log.flush()
+    log.close()
+    log = message_log.resume(str(tmp_path / "log"), 1, 10, "node.db")
     synced: list[object] = []
     monkeypatch.setattr(message_log.files, "sync_directory", synced.append)
     log.cut(10)
@@ -461,3 +463,93 @@ def test_file_is_synced_before_another_continues_it(
     )
     log.write(b"more\n")
     assert done == [5, name_at(str(tmp_path / "log"), 5)]
+
+
+# Files that are not the log.
+
+
+def test_log_that_was_begun_is_known_again_by_its_file(tmp_path: Path) -> None:
+    """A kill before the first commit leaves records, and only they may be cut off."""
+    storage = ["--data", str(tmp_path / "n1")]
+    assert run("", *storage, "--log", str(tmp_path / "log")).returncode == 0
+    other = tmp_path / "other"
+    for path in other, Path(name_at(str(other), 45)):
+        path.write_text("of another\n")
+        message = startup_error(tmp_path / "n1", init(), "--log", str(other))
+        assert f"{path} is not empty" in message or f"{other} is not empty" in message
+        assert path.read_text() == "of another\n"
+    (tmp_path / "log").write_text('{"node": "n1", "inp')
+    run_once(tmp_path, ACCEPT)
+    assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]
+
+
+def test_older_log_of_the_same_node_is_kept(tmp_path: Path) -> None:
+    data, given = ["--data", str(tmp_path / "n1")], init(*CLUSTER[1]).encode()
+    run_without_log(tmp_path / "n1")
+    assert run(given, *data, "--log", str(tmp_path / "old")).returncode == 0
+    run_without_log(tmp_path / "n1")
+    assert run("", *data, "--log", str(tmp_path / "new")).returncode == 0
+    before = (tmp_path / "old").read_bytes()
+    message = startup_error(tmp_path / "n1", init(), "--log", str(tmp_path / "old"))
+    assert "is not empty" in message and (tmp_path / "old").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", ["0" * 20, "0" * 19 + "\N{ARABIC-INDIC DIGIT THREE}"])
+@pytest.mark.parametrize("data", [True, False])
+def test_name_with_another_number_is_no_part_of_a_log(
+    tmp_path: Path, number: str, data: bool
+) -> None:
+    other = tmp_path / f"log.{number}"
+    other.write_text("mine")
+    options = limited(tmp_path)[0 if data else 2 :]
+    assert run(init() + request(1, "multi_paxos_log"), *options).returncode == 0
+    assert other.read_text() == "mine" and len(whole(tmp_path / "log").splitlines()) == 2
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_copy_with_a_name_like_a_part_is_not_removed(tmp_path: Path, data: bool) -> None:
+    """A date may have twenty digits."""
+    options = limited(tmp_path)[0 if data else 2 : 4]
+    assert run(init(), *options).returncode == 0
+    copy = Path(name_at(str(tmp_path / "log"), 20261128061306214242))
+    shutil.copy(tmp_path / "log", copy)
+    done = run(init(), *options)
+    assert done.returncode == 2 and f"{copy} is named like a part" in done.stderr.decode()
+    assert copy.read_bytes() == (tmp_path / "log").read_bytes()
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_log_cannot_be_named_like_a_part(tmp_path: Path, data: bool) -> None:
+    options = ["--data", str(tmp_path / "n1")] if data else []
+    done = run(init(), *options, "--log", name_at(str(tmp_path / "log"), 7))
+    assert done.returncode == 2 and "is named like a part of another log" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_second_node_with_the_same_log_is_refused(tmp_path: Path, data: bool) -> None:
+    log = str(tmp_path / "log")
+    options = ["--data", str(tmp_path / "n2")] if data else []
+    with closing(message_log.create(log, 1)) as first:
+        for _ in range(2):
+            first.write(b"line\n")
+            first.flush()
+            done = run(init(), *options, "--log", log)
+            assert done.returncode == 2 and f"another node writes {log}" in done.stderr.decode()
+    assert whole(tmp_path / "log") == b"line\nline\n"
+
+
+def test_start_without_a_log_ends_it_without_init(tmp_path: Path) -> None:
+    run_once(tmp_path, ACCEPT)
+    (tmp_path / "log").unlink()
+    assert run("", "--data", str(tmp_path / "n1")).returncode == 0
+    new = ["--data", str(tmp_path / "n1"), "--log", str(tmp_path / "new")]
+    assert run(init(*CLUSTER[1]), *new).returncode == 0
+    assert records(tmp_path / "new") == ["State", "Init"]
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_error_of_the_log_names_it(tmp_path: Path, data: bool) -> None:
+    options = ["--data", str(tmp_path / "n1")] if data else []
+    done = run(init(), *options, "--log", "/dev/full")
+    what = "/dev/full is no regular file" if data else "the log /dev/full: No space left on device"
+    assert done.returncode == 2 and what in done.stderr.decode()

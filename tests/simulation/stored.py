@@ -185,7 +185,9 @@ class Stored(Mounted):
         files = len(later_files(first))
         disk.events["file of a log"] += files
         try:
-            log = self.storage.open_log(first, disk.log_rng.choice((1, 5000)))
+            # The disk is copied for each life, so its files have other names.
+            with mock.patch.object(Log, "mark", NO_LOG - 1 - disk.logs):
+                log = self.storage.open_log(first, disk.log_rng.choice((1, 5000)))
         except StorageError as error:
             raise Failed(f"disk: {error}") from error
         disk.events["log begins with a state"] += logged == NO_LOG and disk.cluster is not None
