@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "impl"))
 
-from multipaxos import process
+from multipaxos import message_log, process
 from multipaxos.node import Node
 from multipaxos.storage import FILE, Storage
 
@@ -106,7 +106,8 @@ FLOOD = b'{"src": "n1", "dest": "c1", "body": {"type": "init_ok", "in_reply_to":
 
 
 def shares(options: Namespace) -> None:
-    """Let a second process use the same directory."""
+    """Let a second process use the same directory and log."""
+    message_log._lock = lambda name: None
     connect = sqlite3.connect
 
     class Shared(sqlite3.Connection):
