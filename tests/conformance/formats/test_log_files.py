@@ -60,6 +60,25 @@ def test_log_is_found_once_whatever_file_names_it(tmp_path: Path) -> None:
         logs.check_free(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["n.ndjson", ".ndjson", "two\nlines.ndjson"])
+def test_log_of_any_name_is_found_with_its_files(tmp_path: Path, name: str) -> None:
+    first, later = tmp_path / name, tmp_path / f"{name}.{1:020}"
+    first.write_text("x")
+    later.write_text("x")
+    assert log_files.files_of(first) == [first, later]
+    assert logs.find([tmp_path]) == logs.find([later]) == [first]
+
+
+@pytest.mark.parametrize("suffix", ["0" * 20, "0" * 19 + "\u0665", "0" * 18 + "5", "0" * 20 + "5"])
+def test_other_suffixes_do_not_continue_a_log(tmp_path: Path, suffix: str) -> None:
+    """The position is above 0, and has 20 digits of ASCII."""
+    first, other = tmp_path / "n.ndjson", tmp_path / f"n.ndjson.{suffix}"
+    first.write_text("x")
+    other.write_text("x")
+    assert log_files.files_of(first) == [first] and log_files.log_of(other) == other
+    assert logs.find([tmp_path]) == [first]
+
+
 @pytest.mark.usefixtures("no_pages")
 @pytest.mark.parametrize("log", [OK, BAD], ids=["accepted", "rejected"])
 def test_verdict_is_that_of_the_whole_log(tmp_path: Path, log: Path) -> None:
