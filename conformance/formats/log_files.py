@@ -38,6 +38,14 @@ def files_of(log: Path) -> list[Path]:
     return sorted((path for path in found if path == log or path.stat().st_size), key=position)
 
 
+def has(log: Path, file: Path) -> bool:
+    """Return whether a file is one of a log that exists, or would be by its name."""
+    files = files_of(log)
+    if file.exists() and any(map(file.samefile, files)):
+        return True
+    return bool(files) and os.path.realpath(log_of(file)) == os.path.realpath(log)
+
+
 def size(log: Path) -> int:
     """Return how many bytes the files of a log have."""
     return sum(file.stat().st_size for file in files_of(log))
