@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,8 +12,8 @@ import pytest
 from multipaxos import message_log
 
 from conformance.formats import log_files, logs
-from tests.support.conformance_command import conformance, not_run
-from tests.support.paths import BAD, OK
+from tests.support.conformance_command import conformance, conformance_process, not_run
+from tests.support.paths import BAD, NODE, OK
 
 
 def split(log: Path, to: Path, lines: int = 1) -> list[Path]:
@@ -138,7 +139,7 @@ def test_malformed_line_is_named_with_its_file(tmp_path: Path) -> None:
         logs.read(files[0])
 
 
-# Files that must not be overwritten.
+# Files that must not be overwritten, and files that cannot be read.
 
 
 def test_files_of_a_log_are_known_by_name_and_by_content(tmp_path: Path) -> None:
@@ -195,3 +196,16 @@ def test_shrink_asks_for_a_file(tmp_path: Path) -> None:
     split(BAD, tmp_path / "n.ndjson")
     done = conformance("shrink", tmp_path, "-o", tmp_path / "smaller")
     not_run(done, "is a folder; name the file of one log")
+
+
+@pytest.mark.parametrize(
+    "verb", ["validate", "trace-coverage", "replay", "export", "shrink", "check-history"]
+)
+def test_pipe_is_no_log(tmp_path: Path, verb: str) -> None:
+    """It would be waited for; in a process of its own, as the test would wait as well."""
+    pipe = tmp_path / "n.ndjson"
+    os.mkfifo(pipe)
+    output = tmp_path / "out"
+    more = {"export": ("--html", output), "shrink": ("-o", output), "replay": ("--", *NODE)}
+    done = conformance_process(verb, pipe, *more.get(verb, ()))
+    not_run(done, "neither a regular file nor a folder")
