@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .. import report
+from ..formats import logs
 from ..models import manifest
 from ..results import Results, written
 
@@ -106,6 +107,10 @@ def verdict(function: Callable[..., str | None]) -> Callable[..., None]:
     @detailed
     @functools.wraps(function)
     def run(*, json_file: Path | None, junit_file: Path | None, **given: Any) -> None:
+        for path in filter(None, (json_file, junit_file)):
+            # Results are written before the work begins, so the log would be lost unread.
+            if path.is_file() and (kind := logs.kind_of(path)):
+                raise click.UsageError(f"{path} is a {kind}; name another file for the results")
         name = click.get_current_context().info_name or ""
         with written(name, json_file, junit_file) as results:
             text = function(results=results, **given)

@@ -11,7 +11,7 @@ from .. import checking, report
 from .. import shrink as shrinking
 from ..exporting import export as exporting
 from ..exporting.shiviz import PARSER
-from ..formats import logs
+from ..formats import log_files, logs
 from ..validation import explanation
 from .group import node_command, verb
 from .options import FILE, SECONDS, batches, searchable, timeout
@@ -141,8 +141,10 @@ def shrink(
     differs; the result is the node's own log of the inputs that are needed. The file always holds
     the smallest log so far, so an interrupt loses nothing.
     """
-    if output.exists() and output.samefile(log):
-        raise click.UsageError("-o must name another file than LOG")
+    if log.is_dir():
+        raise click.UsageError(f"{log} is a folder; name the file of one log")
+    [log] = logs.find([log])
+    _check_output(output, log)
     with report.Line(f"shrinking {log}") as line:
         effort = shrinking.Effort(seconds, line.update, functools.partial(logs.overwrite, output))
         if command:
@@ -154,3 +156,14 @@ def shrink(
     report.say(explanation.format_rejection(rejection))
     rest = "" if shrunk.smallest else f"; more may go with more than --seconds {seconds:g}"
     report.say(f"{output}: {len(shrunk.records):,} records of {shrunk.before:,}{rest}")
+
+
+def _check_output(output: Path, log: Path) -> None:
+    """Raise `UsageError` if a file is of the log to shrink, or of another log in several files."""
+    if log_files.has(log, output):
+        raise click.UsageError("-o must name another file than LOG")
+    first = log_files.log_of(output)
+    if others := [file for file in log_files.files_of(first) if file != output]:
+        raise click.UsageError(
+            f"{output} and {others[0]} are files of one log; remove them or name another file"
+        )

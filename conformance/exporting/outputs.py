@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..formats import log_files
 from .shiviz import PARSER
 
 MADE_BY = "made by multipaxos conformance"
@@ -19,14 +20,15 @@ class ExportError(Exception):
 
 
 def check(path: Path, sources: Iterable[Path], force: bool = False) -> None:
-    """Raise `ExportError` if a file exists that is not an export.
+    """Raise `ExportError` if a file exists that is not an export, or if it is one of a source.
 
-    With `force`, any file but a source may be overwritten.  A link is never followed.
+    A source is a log, which may have several files; a new file must not continue it.  With `force`,
+    any other file may be overwritten.  A link is never followed.
     """
+    if any(log_files.has(log_files.log_of(source), path) for source in sources):
+        raise ExportError(f"{path} is the log itself; name another file")
     if not (path.exists() or path.is_symlink()):
         return
-    if any(source.exists() and path.exists() and path.samefile(source) for source in sources):
-        raise ExportError(f"{path} is the log itself; name another file")
     if path.is_dir():
         raise ExportError(f"{path} is a folder; name a file")
     if not force and (path.is_symlink() or not _is_ours(path)):

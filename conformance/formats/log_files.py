@@ -1,7 +1,8 @@
 """The files of a message log: FILE, and those that continue it where the one before ends.
 
 The name of each other one is FILE and its position, how many bytes of the log come before it, as 20
-digits: n1.ndjson.00000000000001048600.  Node and harness know the same names.
+digits: n1.ndjson.00000000000001048600.  It is above 0, where FILE itself begins.  Node and harness
+know the same names.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-_LATER = re.compile(r"(.+)\.(\d{20})")
+# `\d` would match the digits of other scripts, and `.` no newline, which a name may have.
+_LATER = re.compile(r"(.+)\.(?!0{20})([0-9]{20})", re.DOTALL)
 
 
 def log_of(path: Path) -> Path:
@@ -36,6 +38,14 @@ def files_of(log: Path) -> list[Path]:
     return sorted((path for path in found if path == log or path.stat().st_size), key=position)
 
 
+def has(log: Path, file: Path) -> bool:
+    """Return whether a file is one of a log that exists, or would be by its name."""
+    files = files_of(log)
+    if file.exists() and any(map(file.samefile, files)):
+        return True
+    return bool(files) and os.path.realpath(log_of(file)) == os.path.realpath(log)
+
+
 def size(log: Path) -> int:
     """Return how many bytes the files of a log have."""
     return sum(file.stat().st_size for file in files_of(log))
@@ -48,7 +58,7 @@ def logs_in(folder: Path) -> list[Path]:
 
 def _logs(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
-        if path.is_file() and (log := log_of(path)).suffix == ".ndjson":
+        if path.is_file() and (log := log_of(path)).name.endswith(".ndjson"):
             yield log
 
 

@@ -172,6 +172,7 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
 
     In a folder only regular files count, and with a `kind`, LOG, HISTORIES or VOTES, not those of
     another kind: `inject` writes two kinds into one folder.  A log is named by its first file.
+    Raises for a pipe or a device, too: a file is read several times, and a pipe may never end.
     """
     found: list[Path] = []
     for place in places:
@@ -183,6 +184,8 @@ def find(places: Iterable[Path], kind: str | None = None) -> list[Path]:
             if not chosen:
                 raise LogError(f"{place}: no {kind} in this folder, but {kind_of(inside[0])}")
             found += chosen
+        elif place.exists() and not place.is_file():
+            raise LogError(f"{place}: neither a regular file nor a folder; copy it into a file")
         else:
             found.append(log_files.log_of(place))
     if not found:

@@ -14,6 +14,7 @@ from typing import Any
 from ..formats.canonical import canonical
 from ..formats.logs import Record, members
 from ..formats.schema import is_message
+from ..report import shortened
 from .verdict import Rejection
 
 Json = Any
@@ -46,11 +47,12 @@ def check_agreement(records: Sequence[Record], logs: Logs) -> list[Rejection]:
     first_reports: dict[int, tuple[str, Record]] = {}
     rejections: dict[int, Rejection] = {}
     for record in records:
-        for slot, value in _reported_decisions(record, logs):
+        for slot, value in decisions_in(record, logs):
             text = canonical(value)
             first, other = first_reports.setdefault(slot, (text, record))
             if slot not in rejections and text != first:
-                reason = f"slot {slot} has another value in {other.place}: both cannot be decided"
+                reason = f"slot {slot} has another value in {other.place}, {shortened(first)}"
+                reason += f" and not {shortened(text)}: both cannot be decided"
                 rejections[slot] = Rejection(record, "agreement", reason)
     return list(rejections.values())
 
@@ -63,17 +65,19 @@ def check_ballots(records: Sequence[Record], logs: Logs) -> list[Rejection]:
             votes[vote["slot"], vote["ballot"]] = canonical(vote["value"]), record
     rejections: dict[str, Rejection] = {}
     for record in records if votes else ():
-        for vote in _votes(record, logs):
+        for vote in votes_in(record, logs):
             text, begun = votes.get((vote["slot"], vote["ballot"]), ("", record))
-            if begun is not record and text != canonical(vote["value"]):
-                reason = f"slot {vote['slot']}, ballot {vote['ballot']} has another value"
+            other = canonical(vote["value"])
+            if begun is not record and text != other:
+                reason = f"slot {vote['slot']}, ballot {vote['ballot']} has another value in "
+                reason += f"{record.place}, {shortened(other)} and not {shortened(text)}"
                 rejections[begun.node] = Rejection(
-                    begun, "agreement", f"{reason} in {record.place}: a ballot has one"
+                    begun, "agreement", f"{reason}: a ballot has one"
                 )
     return list(rejections.values())
 
 
-def _votes(record: Record, logs: Logs) -> Iterator[Json]:
+def votes_in(record: Record, logs: Logs) -> Iterator[Json]:
     """Yield the votes of a state, and those that an `accept` asks for, if nobody else logs it."""
     yield from (record.state or {}).get("accepted", ())
     given = [record.input] if is_message(record.input) else []
@@ -93,7 +97,7 @@ def begun_logs(logs: Logs) -> list[str]:
     return [node for node, log in logs.items() if log[0].state is not None]
 
 
-def _reported_decisions(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
+def decisions_in(record: Record, logs: Logs) -> Iterator[tuple[int, Json]]:
     """Yield the decisions that a node begins with or sends, or receives from one without a log.
 
     Decisions received in a log that stands alone do not count: the inputs of a golden trace come

@@ -1,7 +1,7 @@
 """Trace validation: decide whether the specification allows what the nodes of a cluster logged.
 
 Four checkers, each for what the others cannot see: `handshake`, `delivery`, `step_checker` and
-`agreement`.  This module runs them and keeps the first rejected record of each node.
+`agreement`, with `chosen`.  This module runs them and keeps the first rejected record of each node.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .agreement import (
     check_membership,
     missing_logs,
 )
+from .chosen import check_chosen
 from .delivery import check_delivery
 from .handshake import check_handshake
 from .step_checker import WINDOW, Run, check_steps
@@ -61,7 +62,11 @@ def validate_logs(
         first = _first_of_each_node([*filter(None, islice(by_step, len(logs))), *found])
         # If a node is rejected, two values in a slot may be a consequence of that.
         first = first or _first_of_each_node(
-            [*check_agreement(cluster, logs), *check_ballots(cluster, logs)]
+            [
+                *check_agreement(cluster, logs),
+                *check_ballots(cluster, logs),
+                *check_chosen(cluster, logs),
+            ]
         )
         rejections = [_with_context(each, logs) for each in first]
         verdicts.append(Verdict(len(cluster), rejections, missing_logs(logs), begun_logs(logs)))

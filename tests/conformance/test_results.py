@@ -102,6 +102,20 @@ def test_unwritable_path_is_an_error_before_the_work(tmp_path: Path) -> None:
         assert "no/such/log" not in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--json", "--junit"])
+def test_results_do_not_overwrite_a_log(tmp_path: Path, option: str) -> None:
+    """Nor a later file of a log, which begins with a whole record."""
+    log, later = tmp_path / "n.ndjson", tmp_path / f"n.ndjson.{OK.stat().st_size:020}"
+    history = tmp_path / "history.ndjson"
+    shutil.copy(OK, log)
+    shutil.copy(OK, later)
+    shutil.copy(HISTORIES / "duel-ok.ndjson", history)
+    for path, kind in (log, "log of a node"), (later, "log of a node"), (history, "history"):
+        before = path.read_bytes()
+        not_run(conformance("validate", log, option, path), f"{path.name} is a {kind}")
+        assert path.read_bytes() == before
+
+
 VERBS = [
     (["check-history", HISTORIES / "duel-ok.ndjson"], 0, 1),
     (["check-history", HISTORIES / "duel-bad.ndjson"], 1, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,8 +16,9 @@ from multipaxos.node import Node
 from conformance.exporting.export import make_run
 from conformance.formats import logs
 from conformance.formats.schema import SchemaError, check_record
-from conformance.validation.agreement import check_ballots
+from conformance.validation.agreement import check_agreement, check_ballots
 from conformance.validation.beginning import Beginning
+from conformance.validation.chosen import _chosen_by_states, check_chosen
 from conformance.validation.delivery import check_delivery
 from conformance.validation.trace_validation import validate_logs
 from conformance.validation.verdict import Verdict
@@ -226,6 +228,143 @@ def test_states_with_two_values_in_a_ballot_are_rejected() -> None:
         assert found.record.state is not None and "slot 1, ballot 3 has another" in found.reason
         assert check_ballots(records(*steps[:2]), logs.by_node(records(*steps[:2]))) == []
     assert len(rejected(*received).rejections) == 1
+
+
+def vote(ballot: int, value: Json, slot: int = 1) -> Json:
+    return {"slot": slot, "ballot": ballot, "value": value}
+
+
+CHOSEN = [state(3, [vote(3, "v")])] * 2
+DECIDED = {"slot": 1, "value": "w"}
+# The states of n1, n2 and maybe n3 in files of their own, the one that is rejected, and why.
+# Ballots 3 and 6 are of n3, so no accept is missing.
+CONTRADICTING = {
+    "a ballot has two values": (
+        [state(3, [vote(3, "v")]), state(3, [vote(3, "w")])],
+        "n2",
+        'slot 1, ballot 3 has another value in n1:1, "v" and not "w": a ballot has one',
+    ),
+    "a decision is not the chosen value": (
+        [*CHOSEN, state(3, decided=[DECIDED])],
+        "n3",
+        'slot 1 is decided to be "w", but "v" was chosen in ballot 3, by the votes of n1 (n1:1), '
+        "n2 (n2:1)",
+    ),
+    "a later vote is not for the chosen value": (
+        [*CHOSEN, state(6, [vote(6, "w")])],
+        "n3",
+        'slot 1 has "w" in ballot 6, but "v" was chosen in ballot 3, by the votes of n1 (n1:1), '
+        "n2 (n2:1)",
+    ),
+    "two values are decided": (
+        [state(), *(state(3, decided=[{"slot": 1, "value": value}]) for value in "wv")],
+        "n3",
+        'slot 1 has another value in n2:1, "w" and not "v": both cannot be decided',
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_pages")
+@pytest.mark.parametrize(
+    ("states", "node", "reason"), CONTRADICTING.values(), ids=CONTRADICTING.keys()
+)
+def test_contradicting_states_are_rejected(
+    tmp_path: Path, states: list[Json], node: str, reason: str
+) -> None:
+    for name, begins in zip(("n1", "n2", "n3"), states, strict=False):
+        _, given, answer = started(name)
+        steps = [{"node": name, "input": begins, "output": []}]
+        steps += [{"node": name, "input": given, "output": answer}]
+        logs.write(tmp_path / f"{name}.ndjson", steps)
+    results = tmp_path / "results.json"
+    done = conformance("validate", tmp_path, "--json", results)
+    assert done.returncode == 1
+    [wrong] = [line for line in done.stdout.splitlines() if "(agreement)" in line]
+    for each in ("n1", "n2", "n3"):
+        reason = reason.replace(f"{each}:1", f"{tmp_path}/{each}.ndjson:1")
+    assert wrong == f"{tmp_path}/{node}.ndjson:1: node {node}: {reason} (agreement)"
+    cases = json.loads(results.read_text())["cases"]
+    assert {case["name"] for case in cases if case["status"] == "fail"} == {node}
+
+
+def chosen_errors(*steps: tuple[str, Json, list[Json]]) -> list[tuple[int, str]]:
+    found = check_chosen(records(*steps), logs.by_node(records(*steps)))
+    return [(each.record.line, each.reason) for each in found]
+
+
+def states_of(*states: Json, init: bool = True) -> list[tuple[str, Json, list[Json]]]:
+    begun = [(f"n{number}", each, []) for number, each in enumerate(states, 1)]
+    return begun + [started(node) for node, *_ in begun] * init
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("decided", {"slot": 1, "value": "w"}),
+        ("learned", {"decided": [{"slot": 0, "value": "v"}, {"slot": 1, "value": "w"}]}),
+        ("accept", vote(4, "w")),
+    ],
+)
+def test_message_contradicts_what_states_show_to_be_chosen(kind: str, fields: Json) -> None:
+    """It may be sent, or received from a node without a log."""
+    before = states_of(*CHOSEN)
+    for node, src, output in ("n3", "n3", True), ("n1", "n3", False):
+        sent = message(src, "n2" if output else "n1", kind, **fields)
+        given, sends = ("timeout", [sent]) if output else (sent, [])
+        [(line, reason)] = chosen_errors(*before, (node, given, sends))
+        assert line == 5 and '"w"' in reason and '"v" was chosen in ballot 3' in reason
+
+
+OTHER = {"a": 1, "b": 2.5}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        # No majority for one value in one ballot.
+        states_of(CHOSEN[0], state(3, decided=[DECIDED]), state(4, [vote(4, "w")])),
+        states_of(state(4, [vote(1, "v")]), CHOSEN[0], state(4, [vote(4, "w")])),
+        states_of(CHOSEN[0], state(3, [vote(3, "v", 2)]), state(4, [vote(4, "w")])),
+        # A lower ballot may have another value, and a higher one the same value.
+        states_of(*CHOSEN, state(3, [vote(2, "w")])),
+        states_of(*CHOSEN, state(4, [vote(4, "v")])),
+        states_of(*CHOSEN, state(4, [vote(4, "w", 2)])),
+        # Objects are equal whatever the order of their keys.
+        states_of(
+            *[state(3, [vote(3, {"b": 2.5, "a": 1})])] * 2,
+            state(4, decided=[{"slot": 1, "value": OTHER}]),
+        ),
+        # The members are not known.
+        states_of(*CHOSEN, state(4, [vote(4, "w")]), init=False),
+    ],
+    ids=str,
+)
+def test_states_that_a_run_may_have_are_accepted(steps: Any) -> None:
+    assert chosen_errors(*steps) == []
+
+
+def test_number_of_members_decides_what_a_majority_is() -> None:
+    five = [f"n{number}" for number in range(1, 6)]
+    last = ("n5", state(4, [vote(4, "w")]), [])
+    begun = [(node, CHOSEN[0], []) for node in five[:3]]
+    assert chosen_errors(*begun[:2], started("n1", five), last) == []
+    assert len(chosen_errors(*begun, started("n1", five), last)) == 1
+
+
+def test_states_of_a_run_never_contradict_each_other(runs: list[Log]) -> None:
+    """The state of each node is that after any of its steps; the rest of its log follows."""
+    rng, chosen = random.Random(1), 0
+    for run in runs * 6:
+        cluster: Log = []
+        for log in logs.by_node(run).values():
+            end = rng.randrange(1, len(log))
+            cluster += [replace(log[0], input=state_after(log[:end]), output=[]), log[0]]
+            cluster += log[end:]
+        cut = logs.by_node(cluster)
+        for check in check_agreement, check_ballots, check_chosen:
+            assert check(cluster, cut) == []
+        chosen += bool(_chosen_by_states(cut))
+    assert chosen
 
 
 @pytest.mark.parametrize(
