@@ -86,9 +86,9 @@ def test_model_without_behaviours_is_an_error() -> None:
         run = partial(tlc.run, "Idle", IDLE, workers=1, options=options, brief=True)
         with pytest.raises(tlc.ToolError, match="no verdict"):
             run("INIT Nowhere\nNEXT Next\n")
-        stuck = run("INIT Somewhere\nNEXT Never\n")
-        with pytest.raises(tlc.ToolError, match=TAKES_NO_STEP):
-            stuck.demand_steps("Idle")
+        # A simulation may end before TLC has printed how many states it has generated.
+        with pytest.raises(tlc.ToolError, match=f"{TAKES_NO_STEP}|no verdict"):
+            run("INIT Somewhere\nNEXT Never\n").demand_steps("Idle")
         run("INIT Somewhere\nNEXT Next\n").demand_steps("Idle")
 
 

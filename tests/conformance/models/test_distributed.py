@@ -22,6 +22,8 @@ from tests.support.processes import PATIENCE
 
 # The smallest model that is not done before the second worker has come.
 MODEL = manifest.get("reduced")
+# So long that its search has not ended when the first progress is reported.
+LONG = manifest.get("main")
 VERB = [sys.executable, "-m", "conformance", "distributed"]
 
 
@@ -171,7 +173,7 @@ def test_missing_workers_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_killed_server_is_an_error(started: list[subprocess.Popen[str]]) -> None:
     with pytest.raises(tlc.ToolError, match="gave no verdict"):
-        distributed.run(MODEL, on_progress=lambda _: started[0].kill())
+        distributed.run(LONG, on_progress=lambda _: started[0].kill())
     assert len(started) == 3
 
 
@@ -180,7 +182,7 @@ def test_interrupted_check_leaves_no_process(started: list[subprocess.Popen[str]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        distributed.run(MODEL, on_progress=interrupt)
+        distributed.run(LONG, on_progress=interrupt)
     assert len(started) == 3
 
 
