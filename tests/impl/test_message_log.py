@@ -468,7 +468,7 @@ def test_file_is_synced_before_another_continues_it(
 # Files that are not the log.
 
 
-def test_log_that_was_begun_is_known_again_by_its_file(tmp_path: Path) -> None:
+def test_log_that_was_begun_is_known_again_by_its_name(tmp_path: Path) -> None:
     """A kill before the first commit leaves records, and only they may be cut off."""
     storage = ["--data", str(tmp_path / "n1")]
     assert run("", *storage, "--log", str(tmp_path / "log")).returncode == 0
@@ -476,8 +476,9 @@ def test_log_that_was_begun_is_known_again_by_its_file(tmp_path: Path) -> None:
     for path in other, Path(name_at(str(other), 45)):
         path.write_text("of another\n")
         message = startup_error(tmp_path / "n1", init(), "--log", str(other))
-        assert f"{path} is not empty" in message or f"{other} is not empty" in message
+        assert f"{path} is not empty" in message
         assert path.read_text() == "of another\n"
+        path.unlink()
     (tmp_path / "log").write_text('{"node": "n1", "inp')
     run_once(tmp_path, ACCEPT)
     assert records(tmp_path / "log") == ["Init", "ReceiveAccept"]

@@ -98,6 +98,12 @@ class Node:
             self.life.push()
         return self.life.read_lines()
 
+    def end(self) -> None:
+        """End the input, and wait until the node ends by itself."""
+        self.life.end_input()
+        if self.life.status(HANG) != 0:
+            raise Caught("it does not end at the end of its input")
+
     def close(self) -> None:
         self.life.close()
 
@@ -222,9 +228,7 @@ def log_in_files_has_all(impl: Path, folder: Path) -> None:
     with closing(Node(impl, folder, *data)) as node:
         for step in ((init(*MEMBERS),), *STEPS[:4]):
             node.send(step, 1)
-        node.life.end_input()
-        if node.life.status(HANG) != 0:
-            raise Caught("it does not end at the end of its input")
+        node.end()
     lives = []
     for steps in STEPS[4:6], STEPS[6:]:
         with closing(Node(impl, folder, *files)) as node:
@@ -317,9 +321,7 @@ def power_cut_loses_no_output(impl: Path, folder: Path) -> None:
         for step in ((init(*MEMBERS),), *STEPS):
             output += [each["body"] for each in node.send(step, 1)]
         evidence = node.evidence
-        node.life.end_input()
-        if node.life.status(HANG) != 0:
-            raise Caught("it does not end at the end of its input")
+        node.end()
     states = list(left_after(disk, trace))
     if states[-1][0] != len(output):
         raise Caught(f"it writes {len(output)} lines in {states[-1][0]} writes")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -454,14 +453,14 @@ def test_difference_is_shown_with_its_seed(
 ) -> None:
     command = (*CARELESS, "forgets")
 
-    def fails(seed: int) -> bool:
-        about = {"nodes": 1, "kills": 6, "seconds": 60, "batch": 1000, "records": 0}
-        return not checking.inject_faults(tmp_path / str(seed), command, seed=seed, **about)
-
-    seed = next(filter(fails, range(1, ATTEMPTS + 1)))
-    printed = capsys.readouterr()
-    # What it forgets may be decided anew: another value, if somebody has seen the first.
-    assert re.search(r"\((durability|agreement)\)", printed.out) and "FAIL" in printed.out
+    about = {"nodes": 1, "kills": 6, "seconds": 60, "batch": 1000, "records": 0}
+    for seed in range(1, ATTEMPTS + 1):
+        passed = checking.inject_faults(tmp_path / str(seed), command, seed=seed, **about)
+        printed = capsys.readouterr()
+        # What is forgotten may be decided anew, and is then found by agreement first.
+        if not passed and "(durability)" in printed.out:
+            break
+    assert "(durability)" in printed.out and "FAIL" in printed.out
     assert f"--kills 6 --seconds 60 --seed {seed} -- {' '.join(command)}" in printed.err
 
 
