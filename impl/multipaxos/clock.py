@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .messages import Repeat, Request
+from .messages import MultiPaxosPropose, Repeat
 from .overdue import Moment, Unanswered, response_timeout
 from .replica import Output, Replica
 
@@ -79,10 +79,10 @@ class Clock:
             times.append(self.deadline())
         return min(times)
 
-    def note_request(self, request: Request, now: float) -> None:
+    def note_request(self, request: MultiPaxosPropose, now: float) -> None:
         """Note a client's request that the node has taken."""
         waiting = self.replica.leader.waiting
-        if request.body.slot in waiting.by_slot and self.pace.request_timeout:
+        if request.slot in waiting.by_slot and self.pace.request_timeout:
             self.deadlines.append((Moment(now, self.inputs), waiting.newest))
 
     def note_step(self, now: float, output: Output) -> None:
@@ -130,7 +130,7 @@ class Clock:
         """Yield the events that are due.  The node takes each before it asks for the next."""
         while self.deadlines:
             # Requests wait in the order in which they came, so this one has waited longest.
-            waits = self.deadlines[0][1] in self.replica.leader.waiting
+            waits = self.deadlines[0][1] in self.replica.leader.waiting.slots
             if waits and now < self.deadline():
                 break
             self.deadlines.popleft()

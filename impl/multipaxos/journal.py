@@ -25,30 +25,25 @@ class Committed(Protocol):
         """Yield the slots of a range, all of which are on the disk, with their values."""
 
 
-class Stored:
-    """Decided values: `new` ones in memory, the others on the disk; `known` has the slots of both.
+class Stored(dict[int, Value]):
+    """Decided values: as a dictionary the new ones; the others are on the disk.  `known` has both.
 
     Recent and often read values are in the page cache of SQLite, so there is no other cache.
     """
 
     def __init__(self, known: Slots, committed: Committed) -> None:
-        self.new: dict[int, Value] = {}
         self.known = known
         self.committed = committed
 
-    def __contains__(self, slot: int) -> bool:
+    def __contains__(self, slot: int) -> bool:  # type: ignore[override]
         return slot in self.known
 
-    def __getitem__(self, slot: int) -> Value:
-        value = self.new.get(slot)
-        return self.committed.value(slot) if value is None else value
-
-    def __setitem__(self, slot: int, value: Value) -> None:
-        self.new[slot] = value
+    def __missing__(self, slot: int) -> Value:
+        return self.committed.value(slot)
 
     def read(self, slots: Slots) -> Iterator[tuple[int, Value]]:
         """Yield each of these slots with its value, in ascending order, one value at a time."""
-        new = [(slot, self.new[slot]) for slot in sorted(self.new) if slot in slots]
+        new = [(slot, self[slot]) for slot in sorted(self) if slot in slots]
         if not new:
             return self._read_committed(slots)
         committed = slots - Slots((slot, slot) for slot, _ in new)
@@ -64,13 +59,18 @@ class Journal(Acceptor):
 
     def __init__(self, committed: Committed) -> None:
         super().__init__()
-        self.votes: dict[int, Vote] = {}
+        self.voted: set[int] = set()
         self.decided: Stored = Stored(self.known, committed)
+
+    @property
+    def votes(self) -> dict[int, Vote]:
+        """The votes since the last commit whose slots are still open."""
+        return {slot: self.accepted[slot] for slot in self.voted if slot in self.accepted}
 
     @property
     def decisions(self) -> dict[int, Value]:
         """The slots that were decided since the last commit, with their values."""
-        return self.decided.new
+        return self.decided
 
     def changed_ranges(self) -> list[tuple[int, int]]:
         """Return the ranges of `known` with a slot that was decided since the last commit."""
@@ -82,12 +82,9 @@ class Journal(Acceptor):
 
     def vote_for(self, ballot: int, slot: int, value: Value) -> None:
         super().vote_for(ballot, slot, value)
-        self.votes[slot] = self.accepted[slot]
-
-    def decide(self, slot: int, value: Value) -> None:
-        super().decide(slot, value)
-        self.votes.pop(slot, None)
+        self.voted.add(slot)
 
     def forget_changes(self) -> None:
         """Forget the changes: they are committed."""
-        self.votes, self.decided.new = {}, {}
+        self.voted.clear()
+        self.decided.clear()

@@ -6,60 +6,79 @@ belongs into `acceptor`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .messages import Request, Vote
 from .slots import Slots
 
+Wait = tuple[Request, bool]
+"""A waiting request, and its `phase1_skipped`."""
 
-class Waiting(dict[int, tuple[Request, bool]]):
-    """The waiting requests, each with its `phase1_skipped`, by a number in order of arrival.
 
-    Two indexes: `by_slot`, slot -> the numbers of its requests in order, as the keys of a
-    dictionary; and `request_sets`, slot -> its requests, for the slots that `has` was called for.
+class Waiting:
+    """The waiting requests, by number in order of arrival.
+
+    `by_slot` has them: slot -> number -> the request and its `phase1_skipped`.  `slots` is number
+    -> slot, and `request_sets` slot -> its requests, for the slots that `has` was called for.
     """
 
     def __init__(self) -> None:
-        self.by_slot: dict[int, dict[int, None]] = {}
+        self.by_slot: dict[int, dict[int, Wait]] = {}
+        self.slots: dict[int, int] = {}
         self.request_sets: dict[int, set[Request]] = {}
         self.oldest = 1
         self.newest = 0
 
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __iter__(self) -> Iterator[Wait]:
+        return (self.by_slot[slot][number] for number, slot in self.slots.items())
+
     def queue(self, request: Request, phase1_skipped: bool) -> None:
-        self.newest += 1
-        self[self.newest] = request, phase1_skipped
-        slot = request.body.slot
-        self.by_slot.setdefault(slot, {})[self.newest] = None
-        if slot in self.request_sets:
+        """Append a request that does not wait yet, as `has` said if others wait for its slot."""
+        self.newest = number = self.newest + 1
+        slot = request[1].slot
+        self.slots[number] = slot
+        if slot in self.by_slot:
+            self.by_slot[slot][number] = request, phase1_skipped
             self.request_sets[slot].add(request)
+        else:
+            self.by_slot[slot] = {number: (request, phase1_skipped)}
 
     def has(self, request: Request) -> bool:
-        """Return whether this request waits.  At least one request must wait for its slot."""
-        slot = request.body.slot
+        """Return whether this request waits; asked before another one for its slot is queued.
+
+        At least one request must wait for the slot.
+        """
+        slot = request[1].slot
         if slot not in self.request_sets:
-            self.request_sets[slot] = {self[number][0] for number in self.by_slot[slot]}
+            self.request_sets[slot] = {asked for asked, _ in self.by_slot[slot].values()}
         return request in self.request_sets[slot]
 
     def mark_phase1(self) -> None:
         """Mark that Phase 1 ran while these requests waited."""
-        for number, (request, _) in self.items():
-            self[number] = request, False
+        for waits in self.by_slot.values():
+            for number, (request, _) in waits.items():
+                waits[number] = request, False
 
-    def pop_slot(self, slot: int) -> list[tuple[Request, bool]]:
-        """Remove and return the requests for a slot."""
-        numbers = self.by_slot.pop(slot, None)
+    def pop_slot(self, slot: int) -> Iterable[Wait]:
+        """Remove and return the requests for a slot that is waited for."""
         if self.request_sets:
             self.request_sets.pop(slot, None)
-        return list(map(self.pop, numbers)) if numbers else []
+        waits = self.by_slot.pop(slot)
+        for number in waits:
+            del self.slots[number]
+        return waits.values()
 
     def pop_oldest(self) -> Request:
         """Remove and return the oldest request."""
         # Finding the first key of a dictionary takes time for each key that was removed before it.
-        while self.oldest not in self:
+        while self.oldest not in self.slots:
             self.oldest += 1
-        request, _ = self.pop(self.oldest)
-        slot = request.body.slot
-        del self.by_slot[slot][self.oldest]
+        slot = self.slots.pop(self.oldest)
+        request, _ = self.by_slot[slot].pop(self.oldest)
         if slot in self.request_sets:
             self.request_sets[slot].discard(request)
         if not self.by_slot[slot]:
@@ -79,11 +98,11 @@ class Leader:
     votes: dict[int, set[str]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
-    def forget(self, slot: int) -> list[tuple[Request, bool]]:
+    def forget(self, slot: int) -> Iterable[Wait]:
         """Forget a decided slot, and return the requests that waited for it."""
         if self.reported:
             self.reported.pop(slot, None)
         self.votes.pop(slot, None)
-        if self.closed:
+        if self.closed.lows:
             self.closed.discard(slot)
-        return self.waiting.pop_slot(slot)
+        return self.waiting.pop_slot(slot) if slot in self.waiting.by_slot else ()

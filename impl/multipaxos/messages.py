@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, final
+from typing import final
 
 from .slots import Ranges
 
@@ -137,7 +137,6 @@ ClientRequest = Init | MultiPaxosPropose | MultiPaxosLog
 ClientReply = InitOk | MultiPaxosProposeOk | MultiPaxosLogOk | Error
 NodeMessage = Prepare | Promise | Accept | Accepted | Rejected | Decided | Poll | Learn | Learned
 Body = ClientRequest | ClientReply | NodeMessage
-AnyBody = TypeVar("AnyBody", bound=Body, covariant=True)
 
 
 @final
@@ -148,17 +147,11 @@ class Repeat:
     slots: Ranges
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Envelope(Generic[AnyBody]):
-    """A message with its addresses: the spec's `Message`."""
+Sent = tuple[str, Body]
+"""A message with its other end: the sender of one that comes in, the receiver of one that goes out.
 
-    src: str
-    dest: str
-    body: AnyBody
+The near end is the node itself.  The spec's `Message` has both.
+"""
 
-
-Message = Envelope[Body]
-"""A message of any type."""
-
-Request = Envelope[MultiPaxosPropose]
-"""A client's request for a decision."""
+Request = tuple[str, MultiPaxosPropose]
+"""A client and its request for a decision."""

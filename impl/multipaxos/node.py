@@ -21,16 +21,15 @@ from .members import Members
 from .messages import (
     MALFORMED,
     UNAVAILABLE,
-    Envelope,
     Error,
     Init,
     InitOk,
     Learn,
     Learned,
     MultiPaxosLogOk,
+    MultiPaxosPropose,
     Poll,
     Repeat,
-    Request,
 )
 from .printed import Printed
 from .readable import is_deep, replace_unreadable
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from .message_log import Log
     from .storage import Storage
 
-BLANK = " \t\r\n"
 EVENTS = {
     "timeout": "Timeout",
     "inquire": "Inquire",
@@ -58,7 +56,7 @@ MOST_WAITING = 1_000_000
 Step = tuple[str, str, Output]
 """The node, the action that a line was taken as, and the messages that it sent."""
 
-Steps = dict[str, tuple[str, Callable[[Envelope[Any]], Output]]]
+Steps = dict[str, tuple[str, Callable[[str, Any], Output]]]
 """Message type -> the action that receives it, and its method."""
 
 
@@ -109,6 +107,7 @@ class Node:
         self.init: Init | None = None
         self.replica: Replica | None = None
         self.members = Members(())
+        self.heads: wire.Heads | None = None
         self.steps: Steps = {"init": ("Init", self.initialize)}
         self.replies = 0
         self.deferred: deque[bytes] = deque()
@@ -182,9 +181,7 @@ class Node:
         wrong = None
         try:
             try:
-                text = line.decode().strip(BLANK)
-                if not text:
-                    raise Dropped("it is blank")
+                text = line.decode()
                 given = wire.read(text)
             except (Unreadable, UnicodeDecodeError):
                 text, given, wrong = wire.read_partially(line)
@@ -208,10 +205,10 @@ class Node:
 
     def emit(self, node: str, text: str, action: str, output: Output, printed: Printed) -> None:
         first, last, fields = len(printed), None, ""
-        for message in output:
-            src, dest, body = message.src, message.dest, message.body
+        heads = wire.Heads(node) if self.heads is None else self.heads
+        for dest, body in output:
             if type(body) is MultiPaxosLogOk:
-                line_of_log = wire.LogLine(src, dest, body, self.replies)
+                line_of_log = wire.LogLine(heads[dest], body, self.replies)
                 self.replies += 1
                 self.size += printed.add(line_of_log, self.turn_bytes)
                 continue
@@ -219,9 +216,9 @@ class Node:
                 # The same message to several nodes is encoded once.
                 last, fields = body, wire.TEXT[type(body)](body)
             if dest in self.members:
-                line = wire.line(src, dest, fields)
+                line = f"{heads[dest]}{fields}}}}}"
             else:
-                line = wire.line(src, dest, f'{fields}, "msg_id": {self.replies}')
+                line = f'{heads[dest]}{fields}, "msg_id": {self.replies}}}}}'
                 self.replies += 1
             printed.append(line)
             self.size += len(line)
@@ -237,24 +234,25 @@ class Node:
                 raise Dropped("it is not an object")
             return self.event(line)
         src, dest, body = line
-        if self.replica is not None:
-            if dest != self.replica.node:
-                raise Dropped("it is for another node")
-            if not self.replica.up:
-                raise Dropped("the node is down")
+        replica = self.replica
         try:
-            if self.replica is None and body.get("type") != "init":
-                raise Refused(UNAVAILABLE, "the node is not initialized")
+            if replica is None:
+                if body.get("type") != "init":
+                    raise Refused(UNAVAILABLE, "the node is not initialized")
+            elif dest != replica.node:
+                raise Dropped("it is for another node")
+            elif not replica.up:
+                raise Dropped("the node is down")
             if wrong is not None:
                 raise wrong
             message = wire.message(src, dest, body, self.members, self.value_bytes)
             action, receive = self.steps[body["type"]]
-            return dest, action, receive(message)
+            return dest, action, receive(src, message)
         except Refused as error:
             if not wire.answerable(src, body, self.members):
                 raise Dropped(str(error)) from None
             refusal = Error(body["msg_id"], error.code, str(error))
-            return dest, "Refuse", [Envelope(dest, src, refusal)]
+            return dest, "Refuse", [(src, refusal)]
 
     def event(self, event: str | Repeat) -> Step:
         if self.replica is None:
@@ -276,41 +274,38 @@ class Node:
             raise Dropped("the slots are not open")
         return replica.node, "Repeat", replica.repeat(slots)
 
-    def propose(self, replica: Replica, clock: Clock, message: Request) -> Output:
+    def propose(self, replica: Replica, clock: Clock, src: str, m: MultiPaxosPropose) -> Output:
         """Take a request of a node with a clock: it may be deferred, and it expires."""
         if len(self.deferred) + len(replica.leader.waiting) >= MOST_WAITING:
             # No definite error: the same request may be waiting already.
             raise Dropped("too many requests wait")
-        if clock.backing_off(self.now) and message.body.slot not in replica.acceptor.decided:
+        if clock.backing_off(self.now) and m.slot not in replica.acceptor.decided:
             raise Deferred
-        output = replica.receive_multi_paxos_propose(message)
-        clock.note_request(message, self.now)
+        output = replica.receive_multi_paxos_propose(src, m)
+        clock.note_request(m, self.now)
         return output
 
-    def poll(self, replica: Replica, clock: Clock, message: Envelope[Poll]) -> Output:
+    def poll(self, replica: Replica, clock: Clock, src: str, m: Poll) -> Output:
         """Take the poll of a peer."""
         clock.note_query()
-        return replica.receive_poll(message)
+        return replica.receive_poll(src, m)
 
-    def learn(self, replica: Replica, clock: Clock, message: Envelope[Learn]) -> Output:
+    def learn(self, replica: Replica, clock: Clock, src: str, m: Learn) -> Output:
         """Take the query of a peer."""
         clock.note_query()
-        return replica.receive_learn(message)
+        return replica.receive_learn(src, m)
 
-    def learned(self, replica: Replica, clock: Clock, message: Envelope[Learned]) -> Output:
+    def learned(self, replica: Replica, clock: Clock, src: str, m: Learned) -> Output:
         """Take the answer to a query."""
         clock.note_answer(self.now)
-        return replica.receive_learned(message)
+        return replica.receive_learned(src, m)
 
-    def initialize(self, message: Envelope[Init]) -> Output:
-        init = message.body
-        if message.dest != init.node_id or message.src in init.node_ids:
-            raise Refused(MALFORMED, "init is from a client to the node that it names")
+    def initialize(self, src: str, init: Init) -> Output:
         if self.init is None:
             self.begin(init)
         elif (init.node_id, init.node_ids) != (self.init.node_id, self.init.node_ids):
             raise Refused(MALFORMED, "the node is already initialized otherwise")
-        return [Envelope(init.node_id, message.src, InitOk(init.msg_id))]
+        return [(src, InitOk(init.msg_id))]
 
     def begin(self, init: Init) -> None:
         acceptor = None
@@ -319,6 +314,7 @@ class Node:
             acceptor = self.storage.acceptor
         self.init = init
         self.members = Members(init.node_ids)
+        self.heads = wire.Heads(init.node_id)
         self.replica = Replica(init.node_id, self.members, self.batch, acceptor)
         self.steps.update(steps_of(self.replica))
         if self.make_clock is not None and self.replica.peers:
@@ -336,7 +332,8 @@ class Node:
         Of an input that is too deep for JSON libraries, the log has a shortened form.
         """
         # In JSON a carriage return is white space, but some readers end a line there.
-        given = (replace_unreadable(text) if is_deep(text) else text).replace("\r", " ")
+        text = (replace_unreadable(text) if is_deep(text) else text).strip(wire.BLANK)
+        given = text.replace("\r", " ")
         log.write(f'{{"node": {wire.encode(node)}, "input": {given}, "output": ['.encode())
         for piece in output:
             log.write(piece.encode())

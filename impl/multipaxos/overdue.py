@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from .messages import Accept, Decided, Message
+from .messages import Accept, Decided, Sent
 from .replica import MESSAGE_BYTES, Replica
 from .slots import Ranges, Slots
 
@@ -62,11 +62,10 @@ class Unanswered:
         self.progress = Moment(0.0, 0)
         self.reached = 0.0
 
-    def note_step(self, output: Iterable[Message], now: Moment) -> bool:
+    def note_step(self, output: Iterable[Sent], now: Moment) -> bool:
         """Note what a step sent; return whether the last burst is decided with it."""
         last, ended = None, False
-        for message in output:
-            body = message.body
+        for _, body in output:
             if body is last:
                 # The same message to another peer.
                 continue

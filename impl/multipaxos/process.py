@@ -40,6 +40,10 @@ character of the value may be an escape of six."""
 PIPE_BYTES = 2**16
 """Bytes of one read or write: the capacity of a pipe.  A read allocates as much."""
 
+OUTPUT_PIPE_BYTES = 2**17
+"""Capacity that the pipe of the output gets, so that the output of a turn need not wait for its
+reader: a reply is longer than its request."""
+
 TURN_CHARACTERS = 2**20
 """Characters of output after which a turn takes no more lines."""
 
@@ -192,6 +196,7 @@ def can_write_stderr() -> bool:
 def run(node: Node, source: int, sink: int, longest: int) -> None:
     """Run a node until its input ends, a signal comes, or its output is closed."""
     signals, lines = Signals(), Lines(source, longest, node.is_from_member)
+    enlarge_pipe(sink)
     with suppress(Stopped, ConnectionError):
         while lines.more or lines.given:
             signals.begin_wait()
@@ -209,6 +214,15 @@ def run(node: Node, source: int, sink: int, longest: int) -> None:
     node.save()
 
 
+def enlarge_pipe(sink: int) -> None:
+    # Only Linux can, and only if this is a pipe.
+    with suppress(ImportError, AttributeError, OSError):
+        from fcntl import F_GETPIPE_SZ, F_SETPIPE_SZ, fcntl
+
+        if fcntl(sink, F_GETPIPE_SZ) < OUTPUT_PIPE_BYTES:
+            fcntl(sink, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
+
+
 def wait(node: Node) -> float | None:
     """Return the seconds until the next turn if no line comes; None if none is due."""
     due = node.due()
@@ -222,7 +236,7 @@ def write(sink: int, output: bytes, signals: Signals, lines: Lines) -> None:
         if signals.came:
             signals.limit_writing()
         try:
-            rest = rest[os.write(sink, rest[: 4096 if signals.came else PIPE_BYTES]) :]
+            rest = rest[os.write(sink, rest[: 4096 if signals.came else OUTPUT_PIPE_BYTES]) :]
         except BlockingIOError:
             lines.wait_for(sink)
     signals.writing = False

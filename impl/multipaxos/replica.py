@@ -18,11 +18,9 @@ from .messages import (
     Accepted,
     Body,
     Decided,
-    Envelope,
     Error,
     Learn,
     Learned,
-    Message,
     MultiPaxosLog,
     MultiPaxosLogOk,
     MultiPaxosPropose,
@@ -31,13 +29,13 @@ from .messages import (
     Prepare,
     Promise,
     Rejected,
-    Request,
+    Sent,
     Value,
     Vote,
 )
 from .slots import Slots
 
-Output = list[Message]
+Output = list[Sent]
 
 MESSAGE_BYTES = 2**20
 """The most bytes of values in one message to a peer, or in one burst of accepts.  A single value
@@ -67,116 +65,121 @@ class Replica:
 
     # Clients.
 
-    def receive_multi_paxos_propose(self, m: Request) -> Output:
+    def receive_multi_paxos_propose(self, src: str, m: MultiPaxosPropose) -> Output:
         """ReceiveMultiPaxosPropose."""
         out: Output = []
-        slot = m.body.slot
+        slot, waiting = m.slot, self.leader.waiting
         if slot in self.acceptor.decided:
-            return [self.propose_ok(m, True, self.acceptor.decided[slot])]
-        if slot in self.leader.waiting.by_slot and self.leader.waiting.has(m):
-            return []
+            return [self.propose_ok(src, m, True, self.acceptor.decided[slot])]
+        if slot in waiting.by_slot and waiting.has((src, m)):
+            return out
         leading = self.leading()
-        self.leader.waiting.queue(m, leading)
         if leading:
-            self.serve(out, m.body)
-        elif not self.in_phase1():
+            self.serve(out, m)
+            if not self.peers:
+                # It is decided already, so it need not wait.
+                return [self.propose_ok(src, m, True, m.value)]
+        waiting.queue((src, m), leading)
+        if not leading and not self.in_phase1():
             self.start_ballot(out)
         return out
 
-    def receive_multi_paxos_log(self, m: Envelope[MultiPaxosLog]) -> Output:
+    def receive_multi_paxos_log(self, src: str, m: MultiPaxosLog) -> Output:
         """ReceiveMultiPaxosLog."""
-        slots = self.acceptor.known.part(m.body.from_, m.body.limit)
+        slots = self.acceptor.known.part(m.from_, m.limit)
         log = Excerpt(self.acceptor.decided, slots)
-        return [self.answer(m, MultiPaxosLogOk(m.body.msg_id, log))]
+        return [(src, MultiPaxosLogOk(m.msg_id, log))]
 
     # Phase 1.
 
-    def receive_prepare(self, m: Envelope[Prepare]) -> Output:
+    def receive_prepare(self, src: str, m: Prepare) -> Output:
         """ReceivePrepare."""
         acceptor = self.acceptor
-        self.follow(m.body.ballot)
-        if m.body.ballot < acceptor.promised:
-            return [self.answer(m, Rejected(acceptor.promised))]
-        known = Slots(m.body.known)
+        self.follow(m.ballot)
+        if m.ballot < acceptor.promised:
+            return [(src, Rejected(acceptor.promised))]
+        known = Slots(m.known)
         votes = {
             slot: acceptor.accepted[slot] for slot in sorted(acceptor.accepted) if slot not in known
         }
         closed = (acceptor.known - known).ranges()
-        return [self.answer(m, Promise(m.body.ballot, votes, closed))]
+        return [(src, Promise(m.ballot, votes, closed))]
 
-    def receive_promise(self, m: Envelope[Promise]) -> Output:
+    def receive_promise(self, src: str, m: Promise) -> Output:
         """ReceivePromise."""
         out: Output = []
         leader = self.leader
-        if not self.in_phase1() or m.body.ballot != leader.ballot:
+        if not self.in_phase1() or m.ballot != leader.ballot:
             return out
-        leader.promises.add(m.src)
-        for slot, vote in m.body.accepted.items():
+        leader.promises.add(src)
+        for slot, vote in m.accepted.items():
             if slot not in self.acceptor.decided:
                 leader.reported[slot] = self.higher(vote, slot)
-        leader.closed.update(Slots(m.body.known) - self.acceptor.known)
+        leader.closed.update(Slots(m.known) - self.acceptor.known)
         if self.leading():
             self.lead(out)
         return out
 
     # Phase 2.
 
-    def receive_accept(self, m: Envelope[Accept]) -> Output:
+    def receive_accept(self, src: str, m: Accept) -> Output:
         """ReceiveAccept."""
-        ballot, slot, value = m.body.ballot, m.body.slot, m.body.value
+        ballot, slot, value = m.ballot, m.slot, m.value
         if slot in self.acceptor.decided:
-            return [self.answer(m, Decided(slot, self.acceptor.decided[slot]))]
+            return [(src, Decided(slot, self.acceptor.decided[slot]))]
         if ballot < self.acceptor.promised:
-            return [self.answer(m, Rejected(self.acceptor.promised))]
+            return [(src, Rejected(self.acceptor.promised))]
         self.follow(ballot)
         self.acceptor.vote_for(ballot, slot, value)
-        return [self.answer(m, Accepted(ballot, slot))]
+        return [(src, Accepted(ballot, slot))]
 
-    def receive_accepted(self, m: Envelope[Accepted]) -> Output:
+    def receive_accepted(self, src: str, m: Accepted) -> Output:
         """ReceiveAccepted."""
         out: Output = []
-        if m.body.ballot == self.leader.ballot and m.body.slot in self.leader.votes:
-            self.count(out, m.body.slot, m.src)
+        if m.ballot == self.leader.ballot and m.slot in self.leader.votes:
+            self.count(out, m.slot, src)
         return out
 
-    def receive_rejected(self, m: Envelope[Rejected]) -> Output:
+    def receive_rejected(self, src: str, m: Rejected) -> Output:
         """ReceiveRejected."""
-        self.follow(m.body.promised)
+        self.follow(m.promised)
         return []
 
-    def receive_decided(self, m: Envelope[Decided]) -> Output:
+    def receive_decided(self, src: str, m: Decided) -> Output:
         """ReceiveDecided."""
         out: Output = []
-        self.decide(out, m.body.slot, m.body.value)
+        if m.slot not in self.acceptor.decided:
+            self.decide(out, m.slot, m.value)
         return out
 
     # Catching up.
 
-    def receive_poll(self, m: Envelope[Poll]) -> Output:
+    def receive_poll(self, src: str, m: Poll) -> Output:
         """ReceivePoll."""
         version = self.version()
-        return [] if m.body.version == version else [self.answer(m, Learned({}, True, version))]
+        return [] if m.version == version else [(src, Learned({}, True, version))]
 
-    def receive_learn(self, m: Envelope[Learn]) -> Output:
+    def receive_learn(self, src: str, m: Learn) -> Output:
         """ReceiveLearn: as many decisions as fit, without iterating over the slots after them."""
         decided: dict[int, Value] = {}
         bytes_left = MESSAGE_BYTES
-        for slot, value in self.acceptor.decided.read(self.acceptor.known - Slots(m.body.known)):
+        for slot, value in self.acceptor.decided.read(self.acceptor.known - Slots(m.known)):
             bytes_left -= len(value)
             if decided and (len(decided) == self.batch or bytes_left < 0):
-                return [self.answer(m, Learned(decided, True, self.version()))]
+                return [(src, Learned(decided, True, self.version()))]
             decided[slot] = value
-        return [self.answer(m, Learned(decided, False, self.version()))]
+        return [(src, Learned(decided, False, self.version()))]
 
-    def receive_learned(self, m: Envelope[Learned]) -> Output:
+    def receive_learned(self, src: str, m: Learned) -> Output:
         """ReceiveLearned."""
         out: Output = []
-        for slot in sorted(m.body.decided):
-            self.decide(out, slot, m.body.decided[slot])
-        if m.body.more:
-            out.append(self.answer(m, self.learn()))
+        for slot in sorted(m.decided):
+            if slot not in self.acceptor.decided:
+                self.decide(out, slot, m.decided[slot])
+        if m.more:
+            out.append((src, self.learn()))
         else:
-            self.versions[m.src] = m.body.version
+            self.versions[src] = m.version
         return out
 
     # Events.
@@ -198,13 +201,13 @@ class Replica:
 
     def inquire(self) -> Output:
         """Inquire."""
-        return [Envelope(self.node, peer, Poll(self.versions.get(peer, 0))) for peer in self.peers]
+        return [(peer, Poll(self.versions.get(peer, 0))) for peer in self.peers]
 
     def expire(self) -> Output:
         """Expire."""
-        request = self.leader.waiting.pop_oldest()
-        code = INDEFINITE if request.body.slot in self.acceptor.accepted else UNAVAILABLE
-        return [self.answer(request, self.given_up(request, code))]
+        src, m = self.leader.waiting.pop_oldest()
+        code = INDEFINITE if m.slot in self.acceptor.accepted else UNAVAILABLE
+        return [(src, Error(m.msg_id, code, REASONS[code]))]
 
     def crash(self) -> Output:
         """Crash."""
@@ -236,11 +239,9 @@ class Replica:
         return vote if other is None or other.ballot < vote.ballot else other
 
     def decide(self, out: Output, slot: int, value: Value) -> None:
-        if slot in self.acceptor.decided:
-            return
         self.acceptor.decide(slot, value)
-        for request, skipped in self.leader.forget(slot):
-            out.append(self.propose_ok(request, skipped, value))
+        for (src, m), skipped in self.leader.forget(slot):
+            out.append(self.propose_ok(src, m, skipped, value))
 
     def count(self, out: Output, slot: int, voter: str) -> None:
         voters = self.leader.votes[slot]
@@ -248,19 +249,21 @@ class Replica:
         if len(voters) >= self.quorum:
             value = self.acceptor.accepted[slot].value
             self.decide(out, slot, value)
-            if self.peers:
-                self.send(out, self.peers, Decided(slot, value))
+            self.send(out, self.peers, Decided(slot, value))
 
     def propose(self, out: Output, slot: int, value: Value) -> None:
-        self.acceptor.vote_for(self.leader.ballot, slot, value)
-        self.leader.votes[slot] = set()
+        leader = self.leader
+        self.acceptor.vote_for(leader.ballot, slot, value)
         if self.peers:
-            self.send(out, self.peers, Accept(self.leader.ballot, slot, value))
-        self.count(out, slot, self.node)
+            leader.votes[slot] = {self.node}
+            self.send(out, self.peers, Accept(leader.ballot, slot, value))
+        else:
+            # Its own vote is a majority.
+            self.decide(out, slot, value)
 
     def serve(self, out: Output, request: MultiPaxosPropose) -> None:
-        slot = request.slot
-        if slot not in self.leader.votes and slot not in self.leader.closed:
+        slot, leader = request.slot, self.leader
+        if slot not in leader.votes and not (leader.closed.lows and slot in leader.closed):
             self.propose(out, slot, request.value)
 
     def lead(self, out: Output) -> None:
@@ -268,8 +271,8 @@ class Replica:
         for slot in sorted(inherited):
             if slot not in self.leader.closed:
                 self.propose(out, slot, inherited[slot].value)
-        for request, _ in list(self.leader.waiting.values()):
-            self.serve(out, request.body)
+        for request, _ in list(self.leader.waiting):
+            self.serve(out, request[1])
         if self.leader.closed:
             self.send(out, self.peers, self.learn())
 
@@ -318,16 +321,9 @@ class Replica:
     def learn(self) -> Learn:
         return Learn(self.acceptor.known.ranges())
 
-    def propose_ok(self, request: Request, skipped: bool, value: Value) -> Message:
-        ok = MultiPaxosProposeOk(request.body.msg_id, request.body.slot, skipped, True, value)
-        return Envelope(self.node, request.src, ok)
-
-    def given_up(self, request: Request, code: int) -> Error:
-        return Error(request.body.msg_id, code, REASONS[code])
-
-    def answer(self, m: Message, body: Body) -> Message:
-        return Envelope(self.node, m.src, body)
+    def propose_ok(self, src: str, m: MultiPaxosPropose, skipped: bool, value: Value) -> Sent:
+        return src, MultiPaxosProposeOk(m.msg_id, m.slot, skipped, True, value)
 
     def send(self, out: Output, nodes: Iterable[str], body: Body) -> None:
         for node in nodes:
-            out.append(Envelope(self.node, node, body))
+            out.append((node, body))

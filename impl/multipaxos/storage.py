@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from . import files, formats, message_log
@@ -39,6 +40,10 @@ PRAGMAS = (
 LAST = "SELECT (SELECT max(slot) FROM decided), (SELECT high FROM known ORDER BY low DESC LIMIT 1)"
 VALUE = "SELECT value FROM decided WHERE slot = ?"
 VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY slot"
+
+INSERT = "INSERT INTO decided VALUES (?, ?)"
+ROWS = 100
+INSERT_ROWS = INSERT + (ROWS - 1) * ", (?, ?)"
 
 WRITABLE = "--log needs a file that can be written"
 RESTORE = "bring back a copy of the directory of a node that was stopped, or leave this node out"
@@ -131,8 +136,9 @@ class Storage:
     def commit(self, logged: int = NO_LOG) -> None:
         """Write all changes to the disk in one transaction; `logged` as above."""
         journal = self.acceptor
+        votes, decisions = journal.votes, journal.decisions
         now = (journal.promised, logged or self._mark)
-        if now == self._saved and not journal.votes and not journal.decisions:
+        if now == self._saved and not votes and not decisions:
             return
         with self._storage_errors():
             if self._log is not None:
@@ -148,19 +154,26 @@ class Storage:
             )
             self._db.executemany(
                 "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?)",
-                ((slot, vote.ballot, vote.value) for slot, vote in journal.votes.items()),
+                ((slot, vote.ballot, vote.value) for slot, vote in votes.items()),
             )
-            self._db.executemany("INSERT INTO decided VALUES (?, ?)", journal.decisions.items())
+            self._insert(list(decisions.items()))
             self._commit_ranges(journal.changed_ranges())
-            done = self._voted & journal.decisions.keys()
+            done = self._voted & decisions.keys()
             self._db.executemany("DELETE FROM accepted WHERE slot = ?", ((slot,) for slot in done))
             self._db.execute("COMMIT")
             self._commits += 1
             # After the commit: the number outside may be behind the database, never ahead of it.
             self._counter.write(self._commits)
         self._saved = now
-        self._voted = (self._voted - done) | journal.votes.keys()
+        self._voted = (self._voted - done) | votes.keys()
         journal.forget_changes()
+
+    def _insert(self, decisions: list[tuple[int, Value]]) -> None:
+        """Insert many rows with each statement: this takes less time than one row with each."""
+        at = 0
+        for at in range(ROWS, len(decisions) + 1, ROWS):
+            self._db.execute(INSERT_ROWS, list(chain.from_iterable(decisions[at - ROWS : at])))
+        self._db.executemany(INSERT, decisions[at:])
 
     def _commit_ranges(self, ranges: list[tuple[int, int]]) -> None:
         """Write these ranges in the place of those that they include."""

@@ -9,7 +9,6 @@ import json
 import json.encoder
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from .members import Members
@@ -20,13 +19,11 @@ from .messages import (
     Accepted,
     Body,
     Decided,
-    Envelope,
     Error,
     Init,
     InitOk,
     Learn,
     Learned,
-    Message,
     MultiPaxosLog,
     MultiPaxosLogOk,
     MultiPaxosPropose,
@@ -42,6 +39,9 @@ from .messages import (
 from .readable import MOST_DIGITS, VALUE_DEPTH, beginning, replace_unreadable
 from .slots import Ranges
 
+BLANK = " \t\r\n"
+"""The white space of JSON."""
+
 END = 2**63
 """The least number that is too large for a slot or a ballot."""
 
@@ -52,7 +52,10 @@ VALUE_BYTES = 2**20
 """The default of the longest value that a client may propose, in bytes as written here."""
 
 CACHED_NAME = 100
-"""Characters of the longest name whose text is cached."""
+"""Characters of the longest name of a receiver whose head is kept."""
+
+CACHED_NAMES = 10_000
+"""How many heads are kept."""
 
 Json = Any
 
@@ -120,34 +123,41 @@ Parts = tuple[str, str, dict[str, Json]]
 
 
 def read(text: str) -> Parts | str | Repeat:
-    """Return the content of a stripped line: an envelope or an event.
+    """Return the content of a line: an envelope or an event.
 
     Raises Dropped, or Unreadable if `read_partially` may read it.
     """
     try:
         line, end = scan(text, 0)
     except StopIteration as error:
+        if (stripped := text.lstrip(BLANK)) != text:
+            return read(stripped)
+        if not text:
+            raise Dropped("it is blank") from None
         raise Dropped(f"it is not JSON from character {error.value} on") from None
     except json.JSONDecodeError as error:
         raise Dropped(f"it is not JSON: {error}") from None
     except (RecursionError, ValueError) as error:
         raise Unreadable from error
-    if end != len(text):
+    if end != len(text) and text[end:].strip(BLANK):
         raise Dropped(f"it is not JSON from character {end} on")
     if type(line) is str:
         return line
     if type(line) is not dict:
         raise Dropped("it is not an object")
-    src, dest, body = line.get("src"), line.get("dest"), line.get("body")
-    if line.get("event") == "repeat":
+    if "event" in line and line["event"] == "repeat":
         return repeat(line)
+    try:
+        src, dest, body = line["src"], line["dest"], line["body"]
+    except KeyError as missing:
+        raise Dropped(f"it has no {missing.args[0]}") from None
     if type(src) is not str:
         raise Dropped("its src is not a string")
     if type(dest) is not str:
         raise Dropped("its dest is not a string")
     if type(body) is not dict:
         raise Dropped("its body is not an object")
-    if body.get("in_reply_to") is not None:
+    if "in_reply_to" in body and body["in_reply_to"] is not None:
         raise Dropped("it is a reply, and the node sends no requests")
     return src, dest, body
 
@@ -213,13 +223,13 @@ def source(line: bytes) -> Json:
 
 def message(
     src: str, dest: str, body: dict[str, Json], members: Members, value_bytes: int = VALUE_BYTES
-) -> Message:
-    """Return the message of an envelope to this node; raises Refused.
+) -> Body:
+    """Return the message in an envelope to this node; raises Refused.
 
     `value_bytes` limits the values of clients only: a value that a member accepted must pass.
     """
     kind = body.get("type")
-    if not isinstance(kind, str):
+    if type(kind) is not str:
         raise Refused(MALFORMED, "type is not a string")
     if kind in REQUESTS:
         if src in members:
@@ -227,9 +237,12 @@ def message(
         if type(body.get("msg_id")) is not int:
             raise Refused(MALFORMED, "msg_id is not an integer")
         request = REQUESTS[kind](body)
-        if type(request) is MultiPaxosPropose and len(request.value) > value_bytes:
-            raise Refused(MALFORMED, f"value is longer than {value_bytes} bytes as JSON")
-        return Envelope(src, dest, request)
+        if type(request) is MultiPaxosPropose:
+            if len(request.value) > value_bytes:
+                raise Refused(MALFORMED, f"value is longer than {value_bytes} bytes as JSON")
+        elif type(request) is Init and (dest != request.node_id or src in request.node_ids):
+            raise Refused(MALFORMED, "init is from a client to the node that it names")
+        return request
     if kind not in BETWEEN_NODES:
         raise Refused(NOT_SUPPORTED, f"there is no such type: {kind[:80]}")
     if src not in members or src == dest:
@@ -242,7 +255,7 @@ def message(
         raise Refused(MALFORMED, f"ballot {body['ballot']} is not the {owner}'s")
     if highest(parsed, body) > members.last_ballot:
         raise Refused(MALFORMED, "a ballot leaves no number for the next one")
-    return Envelope(src, dest, parsed)
+    return parsed
 
 
 def highest(parsed: Body, body: dict[str, Json]) -> int:
@@ -362,9 +375,9 @@ BETWEEN_NODES: dict[str, Parser] = {
 def natural(body: dict[str, Json], key: str, least: int = 0) -> int:
     number = body.get(key)
     # A boolean is an int to isinstance, but not on the wire.
-    if type(number) is not int or not least <= number < END:
-        raise Refused(MALFORMED, f"{key} is not an integer from {least} to 2^63-1")
-    return number
+    if type(number) is int and least <= number < END:
+        return number
+    raise Refused(MALFORMED, f"{key} is not an integer from {least} to 2^63-1")
 
 
 def value_of(body: dict[str, Json]) -> Value:
@@ -450,17 +463,19 @@ def ascending(by_slot: dict[int, Any], listed: list[Json]) -> dict[int, Any]:
 # Writing.  The text of a value is inserted as it is, so it is encoded once.
 
 
-def line(src: str, dest: str, fields: str) -> str:
-    """Return the line of a message with these fields in its body, without a newline."""
-    kept = head if len(dest) <= CACHED_NAME else new_head
-    return f"{kept(src, dest)}{fields}}}}}"
+class Heads(dict[str, str]):
+    """The beginnings of a node's lines, by the name of the receiver."""
 
+    def __init__(self, src: str) -> None:
+        self.src = src
 
-def new_head(src: str, dest: str) -> str:
-    return f'{{"src": {quote(src)}, "dest": {quote(dest)}, "body": {{"type": '
-
-
-head = lru_cache(maxsize=10_000)(new_head)
+    def __missing__(self, dest: str) -> str:
+        head = f'{{"src": {quote(self.src)}, "dest": {quote(dest)}, "body": {{"type": '
+        if len(dest) <= CACHED_NAME:
+            if len(self) == CACHED_NAMES:
+                self.clear()
+            self[dest] = head
+        return head
 
 
 def text_of_ranges(known: Ranges) -> str:
@@ -474,10 +489,8 @@ def text_of_repeat(event: Repeat) -> str:
 class LogLine:
     """The line of a log reply, in pieces: iterated twice, its values are read twice."""
 
-    def __init__(self, src: str, dest: str, ok: MultiPaxosLogOk, msg_id: int) -> None:
-        self.begin = (
-            f'{new_head(src, dest)}"multi_paxos_log_ok", "in_reply_to": {ok.in_reply_to}, "log": ['
-        )
+    def __init__(self, head: str, ok: MultiPaxosLogOk, msg_id: int) -> None:
+        self.begin = f'{head}"multi_paxos_log_ok", "in_reply_to": {ok.in_reply_to}, "log": ['
         self.log = ok.log
         self.end = f'], "msg_id": {msg_id}}}}}'
 
@@ -501,14 +514,11 @@ def text_of_decisions(decisions: Mapping[int, Value]) -> str:
     return ", ".join(f'{{"slot": {slot}, "value": {value}}}' for slot, value in decisions.items())
 
 
-TEXT_OF = {True: "true", False: "false"}
-
-
 def text_of_decision(ok: MultiPaxosProposeOk) -> str:
     return (
         f'"multi_paxos_propose_ok", "in_reply_to": {ok.in_reply_to}, "slot": {ok.slot}, '
-        f'"phase1_skipped": {TEXT_OF[ok.phase1_skipped]}, "chosen": {TEXT_OF[ok.chosen]}, '
-        f'"value": {ok.value}'
+        f'"phase1_skipped": {"true" if ok.phase1_skipped else "false"}, '
+        f'"chosen": {"true" if ok.chosen else "false"}, "value": {ok.value}'
     )
 
 
@@ -530,8 +540,8 @@ TEXT: dict[type, Callable[[Any], str]] = {
     Poll: lambda m: f'"poll", "version": {m.version}',
     Learn: lambda m: f'"learn", "known": {text_of_ranges(m.known)}',
     Learned: lambda m: (
-        f'"learned", "decided": [{text_of_decisions(m.decided)}], "more": {TEXT_OF[m.more]}, '
-        f'"version": {m.version}'
+        f'"learned", "decided": [{text_of_decisions(m.decided)}], '
+        f'"more": {"true" if m.more else "false"}, "version": {m.version}'
     ),
 }
 """Message class -> the text of its fields, from `type` on; for a log reply there is `LogLine`."""

@@ -24,7 +24,6 @@ from typing import Any
 
 from multipaxos import messages
 from multipaxos.clock import Clock, Pace
-from multipaxos.messages import Envelope
 from multipaxos.node import Node
 from multipaxos.printed import Printed
 from multipaxos.storage import Storage
@@ -75,7 +74,7 @@ class Fed:
         kind = re.sub("(?<!^)([A-Z])", r"_\1", type(body).__name__).lower()
         action, receive = self.node.steps[kind]
         sent = Printed()
-        self.node.emit("n1", "", action, receive(Envelope(src, "n1", body)), sent)
+        self.node.emit("n1", "", action, receive(src, body), sent)
         return sent
 
     def propose(self, slot: int, client: str = "c1", number: int | None = None) -> list[str]:

@@ -383,7 +383,7 @@ def test_closed_slot_is_learned_while_others_open() -> None:
             if message["body"]["type"] != "learned" or number > 20
         ]
         cluster.propose("n1", number, number, number)
-    assert 1 in cluster.nodes["n1"].replica.acceptor.decided
+    assert 1 in cluster.nodes["n1"].replica.acceptor.known
 
 
 def test_request_timeout_grows_with_later_input() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
 import os
 import re
@@ -357,12 +358,37 @@ def test_expiries_are_bounded_like_lines() -> None:
 def test_long_names_are_not_kept() -> None:
     node = Node()
     node.turn([init().encode()])
-    wire.head.cache_clear()
+    node.heads.clear()
     for number in range(50):
         body = {"type": "multi_paxos_forget", "msg_id": 1}
         line = json.dumps({"src": f"c{number}" * 10_000, "dest": "n1", "body": body})
         assert node.turn([line.encode()])
-    assert wire.head.cache_info().currsize == 0
+    assert not node.heads
+
+
+def test_heads_of_many_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "CACHED_NAMES", 3)
+    heads = wire.Heads("n1")
+    assert [json.loads(heads[f"c{at}"] + "0}}")["dest"] for at in range(9)] == [
+        f"c{at}" for at in range(9)
+    ]
+    assert len(heads) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can enlarge a pipe")
+@pytest.mark.parametrize(("before", "after"), [(2**16, process.OUTPUT_PIPE_BYTES), (2**19, 2**19)])
+def test_pipe_of_the_output_is_enlarged_and_never_shrunk(before: int, after: int) -> None:
+    source, sink = os.pipe()
+    fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, before)
+    process.enlarge_pipe(sink)
+    assert fcntl.fcntl(sink, fcntl.F_GETPIPE_SZ) == after
+    os.close(source)
+    os.close(sink)
+
+
+def test_output_that_is_no_pipe_is_left_alone(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("wb") as file:
+        process.enlarge_pipe(file.fileno())
 
 
 # Lines.
@@ -434,7 +460,7 @@ def test_long_line_of_member_is_kept(
     while not lines.given:
         lines.read()
     node.turn(lines.given)
-    assert (1 in node.replica.acceptor.decided) == decided
+    assert (1 in node.replica.acceptor.known) == decided
     os.close(source)
     os.close(sink)
 

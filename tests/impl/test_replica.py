@@ -16,12 +16,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from multipaxos.messages import Envelope, MultiPaxosLogOk, MultiPaxosPropose, MultiPaxosProposeOk
+from multipaxos.messages import MultiPaxosLogOk, MultiPaxosPropose, MultiPaxosProposeOk
 from multipaxos.replica import Output
 
 from tests.mutants import bugs
 from tests.mutants.patched import patched
-from tests.support.replica_cluster import Cluster, Input
+from tests.support.replica_cluster import Cluster, Envelope, Input
 
 SLOTS = st.sampled_from([0, 2**63 - 1])
 VALUES = st.sampled_from(['"a"', "1", "1.0", "true"])
@@ -116,22 +116,21 @@ class Faults(RuleBasedStateMachine):
         decided, choices = self.cluster.nodes[node].acceptor.decided, self.cluster.choices()
         assert self.decided[node].items() <= decided.items(), "a decision is lost"
         assert decided.items() <= choices, "a decided value is not chosen"
-        if isinstance(taken, Envelope) and isinstance(taken.body, MultiPaxosPropose):
+        if not isinstance(taken, str) and isinstance(taken.body, MultiPaxosPropose):
             self.unanswered.add(taken)
         if not self.cluster.nodes[node].up:
             self.unanswered = {request for request in self.unanswered if request.dest != node}
-        for reply in output:
-            if isinstance(reply.body, MultiPaxosProposeOk):
-                self.check_reply(node, taken, reply)
-                self.unanswered.discard(self.cluster.requests[reply.body.in_reply_to])
-            elif isinstance(reply.body, MultiPaxosLogOk):
-                assert list(reply.body.log) == sorted(decided.items())
+        for dest, reply in output:
+            if isinstance(reply, MultiPaxosProposeOk):
+                self.check_reply(node, taken, dest, reply)
+                self.unanswered.discard(self.cluster.requests[reply.in_reply_to])
+            elif isinstance(reply, MultiPaxosLogOk):
+                assert list(reply.log) == sorted(decided.items())
         self.remember(node)
 
-    def check_reply(self, node: str, taken: Input, envelope: Envelope) -> None:
-        reply = envelope.body
+    def check_reply(self, node: str, taken: Input, dest: str, reply: MultiPaxosProposeOk) -> None:
         request = self.cluster.requests[reply.in_reply_to]
-        assert request == Envelope(envelope.dest, envelope.src, request.body)
+        assert request == Envelope(dest, node, request.body)
         assert request.body.slot == reply.slot and reply.chosen
         assert (reply.slot, reply.value) in self.cluster.choices()
         if request in self.waited[node]:
@@ -143,7 +142,7 @@ class Faults(RuleBasedStateMachine):
     def remember(self, node: str) -> None:
         """Save the state that the next step of the node is compared with."""
         replica = self.cluster.nodes[node]
-        waited = {request for request, _ in replica.leader.waiting.values()}
+        waited = {Envelope(src, node, m) for (src, m), _ in replica.leader.waiting}
         self.decided[node] = dict(replica.acceptor.decided)
         self.led[node] = replica.leading()
         self.waited[node] = waited

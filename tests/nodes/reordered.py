@@ -14,16 +14,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "impl"))
 
 from multipaxos import process
-from multipaxos.messages import Message
 from multipaxos.node import Node
-
-Output = list[Message]
+from multipaxos.replica import Output
 
 
 def by_destination(output: Output) -> list[Output]:
     found: dict[str, Output] = defaultdict(list)
-    for message in output:
-        found[message.dest].append(message)
+    for dest, message in output:
+        found[dest].append((dest, message))
     return list(found.values())
 
 

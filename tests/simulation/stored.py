@@ -202,7 +202,7 @@ class Stored(Mounted):
     def commit(self, logged: int = 0) -> None:
         """Commit to both; if the power fails, before a random statement or after the last one."""
         disk, journal, connection = self.disk, self.acceptor, self.storage._db
-        changes = journal.votes, journal.decisions.copy()
+        changes = journal.voted.copy(), journal.decisions.copy()
         fails = disk.power_fails and self.changed()
         if fails:
             connection.left = disk.rng.randrange(STATEMENTS)
@@ -214,7 +214,8 @@ class Stored(Mounted):
             if fails and not connection.committed:
                 raise PowerCut
         disk.power_fails = False
-        journal.votes, journal.decided.new = changes
+        journal.voted.update(changes[0])
+        journal.decided.update(changes[1])
         super().commit(logged)
         if fails:
             raise PowerCut

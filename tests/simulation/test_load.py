@@ -37,8 +37,8 @@ def test_burst_is_decided(outstanding: int) -> None:
 class AllAgain(Replica):
     """Every leader's timeout repeats all open slots, however young: repetition feeds itself."""
 
-    def receive_accepted(self, m: object) -> list:
-        out = super().receive_accepted(m)
+    def receive_accepted(self, src: str, m: object) -> list:
+        out = super().receive_accepted(src, m)
         if self.leading() and self.leader.votes and self.acceptor.known.count() % 50 == 0:
             self.again(out)
         return out

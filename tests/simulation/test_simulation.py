@@ -254,7 +254,7 @@ def work(storage: object, rng: Random) -> None:
     for _ in range(rng.randrange(4)):
         slot = rng.randrange(12)
         journal.promise(journal.promised + rng.randrange(3))
-        if slot not in journal.decided:
+        if slot not in journal.known:
             journal.vote_for(journal.promised, slot, f'"{rng.random()}"')
             if rng.random() < 0.2:
                 journal.decide(slot, journal.accepted[slot].value)

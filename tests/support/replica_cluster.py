@@ -6,6 +6,7 @@ It has the network and records votes and replies; the tests check the invariants
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from multipaxos.acceptor import Acceptor
 from multipaxos.members import Members
@@ -13,7 +14,6 @@ from multipaxos.messages import (
     Accept,
     Accepted,
     Decided,
-    Envelope,
     Learn,
     Learned,
     MultiPaxosLog,
@@ -24,6 +24,15 @@ from multipaxos.messages import (
     Rejected,
 )
 from multipaxos.replica import Output, Replica
+
+
+class Envelope(NamedTuple):
+    """A message with its sender and its receiver."""
+
+    src: str
+    dest: str
+    body: Any
+
 
 Cast = tuple[int, int, str]
 """A vote: slot, ballot, value."""
@@ -73,7 +82,7 @@ class Cluster:
 
     def step(self, node: str, taken: Input) -> None:
         output = take(self.nodes[node], taken)
-        self.network += [sent for sent in output if sent.dest in self.members]
+        self.network += [Envelope(node, *sent) for sent in output if sent[0] in self.members]
         self.watch(node, taken, output)
 
     def settle(self, nodes: list[str]) -> None:
@@ -114,7 +123,7 @@ class Cluster:
 def take(replica: Replica, taken: Input) -> Output:
     if isinstance(taken, str):
         return getattr(replica, taken)()
-    return getattr(replica, METHODS[type(taken.body)])(taken)
+    return getattr(replica, METHODS[type(taken.body)])(taken.src, taken.body)
 
 
 class RecordingAcceptor(Acceptor):
