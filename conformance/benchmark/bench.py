@@ -168,7 +168,7 @@ def _streamed(memory: Node, durable: Node, requests: int, few: dict[str, int]) -
         **{COMMITS[size]: partial(_sqlite, few["rows"], size) for size in (32, 256)},
     }
     rows = (
-        Row(NODE, LOOP, 1.25),
+        Row(NODE, LOOP, 1.25, above=True),
         Row(NODE, BATCHES),
         Row(DURABLE, LOOP, 0.9),
         Row(DURABLE, COMMITS[32]),

@@ -43,6 +43,7 @@ VALUES = "SELECT slot, value FROM decided WHERE slot BETWEEN ? AND ? ORDER BY sl
 
 INSERT = "INSERT INTO decided VALUES (?, ?)"
 ROWS = 100
+"""How many decisions one statement inserts: every SQLite allows 999 parameters."""
 INSERT_ROWS = INSERT + (ROWS - 1) * ", (?, ?)"
 
 WRITABLE = "--log needs a file that can be written"
