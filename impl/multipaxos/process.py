@@ -230,9 +230,12 @@ def wait(node: Node) -> float | None:
 
 
 def write(sink: int, output: bytes, signals: Signals, lines: Lines) -> None:
-    rest = memoryview(output)
+    rest, blocks = memoryview(output), os.get_blocking(sink)
     signals.writing = True
     while rest:
+        if blocks:
+            # Begun with room, a write that a signal interrupts ends with a part written.
+            select.select([], [sink], [])
         if signals.came:
             signals.limit_writing()
         try:

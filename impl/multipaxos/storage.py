@@ -35,6 +35,9 @@ PRAGMAS = (
     "synchronous = FULL",
     # Mapped pages would be counted as memory of the node.
     "mmap_size = 0",
+    # A statement that inserts many rows may need more room than memory is used for by default, and
+    # the directory for temporary files may be full, or not to be written.
+    "temp_store = MEMORY",
 )
 
 LAST = "SELECT (SELECT max(slot) FROM decided), (SELECT high FROM known ORDER BY low DESC LIMIT 1)"

@@ -375,6 +375,38 @@ def test_heads_of_many_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(heads) == 3
 
 
+IMPATIENT = """
+import sys
+sys.path.insert(0, "impl")
+from multipaxos import process
+process.EXIT_SECONDS = 0.2
+sys.exit(process.main([]))
+"""
+
+
+def test_signal_while_the_pipe_is_full_loses_no_output_of_a_slow_reader() -> None:
+    value = "v" * 400_000
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as node:
+        propose = request(1, "multi_paxos_propose", slot=0, value=value)
+        node.stdin.write(f"{init()}\n{propose}\n".encode())
+        node.stdin.flush()
+        for _ in range(2):
+            node.stdout.readline()
+        node.stdin.write(f"{request(2, 'multi_paxos_log')}\n".encode())
+        node.stdin.flush()
+        wait_until(lambda: is_full(node.stdout.fileno()))
+        node.terminate()
+        time.sleep(0.1)
+        read = b""
+        # More slowly than a pipe of output in 0.2 seconds.
+        while piece := os.read(node.stdout.fileno(), 8192):
+            read += piece
+            time.sleep(0.05)
+        assert node.wait(PATIENCE) == 0 and value.encode() in read and read.endswith(b"\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can enlarge a pipe")
 @pytest.mark.parametrize(("before", "after"), [(2**16, process.OUTPUT_PIPE_BYTES), (2**19, 2**19)])
 def test_pipe_of_the_output_is_enlarged_and_never_shrunk(before: int, after: int) -> None:

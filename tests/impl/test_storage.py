@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -107,6 +108,22 @@ def test_turn_is_one_transaction(tmp_path: Path) -> None:
     assert sum(statement.count("(") for statement in inserts) == 250
     node.turn([request(1, "multi_paxos_log").encode()])
     assert statements.count("COMMIT") == 1
+
+
+def test_commit_needs_no_temporary_file(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.claim("n1", ("n1",))
+    storage.commit()
+    for first in 0, 5:
+        for slot in range(first, 20_000, 10):
+            storage.acceptor.decide(slot, "7" * 1000)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            storage.commit()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    storage.close()
 
 
 def test_input_without_output_is_saved_with_the_next_output(tmp_path: Path) -> None:
