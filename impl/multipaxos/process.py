@@ -230,16 +230,17 @@ def wait(node: Node) -> float | None:
 
 
 def write(sink: int, output: bytes, signals: Signals, lines: Lines) -> None:
-    rest, blocks = memoryview(output), os.get_blocking(sink)
+    rest = memoryview(output)
     signals.writing = True
     while rest:
-        if blocks:
+        if len(rest) > select.PIPE_BUF and os.get_blocking(sink):
             # Begun with room, a write that a signal interrupts ends with a part written.
             select.select([], [sink], [])
         if signals.came:
             signals.limit_writing()
+        most = select.PIPE_BUF if signals.came else OUTPUT_PIPE_BYTES
         try:
-            rest = rest[os.write(sink, rest[: 4096 if signals.came else OUTPUT_PIPE_BYTES]) :]
+            rest = rest[os.write(sink, rest[:most]) :]
         except BlockingIOError:
             lines.wait_for(sink)
     signals.writing = False

@@ -239,6 +239,7 @@ class Replica:
         return vote if other is None or other.ballot < vote.ballot else other
 
     def decide(self, out: Output, slot: int, value: Value) -> None:
+        # The callers know that the slot is not decided.
         self.acceptor.decide(slot, value)
         for (src, m), skipped in self.leader.forget(slot):
             out.append(self.propose_ok(src, m, skipped, value))
